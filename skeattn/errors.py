@@ -1,0 +1,25 @@
+"""The errors a user can cause, each with a message that says what to do.
+
+The command line tools print these without a traceback and exit with status 2; anything else that escapes is a defect
+of the toolbox and keeps its traceback.
+"""
+
+
+class SkeAttnError(Exception):
+    """Base of every error that input, configuration or a file on disk can cause."""
+
+
+class DataError(SkeAttnError, ValueError):
+    """A raw file, a clip or a packed set is unusable; names the file or sample."""
+
+
+class ConfigError(SkeAttnError, ValueError):
+    """A config value is wrong or two values disagree; names the config key."""
+
+
+class CheckpointError(SkeAttnError, RuntimeError):
+    """A checkpoint is damaged or does not fit the model; names the file."""
+
+
+class NonFiniteError(SkeAttnError, FloatingPointError):
+    """A loss or a weight became NaN or infinite during training."""

@@ -1,0 +1,79 @@
+"""The toolbox's registries, all in scope ``skeattn``.
+
+Where mmengine has a registry of the same kind ours is its child, so ``dict(type='SGD')`` and every other mmengine
+component keep working inside a skeattn config. An unknown name ends in a :class:`~skeattn.errors.ConfigError` that
+lists the nearest matches.
+"""
+
+import difflib
+from typing import Any
+
+from mmengine import registry as mmengine
+from mmengine.config import Config, ConfigDict
+
+from skeattn.errors import ConfigError
+
+
+class Registry(mmengine.Registry):
+    """An mmengine registry that also finds what its children hold, and whose failure names the nearest matches."""
+
+    def get(self, key: str) -> Any:
+        """The class or function registered as ``key`` here, in a parent or in a child; None where there is none."""
+        found = super().get(key)
+        if found is None:
+            for child in self.children.values():
+                found = child.module_dict.get(key) or found
+        return found
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build the component named by ``cfg['type']``.
+
+        Raises:
+            ConfigError: ``type`` is missing, or registered neither here nor in a parent or child.
+        """
+        if not isinstance(cfg, (dict, Config, ConfigDict)) or 'type' not in cfg:
+            raise ConfigError(f'{self.name}: a component needs a dict with the key "type", not {cfg!r}')
+        name = cfg['type']
+        with self.switch_scope_and_registry(cfg.get('_scope_')) as registry:
+            if isinstance(name, str) and registry.get(name) is None:
+                raise ConfigError(self._unknown(name))
+        return super().build(cfg, *args, **kwargs)
+
+    def names(self) -> list[str]:
+        """Every name that can be built here: own, children's and parents'."""
+        registries: list[Any] = [self, *self.children.values()]
+        parent = self.parent
+        while parent is not None:
+            registries.append(parent)
+            parent = parent.parent
+        return sorted({name for registry in registries for name in registry.module_dict})
+
+    def _unknown(self, name: str) -> str:
+        known = self.names()
+        near = difflib.get_close_matches(name.split('.')[-1], known, n=3, cutoff=0.4)
+        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(known)}'
+        return (
+            f'type={name!r} is not in the registry {self.name!r}; {hint} '
+            f'(a component of your own must be imported first: custom_imports=dict(imports=["your.module"]))'
+        )
+
+
+def _registry(name: str, parent: Any = None, scope: str = 'skeattn', module: str = '') -> Registry:
+    return Registry(name, parent=parent, scope=scope, locations=[f'skeattn.{module}'])
+
+
+DATASETS = _registry('dataset', mmengine.DATASETS, module='datasets')
+DATA_SAMPLERS = _registry('data sampler', mmengine.DATA_SAMPLERS, module='datasets')
+TRANSFORMS = _registry('transform', mmengine.TRANSFORMS, module='datasets')
+AUGMENTS = _registry('augment', module='augment')
+
+MODELS = _registry('model', mmengine.MODELS, module='models')
+BACKBONES = _registry('backbone', MODELS, scope='backbones', module='models')
+NECKS = _registry('neck', MODELS, scope='necks', module='models')
+HEADS = _registry('head', MODELS, scope='heads', module='models')
+LOSSES = _registry('loss', MODELS, scope='losses', module='models')
+
+HOOKS = _registry('hook', mmengine.HOOKS, module='engine')
+LOOPS = _registry('loop', mmengine.LOOPS, module='engine')
+RUNNERS = _registry('runner', mmengine.RUNNERS, module='engine')
+EVALUATORS = _registry('evaluator', module='evaluation')
