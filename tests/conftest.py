@@ -1,0 +1,26 @@
+"""What every test module shares: where the research data and golden files lie, and one thread for torch."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shared_path(relative: str) -> Path:
+    """A file of the shared data folder: ``$SKEATTN_SHARED``, else the folder ``shared`` beside the checkout.
+
+    The calling test is skipped where the file is missing; it fails instead where ``SKEATTN_REQUIRE_SHARED=1``, so that
+    a run meant to cover the golden cases cannot pass without them.
+    """
+    path = Path(os.environ.get('SKEATTN_SHARED') or ROOT.parent / 'shared') / relative
+    if path.exists():
+        return path
+    reason = f'{path} is missing (set SKEATTN_SHARED to the folder that holds data/ and golden/)'
+    if os.environ.get('SKEATTN_REQUIRE_SHARED') == '1':
+        pytest.fail(reason)
+    pytest.skip(reason, allow_module_level=True)
