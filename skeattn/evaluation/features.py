@@ -1,0 +1,149 @@
+"""Features of a whole data set, extracted once and handed to every evaluator."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather, get_dist_info
+from mmengine.model import is_model_wrapper
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from skeattn.datasets.protocols import held_out_subjects
+from skeattn.errors import NonFiniteError
+from skeattn.progress import progress
+
+
+@dataclass
+class Features:
+    """One vector per clip, with what evaluators need to know about the clip; all on the CPU.
+
+    Args:
+        x: (N, D) float32, not normalised.
+        labels: (N,) int64.
+        subjects: (N,) int64, -1 where unknown.
+        names: N clip names.
+    """
+
+    x: Tensor
+    labels: Tensor
+    subjects: Tensor
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: Tensor) -> 'Features':
+        """The clips at ``indices`` (int64, in that order)."""
+        names = [self.names[i] for i in indices.tolist()]
+        return Features(self.x[indices], self.labels[indices], self.subjects[indices], names)
+
+
+def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone') -> Features:
+    """Run the frozen encoder once over a data set.
+
+    Everything is in eval mode without gradients; train/eval flags and random state are left as they were found. In a
+    distributed run each process encodes a slice, and all of them return the whole in the data set's order.
+
+    Args:
+        model: an algorithm with ``features(data, source)``; may be wrapped for distributed training.
+        dataset: a ``SkeletonDataset``.
+        batch_size: clips per forward pass.
+        source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
+
+    Raises:
+        NonFiniteError: a feature is NaN or infinite; names the clips.
+    """
+    model = _unwrapped(model)
+    N = len(dataset)
+    rank, world = get_dist_info()
+    share = -(-N // world)
+    # The last slices of a small set can be empty; they repeat the last clip, so that every process has features to
+    # gather, and the surplus is cut off below.
+    mine = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)
+    batches = progress(mine.split(batch_size), 'extracting features', patience=2.0 if rank == 0 else math.inf)
+    with frozen(model):
+        x = torch.cat([_encode(model, dataset, batch, source) for batch in batches])
+    if world > 1:
+        x = torch.cat(all_gather(x))
+    return _features(dataset, x[:N].cpu())
+
+
+def raw_features(dataset: Any) -> Features:
+    """The clips themselves, flattened: the floor that an encoder has to beat."""
+    return _features(dataset, torch.as_tensor(dataset.clips).flatten(1).float().cpu())
+
+
+@torch.no_grad()
+def calibrate_bn(model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone') -> None:
+    """Replace the BatchNorm running statistics by those of the data set's clips.
+
+    A freshly initialised network normalises with mean 0 and variance 1, which is no fair baseline. The statistics are
+    the plain average over near-equal batches in a fixed shuffled order; only BatchNorm is in train mode meanwhile.
+    Layers that ``source`` does not pass keep theirs.
+    """
+    model = _unwrapped(model)
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    momenta = [layer.momentum for layer in layers]
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))
+    with frozen(model):
+        for layer in layers:
+            layer.train()
+            # Without a momentum torch keeps a cumulative average, whose first batch overwrites what was there.
+            layer.momentum = None
+            layer.num_batches_tracked.zero_()  # type: ignore[union-attr]
+        for batch in order.tensor_split(-(-len(order) // batch_size)):
+            _encode(model, dataset, batch, source)
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; afterwards every module's flag and the random state are as before."""
+    flags = [(module, module.training) for module in model.modules()]
+    devices = sorted({p.device.index for p in model.parameters() if p.device.type == 'cuda'})
+    model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def hold_out(bank: Features, fraction: float = 0.2) -> tuple[Features, Features] | None:
+    """Training clips of most subjects, and those of the subjects held out to choose settings without test labels.
+
+    Returns:
+        (rest, held out), or None where the subjects are unknown or fewer than two.
+    """
+    if (bank.subjects < 0).any() or len(bank.subjects.unique()) < 2:
+        return None
+    held = torch.as_tensor(held_out_subjects(bank.subjects.numpy(), fraction))
+    return bank.select(torch.nonzero(~held)[:, 0]), bank.select(torch.nonzero(held)[:, 0])
+
+
+def _unwrapped(model: nn.Module) -> Any:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _encode(model: Any, dataset: Any, batch: Tensor, source: str) -> Tensor:
+    return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
+
+
+def _features(dataset: Any, x: Tensor) -> Features:
+    names = [str(name) for name in dataset.names]
+    finite = torch.isfinite(x).all(dim=1)
+    if not finite.all():
+        bad = torch.nonzero(~finite)[:, 0].tolist()
+        shown = ', '.join(names[i] for i in bad[:5])
+        raise NonFiniteError(
+            f'features of {len(bad)} of {len(names)} clips are NaN or infinite, first {shown}; '
+            f'look at those clips with tools/verify_data.py, and at the weights if it is all of them'
+        )
+    labels, subjects = (torch.as_tensor(column).long().cpu() for column in (dataset.labels, dataset.subjects))
+    return Features(x, labels, subjects, names)

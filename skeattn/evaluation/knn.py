@@ -1,0 +1,104 @@
+"""Weighted nearest neighbours on frozen features."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from torch import Tensor
+
+from skeattn.errors import ConfigError
+from skeattn.evaluation.features import Features, hold_out
+from skeattn.registry import EVALUATORS
+
+_BLOCK = 2**25
+"""Similarities held at a time: 128 MB in float32, whatever the size of queries and bank."""
+
+
+def nearest(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Cosine similarities and bank indices of the k nearest, both (B, k), nearest first.
+
+    Args:
+        queries: (B, D) features.
+        bank: (N, D) features.
+        k: number of neighbours.
+
+    Raises:
+        ConfigError: k is not in 1..N.
+    """
+    if not 1 <= k <= len(bank):
+        raise ConfigError(f'KNN needs 1 <= k <= {len(bank)} (clips in the feature bank), not k={k}')
+    queries, bank = F.normalize(queries, dim=1), F.normalize(bank, dim=1)
+    chunks = queries.split(max(1, _BLOCK // len(bank)))
+    similarities, indices = zip(*((chunk @ bank.T).topk(k, dim=1) for chunk in chunks), strict=True)
+    return torch.cat(similarities), torch.cat(indices)
+
+
+def vote(similarities: Tensor, labels: Tensor, num_classes: int, temperature: float = 0.1) -> Tensor:
+    """Score of a class = sum of exp(similarity / temperature) over the neighbours of that class.
+
+    Args:
+        similarities: (B, k) cosine similarities of the neighbours.
+        labels: (B, k) their labels.
+
+    Returns:
+        (B, num_classes) scores.
+    """
+    scores = similarities.new_zeros(len(similarities), num_classes)
+    return scores.scatter_add_(1, labels, (similarities / temperature).exp())
+
+
+def knn_scores(
+    queries: Tensor,
+    bank: Tensor,
+    labels: Tensor,
+    k: int,
+    temperature: float = 0.1,
+    num_classes: int | None = None,
+) -> Tensor:
+    """Class scores (B, num_classes) of queries (B, D) from the k nearest of a bank (N, D) with labels (N,).
+
+    Source: the released KNN monitor; features are L2-normalised here.
+
+    Raises:
+        ConfigError: k is not in 1..N.
+    """
+    similarities, indices = nearest(queries, bank, k)
+    return vote(similarities, labels[indices], num_classes or int(labels.max()) + 1, temperature)
+
+
+@EVALUATORS.register_module()
+class KNNEvaluator:
+    """KNN accuracy for several K at once.
+
+    Metrics in percent: ``top1_k{K}`` on the test clips; ``heldout_top1_k{K}``, the accuracy of held-out training
+    subjects against the other training subjects (for choosing a checkpoint or a K without test labels); and
+    ``top1_heldout``, the test accuracy at the K so chosen. The held-out metrics need known subjects.
+
+    Args:
+        k: numbers of neighbours; one larger than the bank is cut to the bank's size, with a warning.
+        temperature: of the votes.
+        heldout: share of the training subjects held out.
+    """
+
+    def __init__(self, k: tuple[int, ...] = (1, 5, 10, 20, 40), temperature: float = 0.1, heldout: float = 0.2) -> None:
+        if not k or min(k) < 1:
+            raise ConfigError(f'KNNEvaluator: k must hold numbers of neighbours >= 1, not {k!r}')
+        if temperature <= 0:
+            raise ConfigError(f'KNNEvaluator: temperature must be > 0, not {temperature!r}')
+        self.k, self.temperature, self.heldout = tuple(k), temperature, heldout
+
+    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
+        metrics = {f'top1_k{k}': value for k, value in self._accuracies(bank, test).items()}
+        parts = hold_out(bank, self.heldout)
+        if parts is not None:
+            chosen = self._accuracies(*parts)
+            metrics |= {f'heldout_top1_k{k}': value for k, value in chosen.items()}
+            metrics['top1_heldout'] = metrics[f'top1_k{max(chosen, key=lambda k: chosen[k])}']
+        return metrics
+
+    def _accuracies(self, bank: Features, test: Features) -> dict[int, float]:
+        if max(self.k) > len(bank):
+            print_log(f'KNN: K is cut to {len(bank)}, the number of clips in the bank', 'current', level=30)
+        similarities, indices = nearest(test.x, bank.x, min(max(self.k), len(bank)))
+        labels, classes = bank.labels[indices], int(bank.labels.max()) + 1
+        guesses = {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature).argmax(1) for k in self.k}
+        return {k: 100 * (guess == test.labels).double().mean().item() for k, guess in guesses.items()}

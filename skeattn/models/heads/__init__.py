@@ -1,0 +1,5 @@
+"""Classification heads."""
+
+from skeattn.models.heads.linear import LinearHead
+
+__all__ = ['LinearHead']

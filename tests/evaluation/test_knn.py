@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import skeattn.evaluation.knn as knn
+from skeattn.errors import ConfigError
+from skeattn.evaluation import Features, KNNEvaluator, knn_scores
+from skeattn.registry import EVALUATORS
+from tests.conftest import shared_path
+from tests.evaluation.standins import blobs
+
+
+def test_scores_equal_the_released_monitor() -> None:
+    with np.load(shared_path('golden/knn_case.npz'), allow_pickle=False) as z:
+        case = {name: z[name] for name in z.files}
+    queries, bank, labels = (torch.as_tensor(case[name]) for name in ('features', 'bank', 'labels'))
+    for k in (3, 10, 20):
+        scores = knn_scores(queries, bank, labels.long(), k, float(case['temperature']), int(case['classes']))
+        expected = case[f'k{k}/scores']
+        assert np.abs(scores.numpy() - expected).max() <= 1e-6 * max(1, np.abs(expected).max())
+        assert scores.argmax(1).tolist() == case[f'k{k}/pred_top1'].tolist()
+
+
+def _slow_scores(queries, bank, labels, k, temperature, num_classes):
+    """The definition, one number at a time."""
+    scores = np.zeros((len(queries), num_classes))
+    for i, q in enumerate(queries):
+        sims = [float(q @ b / np.linalg.norm(q) / np.linalg.norm(b)) for b in bank]
+        for j in sorted(range(len(bank)), key=lambda j: -sims[j])[:k]:
+            scores[i, labels[j]] += np.exp(sims[j] / temperature)
+    return scores
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_scores_follow_the_definition(data: st.DataObject) -> None:
+    B, N, D, C = (data.draw(st.integers(low, high)) for low, high in ((1, 5), (1, 12), (2, 6), (1, 4)))
+    k = data.draw(st.integers(1, N))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    queries, bank, labels = rng.normal(size=(B, D)), 5 * rng.normal(size=(N, D)), rng.integers(0, C, N)
+    found = knn_scores(*map(torch.as_tensor, (queries, bank, labels)), k, 0.1, C)
+    np.testing.assert_allclose(found.numpy(), _slow_scores(queries, bank, labels, k, 0.1, C), rtol=1e-6)
+
+
+def test_chunks_do_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, test = blobs(20, seed=0), blobs(9, seed=1)
+    whole = knn_scores(test.x, bank.x, bank.labels, 5)
+    monkeypatch.setattr(knn, '_BLOCK', 2 * len(bank))  # two queries at a time
+    torch.testing.assert_close(knn_scores(test.x, bank.x, bank.labels, 5), whole)
+
+
+@pytest.mark.parametrize('k', [0, 13])
+def test_k_outside_the_bank_is_refused(k: int) -> None:
+    bank = blobs(4, seed=0)
+    with pytest.raises(ConfigError, match=f'1 <= k <= 12.*k={k}'):
+        knn_scores(bank.x, bank.x, bank.labels, k)
+
+
+def test_evaluator_counts_correct_votes_per_k() -> None:
+    """One near clip of class 0, then two of class 1: K=1 says 0, K=3 says 1."""
+    bank = Features(
+        torch.tensor([[1.0, 0.02], [1.0, 0.05], [1.0, 0.06], [-1.0, 0.0]]),
+        torch.tensor([0, 1, 1, 0]),
+        torch.tensor([-1, -1, -1, -1]),
+        list('abcd'),
+    )
+    test = Features(torch.tensor([[2.0, 0.0], [-3.0, 0.0]]), torch.tensor([0, 0]), torch.tensor([-1, -1]), list('ef'))
+    assert KNNEvaluator(k=(1, 3))(bank, test) == {'top1_k1': 100.0, 'top1_k3': 50.0}
+
+
+def test_held_out_subjects_choose_the_k_without_test_labels() -> None:
+    bank, test = blobs(30, seed=0, noise=1.5), blobs(20, seed=1, noise=1.5)
+    evaluate = EVALUATORS.build(dict(type='KNNEvaluator', k=(1, 5, 10)))
+    metrics = evaluate(bank, test)
+    chosen = max((1, 5, 10), key=lambda k: metrics[f'heldout_top1_k{k}'])
+    assert metrics['top1_heldout'] == metrics[f'top1_k{chosen}']
+    wrong = Features(test.x, (test.labels + 1) % 3, test.subjects, test.names)
+    heldout = {key: value for key, value in metrics.items() if key.startswith('heldout')}
+    assert heldout.items() <= evaluate(bank, wrong).items()
+
+
+def test_a_bank_smaller_than_k_uses_all_of_it() -> None:
+    bank, test = blobs(2, seed=0), blobs(5, seed=1)
+    assert KNNEvaluator(k=(40,), heldout=0.2)(bank, test)['top1_k40'] == KNNEvaluator(k=(6,))(bank, test)['top1_k6']
+
+
+@pytest.mark.parametrize('wrong', [dict(k=()), dict(k=(0, 1)), dict(temperature=0.0)])
+def test_settings_without_meaning_are_refused(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        KNNEvaluator(**wrong)

@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from skeattn.errors import ConfigError, NonFiniteError
+from skeattn.evaluation import Features, LinearProbe
+from skeattn.registry import EVALUATORS, HEADS
+from tests.evaluation.standins import blobs
+
+
+def test_head_starts_as_released_and_leaves_the_global_generator_alone() -> None:
+    state = torch.get_rng_state()
+    head = HEADS.build(
+        dict(type='LinearHead', in_channels=400, num_classes=50, generator=torch.Generator().manual_seed(0))
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    assert head.fc.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert abs(head.fc.weight.mean().item()) < 1e-3 and not head.fc.bias.any()
+
+
+def test_separable_classes_are_learned_and_overlapping_ones_are_not() -> None:
+    clean = LinearProbe(epochs=20)(blobs(40, 0, noise=0.1), blobs(20, 1, noise=0.1))
+    assert clean['top1'] == 100.0
+    noisy = LinearProbe(epochs=20)(blobs(40, 0, noise=50.0), blobs(20, 1, noise=50.0))
+    assert noisy['top1'] < 60.0
+
+
+def test_named_numbers_come_from_the_epochs_they_name() -> None:
+    bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
+    probe = EVALUATORS.build(dict(type='LinearProbe', epochs=15))
+    metrics = probe(bank, test)
+    trace, _ = probe.fit(bank, test)
+    assert len(trace) == 15
+    assert metrics['top1'] == trace[-1] and metrics['top1_best'] == max(trace)
+    assert metrics['top1_heldout'] in trace
+    assert 'top5' not in metrics
+
+
+def test_the_held_out_choice_ignores_test_labels() -> None:
+    bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
+    probe = LinearProbe(epochs=15)
+    trace, _ = probe.fit(bank, test)
+    flipped = Features(test.x, (test.labels + 1) % 3, test.subjects, test.names)
+    flipped_trace, _ = probe.fit(bank, flipped)
+    chosen = {i for i, a in enumerate(trace) if a == probe(bank, test)['top1_heldout']}
+    assert probe(bank, flipped)['top1_heldout'] in {flipped_trace[i] for i in chosen}
+
+
+def test_top5_counts_the_five_highest_scores() -> None:
+    metrics = LinearProbe(epochs=5)(blobs(20, 0, classes=6, noise=0.1), blobs(10, 1, classes=6, noise=0.1))
+    assert metrics['top5'] == 100.0
+    blind = LinearProbe(epochs=1, lr=1e-9)(blobs(20, 0, classes=6), blobs(10, 1, classes=6))
+    assert blind['top5'] >= blind['top1']
+
+
+def test_same_seed_same_result_and_the_global_generator_is_untouched() -> None:
+    bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
+    state = torch.get_rng_state()
+    (_, first), (_, again), (_, other) = (LinearProbe(epochs=3, seed=s).fit(bank, test) for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
+    probe = LinearProbe(batch_size=128)
+    sizes = {N: [len(b) for b in probe._batches(N, torch.Generator())] for N in (300, 128, 50)}
+    assert sizes == {300: [128, 128], 128: [128], 50: [50]}
+
+
+def test_learning_rate_falls_after_the_milestone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+
+    def record(head: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, labels: torch.Tensor) -> None:
+        rates.append(round(optimizer.param_groups[0]['lr'], 6))
+        optimizer.step()
+
+    monkeypatch.setattr('skeattn.evaluation.linear_probe.probe_step', record)
+    LinearProbe().fit(blobs(10, 0), blobs(10, 1))
+    assert rates == [3.0] * 60 + [0.3] * 40
+
+
+def test_normalise_is_blind_to_the_length_of_a_feature() -> None:
+    bank, test = blobs(20, 0), blobs(10, 1)
+    longer = Features(bank.x * 7, bank.labels, bank.subjects, bank.names)
+    (_, plain), (_, scaled) = (LinearProbe(epochs=2, normalise=True).fit(f, test) for f in (bank, longer))
+    torch.testing.assert_close(plain, scaled)
+
+
+def test_divergence_is_reported_with_the_cure() -> None:
+    bank = blobs(10, 0)
+    bank.x *= 1e30
+    with pytest.raises(NonFiniteError, match='lr=3.*normalise=True'):
+        LinearProbe(epochs=2).fit(bank, bank)
+
+
+@pytest.mark.parametrize('wrong', [dict(epochs=0), dict(batch_size=0)])
+def test_settings_without_meaning_are_refused(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match=f'{next(iter(wrong))}=0'):
+        LinearProbe(**wrong)
