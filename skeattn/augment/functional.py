@@ -1,0 +1,88 @@
+"""Batched maths on clips of shape ``(N, C, T, V, M)``: no randomness, no state, any device, differentiable."""
+
+import torch
+from torch import Tensor
+
+from skeattn.errors import ConfigError
+from skeattn.skeletons import SkeletonLayout
+
+STREAMS = ('joint', 'motion', 'bone')
+
+
+def crop(x: Tensor, start: Tensor, padding: int) -> Tensor:
+    """Shift in time: mirror ``padding`` frames at both ends, then keep T frames from ``start``.
+
+    The mirrored copies repeat the edge frame. ``start == padding`` returns the clip itself.
+
+    Args:
+        x: clips ``(N, C, T, V, M)``.
+        start: first frame kept, in the padded clip, ``(N,)`` integers in ``[0, 2 * padding]``.
+        padding: mirrored frames at each end, at most T.
+    """
+    T = x.shape[2]
+    frame = start[:, None] - padding + torch.arange(T, device=x.device)
+    frame = torch.where(frame < 0, -1 - frame, frame)
+    frame = torch.where(frame >= T, 2 * T - 1 - frame, frame)
+    return x.gather(2, frame[:, None, :, None, None].expand_as(x))
+
+
+def linear_map(x: Tensor, A: Tensor) -> Tensor:
+    """``x' = A x`` on the coordinate axis; ``A`` is ``(N, 3, 3)``, one matrix per clip."""
+    return torch.einsum('nij,njtvm->nitvm', A.to(x.dtype), x)
+
+
+def shear_matrix(s: Tensor) -> Tensor:
+    """Shear matrices ``(N, 3, 3)`` with ones on the diagonal from six factors ``(N, 6)``.
+
+    The first three factors fill column 1, 0, 0 of rows 0, 1, 2, the last three column 2, 2, 1.
+    """
+    one = torch.ones_like(s[:, 0])
+    rows = (one, s[:, 0], s[:, 3], s[:, 1], one, s[:, 4], s[:, 2], s[:, 5], one)
+    return torch.stack(rows, dim=1).view(-1, 3, 3)
+
+
+def mix_mask(joints: Tensor, first_unit: Tensor, num_units: Tensor, units: int) -> Tensor:
+    """Which (unit, joint) cells SkeleMix pastes: the chosen joints during the chosen span.
+
+    Args:
+        joints: bool ``(N, V)``.
+        first_unit, num_units: the span, integers ``(N,)``.
+        units: units in the clip.
+
+    Returns:
+        bool ``(N, units, V)``.
+    """
+    unit = torch.arange(units, device=joints.device)
+    span = (unit >= first_unit[:, None]) & (unit < (first_unit + num_units)[:, None])
+    return span[:, :, None] & joints[:, None, :]
+
+
+def paste(x: Tensor, partner: Tensor, mask: Tensor, unit_frames: int) -> Tensor:
+    """Replace the masked cells of ``x`` by those of ``partner``: all coordinates, both persons, no blending.
+
+    Args:
+        x, partner: ``(N, C, T, V, M)``.
+        mask: bool ``(N, units, V)``.
+        unit_frames: frames a unit spans.
+    """
+    frames = mask.repeat_interleave(unit_frames, dim=1)[:, : x.shape[2]]
+    return torch.where(frames[:, None, :, :, None], partner, x)
+
+
+def derive_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
+    """Joint, motion or bone stream of joint coordinates ``(N, C, T, V, M)``.
+
+    motion: next frame minus this one, the last frame 0. bone: joint minus its parent, the root 0.
+
+    Raises:
+        ConfigError: unknown stream, or the clip's joint count is not the layout's.
+    """
+    if stream not in STREAMS:
+        raise ConfigError(f'stream={stream!r} is unknown; choose one of {", ".join(STREAMS)}')
+    if x.shape[3] != layout.num_joints:
+        raise ConfigError(f'clips have {x.shape[3]} joints, layout {layout.name!r} has {layout.num_joints}')
+    if stream == 'motion':
+        return torch.diff(x, dim=2, append=x[:, :, -1:])
+    if stream == 'bone':
+        return x - x[:, :, :, list(layout.parents)]
+    return x

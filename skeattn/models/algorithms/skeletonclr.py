@@ -1,0 +1,21 @@
+"""SkeletonCLR: momentum contrast on skeletons, the paper's baseline."""
+
+import torch
+from torch import Tensor
+
+from skeattn.models.algorithms.base import MomentumContrast, unit
+from skeattn.registry import MODELS
+
+
+@MODELS.register_module()
+class SkeletonCLR(MomentumContrast):
+    """MoCo-v2 on skeletons (Li et al., CVPR 2021, section 3.1): two views of a clip attract, the queue repels."""
+
+    def loss(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``inputs``: views ``query`` and ``key``, each ``(N, M, C, T, V)``."""
+        z_q = unit(self.encoder_q.projector(self.encoder_q.map(inputs['query']).pool()))
+        with torch.no_grad():
+            z_k = unit(self.encoder_k.projector(self.encoder_k.map(inputs['key']).pool()))
+        loss = self.contrast(z_q, z_k, self.queue.keys)
+        self.queue.stage(z_k)
+        return {'loss': loss}

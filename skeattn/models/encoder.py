@@ -1,0 +1,64 @@
+"""Backbone and projector: the pair that has a query and a momentum key copy."""
+
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from skeattn.errors import ConfigError
+from skeattn.registry import BACKBONES, NECKS
+
+
+class FeatureMap(NamedTuple):
+    """A backbone's map with the weight of each person in the clip's mean.
+
+    Attributes:
+        values: F, ``(N, M, C, T', V')``.
+        persons: weights that sum to 1 over a clip's persons, ``(N, M)``.
+    """
+
+    values: Tensor
+    persons: Tensor
+
+    def pool(self, mask: Tensor | None = None) -> Tensor:
+        """Mean over positions and persons, ``(N, C)``; with a mask ``(N, M, C, T', V')`` of ``F * mask`` (eq. 6).
+
+        The mean divides by the number of positions, not by the mask's sum, so the salient and the non-salient pooled
+        features add up to the global one.
+        """
+        values = self.values if mask is None else self.values * mask
+        return (values.mean(dim=(3, 4)) * self.persons[:, :, None].to(values.dtype)).sum(dim=1)
+
+
+class Encoder(BaseModule):
+    """E and g: clips to feature maps, pooled features to embeddings.
+
+    Args:
+        backbone, projector: configs; the projector's ``in_channels`` follows from the backbone.
+        persons: ``'all'`` encodes and averages absent (all-zero) persons too, as released. ``'present'`` does neither,
+            which halves the work on single-person clips of two-person sets.
+
+    Raises:
+        ConfigError: unknown ``persons``.
+    """
+
+    def __init__(self, backbone: dict[str, Any], projector: dict[str, Any], persons: str = 'all') -> None:
+        super().__init__()
+        if persons not in ('all', 'present'):
+            raise ConfigError(f'model.persons={persons!r}; choose "all" or "present"')
+        self.persons = persons
+        self.backbone = BACKBONES.build(backbone)
+        self.projector = NECKS.build(projector, default_args={'in_channels': self.backbone.out_channels})
+
+    def map(self, x: Tensor) -> FeatureMap:
+        """Feature map of clips ``(N, M, C, T, V)``."""
+        present = x.flatten(2).ne(0).any(dim=2)
+        if self.persons == 'all' or bool(present.all()):
+            values = self.backbone(x)
+        else:
+            rows = self.backbone(x[present].unsqueeze(1)).squeeze(1)
+            values = rows.new_zeros(*x.shape[:2], *rows.shape[1:]).index_put((present,), rows)
+        if self.persons == 'all':
+            present = torch.ones_like(present)
+        return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1))

@@ -1,0 +1,48 @@
+"""The momentum (key) encoder: its copy, its update, its schedule. When it is updated is a hook's business."""
+
+import copy
+import math
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+ModuleT = TypeVar('ModuleT', bound=nn.Module)
+
+
+def key_copy(query: ModuleT) -> ModuleT:
+    """A key encoder: a copy of the query encoder that never sees a gradient."""
+    return copy.deepcopy(query).requires_grad_(False)
+
+
+@torch.no_grad()
+def load_query(key: nn.Module, query: nn.Module) -> None:
+    """Make the key encoder equal to the query encoder, buffers included."""
+    key.load_state_dict(query.state_dict())
+
+
+@torch.no_grad()
+def momentum_update(key: nn.Module, query: nn.Module, momentum: float, buffers: bool = True) -> None:
+    """``key <- momentum * key + (1 - momentum) * query``.
+
+    Args:
+        key, query: modules of equal structure.
+        momentum: M in [0, 1].
+        buffers: average floating buffers (BN statistics) too and copy integer ones (SkeAttnCLR); otherwise parameters
+            alone (the MoCo-style methods).
+    """
+    pairs = list(zip(key.parameters(), query.parameters(), strict=True))
+    if buffers:
+        for k, q in zip(key.buffers(), query.buffers(), strict=True):
+            if k.is_floating_point():
+                pairs.append((k, q))
+            else:
+                k.copy_(q)
+    keys, queries = [k for k, _ in pairs], [q.detach() for _, q in pairs]
+    torch._foreach_mul_(keys, momentum)
+    torch._foreach_add_(keys, queries, alpha=1 - momentum)
+
+
+def cosine_momentum(step: int, total: int, base: float) -> float:
+    """``M = 1 - (1 - M0)(cos(pi * it / it_max) + 1) / 2``: from ``base`` at step 0 to 1 at step ``total``."""
+    return 1 - (1 - base) * (math.cos(math.pi * step / total) + 1) / 2

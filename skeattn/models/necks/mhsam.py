@@ -1,0 +1,63 @@
+"""Multi-head self-attention mask (SkeAttnCLR): which part of a feature map is salient."""
+
+from typing import Any
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from skeattn.errors import ConfigError
+from skeattn.registry import NECKS
+
+
+@NECKS.register_module()
+class MHSAM(BaseModule):
+    """Soft mask ``M_s = sigmoid(lambda * proj(MHSA(LN(F))))``, one value per position and channel.
+
+    Positions (frames x joints of one person) are the tokens; there is no positional encoding and no residual. At
+    initialisation every value lies within a few thousandths of 0.5.
+
+    Args:
+        channels: C, channels of the map.
+        num_heads: h attention heads of C / h channels.
+        lam: the paper's lambda, steepness of the sigmoid.
+        norm_cfg: normalisation before the attention, built by ``mmcv.cnn``; None for none.
+
+    Raises:
+        ConfigError: the heads do not divide the channels.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int = 8,
+        lam: float = 2.0,
+        norm_cfg: dict[str, Any] | None = {'type': 'LN', 'eps': 1e-5},  # noqa: B006
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if channels % num_heads:
+            raise ConfigError(f'model.mhsam.num_heads={num_heads} does not divide the {channels} channels of the map')
+        self.num_heads, self.lam = num_heads, lam
+        self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else nn.Identity()
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """The salient mask of a map.
+
+        Args:
+            feature_map: F, ``(N, M, C, T', V')``; each person is a sequence of its own.
+
+        Returns:
+            M_s in (0, 1), same shape. The non-salient mask is ``1 - M_s``.
+        """
+        N, M, C, T, V = feature_map.shape
+        tokens = feature_map.flatten(0, 1).flatten(2).transpose(1, 2)  # (N*M, n, C)
+        qkv = self.qkv(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N*M, h, n, C/h)
+        attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        mask = torch.sigmoid(self.lam * self.proj(attended))
+        return mask.transpose(1, 2).reshape(N, M, C, T, V)

@@ -1,0 +1,70 @@
+"""The memory bank of keys: state and arithmetic. When keys are written is the QueueUpdateHook's business."""
+
+import torch
+from mmengine.dist import all_gather, get_world_size
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from skeattn.errors import ConfigError
+
+
+def gather_rows(x: Tensor) -> Tensor:
+    """Rows of all processes in rank order (no gradient flows); ``x`` itself in a single process."""
+    return torch.cat(all_gather(x.detach().contiguous())) if get_world_size() > 1 else x
+
+
+class FeatureQueue(nn.Module):
+    """First-in first-out bank of K unit-length keys.
+
+    Args:
+        size: K, number of keys.
+        channels: D, their dimension.
+
+    Attributes:
+        keys: ``(D, K)``, one key per column; random unit columns at the start.
+        pointer: where the next key goes.
+        micro_batches: batches staged per optimiser step; set by the hook that flushes.
+    """
+
+    keys: Tensor
+    pointer: Tensor
+
+    def __init__(self, size: int, channels: int) -> None:
+        super().__init__()
+        self.register_buffer('keys', normalize(torch.randn(channels, size), dim=0))
+        self.register_buffer('pointer', torch.zeros((), dtype=torch.long))
+        self.pending: list[Tensor] = []
+        self.micro_batches = 1
+
+    def stage(self, keys: Tensor) -> None:
+        """Hold this batch's keys ``(B, D)`` until the optimiser has stepped.
+
+        Raises:
+            ConfigError: the keys of the last optimiser step were never enqueued.
+        """
+        if len(self.pending) >= self.micro_batches:
+            raise ConfigError(
+                'keys of the last optimiser step were never written to the queue, so the negatives would never change; '
+                'keep default_hooks.queue=dict(type="QueueUpdateHook") in the config'
+            )
+        self.pending.append(keys.detach())
+
+    def flush(self) -> None:
+        """Write the staged keys of all processes: micro-batch by micro-batch, each in rank order."""
+        for keys in self.pending:
+            self.enqueue(gather_rows(keys))
+        self.pending.clear()
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Overwrite the oldest entries with ``keys`` ``(B, D)``, wrapping around at the end.
+
+        Raises:
+            ConfigError: more keys than the queue holds.
+        """
+        B, K = len(keys), self.keys.shape[1]
+        if B > K:
+            raise ConfigError(f'a batch of {B} keys does not fit model.queue.size={K}; use a larger queue')
+        columns = (self.pointer + torch.arange(B, device=keys.device)) % K
+        self.keys[:, columns] = keys.T.to(self.keys.dtype)
+        self.pointer.add_(B).remainder_(K)
