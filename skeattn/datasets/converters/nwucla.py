@@ -1,0 +1,74 @@
+"""Northwestern-UCLA Multiview Action 3D (Wang et al., CVPR 2014): one JSON file a clip, Kinect v1."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from skeattn.datasets.converters.source import Parsed, Source, add_all
+from skeattn.datasets.packed import PackedWriter
+from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.errors import DataError
+
+# Action code in the file name -> class; codes 7 and 10 do not exist. The labels are their ranks.
+ACTIONS = {
+    1: 'pick up with one hand',
+    2: 'pick up with two hands',
+    3: 'drop trash',
+    4: 'walk around',
+    5: 'sit down',
+    6: 'stand up',
+    8: 'donning',
+    9: 'doffing',
+    11: 'throw',
+    12: 'carry',
+}
+_NAME = re.compile(r'a(\d+)_s(\d+)_e(\d+)_v(\d+)$')
+
+
+def convert(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    skip_bad: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Pack the files ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view), each with ``skeletons`` ``[T][20][3]``.
+
+    Args:
+        source: folder or zip archive.
+        out: the packed set's folder.
+        skip_bad: leave out unusable files instead of stopping.
+        overwrite: replace a set at ``out``.
+
+    Raises:
+        DataError: the source or a file is unusable, or ``out`` exists.
+    """
+    files = Source(source, '.json')
+    classes = list(ACTIONS.values())
+    with PackedWriter(out, 'nwucla', 'kinect20', classes, PROTOCOLS['nwucla'], overwrite) as writer:
+        add_all(writer, files, parse, skip_bad)
+
+
+def parse(path: str, content: bytes) -> Parsed:
+    """Name, keypoint ``(1, T, 20, 3)`` and columns of one file.
+
+    Raises:
+        DataError: the name or the content is not of this format.
+    """
+    name = Path(path).stem
+    match = _NAME.match(name)
+    if match is None:
+        raise DataError(f'{path}: the name is not of the form aAA_sSS_eEE_vVV.json')
+    action, subject, episode, view = map(int, match.groups())
+    if action not in ACTIONS:
+        raise DataError(f'{path}: no action has the code {action}; there are {", ".join(map(str, ACTIONS))}')
+    try:
+        keypoint = np.array(json.loads(content)['skeletons'], dtype=np.float32)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f'{path}: no JSON with "skeletons" as frames x joints x 3 numbers ({error})') from error
+    if keypoint.ndim != 3:
+        raise DataError(f'{path}: "skeletons" has the shape {keypoint.shape}, not (frames, 20, 3)')
+    columns = {'label': list(ACTIONS).index(action), 'subject': subject, 'camera': view, 'replication': episode}
+    return name, keypoint[None], columns

@@ -1,0 +1,75 @@
+"""UTD-MHAD (Chen et al., ICIP 2015): one MATLAB file a clip, Kinect v1."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from skeattn.datasets.converters.source import Parsed, Source, add_all
+from skeattn.datasets.packed import PackedWriter
+from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.errors import DataError
+from skeattn.skeletons import get_layout
+
+ACTIONS = (
+    'swipe left', 'swipe right', 'wave', 'clap', 'throw', 'arm cross', 'basketball shoot', 'draw x',
+    'draw circle clockwise', 'draw circle counter clockwise', 'draw triangle', 'bowling', 'boxing', 'baseball swing',
+    'tennis swing', 'arm curl', 'tennis serve', 'push', 'knock on door', 'catch', 'pick up and throw', 'jog', 'walk',
+    'sit to stand', 'stand to sit', 'lunge', 'squat',
+)  # fmt: skip
+_LAYOUT = get_layout('kinect20')
+# The files list the trunk from the head down, the layout from the hip up.
+_FIRST = ('head', 'shoulder_centre', 'spine', 'hip_centre')
+_STORED = (*_FIRST, *(joint for joint in _LAYOUT.joints if joint not in _FIRST))
+_ORDER = [_STORED.index(joint) for joint in _LAYOUT.joints]
+_NAME = re.compile(r'a(\d+)_s(\d+)_t(\d+)_skeleton$')
+
+
+def convert(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    skip_bad: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Pack the files ``aA_sS_tT_skeleton.mat`` (action, subject, trial), each with ``d_skel`` ``(20, 3, T)``.
+
+    Args:
+        source: folder or zip archive.
+        out: the packed set's folder.
+        skip_bad: leave out unusable files instead of stopping.
+        overwrite: replace a set at ``out``.
+
+    Raises:
+        DataError: the source or a file is unusable, or ``out`` exists.
+    """
+    files = Source(source, '.mat')
+    with PackedWriter(out, 'utdmhad', _LAYOUT, ACTIONS, PROTOCOLS['utdmhad'], overwrite) as writer:
+        add_all(writer, files, parse, skip_bad)
+
+
+def parse(path: str, content: bytes) -> Parsed:
+    """Name, keypoint ``(1, T, 20, 3)`` and columns of one file.
+
+    Raises:
+        DataError: the name or the content is not of this format.
+    """
+    match = _NAME.match(Path(path).stem)
+    if match is None:
+        raise DataError(f'{path}: the name is not of the form aA_sS_tT_skeleton.mat')
+    action, subject, trial = map(int, match.groups())
+    if not 1 <= action <= len(ACTIONS):
+        raise DataError(f'{path}: action {action} is outside 1..{len(ACTIONS)}')
+    try:
+        stored = np.asarray(loadmat(io.BytesIO(content), variable_names=['d_skel'])['d_skel'], dtype=np.float32)
+    except Exception as error:  # scipy's reader fails in many ways on damaged bytes
+        raise DataError(f'{path}: no MATLAB file with the variable d_skel ({error!r})') from error
+    if stored.ndim == 2:  # MATLAB drops a last axis of size 1
+        stored = stored[..., None]
+    if stored.ndim != 3 or len(stored) != len(_ORDER):
+        raise DataError(f'{path}: d_skel has the shape {stored.shape}, not ({len(_ORDER)}, 3, frames)')
+    keypoint = stored[_ORDER].transpose(2, 0, 1)
+    name = f'a{action:02d}_s{subject:02d}_t{trial:02d}'
+    return name, keypoint[None], {'label': action - 1, 'subject': subject, 'replication': trial}

@@ -1,0 +1,307 @@
+"""The packed format: one folder holds a data set's clips, their sample table and a manifest with hashes.
+
+``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order.
+``samples.npz``: one array per column of :data:`COLUMNS`; -1 where the source does not know.
+``manifest.json``: version, data set, layout, classes, protocols, counts, skipped clips, sha256 of the other two.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeattn.errors import ConfigError, DataError
+from skeattn.skeletons import SkeletonLayout, get_layout
+
+VERSION = 1
+FRAMES, SAMPLES, MANIFEST = 'frames.npy', 'samples.npz', 'manifest.json'
+FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
+COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
+# A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
+_HEADER_BYTES = 128
+_SOURCES = {'ntu60': 'ntu', 'ntu120': 'ntu', 'nwucla': 'nwucla', 'utdmhad': 'utdmhad', 'demo': 'synthetic'}
+_intact: dict[Path, tuple[int, int, str]] = {}
+
+
+class PackedWriter:
+    """Writes a packed set, all or nothing, with one clip in memory at a time.
+
+    Everything goes to a hidden folder beside ``out``, which takes its name only when the ``with`` block ends well.
+
+    Args:
+        out: the folder to create.
+        dataset: short name of the data set, for example ``'ntu60'``.
+        layout: the skeleton layout or its name.
+        classes: class names in label order.
+        protocols: ``{name: {'field': column, 'train': values}}``, see :mod:`skeattn.datasets.protocols`.
+        overwrite: replace a set that stands at ``out``; it is removed only when the new one is complete.
+
+    Raises:
+        DataError: ``out`` exists and ``overwrite`` is not set; a clip is unusable; no clip was added.
+        ConfigError: unknown layout, or a protocol over an unknown column.
+    """
+
+    def __init__(
+        self,
+        out: str | os.PathLike[str],
+        dataset: str,
+        layout: str | SkeletonLayout,
+        classes: Sequence[str],
+        protocols: Mapping[str, Mapping[str, Any]],
+        overwrite: bool = False,
+    ) -> None:
+        self.out = Path(out)
+        self.dataset = dataset
+        self.layout = get_layout(layout)
+        self.classes = list(classes)
+        self.protocols = {name: {**p, 'train': [int(v) for v in p['train']]} for name, p in protocols.items()}
+        self.overwrite = overwrite
+        self.skipped: list[dict[str, str]] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._names: set[str] = set()
+        self._offset = 0
+        self._channels = 0
+        self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
+        for name, protocol in self.protocols.items():
+            if protocol['field'] not in FIELDS:
+                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(FIELDS)}')
+        self._refuse_existing()
+
+    def __enter__(self) -> 'PackedWriter':
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._file = open(self._partial / FRAMES, 'wb')
+        self._file.write(bytes(_HEADER_BYTES))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._file.close()
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(
+        self,
+        name: str,
+        keypoint: np.ndarray,
+        *,
+        label: int,
+        subject: int = -1,
+        camera: int = -1,
+        setup: int = -1,
+        replication: int = -1,
+    ) -> None:
+        """Append one clip.
+
+        Args:
+            name: unique name of the clip.
+            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero.
+            label: class index; subject, camera, setup, replication: as the source numbers them, -1 if unknown.
+
+        Raises:
+            DataError: the clip is empty, not finite, of another joint count or a duplicate, or its label has no class.
+        """
+        clip = np.ascontiguousarray(keypoint, dtype='<f4')
+        if clip.ndim != 4 or clip.shape[2] != self.layout.num_joints:
+            V = self.layout.num_joints
+            raise DataError(f'{name}: shape {clip.shape} is not (persons, frames, {V} joints, channels)')
+        if clip.size == 0:
+            raise DataError(f'{name}: no frames (shape {clip.shape})')
+        if self._channels not in (0, clip.shape[3]):
+            raise DataError(f'{name}: {clip.shape[3]} coordinates a joint, the clips before have {self._channels}')
+        if not np.isfinite(clip).all():
+            person, frame, joint = np.argwhere(~np.isfinite(clip))[0][:3]
+            where = f'person {person}, frame {frame}, joint {self.layout.joints[joint]}'
+            raise DataError(f'{name}: NaN or infinite coordinate at {where}')
+        if name in self._names:
+            raise DataError(f'{name}: a clip of this name was added before')
+        if not 0 <= label < len(self.classes):
+            raise DataError(f'{name}: label {label} is outside 0..{len(self.classes) - 1}')
+        self._file.write(clip.data)
+        self._names.add(name)
+        self._channels = clip.shape[3]
+        M, T = clip.shape[:2]
+        self._rows.append((name, label, subject, camera, setup, replication, T, M, self._offset))
+        self._offset += M * T
+
+    def skip(self, name: str, reason: str) -> None:
+        """Record in the manifest that a clip of the source is left out, and why."""
+        self.skipped.append({'name': name, 'reason': reason})
+
+    def _finish(self) -> None:
+        if not self._rows:
+            raise DataError(f'{self.out}: no clip was added, nothing is written')
+        self._file.seek(0)
+        self._file.write(_npy_header((self._offset, self.layout.num_joints, self._channels)))
+        _sync(self._file)
+        stored = zip(COLUMNS, zip(*self._rows, strict=True), strict=True)
+        columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
+        with open(self._partial / SAMPLES, 'wb') as file:
+            np.savez_compressed(file, **columns)
+            _sync(file)
+        manifest = {
+            'version': VERSION,
+            'dataset': self.dataset,
+            'layout': self.layout.name,
+            'classes': self.classes,
+            'protocols': self.protocols,
+            'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': self._channels},
+            'skipped': self.skipped,
+            'sha256': {file: _sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
+        }
+        with open(self._partial / MANIFEST, 'w', encoding='utf-8') as text:
+            json.dump(manifest, text, indent=1, ensure_ascii=False)
+            _sync(text)
+        self._move_into_place()
+
+    def _move_into_place(self) -> None:
+        self._refuse_existing()
+        if not self.out.exists():
+            self._partial.rename(self.out)
+            return
+        old = self._partial.with_suffix('.old')
+        self.out.rename(old)
+        self._partial.rename(self.out)
+        shutil.rmtree(old)
+
+    def _refuse_existing(self) -> None:
+        if not self.out.exists():
+            return
+        if not self.overwrite:
+            raise DataError(f'{self.out} exists already; choose another folder or pass --overwrite (overwrite=True)')
+        # Replacing removes what stood there, so it must be something that this format wrote, or nothing at all.
+        if not self.out.is_dir() or (any(self.out.iterdir()) and not (self.out / MANIFEST).exists()):
+            raise DataError(
+                f'{self.out} is not a packed set, so it is not replaced; remove it yourself or choose another'
+            )
+
+
+@dataclass(frozen=True)
+class PackedSet:
+    """A packed set opened for reading; the frames stay on disk until a clip is asked for."""
+
+    path: Path
+    manifest: dict[str, Any]
+    layout: SkeletonLayout
+    classes: list[str]
+    table: dict[str, np.ndarray]
+    frames: np.ndarray
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> 'PackedSet':
+        """Open the folder and check what can be checked without reading the frames.
+
+        Raises:
+            DataError: the folder is missing, incomplete, of another version, or its files disagree in size.
+            ConfigError: the layout is not registered.
+        """
+        path = Path(path)
+        if not (path / MANIFEST).is_file():
+            raise DataError(f'no packed set at {path}; make it with\n  {convert_command(path)}')
+        manifest = _read_manifest(path / MANIFEST)
+        layout = get_layout(manifest['layout'])
+        table = _read_table(path / SAMPLES)
+        with _damage(path / FRAMES):
+            frames = np.load(path / FRAMES, mmap_mode='r', allow_pickle=False)
+        clips, rows, channels = (manifest['counts'][key] for key in ('clips', 'rows', 'channels'))
+        if frames.shape != (rows, layout.num_joints, channels) or frames.dtype != np.float32:
+            stored = f'{frames.dtype} {frames.shape}'
+            raise DataError(f'{path / FRAMES} holds {stored}, not float32 {(rows, layout.num_joints, channels)}')
+        sizes = table['persons'] * table['frames']
+        tiled = np.array_equal(table['offset'], np.cumsum(sizes) - sizes) and sizes.sum() == rows
+        if len(table['name']) != clips or not tiled or sizes.min(initial=1) < 1:
+            raise DataError(f'{path / SAMPLES} does not describe {FRAMES}: convert the source again')
+        return cls(path, manifest, layout, list(manifest['classes']), table, frames)
+
+    def __len__(self) -> int:
+        return len(self.table['name'])
+
+    def clip(self, i: int) -> np.ndarray:
+        """Clip ``i`` as ``(M, T, V, C)`` float32 in metres, read-only."""
+        M, T, start = (int(self.table[column][i]) for column in ('persons', 'frames', 'offset'))
+        return self.frames[start : start + M * T].reshape(M, T, *self.frames.shape[1:])
+
+    def verify(self, again: bool = False) -> None:
+        """Compare the files with the manifest's hashes, once per process for unchanged files unless ``again``.
+
+        Raises:
+            DataError: a file differs from the one that was written.
+        """
+        for file, expected in self.manifest['sha256'].items():
+            path = (self.path / file).resolve()
+            stat = path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size, expected)
+            if again or _intact.get(path) != seen:
+                if _sha256(path) != expected:
+                    raise DataError(f'{self.path / file} is damaged (sha256 differs from {MANIFEST}): convert it again')
+                _intact[path] = seen
+
+
+def convert_command(path: str | os.PathLike[str]) -> str:
+    """The command that makes the packed set at ``path``, as far as the folder's name tells the source."""
+    source = _SOURCES.get(Path(path).name)
+    if source == 'synthetic':
+        return f'python tools/convert.py synthetic --out {path}'
+    return f'python tools/convert.py {source or "{ntu,nwucla,utdmhad,synthetic}"} SOURCE --out {path}'
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    with _damage(path):
+        manifest = json.loads(path.read_text(encoding='utf-8'))
+        if manifest['version'] != VERSION:
+            raise DataError(f'{path} has format version {manifest["version"]}, not {VERSION}: convert the source again')
+        counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
+        hashes = {file: str(manifest['sha256'][file]) for file in (FRAMES, SAMPLES)}
+        protocols = {name: {'field': p['field'], 'train': p['train']} for name, p in manifest['protocols'].items()}
+        return {**manifest, 'counts': counts, 'sha256': hashes, 'protocols': protocols}
+
+
+def _read_table(path: Path) -> dict[str, np.ndarray]:
+    with _damage(path), np.load(path, allow_pickle=False) as stored:
+        table = {column: stored[column] for column in COLUMNS}
+        if {len(values) for values in table.values()} != {len(table['name'])}:
+            raise ValueError('columns of different length')
+    return table
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Any:
+    """Whatever goes wrong while a stored file is parsed becomes one DataError that names it."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f'{path} is damaged ({error}): convert the source again') from error
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    fields = repr({'descr': '<f4', 'fortran_order': False, 'shape': shape}).encode()
+    magic = np.lib.format.magic(1, 0)
+    length = _HEADER_BYTES - len(magic) - 2
+    return magic + length.to_bytes(2, 'little') + fields.ljust(length - 1) + b'\n'
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,9 @@
+"""The deterministic pipeline that turns a stored clip into one array of fixed shape."""
+
+from skeattn.datasets.transforms.align import AlignView
+from skeattn.datasets.transforms.centre import Centre
+from skeattn.datasets.transforms.pack import PackClip
+from skeattn.datasets.transforms.pipeline import Clip, Pipeline, present
+from skeattn.datasets.transforms.resample import Resample
+
+__all__ = ['AlignView', 'Centre', 'Clip', 'PackClip', 'Pipeline', 'Resample', 'present']

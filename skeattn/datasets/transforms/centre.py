@@ -1,0 +1,39 @@
+"""Moving the origin onto the body."""
+
+from mmcv.transforms import BaseTransform
+
+from skeattn.datasets.transforms.pipeline import Clip, first_frame, present
+from skeattn.errors import ConfigError
+from skeattn.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class Centre(BaseTransform):
+    """Take coordinates relative to one joint.
+
+    Args:
+        joint: name or index of a joint, or ``'root'`` (the upper spine of ``ntu25``, as released) or ``'hip'``.
+        reference: ``'frame'``: that joint of each person in each frame; global motion and the distance between two
+            persons are lost (as released). ``'first'``: that joint of person 0 in the first frame where it is there.
+
+    Raises:
+        ConfigError: unknown reference or joint.
+        DataError: with ``'first'``, person 0 is never there.
+    """
+
+    def __init__(self, joint: str | int = 'root', reference: str = 'frame') -> None:
+        if reference not in ('frame', 'first'):
+            raise ConfigError(f'Centre: reference={reference!r} is neither "frame" nor "first"')
+        self.joint = joint
+        self.reference = reference
+
+    def transform(self, results: Clip) -> Clip:
+        """Shift ``keypoint``; the absent stay zero."""
+        keypoint = results['keypoint']
+        joint = results['layout'].joint(self.joint)
+        if self.reference == 'frame':
+            results['keypoint'] = keypoint - keypoint[:, :, joint : joint + 1]
+        else:
+            origin = keypoint[0, first_frame(results), joint]
+            results['keypoint'] = (keypoint - origin) * present(keypoint)[:, :, None, None]
+        return results

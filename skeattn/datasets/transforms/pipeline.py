@@ -1,0 +1,52 @@
+"""The pipeline: named steps over a clip dict, run in the order written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skeattn.errors import ConfigError, DataError
+from skeattn.registry import TRANSFORMS
+
+# keypoint (M, T, V, C) float32 metres, layout, name, total_frames; PackClip adds inputs (C, T, V, M).
+Clip = dict[str, Any]
+
+
+class Pipeline:
+    """Runs the steps of a config in the order written.
+
+    Args:
+        steps: ``{name: transform config}``; the name lets a child config change one step, None removes it.
+
+    Raises:
+        ConfigError: the steps are not a dict of configs.
+    """
+
+    def __init__(self, steps: Mapping[str, Mapping[str, Any] | None]) -> None:
+        if not isinstance(steps, Mapping):
+            raise ConfigError(
+                f'pipeline must be a dict of named steps such as centre=dict(type="Centre"), not {steps!r}'
+            )
+        self.steps = {name: TRANSFORMS.build(dict(step)) for name, step in steps.items() if step is not None}
+
+    def __call__(self, clip: Clip) -> Clip:
+        for transform in self.steps.values():
+            clip = transform(clip)
+        return clip
+
+
+def present(keypoint: np.ndarray) -> np.ndarray:
+    """Which person is there in which frame, ``(M, T)`` bool: an absent one is all zero, and every step keeps it so."""
+    return np.asarray(keypoint.any(axis=(2, 3)))
+
+
+def first_frame(clip: Clip) -> int:
+    """The first frame in which person 0 is there.
+
+    Raises:
+        DataError: person 0 never is.
+    """
+    there = present(clip['keypoint'][:1])[0]
+    if not there.any():
+        raise DataError(f'{clip["name"]}: person 0 is absent (all zero) in every frame')
+    return int(there.argmax())
