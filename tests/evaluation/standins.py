@@ -19,7 +19,7 @@ class ClipSet:
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         index = torch.tensor(indices)
-        return dict(inputs=self.clips[index], labels=self.labels[index], index=index)
+        return {'inputs': self.clips[index], 'labels': self.labels[index], 'index': index}
 
 
 class Encoder(nn.Module):

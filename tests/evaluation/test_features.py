@@ -17,7 +17,7 @@ def test_features_equal_one_eval_pass_whatever_the_batch_size() -> None:
     model, dataset = Encoder(), clip_set(11)
     model.eval()
     with torch.no_grad():
-        expected = model.features(dict(inputs=dataset.clips))
+        expected = model.features({'inputs': dataset.clips})
     model.train()
     for batch_size in (1, 4, 11, 100):
         found = extract_features(model, dataset, batch_size)
@@ -57,7 +57,7 @@ def test_flags_are_restored_after_a_failure() -> None:
 def test_a_clip_with_nan_is_named() -> None:
     dataset = clip_set(6)
     dataset.clips[4, 0, 0] = float('nan')
-    with pytest.raises(NonFiniteError, match='1 of 6 clips.*clip4'):
+    with pytest.raises(NonFiniteError, match=r'1 of 6 clips.*clip4'):
         extract_features(Encoder(), dataset)
     with pytest.raises(NonFiniteError, match='clip4'):
         raw_features(dataset)

@@ -72,7 +72,7 @@ def test_evaluator_counts_correct_votes_per_k() -> None:
 
 def test_held_out_subjects_choose_the_k_without_test_labels() -> None:
     bank, test = blobs(30, seed=0, noise=1.5), blobs(20, seed=1, noise=1.5)
-    evaluate = EVALUATORS.build(dict(type='KNNEvaluator', k=(1, 5, 10)))
+    evaluate = EVALUATORS.build({'type': 'KNNEvaluator', 'k': (1, 5, 10)})
     metrics = evaluate(bank, test)
     chosen = max((1, 5, 10), key=lambda k: metrics[f'heldout_top1_k{k}'])
     assert metrics['top1_heldout'] == metrics[f'top1_k{chosen}']
@@ -86,7 +86,7 @@ def test_a_bank_smaller_than_k_uses_all_of_it() -> None:
     assert KNNEvaluator(k=(40,), heldout=0.2)(bank, test)['top1_k40'] == KNNEvaluator(k=(6,))(bank, test)['top1_k6']
 
 
-@pytest.mark.parametrize('wrong', [dict(k=()), dict(k=(0, 1)), dict(temperature=0.0)])
+@pytest.mark.parametrize('wrong', [{'k': ()}, {'k': (0, 1)}, {'temperature': 0.0}])
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         KNNEvaluator(**wrong)

@@ -1,16 +1,66 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation import Features, LinearProbe
+from skeattn.evaluation.features import frozen
+from skeattn.evaluation.linear_probe import probe_step
+from skeattn.models.encoder import Encoder
+from skeattn.models.heads import LinearHead
+from skeattn.models.released_weights import convert_released
 from skeattn.registry import EVALUATORS, HEADS
+from tests.conftest import shared_path
 from tests.evaluation.standins import blobs
+
+
+def _unpack(case: dict[str, np.ndarray], group: str) -> dict[str, torch.Tensor]:
+    names, shapes, offsets, flat = (case[f'{group}.{part}'] for part in ('names', 'shapes', 'offsets', 'flat'))
+    return {
+        str(name): torch.as_tensor(flat[offsets[i] : offsets[i + 1]].reshape([d for d in shapes[i] if d >= 0]))
+        for i, name in enumerate(names)
+    }
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor | np.ndarray) -> bool:
+    expected = torch.as_tensor(expected)
+    return float((found.detach() - expected).abs().max()) <= 1e-6 * max(1.0, float(expected.abs().max()))
+
+
+def test_two_steps_equal_the_released_linear_evaluation() -> None:
+    with np.load(shared_path('golden/linear_eval_step.npz'), allow_pickle=False) as z:
+        case = {name: z[name] for name in z.files}
+    start = _unpack(case, 'state0')
+    weight, bias = 'encoder_q.backbone.fc.weight', 'encoder_q.backbone.fc.bias'
+    classes, dim = start[weight].shape
+    settings = json.loads(str(case['meta']))
+    encoder = Encoder({'type': 'STGCN', 'layout': 'ntu25', 'base_channels': 4, 'out_channels': dim}, {'type': 'MLP'})
+    prefix = 'encoder_q.backbone.'
+    state = convert_released(start, 'skeattnclr').state
+    encoder.double().backbone.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    )
+    encoder.backbone.A.copy_(start['encoder_q.backbone.A'])  # the golden run's adjacency is not rounded to float32
+    head = LinearHead(dim, classes).double()
+    head.load_state_dict({'fc.weight': start[weight], 'fc.bias': start[bias]})
+    optimizer = torch.optim.SGD(head.parameters(), settings['base_lr'], momentum=settings['sgd_momentum'])
+    for step in ('step1', 'step2'):
+        clips, labels = torch.as_tensor(case[f'{step}/x']), torch.as_tensor(case[f'{step}/label']).long()
+        with frozen(encoder):
+            x = encoder.map(clips.permute(0, 4, 1, 2, 3)).pool()
+        assert _close(head(x), case[f'{step}/logits'])
+        assert _close(probe_step(head, optimizer, x, labels), case[f'{step}/loss_total'])
+        grad, after = _unpack(case, f'{step}/grad'), _unpack(case, f'{step}/state')
+        assert _close(head.fc.weight.grad, grad[weight]) and _close(head.fc.bias.grad, grad[bias])
+        assert _close(head.fc.weight, after[weight]) and _close(head.fc.bias, after[bias])
 
 
 def test_head_starts_as_released_and_leaves_the_global_generator_alone() -> None:
     state = torch.get_rng_state()
     head = HEADS.build(
-        dict(type='LinearHead', in_channels=400, num_classes=50, generator=torch.Generator().manual_seed(0))
+        {'type': 'LinearHead', 'in_channels': 400, 'num_classes': 50, 'generator': torch.Generator().manual_seed(0)}
     )
     assert torch.equal(torch.get_rng_state(), state)
     assert head.fc.weight.std().item() == pytest.approx(0.02, rel=0.05)
@@ -26,7 +76,7 @@ def test_separable_classes_are_learned_and_overlapping_ones_are_not() -> None:
 
 def test_named_numbers_come_from_the_epochs_they_name() -> None:
     bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
-    probe = EVALUATORS.build(dict(type='LinearProbe', epochs=15))
+    probe = EVALUATORS.build({'type': 'LinearProbe', 'epochs': 15})
     metrics = probe(bank, test)
     trace, _ = probe.fit(bank, test)
     assert len(trace) == 15
@@ -88,11 +138,11 @@ def test_normalise_is_blind_to_the_length_of_a_feature() -> None:
 def test_divergence_is_reported_with_the_cure() -> None:
     bank = blobs(10, 0)
     bank.x *= 1e30
-    with pytest.raises(NonFiniteError, match='lr=3.*normalise=True'):
+    with pytest.raises(NonFiniteError, match=r'lr=3.*normalise=True'):
         LinearProbe(epochs=2).fit(bank, bank)
 
 
-@pytest.mark.parametrize('wrong', [dict(epochs=0), dict(batch_size=0)])
+@pytest.mark.parametrize('wrong', [{'epochs': 0}, {'batch_size': 0}])
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=f'{next(iter(wrong))}=0'):
         LinearProbe(**wrong)
