@@ -1,0 +1,14 @@
+"""The embedded set, cross-subject, preprocessed as NTU."""
+
+layout = 'ntu25'
+dataset = dict(
+    type='SkeletonDataset',
+    data='data/demo',
+    protocol='xsub',
+    pipeline=dict(
+        centre=dict(type='Centre', joint='root', reference='frame'),
+        resample=dict(type='Resample', num_frames=64, length='released'),
+        align=dict(type='AlignView', mode='yaw_frame'),
+        pack=dict(type='PackClip', num_persons=2),
+    ),
+)
