@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
 from skeattn.graph import adjacency
+from skeattn.models.dropout import Dropout
 from skeattn.registry import BACKBONES
 from skeattn.skeletons import SkeletonLayout, get_layout
 
@@ -63,7 +64,7 @@ class STGCNBlock(nn.Module):
             build_activation_layer(act_cfg),
             nn.Conv2d(out_channels, out_channels, (kernel_size, 1), (stride, 1), (kernel_size // 2, 0)),
             build_norm_layer(norm_cfg, out_channels)[1],
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.residual: nn.Module | None = None
         if residual and in_channels == out_channels and stride == 1:

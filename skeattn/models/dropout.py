@@ -1,0 +1,27 @@
+"""Dropout that does not wait for the random numbers."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+
+class Dropout(nn.Dropout):
+    """``nn.Dropout``; on the CPU the mask is cut from random 64-bit words, eight entries a word.
+
+    PyTorch draws one 32-bit number per entry there, serially, which costs a quarter of a narrow network's training step.
+    The rate is rounded to 1/256, and the kept entries are scaled by the rounded rate.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` with a share ``p`` of its entries zeroed and the others scaled up, in training; else ``x``."""
+        if not self.training or self.p == 0 or x.device.type != 'cpu' or not _dense(x):
+            return dropout(x, self.p, self.training)
+        threshold = min(round(self.p * 256), 255)
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), 2**63 - 1)
+        keep = words.view(torch.uint8)[: x.numel()] >= threshold
+        return x * keep.as_strided(x.shape, x.stride()).to(x.dtype).mul_(256 / (256 - threshold))
+
+
+def _dense(x: Tensor) -> bool:
+    """Whether the entries fill their memory without gaps or overlaps, in whatever order."""
+    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.is_contiguous()
