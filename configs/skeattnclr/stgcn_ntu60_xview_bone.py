@@ -1,0 +1,2 @@
+_base_ = './stgcn_ntu60_xview.py'
+stream = 'bone'
