@@ -1,0 +1,35 @@
+default_scope = 'skeattn'
+
+# Said once, here; skeattn/engine/config.py carries them to every place that needs them.
+stream = 'joint'  # or 'motion', 'bone'
+batch_size = 128  # in total, whatever the number of processes
+seed = 0
+
+env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=1800))
+log_processor = dict(window_size=10, by_epoch=True)
+log_level = 'INFO'
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
+
+default_hooks = dict(
+    randomness=dict(type='RandomnessHook'),
+    non_finite=dict(type='NonFiniteHook'),
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    momentum=dict(type='MomentumUpdateHook', base_momentum=0.996, schedule='cosine', timing='after_step', buffers=True),
+    queue=dict(type='QueueUpdateHook'),
+    bn_statistics=dict(type='AverageBNStatsHook'),
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep=2, save_best='knn/top1_k20'),
+)
+
+evaluation = dict(
+    interval=10,
+    source='backbone',
+    evaluators=dict(knn=dict(type='KNNEvaluator'), linear=dict(type='LinearProbe')),
+)
+
+work_dir = None
+load_from = None
+resume = False
+launcher = 'none'

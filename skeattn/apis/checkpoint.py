@@ -1,0 +1,128 @@
+"""Reading checkpoints: nothing in them is ever executed, and what was loaded is counted."""
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from skeattn.errors import CheckpointError
+
+
+@dataclass
+class LoadReport:
+    """What came of loading weights into a model.
+
+    Args:
+        loaded: names found in both, with equal shapes.
+        missing: names of the model that the checkpoint lacks; they keep their values.
+        unexpected: names of the checkpoint that the model lacks.
+    """
+
+    loaded: list[str]
+    missing: list[str]
+    unexpected: list[str]
+
+    def __str__(self) -> str:
+        counts = f'{len(self.loaded)} of {len(self.loaded) + len(self.missing)} tensors loaded'
+        missing = f', {len(self.missing)} missing ({shorten(self.missing)})' if self.missing else ''
+        unexpected = f', {len(self.unexpected)} unexpected ({shorten(self.unexpected)})' if self.unexpected else ''
+        return counts + missing + unexpected
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint with ``weights_only=True`` and nothing allow-listed.
+
+    The configuration text in ``meta`` is for people: never execute it.
+
+    Args:
+        path: a file written by this toolbox, or any file of tensors by name.
+        map_location: as in ``torch.load``.
+
+    Returns:
+        a dict with ``state_dict`` and ``meta`` at least; a bare mapping of tensors becomes the ``state_dict``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such checkpoint')
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
+    if not isinstance(checkpoint, Mapping) or not checkpoint:
+        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not tensors by name')
+    if 'state_dict' not in checkpoint:
+        checkpoint = {'state_dict': checkpoint}
+    if not all(isinstance(value, Tensor) for value in checkpoint['state_dict'].values()):
+        raise CheckpointError(f'{path}: its state_dict holds something that is not a tensor')
+    return {'meta': {}, **checkpoint}
+
+
+def load_weights(
+    model: nn.Module, state_dict: Mapping[str, Tensor], source: str | os.PathLike[str], min_match: float = 0.5
+) -> LoadReport:
+    """Copy weights into a model by name.
+
+    Args:
+        model: the model, not wrapped.
+        state_dict: tensors by name; a leading ``module.`` is dropped.
+        source: named in messages.
+        min_match: share of the model's tensors that must be found; 1 also refuses names that the model lacks.
+
+    Returns:
+        what was loaded and what was not.
+
+    Raises:
+        CheckpointError: too few names match, or shapes differ; gives counts and the first names.
+    """
+    found = {name.removeprefix('module.'): value for name, value in state_dict.items()}
+    wanted = model.state_dict()
+    shared = [name for name in wanted if name in found]
+    report = LoadReport(shared, [n for n in wanted if n not in found], [n for n in found if n not in wanted])
+    misfits = [f'{n} {tuple(found[n].shape)}, not {tuple(wanted[n].shape)}' for n in shared
+               if found[n].shape != wanted[n].shape]  # fmt: skip
+    if misfits:
+        raise CheckpointError(
+            f'{source}: {len(misfits)} tensors have another shape than the model ({shorten(misfits, "; ")}); '
+            f'use the config that the checkpoint was trained with'
+        )
+    if len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
+        raise CheckpointError(f'{source} does not fit the model: {report}; use the config that it was trained with')
+    model.load_state_dict(found, strict=False)
+    return report
+
+
+def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
+    """Read a checkpoint safely and copy its weights into a model; logs what was loaded.
+
+    Raises:
+        CheckpointError: see :func:`read_checkpoint` and :func:`load_weights`.
+    """
+    report = load_weights(model, read_checkpoint(path)['state_dict'], path, min_match)
+    print_log(f'{path}: {report}', 'current')
+    return report
+
+
+def shorten(names: list[str], separator: str = ', ', most: int = 3) -> str:
+    """The first few names, and whether there are more."""
+    return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    named = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(?:GLOBAL|class)? ([\w.]+)', str(error))
+    if isinstance(error, pickle.UnpicklingError) and named:
+        return (
+            f'{path} refused: it holds {named[1]}, not only tensors and plain values, and reading that could run code; '
+            f'if you trust it, save its state_dict alone with torch.save'
+        )
+    return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {str(error).splitlines()[0][:200]}'

@@ -1,0 +1,33 @@
+"""Mixed precision on any device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from skeattn.engine.config import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Forward pass under bfloat16 autocast; weights, gradients and optimiser stay in float32.
+
+    bfloat16 has the range of float32, so no loss scaling is needed. mmengine's wrapper refuses the CPU, this one runs
+    everywhere.
+
+    Args:
+        kwargs: see mmengine's OptimWrapper.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Also mmengine's context for gradient accumulation."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+            yield

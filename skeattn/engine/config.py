@@ -1,0 +1,213 @@
+"""What stands once at the top of a config, written to every place that needs it.
+
+mmengine carries neither a child config's ``stream='bone'`` nor ``--cfg-options stream=bone`` into values that were
+built from ``stream`` elsewhere, so the places are filled when the Runner is built. The config that is printed, dumped
+and stored in checkpoints is the one the user wrote: it can be read, changed in one place and run again.
+"""
+
+import copy
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine import registry as mmengine
+from mmengine.config import Config, ConfigDict
+
+from skeattn.errors import ConfigError
+from skeattn.registry import DATASETS, EVALUATORS, HOOKS, LOOPS, MODELS, Registry
+
+# Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
+OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, *_ = (
+    Registry(parent.name, parent=parent, scope='skeattn')
+    for parent in (
+        mmengine.OPTIM_WRAPPERS,
+        mmengine.OPTIMIZERS,
+        mmengine.PARAM_SCHEDULERS,
+        mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
+        mmengine.WEIGHT_INITIALIZERS,
+        mmengine.VISUALIZERS,
+        mmengine.VISBACKENDS,
+    )
+)
+
+PLACES = {
+    'stream': ('model.data_preprocessor.stream',),
+    'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
+    'seed': ('randomness.seed',),
+}
+TOP_LEVEL = (
+    'stream', 'layout', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model', 'optim_wrapper',
+    'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader',
+    'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports', 'default_scope', 'env_cfg',
+    'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer', 'log_processor', 'log_level',
+    'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'compile', 'auto_scale_lr',
+    'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor',
+)  # fmt: skip
+
+
+def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Config:
+    """A config file with overrides merged, not resolved yet.
+
+    Args:
+        path: the file.
+        options: overrides by dotted key.
+
+    Raises:
+        ConfigError: no such file, or an override that fits nothing.
+    """
+    if not os.path.isfile(path):
+        raise ConfigError(f'no config file {path}; those of the toolbox lie in configs/<method>/')
+    try:
+        cfg = Config.fromfile(path)
+    except (OSError, SyntaxError, KeyError) as error:
+        raise ConfigError(f'{path} cannot be read: {error}') from error
+    check_options(cfg, options or {})
+    cfg.merge_from_dict(dict(options or {}))
+    return cfg
+
+
+def resolve_config(cfg: Config, world_size: int = 1) -> Config:
+    """Fill every place of a config that follows from its top level; the argument is left as it is.
+
+    ===============  ==================================================================================================
+    top level        written to
+    ===============  ==================================================================================================
+    ``stream``       the preprocessor
+    ``layout``       the preprocessor, the backbone, the data set
+    ``seed``         ``randomness``
+    ``batch_size``   the sampler (global) and the training loader (each process its share)
+    ``dataset``      all loaders, with the split they need
+    ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``batch_size``: the loops
+    ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
+    ===============  ==================================================================================================
+
+    Args:
+        cfg: a config as read from file, overrides merged.
+        world_size: number of processes.
+
+    Returns:
+        a new config for the Runner; resolving it again changes nothing.
+
+    Raises:
+        ConfigError: a place says something else than the top level, a value is missing or does not divide, or a
+            ``type`` is unknown.
+    """
+    cfg = copy.deepcopy(cfg)
+    for key, places in PLACES.items():
+        if cfg.get(key) is not None:
+            for place in places:
+                _write(cfg, place, cfg[key], key)
+    if 'dataset' in cfg:
+        cfg.dataset.setdefault('type', 'SkeletonDataset')
+        _resolve_training(cfg, world_size)
+        _resolve_evaluation(cfg)
+    check_types(cfg)
+    return cfg
+
+
+def world_size(launcher: str) -> int:
+    """Number of processes that the launcher started, known before they are connected."""
+    names = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
+    return int(os.environ[names[launcher]]) if launcher in names else 1
+
+
+def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Refuse an override whose first key is neither in the config nor known: a typing error would pass in silence.
+
+    Raises:
+        ConfigError: such a key, with the nearest known ones.
+    """
+    for option in options:
+        key = option.split('.')[0]
+        if key not in cfg and key not in TOP_LEVEL:
+            raise ConfigError(f'--cfg-options {option}: the config has no {key!r}; {_nearest(key, [*cfg, *TOP_LEVEL])}')
+
+
+def check_types(cfg: Config) -> None:
+    """Look up the components that mmengine builds, so that an unknown name ends the same way as one of ours.
+
+    Raises:
+        ConfigError: an unknown ``type``; names its place in the config and the nearest matches.
+    """
+    optim = cfg.get('optim_wrapper') or {}
+    schedulers = cfg.get('param_scheduler') or []
+    schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
+    components = [
+        ('model', cfg.get('model'), MODELS),
+        ('dataset', cfg.get('dataset'), DATASETS),
+        ('optim_wrapper', optim, OPTIM_WRAPPERS),
+        ('optim_wrapper.optimizer', optim.get('optimizer'), OPTIMIZERS),
+        *((f'param_scheduler[{i}]', item, PARAM_SCHEDULERS) for i, item in enumerate(schedulers)),
+        *((loop, cfg.get(loop), LOOPS) for loop in ('train_cfg', 'val_cfg', 'test_cfg')),
+        *((f'default_hooks.{name}', item, HOOKS) for name, item in cfg.get('default_hooks', {}).items()),
+        *(
+            (f'evaluation.evaluators.{name}', item, EVALUATORS)
+            for name, item in (cfg.get('val_evaluator') or {}).items()
+        ),
+    ]
+    for place, component, registry in components:
+        name = component.get('type') if isinstance(component, Mapping) else None
+        if isinstance(name, str) and registry.get(name) is None:
+            known = registry.names() if hasattr(registry, 'names') else list(registry.module_dict)
+            raise ConfigError(
+                f'{place}: type={name!r} is not in the registry {registry.name!r}; {_nearest(name, known)}'
+            )
+
+
+def _resolve_training(cfg: Config, world_size: int) -> None:
+    if cfg.get('train_cfg') is None:
+        return
+    batch_size = cfg.get('batch_size')
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ConfigError(f'batch_size={batch_size!r} at the top of the config must be a positive number of clips')
+    if batch_size % world_size:
+        raise ConfigError(
+            f'batch_size={batch_size} is shared by {world_size} processes and does not divide; '
+            f'take a multiple of {world_size}'
+        )
+    _write(cfg, 'train_dataloader.dataset', {**cfg.dataset, 'split': 'train'}, 'dataset')
+    _write(cfg, 'train_dataloader.sampler.batch_size', batch_size, 'batch_size')
+    _write(cfg, 'train_dataloader.batch_size', batch_size // world_size, f'batch_size over {world_size} processes')
+    defaults = {'num_workers': 0, 'collate_fn': {'type': 'take_whole_batch'}}
+    cfg.train_dataloader = ConfigDict(defaults | cfg.train_dataloader.to_dict())
+    cfg.train_dataloader.sampler.setdefault('type', 'GlobalBatchSampler')
+    cfg.train_cfg.pop('by_epoch', None)
+    cfg.train_cfg.setdefault('type', 'EpochLoop')
+    if cfg.get('max_iters') is not None:
+        _write(cfg, 'train_cfg.max_iters', cfg.max_iters, 'max_iters')
+
+
+def _resolve_evaluation(cfg: Config) -> None:
+    evaluation = cfg.get('evaluation') or ConfigDict()
+    evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
+    if not evaluators:
+        return
+    options = {key: evaluation[key] for key in ('source', 'batch_size') if key in evaluation}
+    sets = {'bank': {**cfg.dataset, 'split': 'train'}, 'test': {**cfg.dataset, 'split': 'test'}}
+    for stage in ('val', 'test') if cfg.get('train_cfg') is not None else ('test',):
+        _write(cfg, f'{stage}_dataloader', sets, 'dataset')
+        _write(cfg, f'{stage}_evaluator', evaluators, 'evaluation.evaluators')
+        _write(cfg, f'{stage}_cfg', {'type': 'FeatureLoop', **options}, 'evaluation')
+    if cfg.get('train_cfg') is not None and 'interval' in evaluation:
+        _write(cfg, 'train_cfg.val_interval', evaluation.interval, 'evaluation.interval')
+
+
+def _write(cfg: Config, place: str, value: Any, source: str) -> None:
+    *path, last = place.split('.')
+    if path == ['model', 'backbone'] and cfg.get('model', {}).get('backbone') is None:
+        return
+    node = cfg
+    for key in path:
+        if node.get(key) is None:
+            node[key] = ConfigDict()
+        node = node[key]
+    found = node.get(last)
+    if found is not None and found != value:
+        raise ConfigError(f'{source} gives {value!r}, but {place}={found!r}; remove {place} from the config')
+    node[last] = copy.deepcopy(value)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(sorted(known))}'

@@ -1,0 +1,17 @@
+"""When things happen: the arithmetic lives in the models."""
+
+from skeattn.engine.hooks.bn_statistics import AverageBNStatsHook
+from skeattn.engine.hooks.checkpoint import SafeCheckpointHook
+from skeattn.engine.hooks.momentum import MomentumUpdateHook
+from skeattn.engine.hooks.non_finite import NonFiniteHook
+from skeattn.engine.hooks.queue import QueueUpdateHook
+from skeattn.engine.hooks.randomness import RandomnessHook
+
+__all__ = [
+    'AverageBNStatsHook',
+    'MomentumUpdateHook',
+    'NonFiniteHook',
+    'QueueUpdateHook',
+    'RandomnessHook',
+    'SafeCheckpointHook',
+]

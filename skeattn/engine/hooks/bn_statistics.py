@@ -1,0 +1,33 @@
+"""One set of BatchNorm statistics for all processes."""
+
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.hooks import Hook
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from skeattn.engine.hooks.steps import bare_model
+from skeattn.registry import HOOKS
+
+
+@HOOKS.register_module()
+class AverageBNStatsHook(Hook):
+    """Average running mean and variance over the processes at the end of each epoch, before checkpoint and evaluation.
+
+    Each process normalises its own slice, so their statistics drift apart; a checkpoint would hold the first one's.
+    Nothing else is touched: queue, pointer and counters are equal already.
+    """
+
+    priority = 'NORMAL'
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Average in one message."""
+        layers = [m for m in bare_model(runner).modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        statistics: list[Any] = [buffer for layer in layers for buffer in (layer.running_mean, layer.running_var)]
+        if get_world_size() == 1 or not statistics:
+            return
+        flat = torch.cat(statistics)
+        all_reduce(flat, op='mean')
+        for buffer, mean in zip(statistics, flat.split([len(s) for s in statistics]), strict=True):
+            buffer.copy_(mean)

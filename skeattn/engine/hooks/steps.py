@@ -1,0 +1,26 @@
+"""What several hooks ask of a Runner: the bare model, and where it stands in its optimiser steps."""
+
+import math
+from typing import Any
+
+from mmengine.model import is_model_wrapper
+
+
+def bare_model(runner: Any) -> Any:
+    """The model without its distributed wrapper."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def micro_batches(runner: Any) -> int:
+    """Batches per optimiser step."""
+    return int(runner.optim_wrapper._accumulative_counts)
+
+
+def stepped(runner: Any) -> bool:
+    """After an iteration: whether the optimiser took a step in it."""
+    return bool(runner.optim_wrapper.should_update())
+
+
+def steps(runner: Any, iterations: int) -> int:
+    """Optimiser steps in so many iterations, a last incomplete one included."""
+    return math.ceil(iterations / micro_batches(runner))

@@ -1,0 +1,96 @@
+"""The training loop, which can stop early, and the evaluation loop, which runs the encoder once per clip."""
+
+import math
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner.base_loop import BaseLoop
+
+from skeattn.evaluation import extract_features
+from skeattn.registry import EVALUATORS, LOOPS
+
+
+@LOOPS.register_module()
+class EpochLoop(EpochBasedTrainLoop):
+    """mmengine's epoch loop, which stops after ``max_iters`` iterations when given.
+
+    Schedules then end there, too: the last epoch may be cut short, and counts as an epoch.
+
+    Args:
+        max_iters: upper bound; default all of ``max_epochs``.
+        (others: as in mmengine.)
+    """
+
+    _max_iters: int
+
+    def __init__(
+        self, runner: Any, dataloader: Any, max_epochs: int, max_iters: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        if max_iters is not None and max_iters < self._max_iters:
+            self._max_iters = max_iters
+            self._max_epochs = math.ceil(max_iters / len(self.dataloader))
+
+    def run_epoch(self) -> None:
+        """One epoch, or what is left of it until ``max_iters``."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        for index, batch in enumerate(self.dataloader):
+            if self._iter >= self._max_iters:
+                break
+            self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+
+@LOOPS.register_module()
+class FeatureLoop(BaseLoop):
+    """Extract the features of bank and test clips once and hand them to every evaluator.
+
+    Metrics are named ``<evaluator>/<metric>``. Weights, train/eval flags and random state stay as they are. All
+    processes extract, the first one evaluates.
+
+    Args:
+        runner: the Runner.
+        dataloader: ``dict(bank=…, test=…)``: data set configs.
+        evaluator: named evaluator configs.
+        source: which features, see ``Algorithm.features``.
+        batch_size: clips per forward pass.
+    """
+
+    def __init__(
+        self,
+        runner: Any,
+        dataloader: dict[str, Any],
+        evaluator: dict[str, Any],
+        source: str = 'backbone',
+        batch_size: int = 256,
+    ) -> None:
+        self._runner = runner
+        self.dataloader = {name: runner.build_dataset(cfg) for name, cfg in dataloader.items()}
+        self.evaluator = {name: EVALUATORS.build(cfg) for name, cfg in evaluator.items()}
+        self.source, self.batch_size = source, batch_size
+
+    def run(self) -> dict[str, float]:
+        """Evaluate; returns the metrics."""
+        runner, stage = self.runner, 'test' if self.runner._test_loop is self else 'val'
+        runner.call_hook(f'before_{stage}')
+        runner.call_hook(f'before_{stage}_epoch')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        features = {
+            name: extract_features(model, dataset, batch_size=self.batch_size, source=self.source)
+            for name, dataset in self.dataloader.items()
+        }
+        metrics = self.evaluate(**features) if is_main_process() else {}
+        shared = [metrics]
+        broadcast_object_list(shared)
+        runner.call_hook(f'after_{stage}_epoch', metrics=shared[0])
+        runner.call_hook(f'after_{stage}')
+        return shared[0]
+
+    def evaluate(self, bank: Any, test: Any) -> dict[str, float]:
+        """Every evaluator's metrics on the same features."""
+        results = {name: evaluator(bank, test) for name, evaluator in self.evaluator.items()}
+        return {f'{name}/{metric}': value for name, found in results.items() for metric, value in found.items()}

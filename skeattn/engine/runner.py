@@ -1,0 +1,239 @@
+"""mmengine's Runner, with safe checkpoints, exact resuming, and processes without a GPU."""
+
+import importlib.util
+import inspect
+import os
+import time
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import is_distributed, master_only
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.registry import FUNCTIONS
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+import skeattn
+from skeattn.apis.checkpoint import load_weights, read_checkpoint
+from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint, write_text
+from skeattn.engine.config import resolve_config, world_size
+from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
+from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
+
+_started: Counter[str] = Counter()
+
+
+@RUNNERS.register_module()
+class SkeAttnRunner(Runner):
+    """Build it with :meth:`from_cfg`; then ``train()``, ``val()`` or ``test()``."""
+
+    _load_from: str | None
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'SkeAttnRunner':
+        """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
+
+        ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again.
+
+        Raises:
+            ConfigError: values that disagree or a component that does not exist.
+        """
+        resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
+        arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
+        return cls(**arguments, cfg=cfg)
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Connect processes by gloo where there is no accelerator; mmengine would ask CUDA for a device."""
+        if self.distributed and not is_distributed():
+            rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
+            if get_device() == 'cpu':
+                timeout = timedelta(seconds=env_cfg.get('dist_cfg', {}).get('timeout', 1800))
+                torch.distributed.init_process_group('gloo', timeout=timeout)
+            elif get_device() == 'cuda' and rank >= devices:
+                raise ConfigError(f'process {rank} has no GPU: {devices} are present; start fewer processes')
+        super().setup_env(env_cfg)
+        # Two runs of one process within a second would share logger, message hub and visualiser.
+        _started[self._timestamp] += 1
+        if _started[self._timestamp] > 1:
+            self._timestamp += f'_{_started[self._timestamp]}'
+
+    def set_randomness(self, seed: int | None = 0, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Seed everything; on the CPU, where it costs nothing, also choose deterministic algorithms."""
+        super().set_randomness(seed if seed is not None else 0, diff_rank_seed, deterministic)
+        if get_device() == 'cpu':
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+    def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
+        """Through our registry, so that an unknown name is a ConfigError."""
+        return model if isinstance(model, nn.Module) else MODELS.build(model)
+
+    def register_hook(self, hook: Any, priority: Any = None) -> None:
+        """Through our registry, so that an unknown name is a ConfigError."""
+        if isinstance(hook, dict):
+            hook = dict(hook)
+            priority = hook.pop('priority', priority)
+            hook = HOOKS.build(hook)
+        super().register_hook(hook, priority)
+
+    def build_dataset(self, cfg: dict[str, Any]) -> Any:
+        """A data set, built once however many loaders and loops read it."""
+        known: dict[str, Any] = self.__dict__.setdefault('_datasets', {})
+        key = repr(Config(dict(cfg)).to_dict())
+        if key not in known:
+            dataset = known[key] = DATASETS.build(cfg)
+            if not hasattr(dataset, 'metainfo'):
+                dataset.metainfo = {'classes': [str(name) for name in dataset.classes], 'layout': dataset.layout.name}
+        return known[key]
+
+    def build_dataloader(  # type: ignore[override]
+        self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """mmengine's, without its deep copy of the data set."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        cfg = dict(dataloader)
+        dataset = self.build_dataset(cfg.pop('dataset'))
+        sampler = DATA_SAMPLERS.build(cfg.pop('sampler'), default_args={'dataset': dataset, 'seed': seed})
+        collate = dict(cfg.pop('collate_fn'))
+        collate_fn = partial(FUNCTIONS.get(collate.pop('type')), **collate)
+        return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
+
+    def build_visualizer(self, visualizer: Any = None) -> Any:
+        """mmengine's; TensorBoard is left out where it is not installed."""
+        backends = visualizer.get('vis_backends') if isinstance(visualizer, dict) else None
+        if backends and importlib.util.find_spec('tensorboard') is None:
+            kept = [backend for backend in backends if backend.get('type') != 'TensorboardVisBackend']
+            visualizer = {**visualizer, 'vis_backends': kept or [{'type': 'LocalVisBackend'}]}
+            if len(kept) < len(backends):
+                self.logger.info('TensorBoard is not installed (pip install tensorboard); curves go to scalars.json')
+        return super().build_visualizer(visualizer)
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        """mmengine's, but on the CPU without the device ids that DistributedDataParallel refuses there."""
+        if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
+            return super().wrap_model(model_wrapper_cfg, model)
+        unused = self.cfg.get('find_unused_parameters', False)
+        return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
+
+    @master_only
+    def save_checkpoint(  # type: ignore[override]
+        self,
+        out_dir: str,
+        filename: str,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write a checkpoint atomically, out of builtin types and tensors alone.
+
+        Raises:
+            NonFiniteError: a weight is NaN or infinite; nothing is written.
+        """
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        state_dict = model.state_dict()
+        broken = [name for name, value in state_dict.items() if not torch.isfinite(value).all()]
+        if broken:
+            raise NonFiniteError(
+                f'{len(broken)} weights are NaN or infinite, first {broken[0]}; {filename} was not written and the '
+                f'checkpoints before it are untouched. Lower the learning rate'
+            )
+        checkpoint = {'meta': {**self._meta(), **(meta or {})}, 'state_dict': state_dict}
+        checkpoint['message_hub'] = hub_state(self.message_hub)
+        if save_optimizer:
+            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
+        if save_param_scheduler:
+            checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        write_checkpoint(Path(out_dir) / filename, checkpoint)
+
+    def _meta(self) -> dict[str, Any]:
+        versions = {'skeattn': skeattn.__version__, 'mmengine': mmengine.__version__, 'torch': str(torch.__version__)}
+        return {
+            'epoch': self.epoch,
+            'iter': self.iter,
+            'cfg': self.cfg.pretty_text,
+            'seed': self.seed,
+            'stream': self.cfg.get('stream'),
+            'layout': self.cfg.get('layout'),
+            'batch_size': self.cfg.get('batch_size'),
+            'world_size': self.world_size,
+            'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),
+            'versions': versions,
+            'time': time.strftime('%Y-%m-%d %H:%M:%S'),
+        }
+
+    def load_checkpoint(  # type: ignore[override]
+        self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Load weights, safely, and log what matched.
+
+        Raises:
+            CheckpointError: the file is damaged or does not fit; ``strict`` wants every tensor.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        report = load_weights(model, checkpoint['state_dict'], filename, min_match=1 if strict else 0.5)
+        self.logger.info(f'{filename}: {report}')
+        self._has_loaded = True
+        return checkpoint
+
+    def load_or_resume(self) -> None:
+        """Load ``load_from``, or resume from it, or from the newest checkpoint of the work_dir that can be read."""
+        if self._has_loaded:
+            return
+        if self._resume and self._load_from is None:
+            newest = find_newest(self.work_dir, report=self.logger.warning)
+            if newest is None:
+                self.logger.info(f'no checkpoint in {self.work_dir} to resume from; training starts at the beginning')
+                return
+            self._load_from = str(newest)
+        if self._resume:
+            self.resume(str(self._load_from))
+        elif self._load_from is not None:
+            self.load_checkpoint(self._load_from)
+
+    def resume(self, filename: str, map_location: Any = 'default', **kwargs: Any) -> None:  # type: ignore[override]
+        """Continue a run where its checkpoint ended.
+
+        Raises:
+            CheckpointError: the checkpoint holds weights alone, does not fit, or belongs to another seed or stream.
+        """
+        device = get_device() if map_location == 'default' else map_location
+        checkpoint = self.load_checkpoint(filename, map_location=device, strict=True)
+        meta = checkpoint['meta']
+        absent = {'optimizer', 'param_schedulers', 'message_hub'} - checkpoint.keys()
+        if absent:
+            raise CheckpointError(
+                f'{filename} lacks {", ".join(sorted(absent))}, so training cannot resume from it; resume from an '
+                f'epoch_*.pth, or start from its weights with --cfg-options load_from={filename}'
+            )
+        now = {'seed': self.seed, 'stream': self.cfg.get('stream'), 'layout': self.cfg.get('layout')}
+        for key, value in now.items():
+            if meta.get(key) != value:
+                raise CheckpointError(
+                    f'{filename} was trained with {key}={meta.get(key)!r}, the config says {value!r}; '
+                    f'resume with the same {key}'
+                )
+        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        restore_hub(self.message_hub, checkpoint['message_hub'])
+        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        for scheduler, state in zip(self.param_schedulers or [], checkpoint['param_schedulers'], strict=True):
+            scheduler.load_state_dict(state)
+        self.logger.info(f'resumed from {filename}: epoch {self.epoch}, iteration {self.iter}')
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config, as it was given, to the work_dir."""
+        name = Path(self.cfg.filename).name if self.cfg.filename else f'{self.timestamp}.py'
+        write_text(Path(self.work_dir) / name, self.cfg.pretty_text)

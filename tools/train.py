@@ -1,0 +1,76 @@
+"""Pre-train an encoder: ``python tools/train.py CONFIG``.
+
+Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<config>``. The same command gives the same
+numbers again, bit for bit on the CPU; ``--resume`` continues a run that was stopped, as if it had not been.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from skeattn import cli
+from skeattn.engine import SkeAttnRunner
+from skeattn.engine.config import read_config
+from skeattn.engine.hooks.steps import bare_model
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Pre-train an encoder.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='continue: from a checkpoint, or from the newest intact one of the work_dir when no path is given',
+    )
+    parser.add_argument('--seed', type=int, help='seed of everything random (default: the config, 0)')
+    parser.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='override settings: stream=bone batch_size=64 train_cfg.max_epochs=100; max_iters=2 stops early',
+    )
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args.config, args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    cfg.launcher = args.launcher
+    if args.seed is not None:
+        cfg.seed = args.seed
+    if args.amp:
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    runner = SkeAttnRunner.from_cfg(cfg)
+    runner.logger.info(describe(runner))
+    runner.train()
+
+
+def describe(runner: SkeAttnRunner) -> str:
+    """What runs, which of the paper's and the release's choices it makes, and where it writes."""
+    cfg, model = runner.cfg, bare_model(runner)
+    share = f' ({cfg.batch_size // runner.world_size} in each of {runner.world_size} processes)'
+    lines = [
+        f'{type(model).__name__}: stream {cfg.stream}, layout {cfg.layout}, '
+        f'batch size {cfg.batch_size}{share if runner.world_size > 1 else ""}, seed {runner.seed}'
+    ]
+    switches = {name: (str(value), origin) for name, (value, origin) in model.switches().items()}
+    wide, wider = (max(map(len, column), default=0) for column in (switches, [value for value, _ in switches.values()]))
+    lines += ['where paper and release differ:'] if switches else []
+    lines += [f'  {name:<{wide}}  {value:<{wider}}  {origin}' for name, (value, origin) in switches.items()]
+    lines += [f'log, checkpoints and config: {runner.work_dir}', f'curves: {runner.log_dir}/vis_data']
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    cli.run(main)
