@@ -113,7 +113,8 @@ class PackedWriter:
         Raises:
             DataError: the clip is empty, not finite, of another joint count or a duplicate, or its label has no class.
         """
-        clip = np.ascontiguousarray(keypoint, dtype='<f4')
+        with np.errstate(over='ignore'):  # becomes infinite, which is refused by name below
+            clip = np.ascontiguousarray(keypoint, dtype='<f4')
         if clip.ndim != 4 or clip.shape[2] != self.layout.num_joints:
             V = self.layout.num_joints
             raise DataError(f'{name}: shape {clip.shape} is not (persons, frames, {V} joints, channels)')
@@ -213,9 +214,9 @@ class PackedSet:
         manifest = _read_manifest(path / MANIFEST)
         layout = get_layout(manifest['layout'])
         table = _read_table(path / SAMPLES)
-        with _damage(path / FRAMES):
-            frames = np.load(path / FRAMES, mmap_mode='r', allow_pickle=False)
         clips, rows, channels = (manifest['counts'][key] for key in ('clips', 'rows', 'channels'))
+        with _damage(path / FRAMES):
+            frames = np.lib.format.open_memmap(path / FRAMES, mode='r')
         if frames.shape != (rows, layout.num_joints, channels) or frames.dtype != np.float32:
             stored = f'{frames.dtype} {frames.shape}'
             raise DataError(f'{path / FRAMES} holds {stored}, not float32 {(rows, layout.num_joints, channels)}')
@@ -265,7 +266,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
         hashes = {file: str(manifest['sha256'][file]) for file in (FRAMES, SAMPLES)}
         protocols = {name: {'field': p['field'], 'train': p['train']} for name, p in manifest['protocols'].items()}
-        return {**manifest, 'counts': counts, 'sha256': hashes, 'protocols': protocols}
+        if not all(p['field'] in FIELDS for p in protocols.values()):
+            raise ValueError('a protocol over an unknown column')
+        kept = {key: manifest[key] for key in ('dataset', 'layout', 'classes', 'skipped')}
+        return {**manifest, **kept, 'counts': counts, 'sha256': hashes, 'protocols': protocols}
 
 
 def _read_table(path: Path) -> dict[str, np.ndarray]:
@@ -273,6 +277,8 @@ def _read_table(path: Path) -> dict[str, np.ndarray]:
         table = {column: stored[column] for column in COLUMNS}
         if {len(values) for values in table.values()} != {len(table['name'])}:
             raise ValueError('columns of different length')
+        if any(values.dtype != np.int64 for column, values in table.items() if column != 'name'):
+            raise ValueError('a column of another type than int64')
     return table
 
 

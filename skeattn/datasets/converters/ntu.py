@@ -91,14 +91,15 @@ def read_skeleton(path: str, content: bytes) -> np.ndarray:
         DataError: truncated, not numeric, another joint count, values left over, or no body at all; with the line.
     """
     values = _numbers(path, content)
-    T = _count(path, values, 0, 1, 'frames', most=len(values))
+    T = _count(path, values, 0, 1, 'frames')
     keypoint = np.zeros((MAX_PERSONS, T, _V, 3), np.float32)
     persons = 0
-    for frame, slot, start in _bodies(path, values, T):
-        if slot < MAX_PERSONS:
-            joints = values[start : start + _V * _JOINT_VALUES].reshape(_V, _JOINT_VALUES)
-            keypoint[slot, frame] = joints[:, :3]
-            persons = max(persons, slot + 1)
+    with np.errstate(over='ignore'):  # too large for float32 becomes infinite, which the writer refuses by name
+        for frame, slot, start in _bodies(path, values, T):
+            if slot < MAX_PERSONS:
+                joints = values[start : start + _V * _JOINT_VALUES].reshape(_V, _JOINT_VALUES)
+                keypoint[slot, frame] = joints[:, :3]
+                persons = max(persons, slot + 1)
     if not persons:
         raise DataError(f'{path}: no body in any of the {T} frames')
     return keypoint[:persons]
@@ -109,10 +110,10 @@ def _bodies(path: str, values: np.ndarray, T: int) -> Iterator[tuple[int, int, i
     at, line = 1, 2
     for frame in range(T):
         where = f'in frame {frame + 1} of {T}'
-        bodies = _count(path, values, at, line, f'bodies {where}', most=len(values))
+        bodies = _count(path, values, at, line, f'bodies {where}')
         at, line = at + 1, line + 1
         for slot in range(bodies):
-            joints = _count(path, values, at + _BODY_VALUES, line + 1, f'joints {where}', most=len(values))
+            joints = _count(path, values, at + _BODY_VALUES, line + 1, f'joints {where}')
             if joints != _V:
                 raise DataError(f'{path}, line {line + 1}: {joints} joints {where}, not {_V}')
             at, line = at + _BODY_VALUES + 1, line + 2
@@ -121,15 +122,18 @@ def _bodies(path: str, values: np.ndarray, T: int) -> Iterator[tuple[int, int, i
             yield frame, slot, at
             at, line = at + _V * _JOINT_VALUES, line + _V
     if at != len(values):
-        raise DataError(f'{path}, line {line}: {len(values) - at} values left after the last of {T} frames')
+        raise DataError(f'{path}, line {line}: {len(values) - at} value(s) left after the last of {T} frames')
 
 
-def _count(path: str, values: np.ndarray, at: int, line: int, what: str, most: int) -> int:
+def _count(path: str, values: np.ndarray, at: int, line: int, what: str) -> int:
     if at >= len(values):
         raise DataError(f'{path} is truncated: it ends before the number of {what} (line {line})')
     count = values[at]
-    if not 0 <= count <= most or count != int(count):
+    if not (count >= 0 and count.is_integer()):
         raise DataError(f'{path}, line {line}: {count:g} is no number of {what}')
+    # Each of them takes at least one more value, so that a wrong count is noticed before memory is taken for it.
+    if count > len(values) - at - 1:
+        raise DataError(f'{path} is truncated: line {line} announces {count:g} {what}, more than follow')
     return int(count)
 
 

@@ -66,7 +66,7 @@ def parse(path: str, content: bytes) -> Parsed:
         raise DataError(f'{path}: no action has the code {action}; there are {", ".join(map(str, ACTIONS))}')
     try:
         keypoint = np.array(json.loads(content)['skeletons'], dtype=np.float32)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f'{path}: no JSON with "skeletons" as frames x joints x 3 numbers ({error})') from error
     if keypoint.ndim != 3:
         raise DataError(f'{path}: "skeletons" has the shape {keypoint.shape}, not (frames, 20, 3)')

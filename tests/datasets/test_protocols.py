@@ -1,0 +1,67 @@
+"""Splits by subject, camera and setup, and the subjects held out for choosing a model."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skeattn.datasets import PackedSet, PackedWriter, held_out_subjects, split
+from skeattn.datasets.protocols import NTU60_XSUB_SUBJECTS, NTU120_XSUB_SUBJECTS, PROTOCOLS
+from skeattn.errors import ConfigError, DataError
+from tests.conftest import shared_path
+from tests.datasets.raw import clip, write_set
+
+
+def test_a_clip_trains_where_its_column_is_listed_and_tests_elsewhere(tmp_path):
+    train, test = split(PackedSet.open(write_set(tmp_path / 'toy')), 'xsub')
+    assert train.tolist() == [0, 2, 4]
+    assert test.tolist() == [1, 3, 5]
+
+
+def test_an_unknown_protocol_lists_the_known_ones(tmp_path):
+    with pytest.raises(ConfigError, match=r"protocol='xset' is not one of .*toy: xsub, xview"):
+        split(PackedSet.open(write_set(tmp_path / 'toy')), 'xset')
+
+
+@pytest.mark.parametrize(('cameras', 'side'), [([9], 'training'), ([-1], 'test')])
+def test_an_empty_side_is_an_error(tmp_path, cameras, side):
+    protocols = {'xview': {'field': 'camera', 'train': cameras}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], protocols) as writer:
+        writer.add('c', clip(), label=0)
+    with pytest.raises(DataError, match=rf"protocol 'xview' \(by camera\) leaves no {side} clips"):
+        split(PackedSet.open(tmp_path / 'toy'), 'xview')
+
+
+def test_ntu_lists_equal_the_released_ones():
+    golden = np.load(shared_path('golden/preprocess_case.npz'))
+    assert list(NTU60_XSUB_SUBJECTS) == golden['ntu60_training_subjects'].tolist()
+    assert list(NTU120_XSUB_SUBJECTS) == golden['ntu120_training_subjects'].tolist()
+    assert list(PROTOCOLS['ntu60']['xview']['train']) == golden['training_cameras'].tolist()
+
+
+def test_ntu120_cross_setup_trains_on_the_sixteen_even_setups():
+    assert PROTOCOLS['ntu120']['xset'] == {
+        'field': 'setup',
+        'train': (2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32),
+    }
+    assert PROTOCOLS['ntu120']['camera'] == {'field': 'camera', 'train': (2, 3)}
+
+
+def test_held_out_subjects_are_whole_spread_and_about_a_fifth():
+    subjects = np.repeat(np.arange(1, 11), 3)
+    assert np.unique(subjects[held_out_subjects(subjects)]).tolist() == [3, 8]
+    assert np.unique(subjects[held_out_subjects(subjects, 0.3)]).tolist() == [2, 6, 9]
+    assert held_out_subjects(np.array([4, 9, 4])).tolist() == [False, True, False]
+
+
+@given(st.lists(st.integers(-1, 30), min_size=2, max_size=60), st.floats(0, 1))
+def test_held_out_subjects_share_nobody_with_the_rest_and_ignore_the_order(subjects, fraction):
+    subjects = np.array(subjects)
+    if len(np.unique(subjects)) < 2:
+        with pytest.raises(DataError, match='at least two'):
+            held_out_subjects(subjects, fraction)
+        return
+    held = held_out_subjects(subjects, fraction)
+    assert set(subjects[held]) and set(subjects[~held])
+    assert not set(subjects[held]) & set(subjects[~held])
+    np.testing.assert_array_equal(held_out_subjects(subjects[::-1], fraction)[::-1], held)

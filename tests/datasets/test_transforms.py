@@ -1,0 +1,241 @@
+"""The pipeline: equal to the released preprocessing, and its other centres and views do what they say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skeattn.datasets import AlignView, Centre, PackClip, Pipeline, Resample
+from skeattn.datasets.converters.ntu import parse
+from skeattn.datasets.transforms.resample import resample
+from skeattn.errors import ConfigError, DataError
+from skeattn.registry import TRANSFORMS
+from skeattn.skeletons import get_layout
+from tests.conftest import shared_path
+from tests.datasets.raw import clip as random_clip
+
+NTU, KINECT = get_layout('ntu25'), get_layout('kinect20')
+RELEASED = {
+    'centre': {'type': 'Centre'},
+    'resample': {'type': 'Resample', 'num_frames': 64},
+    'align': {'type': 'AlignView'},
+    'pack': {'type': 'PackClip'},
+}
+
+
+def assert_close(actual, golden, tolerance=1e-5):
+    assert actual.shape == golden.shape
+    assert np.abs(actual - golden).max() <= tolerance * max(1, np.abs(golden).max())
+
+
+def as_clip(keypoint, layout=KINECT):
+    return {'keypoint': keypoint, 'layout': layout, 'name': 'c', 'total_frames': keypoint.shape[1]}
+
+
+def yaw(degrees):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def rotation(seed):
+    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    return q * np.linalg.det(q)
+
+
+@pytest.mark.parametrize('T', [50, 64])
+def test_raw_ntu_text_through_the_pipeline_equals_the_release(T):
+    golden = np.load(shared_path('golden/preprocess_case.npz'))
+    pipeline = Pipeline({**RELEASED, 'resample': {'type': 'Resample', 'num_frames': T}})
+    for i, name in enumerate(golden['names']):
+        _, keypoint, _ = parse(str(name), golden[f'text{i}'].tobytes())
+        assert_close(pipeline(as_clip(keypoint, NTU))['inputs'], golden[f'T{T}/position'][i])
+
+
+@pytest.mark.parametrize('frames', [16, 24, 50])
+def test_resample_equals_the_release(frames):
+    golden = np.load(shared_path('golden/augment_resize.npz'))
+    actual = resample(golden['x'].transpose(3, 1, 2, 0), frames).transpose(3, 1, 2, 0)
+    assert_close(actual, golden[f'resize_to_{frames}'])
+
+
+def test_resample_uses_half_pixel_centres_and_clamps():
+    ramp = np.arange(4.0).reshape(1, 4, 1, 1)
+    np.testing.assert_allclose(resample(ramp, 8).ravel(), [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
+    np.testing.assert_allclose(resample(ramp, 2).ravel(), [0.5, 2.5])
+    np.testing.assert_array_equal(resample(ramp, 4), ramp)
+    np.testing.assert_array_equal(resample(ramp[:, :1], 3).ravel(), [0, 0, 0])
+
+
+def test_the_released_length_counts_the_frames_of_person_0_but_cuts_from_the_start():
+    keypoint = random_clip(frames=6)
+    keypoint[0, 0] = 0  # an empty first frame stays in, the last frame is lost
+    released = Resample(5).transform(as_clip(keypoint))
+    np.testing.assert_array_equal(released['keypoint'], keypoint[:, :5])
+    assert released['total_frames'] == 5
+    np.testing.assert_array_equal(Resample(6, length='all').transform(as_clip(keypoint))['keypoint'], keypoint)
+
+
+def test_centring_on_the_hip_does_not_change_the_length():
+    keypoint = random_clip(frames=6)
+    pipeline = Pipeline({'c': {'type': 'Centre', 'joint': 'hip'}, 'r': {'type': 'Resample', 'num_frames': 6}})
+    np.testing.assert_allclose(pipeline(as_clip(keypoint))['keypoint'], keypoint - keypoint[:, :, KINECT.hip, None])
+
+
+def test_centre_per_frame_is_per_person_and_by_the_joint_asked_for():
+    keypoint = random_clip(persons=2)
+    for joint, index in [('root', KINECT.root), ('hip', KINECT.hip), ('head', 3), (7, 7)]:
+        centred = Centre(joint).transform(as_clip(keypoint))['keypoint']
+        np.testing.assert_array_equal(centred, keypoint - keypoint[:, :, index, None])
+
+
+def test_centre_on_the_first_frame_keeps_motion_and_the_distance_between_persons():
+    keypoint = random_clip(persons=2)
+    keypoint[0, 0] = 0  # person 0 comes in at frame 1
+    centred = Centre('hip', reference='first').transform(as_clip(keypoint))['keypoint']
+    origin = keypoint[0, 1, KINECT.hip]
+    np.testing.assert_array_equal(centred[0, 0], np.zeros((20, 3)))
+    np.testing.assert_allclose(centred[0, 1:], keypoint[0, 1:] - origin)
+    np.testing.assert_allclose(centred[1], keypoint[1] - origin)
+
+
+def test_released_yaw_lays_the_shoulders_along_x_in_every_frame_whatever_the_camera():
+    keypoint = Centre().transform(as_clip(random_clip(frames=3)))['keypoint']
+    left, right = KINECT.shoulders
+    keypoint[:, :, right] = keypoint[:, :, left] + [0.35, 0.02, 0.1]
+    for camera in (0, 30, 100):
+        turned = keypoint @ yaw(camera).T.astype(np.float32)
+        aligned = AlignView('yaw_frame').transform(as_clip(turned))['keypoint']
+        across = aligned[0, :, right] - aligned[0, :, left]
+        np.testing.assert_allclose(across[:, 0], np.hypot(0.35, 0.1), atol=2e-3)
+        np.testing.assert_allclose(across[:, 2], 0, atol=1e-2)
+
+
+def test_released_yaw_takes_one_sign_for_the_whole_clip():
+    keypoint = np.zeros((1, 3, 20, 3), np.float32)
+    right = KINECT.shoulders[1]
+    keypoint[0, :, right] = [[0.3, 0, 0.3], [0.3, 0, 0.3], [0.3, 0, -0.3]]
+    across = AlignView('yaw_frame').transform(as_clip(keypoint))['keypoint'][0, :, right]
+    # The minority frame is turned the wrong way: by 45 degrees away from x, onto -z.
+    np.testing.assert_allclose(across, [[0.4243, 0, 0], [0.4243, 0, 0], [0, 0, -0.4243]], atol=2e-4)
+
+
+@given(st.floats(-180, 180), st.integers(0, 20))
+def test_yaw_of_the_first_frame_cancels_any_camera_yaw(degrees, seed):
+    scene = random_clip(seed, persons=2)
+    turned = (scene @ yaw(degrees).T).astype(np.float32)
+    align = AlignView('yaw_first')
+    expected = align.transform(as_clip(scene))['keypoint']
+    np.testing.assert_allclose(align.transform(as_clip(turned))['keypoint'], expected, atol=2e-5)
+    across = expected[0, 0, KINECT.shoulders[1]] - expected[0, 0, KINECT.shoulders[0]]
+    assert across[0] > 0 and abs(across[2]) < 1e-5
+
+
+@given(st.integers(0, 50))
+def test_body_frame_of_the_first_frame_cancels_any_rotation(seed):
+    scene = random_clip(seed, persons=2)
+    turned = (scene @ rotation(seed).T).astype(np.float32)
+    align = AlignView('body_first')
+    expected = align.transform(as_clip(scene))['keypoint']
+    np.testing.assert_allclose(align.transform(as_clip(turned))['keypoint'], expected, atol=1e-4)
+    spine = expected[0, 0, KINECT.spine[1]] - expected[0, 0, KINECT.spine[0]]
+    across = expected[0, 0, KINECT.shoulders[1]] - expected[0, 0, KINECT.shoulders[0]]
+    np.testing.assert_allclose(spine[[0, 2]], 0, atol=1e-5)
+    assert spine[1] > 0 and across[0] > 0 and abs(across[2]) < 1e-5
+
+
+@pytest.mark.parametrize('mode', ['yaw_frame', 'yaw_first', 'body_first', 'none'])
+def test_every_view_keeps_distances_absent_persons_and_degenerate_bodies(mode):
+    keypoint = random_clip(persons=2)
+    keypoint[1] = 0
+    keypoint[0, 0] = 1  # all joints in one point: no direction
+    aligned = AlignView(mode).transform(as_clip(keypoint))['keypoint']
+    assert aligned.dtype == np.float32
+    np.testing.assert_array_equal(aligned[1], 0)
+    np.testing.assert_allclose(np.linalg.norm(aligned, axis=-1), np.linalg.norm(keypoint, axis=-1), rtol=1e-5)
+    point = np.ones((1, 3, 20, 3), np.float32)
+    assert np.isfinite(AlignView(mode).transform(as_clip(point))['keypoint']).all()
+
+
+def test_an_absent_second_person_stays_zero_through_all_steps():
+    keypoint = random_clip(persons=2, joints=25)
+    keypoint[1] = 0
+    inputs = Pipeline(RELEASED)(as_clip(keypoint, NTU))['inputs']
+    assert np.abs(inputs[..., 0]).max() > 0.1
+    np.testing.assert_array_equal(inputs[..., 1], 0)
+
+
+def test_pack_transposes_drops_and_fills_persons():
+    keypoint = random_clip(persons=2)
+    np.testing.assert_array_equal(PackClip(2)(as_clip(keypoint))['inputs'], keypoint.transpose(3, 1, 2, 0))
+    np.testing.assert_array_equal(PackClip(1)(as_clip(keypoint))['inputs'][..., 0], keypoint[0].transpose(2, 0, 1))
+    padded = PackClip(3)(as_clip(keypoint))['inputs']
+    assert padded.shape == (3, 4, 20, 3) and padded.dtype == np.float32
+    np.testing.assert_array_equal(padded[..., 2], 0)
+
+
+@pytest.mark.parametrize('step', [Resample(8), Centre(reference='first')])
+def test_a_clip_without_person_0_is_an_error_by_name(step):
+    keypoint = random_clip(persons=2)
+    keypoint[0] = 0
+    with pytest.raises(DataError, match='c: person 0 is absent'):
+        step.transform(as_clip(keypoint))
+
+
+def test_a_clip_of_one_frame_survives():
+    keypoint = random_clip(frames=1, joints=25)
+    inputs = Pipeline(RELEASED)(as_clip(keypoint, NTU))['inputs']
+    assert inputs.shape == (3, 64, 25, 2)
+    np.testing.assert_array_equal(inputs, np.repeat(inputs[:, :1], 64, axis=1))
+
+
+def test_the_stored_clip_is_never_changed():
+    keypoint = random_clip(persons=2, joints=25)
+    keypoint.setflags(write=False)
+    before = keypoint.copy()
+    for mode in ('yaw_frame', 'yaw_first', 'body_first'):
+        for reference in ('frame', 'first'):
+            steps = {'centre': {'type': 'Centre', 'reference': reference}, 'align': {'type': 'AlignView', 'mode': mode}}
+            Pipeline({**RELEASED, **steps})(as_clip(keypoint, NTU))
+    np.testing.assert_array_equal(keypoint, before)
+
+
+def test_steps_run_in_the_order_written_and_none_removes_one():
+    keypoint = random_clip()
+    pipeline = Pipeline(
+        {**RELEASED, 'centre': None, 'align': None, 'resample': None, 'pack': {'type': 'PackClip', 'num_persons': 1}}
+    )
+    assert list(pipeline.steps) == ['pack']
+    np.testing.assert_array_equal(pipeline(as_clip(keypoint))['inputs'], keypoint.transpose(3, 1, 2, 0))
+    assert list(Pipeline(RELEASED).steps) == ['centre', 'resample', 'align', 'pack']
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({'type': 'Centre', 'reference': 'last'}, "Centre: reference='last'"),
+        ({'type': 'Resample', 'num_frames': 0}, 'Resample: num_frames=0'),
+        ({'type': 'Resample', 'length': 'longest'}, "length='longest'"),
+        (
+            {'type': 'AlignView', 'mode': 'yaw'},
+            "AlignView: mode='yaw' is none of yaw_frame, yaw_first, body_first, none",
+        ),
+        ({'type': 'PackClip', 'num_persons': 0}, 'PackClip: num_persons=0'),
+        ({'type': 'Center'}, "did you mean 'Centre'"),
+    ],
+)
+def test_a_wrong_setting_is_a_config_error(config, message):
+    with pytest.raises(ConfigError, match=message):
+        TRANSFORMS.build(config)
+
+
+def test_a_pipeline_must_be_a_dict_of_named_steps():
+    with pytest.raises(ConfigError, match='pipeline must be a dict of named steps'):
+        Pipeline([{'type': 'Centre'}])
+
+
+def test_an_unknown_joint_and_flat_coordinates_are_config_errors():
+    with pytest.raises(ConfigError, match="'kinect20' has no joint 'tail'"):
+        Centre('tail').transform(as_clip(random_clip()))
+    with pytest.raises(ConfigError, match='AlignView: c has 2 coordinates a joint, not 3'):
+        AlignView().transform(as_clip(random_clip()[..., :2]))
