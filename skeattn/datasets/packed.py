@@ -232,7 +232,8 @@ class PackedSet:
     def clip(self, i: int) -> np.ndarray:
         """Clip ``i`` as ``(M, T, V, C)`` float32 in metres, read-only."""
         M, T, start = (int(self.table[column][i]) for column in ('persons', 'frames', 'offset'))
-        return self.frames[start : start + M * T].reshape(M, T, *self.frames.shape[1:])
+        rows = np.asarray(self.frames[start : start + M * T])  # a plain view, no longer a memmap
+        return rows.reshape(M, T, *self.frames.shape[1:])
 
     def verify(self, again: bool = False) -> None:
         """Compare the files with the manifest's hashes, once per process for unchanged files unless ``again``.
