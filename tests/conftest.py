@@ -1,12 +1,16 @@
-"""What every test module shares: where the research data and golden files lie, and one thread for torch."""
+"""What every test module shares: where the research data and golden files lie, one thread, no stop-watch."""
 
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+# How long one example takes depends on what else the machine is doing.
+settings.register_profile('skeattn', deadline=None)
+settings.load_profile('skeattn')
 
 ROOT = Path(__file__).resolve().parent.parent
 
