@@ -6,6 +6,8 @@ lists the nearest matches.
 """
 
 import difflib
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine import registry as mmengine
@@ -16,6 +18,15 @@ from skeattn.errors import ConfigError
 
 class Registry(mmengine.Registry):
     """An mmengine registry that also finds what its children hold, and whose failure names the nearest matches."""
+
+    @contextmanager
+    def switch_scope_and_registry(self, scope: str | None) -> Generator[Any, None, None]:
+        """Without a scope stay here, whatever a Runner has made the default: parents and children are searched."""
+        if scope is None:
+            yield self
+        else:
+            with super().switch_scope_and_registry(scope) as registry:
+                yield registry
 
     def get(self, key: str) -> Any:
         """The class or function registered as ``key`` here, in a parent or in a child; None where there is none."""

@@ -8,7 +8,7 @@ from torch.nn.functional import dropout
 class Dropout(nn.Dropout):
     """``nn.Dropout``; on the CPU the mask is cut from random 64-bit words, eight entries a word.
 
-    PyTorch draws one 32-bit number per entry there, serially, which costs a quarter of a narrow network's training step.
+    PyTorch draws one 32-bit number per entry there, serially: a quarter of a narrow network's training step.
     The rate is rounded to 1/256, and the kept entries are scaled by the rounded rate.
     """
 

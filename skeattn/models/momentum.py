@@ -5,7 +5,7 @@ import math
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 ModuleT = TypeVar('ModuleT', bound=nn.Module)
 
@@ -31,7 +31,7 @@ def momentum_update(key: nn.Module, query: nn.Module, momentum: float, buffers: 
         buffers: average floating buffers (BN statistics) too and copy integer ones (SkeAttnCLR); otherwise parameters
             alone (the MoCo-style methods).
     """
-    pairs = list(zip(key.parameters(), query.parameters(), strict=True))
+    pairs: list[tuple[Tensor, Tensor]] = list(zip(key.parameters(), query.parameters(), strict=True))
     if buffers:
         for k, q in zip(key.buffers(), query.buffers(), strict=True):
             if k.is_floating_point():

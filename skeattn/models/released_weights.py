@@ -12,9 +12,12 @@ from torch import Tensor
 
 # What a release carries that has no counterpart: never read, never trained, or recomputed from the layout.
 _IGNORED = (
-    r'queue(_ptr)?_n?s$', r'queue_ptr_n?s$', r'.*\.proj_obj\..*', r'.*backbone\.fc\..*', r'encoder_k\.neck\.(norm0|Attn)\..*',
-    r'.*backbone\.A$', r'encoder_[qk]\.A$',
-)  # fmt: skip
+    r'queue(_ptr)?_n?s',
+    r'.*\.proj_obj\..*',
+    r'.*backbone\.fc\..*',
+    r'encoder_k\.neck\.(norm0|Attn)\..*',
+    r'encoder_[qk](\.backbone)?\.A',
+)
 
 _STGCN = (
     (r'st_gcn_networks\.(\d+)\.', r'blocks.\1.'),

@@ -57,7 +57,12 @@ def skeletonclr(golden):
     meta = golden.meta
     model = SkeletonCLR(
         backbone=dict(
-            type='STGCN', layout='ntu25', base_channels=meta['hc'], out_channels=meta['hd'], graph='spatial', dropout=0.0
+            type='STGCN',
+            layout='ntu25',
+            base_channels=meta['hc'],
+            out_channels=meta['hd'],
+            graph='spatial',
+            dropout=0.0,
         ),
         projector=dict(type='MLP', hidden_channels=meta['hd'], out_channels=meta['fd'], bias=True),
         queue=dict(size=meta['K']),

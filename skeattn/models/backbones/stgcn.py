@@ -127,9 +127,7 @@ class STGCN(BaseModule):
         for i, (multiple, stride) in enumerate(_BLOCKS):
             new = multiple * base_channels if multiple else out_channels
             drop = 0.0 if i == 0 else dropout
-            self.blocks.append(
-                STGCNBlock(width, new, len(A), stride, drop, i > 0, norm_cfg, act_cfg, kernel_size)
-            )
+            self.blocks.append(STGCNBlock(width, new, len(A), stride, drop, i > 0, norm_cfg, act_cfg, kernel_size))
             width = new
         self.edge_importance = nn.ParameterList([nn.Parameter(torch.ones_like(A)) for _ in _BLOCKS])
 
@@ -146,7 +144,7 @@ class STGCN(BaseModule):
             ConfigError: joints or channels are not the layout's.
         """
         N, M, C, T, V = x.shape
-        if (C, V) != (self.in_channels, self.layout.num_joints):
+        if (self.in_channels, self.layout.num_joints) != (C, V):
             raise ConfigError(
                 f'backbone STGCN was built for {self.in_channels} channels and layout {self.layout.name!r} '
                 f'({self.layout.num_joints} joints), but the clips have {C} channels and {V} joints'

@@ -1,0 +1,159 @@
+"""What the algorithms promise around their losses: views, gradients, refusals, features."""
+
+import pytest
+import torch
+
+from skeattn.errors import ConfigError
+from skeattn.models import SkeAttnCLR, SkeletonCLR, SkeletonPreprocessor
+
+NORMAL = dict(crop=dict(type='Crop'), shear=dict(type='Shear'))
+VIEWS = dict(query=NORMAL, key=dict(like='query'), mix=dict(source='query', mix=dict(type='SkeleMix', units=(1, 2))))
+PARTS = dict(
+    backbone=dict(type='STGCN', layout='ntu25', base_channels=4, out_channels=16, dropout=0.0),
+    projector=dict(type='MLP', hidden_channels=16, out_channels=8, norm_cfg=dict(type='BN1d')),
+    queue=dict(size=32),
+    loss=dict(type='InfoNCE', temperature=0.2),
+    data_preprocessor=dict(type='SkeletonPreprocessor', layout='ntu25', views=VIEWS),
+)
+
+
+def skeattnclr(**changes):
+    torch.manual_seed(0)
+    return SkeAttnCLR(mhsam=dict(type='MHSAM', num_heads=4), **{**PARTS, **changes})
+
+
+def batch(n=6):
+    return dict(inputs=torch.randn(n, 3, 16, 25, 2), labels=torch.arange(n))
+
+
+def losses(model, data, iteration=0):
+    model.data_preprocessor.begin_iteration(0, iteration)
+    return model(**model.data_preprocessor(data, training=True), mode='loss')
+
+
+def test_views_are_a_function_of_seed_and_iteration():
+    preprocessor, data = SkeletonPreprocessor('ntu25', views=VIEWS), batch()
+
+    def views(seed, iteration):
+        preprocessor.begin_iteration(seed, iteration)
+        return preprocessor(data, training=True)['inputs']
+
+    first, again, later, other = views(0, 3), views(0, 3), views(0, 4), views(1, 3)
+    for name in ('query', 'key', 'mix'):
+        assert torch.equal(first[name], again[name])
+        assert not torch.equal(first[name], later[name]) and not torch.equal(first[name], other[name])
+    assert not torch.equal(first['query'], first['key'])
+    changed = (first['mix'] != first['query']).any(dim=(1, 2)).float().mean()
+    assert 0 < changed < 0.5
+
+
+def test_evaluation_sees_the_clip_itself_in_the_chosen_stream():
+    data = batch()
+    clip = SkeletonPreprocessor('ntu25', 'motion', VIEWS)(data)['inputs']['clip']
+    expected = torch.diff(data['inputs'], dim=2, append=data['inputs'][:, :, -1:]).permute(0, 4, 1, 2, 3)
+    assert torch.equal(clip, expected)
+
+
+def test_a_view_can_drop_and_change_the_operations_it_repeats():
+    views = dict(query=NORMAL, key=dict(like='query', crop=None, shear=dict(type='Shear', amplitude=0.0)))
+    preprocessor, data = SkeletonPreprocessor('ntu25', views=views), batch()
+    preprocessor.begin_iteration(0, 0)
+    assert torch.allclose(preprocessor.draw_views(data['inputs'])['key'], data['inputs'])
+
+
+def test_views_must_exist_before_they_are_named():
+    with pytest.raises(ConfigError, match=r'views\.key: .*like=.query.'):
+        SkeletonPreprocessor('ntu25', views=dict(key=dict(like='query')))
+
+
+def test_training_without_an_iteration_number_is_refused():
+    model = skeattnclr()
+    losses(model, batch())
+    with pytest.raises(ConfigError, match='RandomnessHook'):
+        model.data_preprocessor(batch(), training=True)
+
+
+def test_total_is_weighted_by_mu():
+    for mu in (0.0, 0.3, 1.0):
+        found = losses(skeattnclr(mu=mu), batch())
+        expected = found['L_global'] + mu * found['L_s'] + (1 - mu) * found['L_ns']
+        assert found['loss'].item() == pytest.approx(expected.item())
+
+
+def test_gradients_reach_every_query_parameter_and_no_key():
+    for heads in ('paper', 'released'):
+        predictor = dict(type='MLP', hidden_channels=16, out_channels=8, norm_cfg=dict(type='BN1d'))
+        model = skeattnclr(heads=heads, predictor=predictor)
+        losses(model, batch())['loss'].backward()
+        for name, p in model.named_parameters():
+            assert (p.grad is None) == name.startswith('encoder_k'), name
+
+
+def test_opposite_region_is_a_negative_that_does_not_learn():
+    torch.manual_seed(0)
+    data = batch()
+    with_it, without = losses(skeattnclr(), data), losses(skeattnclr(opposite_negative=False), data)
+    assert with_it['L_global'] == without['L_global']
+    assert with_it['L_s'] > without['L_s'] and with_it['L_ns'] > without['L_ns']
+
+
+def test_a_dropped_momentum_update_is_noticed():
+    model = skeattnclr()
+    losses(model, batch())
+    model.queue.flush()
+    with pytest.raises(ConfigError, match='MomentumUpdateHook'):
+        losses(model, batch(), 1)
+
+
+def test_a_dropped_queue_update_is_noticed():
+    model = skeattnclr()
+    losses(model, batch())
+    model.update_key_encoder(0.9, buffers=True)
+    with pytest.raises(ConfigError, match='QueueUpdateHook'):
+        losses(model, batch(), 1)
+
+
+def test_features_come_from_where_asked():
+    model, data = skeattnclr().eval(), batch()
+    pooled = model.features(data)
+    assert torch.allclose(model.features(data, 'projector'), model.encoder_q.projector(pooled))
+    with pytest.raises(ConfigError, match="'predictor'"):
+        model.features(data, 'predictor')
+    released = skeattnclr(heads='released', predictor=dict(type='MLP', hidden_channels=8, out_channels=8)).eval()
+    assert released.features(data, 'predictor').shape == (6, 8)
+
+
+def test_salient_mask_is_per_frame_row_and_joint():
+    mask = skeattnclr().salient_mask(batch(2))
+    assert mask.shape == (2, 2, 4, 25) and mask.min() > 0 and mask.max() < 1
+
+
+def test_skeletonclr_minimises_info_nce_of_its_two_views():
+    torch.manual_seed(0)
+    views = {name: VIEWS[name] for name in ('query', 'key')}
+    model = SkeletonCLR(
+        **{**PARTS, 'data_preprocessor': dict(type='SkeletonPreprocessor', layout='ntu25', views=views)}
+    )
+    data, optimizer = batch(), torch.optim.SGD(model.parameters(), lr=0.1)
+    history = []
+    for _ in range(15):
+        loss = losses(model, data)['loss']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.queue.flush()
+        model.update_key_encoder(0.9, buffers=True)
+        history.append(loss.item())
+    assert history[-1] < history[0] - 0.2
+
+
+def test_switches_name_value_and_origin():
+    switches = skeattnclr(heads='paper', mu=1.0).switches()
+    assert switches['heads'][0] == 'paper' and 'released for NTU-60 joint' in switches['mu'][1]
+    assert 'views.mix.mix.per' in switches
+
+
+@pytest.mark.parametrize('change', [dict(heads='both'), dict(mu=1.5), dict(key_init='zeros'), dict(persons='first')])
+def test_unknown_choices_are_refused(change):
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        skeattnclr(**change)

@@ -1,0 +1,183 @@
+"""Queue, momentum, dropout, losses, mask and encoder: values, not shapes."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.functional import normalize
+
+from skeattn.errors import ConfigError
+from skeattn.models import MHSAM, STGCN, FeatureQueue, InfoNCE
+from skeattn.models.dropout import Dropout
+from skeattn.models.encoder import Encoder
+from skeattn.models.momentum import cosine_momentum, key_copy, momentum_update
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=12))
+def test_queue_holds_the_last_keys_in_order_of_arrival(sizes):
+    queue, K = FeatureQueue(size=7, channels=1), 7
+    before = queue.keys.flatten().tolist()
+    arrived = [float(i) for i in range(sum(sizes))]
+    start = 0
+    for size in sizes:
+        queue.stage(torch.tensor(arrived[start : start + size])[:, None])
+        queue.flush()
+        start += size
+    newest = dict(zip((i % K for i in range(len(arrived))), arrived, strict=True))
+    assert queue.keys.flatten().tolist() == [newest.get(i, before[i]) for i in range(K)]
+    assert int(queue.pointer) == len(arrived) % K
+
+
+def test_queue_refuses_a_batch_it_cannot_hold_and_keys_never_enqueued():
+    queue = FeatureQueue(size=4, channels=2)
+    with pytest.raises(ConfigError, match=r'model\.queue\.size=4'):
+        queue.enqueue(torch.ones(5, 2))
+    queue.stage(torch.ones(1, 2))
+    with pytest.raises(ConfigError, match='QueueUpdateHook'):
+        queue.stage(torch.ones(1, 2))
+
+
+def test_queue_starts_with_unit_keys_and_travels_in_the_state():
+    queue = FeatureQueue(size=8, channels=3)
+    assert torch.allclose(queue.keys.norm(dim=0), torch.ones(8))
+    assert set(queue.state_dict()) == {'keys', 'pointer'}
+
+
+@pytest.mark.parametrize('buffers', [True, False])
+def test_momentum_update_averages_parameters_and_on_request_statistics(buffers):
+    query = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    key = key_copy(query)
+    assert not any(p.requires_grad for p in key.parameters())
+    old = {name: value.clone() for name, value in key.state_dict().items()}
+    with torch.no_grad():
+        for p in query.parameters():
+            p.add_(1.0)
+    query(torch.randn(4, 2))
+    momentum_update(key, query, 0.75, buffers=buffers)
+    new, target = key.state_dict(), query.state_dict()
+    for name, value in new.items():
+        moved = buffers or name in dict(query.named_parameters())
+        if not value.is_floating_point():
+            assert torch.equal(value, target[name] if buffers else old[name])
+        else:
+            expected = 0.75 * old[name] + 0.25 * target[name] if moved else old[name]
+            assert torch.allclose(value, expected), name
+
+
+def test_cosine_momentum_runs_from_base_to_one():
+    assert cosine_momentum(0, 100, 0.996) == pytest.approx(0.996)
+    assert cosine_momentum(50, 100, 0.996) == pytest.approx(0.998)
+    assert cosine_momentum(100, 100, 0.996) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize('channels_last', [True, False])
+def test_dropout_zeroes_a_share_and_keeps_the_mean(channels_last):
+    x = torch.ones(8, 16, 32, 20)
+    x = x.to(memory_format=torch.channels_last) if channels_last else x
+    drop = Dropout(0.25)
+    torch.manual_seed(0)
+    y = drop(x)
+    assert y.stride() == x.stride()
+    assert y.unique().tolist() == pytest.approx([0, 1 / 0.75])
+    assert (y == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    torch.manual_seed(0)
+    assert torch.equal(drop(x), y)
+    assert drop.eval()(x) is x
+
+
+def test_dropout_gradient_is_its_mask():
+    x = torch.randn(4, 8, requires_grad=True)
+    y = Dropout(0.5)(x)
+    y.sum().backward()
+    assert torch.allclose(x.grad * x, y)
+
+
+@pytest.mark.parametrize('extra', [True, False])
+def test_info_nce_equals_the_written_out_formula(extra):
+    torch.manual_seed(0)
+    q, k, n = (normalize(torch.randn(3, 4), dim=1) for _ in range(3))
+    m = normalize(torch.randn(4, 5), dim=0)
+    total = 0.0
+    for i in range(3):
+        positive = math.exp(float(q[i] @ k[i]) / 0.2)
+        negatives = [math.exp(float(q[i] @ m[:, j]) / 0.2) for j in range(5)]
+        if extra:
+            negatives.append(math.exp(float(q[i] @ n[i]) / 0.2))
+        total -= math.log(positive / (positive + sum(negatives))) / 3
+    assert InfoNCE(0.2)(q, k, m, n if extra else None).item() == pytest.approx(total, rel=1e-5)
+
+
+def test_mask_equals_written_out_attention_and_starts_near_one_half():
+    torch.manual_seed(0)
+    mhsam = MHSAM(channels=8, num_heads=2, lam=3.0)
+    F = torch.randn(2, 1, 8, 3, 4)
+    x = mhsam.norm(F[:, 0].flatten(2).transpose(1, 2))
+    q, k, v = mhsam.qkv(x).chunk(3, dim=2)
+    heads = []
+    for h in (slice(0, 4), slice(4, 8)):
+        attention = (q[..., h] @ k[..., h].transpose(1, 2) / 2).softmax(dim=-1)
+        heads.append(attention @ v[..., h])
+    expected = torch.sigmoid(3.0 * mhsam.proj(torch.cat(heads, dim=2))).transpose(1, 2).reshape(2, 1, 8, 3, 4)
+    assert torch.allclose(mhsam(F), expected, atol=1e-6)
+
+    fresh = MHSAM(channels=64)
+    for layer in (fresh.qkv, fresh.proj):
+        nn.init.normal_(layer.weight, std=0.02)
+        nn.init.zeros_(layer.bias)
+    assert (fresh(torch.randn(1, 1, 64, 16, 25)) - 0.5).abs().max() < 0.01
+
+
+def test_heads_must_divide_the_channels():
+    with pytest.raises(ConfigError, match=r'model\.mhsam\.num_heads=8'):
+        MHSAM(channels=12)
+
+
+@pytest.mark.parametrize(
+    ('layout', 'T', 'M', 'rows'), [('ntu25', 64, 2, 16), ('kinect20', 50, 1, 13), ('ntu25', 7, 3, 2)]
+)
+def test_stgcn_contract_for_any_layout_length_and_persons(layout, T, M, rows):
+    model = STGCN(layout, base_channels=4, out_channels=12)
+    V = model.layout.num_joints
+    assert model(torch.randn(2, M, 3, T, V)).shape == (2, M, 12, rows, V)
+    assert (model.out_channels, model.temporal_stride) == (12, 4)
+
+
+def test_stgcn_treats_persons_alike_and_apart():
+    model = STGCN('ntu25', base_channels=4, out_channels=8).eval()
+    x = torch.randn(2, 2, 3, 16, 25)
+    out = model(x)
+    assert torch.allclose(model(x.flip(1)), out.flip(1), atol=1e-6)
+    assert torch.allclose(model(x[:, :1]), out[:, :1], atol=1e-6)
+
+
+def test_stgcn_names_layout_and_clip_when_they_disagree():
+    with pytest.raises(
+        ConfigError, match=r"layout 'kinect20' .20 joints.*, but the clips have 3 channels and 25 joints"
+    ):
+        STGCN('kinect20', base_channels=4)(torch.randn(1, 1, 3, 8, 25))
+
+
+def encoder(persons):
+    torch.manual_seed(0)
+    backbone = dict(type='STGCN', layout='ntu25', base_channels=4, out_channels=8)
+    return Encoder(backbone, dict(type='MLP', hidden_channels=8, out_channels=4), persons)
+
+
+def test_absent_persons_are_averaged_as_released_or_left_out():
+    x = torch.randn(3, 2, 3, 16, 25)
+    x[1, 1] = 0
+    everyone, present = encoder('all').eval(), encoder('present').eval()
+    one = present.map(x[1:2, :1]).pool()
+    empty = everyone.map(torch.zeros(1, 1, 3, 16, 25)).pool()
+    assert torch.allclose(present.map(x).pool()[1:2], one, atol=1e-6)
+    assert torch.allclose(everyone.map(x).pool()[1:2], (one + empty) / 2, atol=1e-6)
+    assert torch.allclose(present.map(x).pool()[::2], everyone.map(x).pool()[::2], atol=1e-6)
+
+
+def test_salient_and_non_salient_pooling_add_up_to_the_global_feature():
+    F = encoder('all').map(torch.randn(2, 2, 3, 16, 25))
+    mask = torch.rand_like(F.values)
+    assert torch.allclose(F.pool(mask) + F.pool(1 - mask), F.pool(), atol=1e-6)

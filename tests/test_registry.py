@@ -1,0 +1,48 @@
+"""Registries find children's components and name the nearest match of an unknown one."""
+
+import subprocess
+import sys
+
+import pytest
+from mmengine.registry import DefaultScope
+
+from skeattn import registry
+from skeattn.errors import ConfigError
+from skeattn.models import STGCN
+
+
+@pytest.fixture(params=[None, 'skeattn', 'mmengine'])
+def default_scope(request):
+    """Components are found whatever scope a Runner has made the default."""
+    if request.param is None:
+        yield
+    else:
+        with DefaultScope.overwrite_default_scope(request.param):
+            yield
+
+
+@pytest.mark.usefixtures('default_scope')
+@pytest.mark.parametrize('name', ['MODELS', 'BACKBONES'])
+def test_a_child_registrys_component_is_found(name):
+    assert isinstance(getattr(registry, name).build(dict(type='STGCN', layout='ntu25', base_channels=4)), STGCN)
+
+
+def test_unknown_type_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"'STGNC' is not in the registry 'backbone'; did you mean 'STGCN'"):
+        registry.BACKBONES.build(dict(type='STGNC'))
+
+
+def test_missing_type_is_named():
+    with pytest.raises(ConfigError, match='needs a dict with the key "type"'):
+        registry.NECKS.build(dict(channels=4))
+
+
+def test_mmengine_components_are_reachable():
+    assert registry.HOOKS.get('IterTimerHook') is not None
+
+
+def test_import_without_mmcv_names_both_packages():
+    code = "import sys; sys.modules['mmcv'] = None\nimport skeattn"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert 'pip install mmcv-lite' in done.stderr and 'full mmcv' in done.stderr
