@@ -8,6 +8,7 @@ and stored in checkpoints is the one the user wrote: it can be read, changed in 
 import copy
 import difflib
 import os
+import pprint
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,27 @@ TOP_LEVEL = (
 )  # fmt: skip
 
 
-def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Config:
+class OrderedConfig(Config):
+    """A config whose text keeps the order of its keys; mmengine's sorts them.
+
+    Pipelines and views run in the order written, so a sorted text would be another experiment when run again.
+    """
+
+    @classmethod
+    def of(cls, cfg: Config) -> 'OrderedConfig':
+        """The same config, as this class."""
+        return cls(cfg.to_dict(), cfg_text=cfg.text or ' ', filename=cfg.filename)
+
+    @property
+    def pretty_text(self) -> str:
+        """Python source that reads back as this config."""
+        lines = (
+            f'{key} = {pprint.pformat(value, width=110, sort_dicts=False)}' for key, value in self.to_dict().items()
+        )
+        return '\n'.join(lines) + '\n'
+
+
+def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> OrderedConfig:
     """A config file with overrides merged, not resolved yet.
 
     Args:
@@ -59,7 +80,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
     if not os.path.isfile(path):
         raise ConfigError(f'no config file {path}; those of the toolbox lie in configs/<method>/')
     try:
-        cfg = Config.fromfile(path)
+        cfg = OrderedConfig.of(Config.fromfile(path))
     except (OSError, SyntaxError, KeyError) as error:
         raise ConfigError(f'{path} cannot be read: {error}') from error
     check_options(cfg, options or {})

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 import skeattn
 from skeattn.apis.checkpoint import load_weights, read_checkpoint
 from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint, write_text
-from skeattn.engine.config import resolve_config, world_size
+from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 
@@ -48,7 +48,7 @@ class SkeAttnRunner(Runner):
         """
         resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
-        return cls(**arguments, cfg=cfg)
+        return cls(**arguments, cfg=OrderedConfig.of(cfg))
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Connect processes by gloo where there is no accelerator; mmengine would ask CUDA for a device."""
@@ -69,7 +69,7 @@ class SkeAttnRunner(Runner):
         """Seed everything; on the CPU, where it costs nothing, also choose deterministic algorithms."""
         super().set_randomness(seed if seed is not None else 0, diff_rank_seed, deterministic)
         if get_device() == 'cpu':
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_deterministic_debug_mode('warn')
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:

@@ -1,0 +1,147 @@
+"""What stands once at the top of a config reaches every place, and contradictions are refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from skeattn.augment.functional import derive_stream
+from skeattn.engine import SkeAttnRunner
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import ConfigError
+from tests.engine.toy import toy_config, toy_runner, write_config
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('config')
+    write_config(folder)
+    return folder
+
+
+def evaluation_input(cfg: Config, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the backbone is given for a clip, and what it should be given for the bone stream."""
+    cfg.work_dir = str(folder / 'run')
+    preprocessor = SkeAttnRunner.from_cfg(cfg).model.data_preprocessor
+    clips = torch.randn(2, 3, 16, 25, 1, generator=torch.Generator().manual_seed(0))
+    bones = derive_stream(clips, 'bone', preprocessor.layout).permute(0, 4, 1, 2, 3)
+    return preprocessor({'inputs': clips}, training=False)['inputs']['clip'], bones
+
+
+def test_stream_given_as_an_option_reaches_the_preprocessor(folder):
+    seen, bones = evaluation_input(read_config(folder / 'toy.py', {'stream': 'bone'}), folder)
+    assert torch.equal(seen, bones)
+
+
+def test_stream_set_by_a_child_config_reaches_the_preprocessor(folder):
+    child = folder / 'child.py'
+    child.write_text("_base_ = './toy.py'\nstream = 'bone'\n")
+    seen, bones = evaluation_input(read_config(child), folder)
+    assert torch.equal(seen, bones)
+
+
+def test_stream_set_at_the_leaf_alone_contradicts_the_top_level(folder):
+    cfg = read_config(folder / 'toy.py', {'model.data_preprocessor.stream': 'bone'})
+    with pytest.raises(ConfigError, match=r"stream gives 'joint', but model\.data_preprocessor\.stream='bone'"):
+        resolve_config(cfg)
+
+
+def test_stream_set_at_the_leaf_as_at_the_top_level_is_fine(folder):
+    options = {'stream': 'bone', 'model.data_preprocessor.stream': 'bone'}
+    seen, bones = evaluation_input(read_config(folder / 'toy.py', options), folder)
+    assert torch.equal(seen, bones)
+
+
+def test_a_backbone_of_another_layout_contradicts_the_top_level(folder):
+    cfg = read_config(folder / 'toy.py', {'model.backbone.layout': 'kinect20'})
+    with pytest.raises(ConfigError, match=r"layout gives 'ntu25', but model\.backbone\.layout='kinect20'"):
+        resolve_config(cfg)
+
+
+def test_a_config_for_another_layout_than_the_data_fails_before_training(folder):
+    runner = toy_runner(folder, layout='kinect20')
+    with pytest.raises(ConfigError, match=r"layout='kinect20', but .* layout 'ntu25'"):
+        runner.train()
+
+
+def test_every_place_is_filled(folder):
+    cfg = toy_config(folder, stream='motion', evaluation__batch_size=7, max_iters=5)
+    out = resolve_config(cfg, world_size=4)
+    assert out.model.data_preprocessor.stream == 'motion'
+    assert {out.model.data_preprocessor.layout, out.model.backbone.layout, out.dataset.layout} == {'ntu25'}
+    assert out.train_dataloader.batch_size == 2 and out.train_dataloader.sampler.batch_size == 8
+    assert out.train_dataloader.dataset.split == 'train'
+    assert {name: item.split for name, item in out.val_dataloader.items()} == {'bank': 'train', 'test': 'test'}
+    assert out.val_cfg.batch_size == 7 and list(out.val_evaluator) == ['knn']
+    assert out.train_cfg.val_interval == 2 and out.train_cfg.max_iters == 5
+    assert out.randomness.seed == 0
+
+
+def test_resolving_leaves_its_argument_alone_and_twice_is_once(folder):
+    cfg = toy_config(folder)
+    before = cfg.to_dict()
+    once = resolve_config(cfg, world_size=2)
+    assert cfg.to_dict() == before
+    assert resolve_config(once, world_size=2).to_dict() == once.to_dict()
+
+
+def test_a_dumped_config_can_be_changed_in_one_place_and_run_again(folder):
+    runner = toy_runner(folder)
+    dumped = read_config(Path(runner.work_dir) / 'toy.py', {'stream': 'bone', 'batch_size': 4})
+    seen, bones = evaluation_input(dumped, folder)
+    assert torch.equal(seen, bones)
+    assert resolve_config(dumped).train_dataloader.batch_size == 4
+
+
+def test_a_batch_that_does_not_divide_among_processes_is_an_error(folder):
+    with pytest.raises(ConfigError, match='batch_size=8 .* 3 processes'):
+        resolve_config(toy_config(folder), world_size=3)
+
+
+def test_a_batch_larger_than_the_training_set_is_an_error(folder):
+    with pytest.raises(ConfigError, match='batch_size=27 .* 26 clips'):
+        toy_runner(folder, batch_size=27).train()
+
+
+def test_no_evaluator_means_no_evaluation(folder):
+    out = resolve_config(toy_config(folder, evaluation__evaluators__knn=None))
+    assert out.get('val_cfg') is None and out.get('val_dataloader') is None
+
+
+@pytest.mark.parametrize(
+    ('option', 'name', 'near'),
+    [
+        ('model__type', 'SkeAtnCLR', 'SkeAttnCLR'),
+        ('model__backbone__type', 'STGNC', 'STGCN'),
+        ('dataset__type', 'SkeletonDatset', 'SkeletonDataset'),
+        ('optim_wrapper__optimizer__type', 'SGDD', 'SGD'),
+        ('optim_wrapper__type', 'AutocastWrapper', 'AutocastOptimWrapper'),
+        ('param_scheduler__type', 'MultiStepLr', 'MultiStepLR'),
+        ('default_hooks__momentum__type', 'MomentumHook', 'MomentumUpdateHook'),
+        ('train_cfg__type', 'EpochLop', 'EpochLoop'),
+        ('evaluation__evaluators__knn__type', 'KNNEvaluater', 'KNNEvaluator'),
+        ('model__data_preprocessor__views__query__crop__type', 'Crops', 'Crop'),
+    ],
+)
+def test_an_unknown_component_is_named_with_its_nearest_match(folder, option, name, near):
+    with pytest.raises(ConfigError, match=rf'{name}.*did you mean .*{near}'):
+        toy_runner(folder, **{option: name})
+
+
+def test_an_option_with_a_typing_error_is_refused(folder):
+    with pytest.raises(ConfigError, match="no 'strem'; did you mean 'stream'"):
+        read_config(folder / 'toy.py', {'strem': 'bone'})
+
+
+def test_a_missing_config_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r'nowhere\.py'):
+        read_config(tmp_path / 'nowhere.py')
+
+
+def test_the_dumped_config_keeps_the_order_of_pipeline_and_views(folder):
+    cfg = toy_config(folder)
+    dumped = read_config(Path(SkeAttnRunner.from_cfg(cfg).work_dir) / 'toy.py')
+    assert list(dumped.dataset.pipeline) == ['centre', 'resample', 'pack']
+    assert list(dumped.model.data_preprocessor.views) == ['query', 'key', 'mix']
+    assert dumped.to_dict() == cfg.to_dict()
