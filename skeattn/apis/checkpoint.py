@@ -56,6 +56,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     if not path.is_file():
         raise CheckpointError(f'{path}: no such checkpoint')
     try:
+        _check_crc(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise CheckpointError(_why_unreadable(path, error)) from error
@@ -118,11 +119,22 @@ def shorten(names: list[str], separator: str = ', ', most: int = 3) -> str:
     return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')
 
 
+def _check_crc(path: Path) -> None:
+    """torch stores a checksum of every tensor and does not look at it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            broken = file.testzip()
+        if broken:
+            raise zipfile.BadZipFile(f'{broken} does not match its checksum')
+
+
 def _why_unreadable(path: Path, error: Exception) -> str:
-    named = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(?:GLOBAL|class)? ([\w.]+)', str(error))
-    if isinstance(error, pickle.UnpicklingError) and named:
+    foreign = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if isinstance(error, pickle.UnpicklingError) and foreign:
         return (
-            f'{path} refused: it holds {named[1]}, not only tensors and plain values, and reading that could run code; '
-            f'if you trust it, save its state_dict alone with torch.save'
+            f'{path} refused: it holds {foreign[1]}, not only tensors and plain values, and reading that could run '
+            f'code; if you trust it, save its state_dict alone with torch.save'
         )
-    return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {str(error).splitlines()[0][:200]}'
+    generic = isinstance(error, pickle.UnpicklingError) or not str(error)
+    reason = 'not a file that torch wrote' if generic else str(error).splitlines()[0][:200]
+    return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {reason}'

@@ -95,12 +95,12 @@ def test_a_dumped_config_can_be_changed_in_one_place_and_run_again(folder):
 
 
 def test_a_batch_that_does_not_divide_among_processes_is_an_error(folder):
-    with pytest.raises(ConfigError, match='batch_size=8 .* 3 processes'):
+    with pytest.raises(ConfigError, match=r'batch_size=8 .* 3 processes'):
         resolve_config(toy_config(folder), world_size=3)
 
 
 def test_a_batch_larger_than_the_training_set_is_an_error(folder):
-    with pytest.raises(ConfigError, match='batch_size=27 .* 26 clips'):
+    with pytest.raises(ConfigError, match=r'batch_size=27 .* 26 clips'):
         toy_runner(folder, batch_size=27).train()
 
 
