@@ -37,6 +37,7 @@ PLACES = {
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
     'seed': ('randomness.seed',),
 }
+MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 TOP_LEVEL = (
     'stream', 'layout', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model', 'optim_wrapper',
     'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader',
@@ -119,6 +120,9 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
         if cfg.get(key) is not None:
             for place in places:
                 _write(cfg, place, cfg[key], key)
+    if 'default_hooks' in cfg:
+        hooks = cfg.default_hooks.items()
+        cfg.default_hooks = ConfigDict({name: hook for name, hook in hooks if hook or name in MMENGINE_HOOKS})
     if 'dataset' in cfg:
         cfg.dataset.setdefault('type', 'SkeletonDataset')
         _resolve_training(cfg, world_size)
