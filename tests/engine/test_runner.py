@@ -1,0 +1,226 @@
+"""A run writes what it should, evaluates without side effects, resumes exactly, and refuses what does not fit."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.engine import SkeAttnRunner
+from skeattn.engine.hooks.steps import bare_model
+from skeattn.errors import CheckpointError, ConfigError
+from skeattn.models.momentum import cosine_momentum
+from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    return write_set(tmp_path_factory.mktemp('runner') / 'set')
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, data) -> Path:
+    """The folder of a run of three epochs."""
+    folder = tmp_path_factory.mktemp('finished')
+    toy_runner(folder, data=data).train()
+    return folder
+
+
+def logged(run: Path) -> list[dict]:
+    """Training lines of a run's curves, without what depends on the clock."""
+    lines = [{k: v for k, v in line.items() if k not in ('time', 'data_time')} for line in curves(run)]
+    return [line for line in lines if 'loss' in line]
+
+
+def curves(run: Path) -> list[dict]:
+    """Everything a run logged, in order."""
+    files = sorted(run.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def assert_equal_state(one: dict, other: dict) -> None:
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert same(one[part], other[part]), f'{part} differs'
+
+
+def same(a: object, b: object) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def test_a_run_leaves_checkpoints_pointer_best_config_and_curves(finished):
+    run = finished / 'run'
+    names = {path.name for path in run.iterdir() if path.is_file()}
+    assert names == {
+        'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'best_knn_top1_k1.pth', 'best.json', 'last_checkpoint', 'toy.py'
+    }  # fmt: skip
+    assert (run / 'last_checkpoint').read_text() == 'epoch_3.pth'
+    assert len(logged(run)) == 9
+
+
+def test_every_checkpoint_loads_with_nothing_allow_listed_and_says_what_it_is(finished):
+    for path in (finished / 'run').glob('*.pth'):
+        meta = torch.load(path, weights_only=True)['meta']
+        assert (meta['stream'], meta['layout'], meta['seed'], meta['batch_size']) == ('joint', 'ntu25', 0, 8)
+        assert meta['dataset'] == {'classes': ['class0', 'class1', 'class2'], 'layout': 'ntu25'}
+        assert set(meta['versions']) == {'skeattn', 'mmengine', 'torch'} and "stream = 'joint'" in meta['cfg']
+    assert read_checkpoint(finished / 'run/epoch_2.pth')['meta']['epoch'] == 2
+    assert read_checkpoint(finished / 'run/epoch_2.pth')['meta']['iter'] == 6
+
+
+def test_the_best_checkpoint_belongs_to_the_best_evaluation(finished):
+    scores = {line['step']: line['knn/top1_k1'] for line in curves(finished / 'run') if 'knn/top1_k1' in line}
+    best = json.loads((finished / 'run/best.json').read_text())['knn/top1_k1']
+    assert set(scores) == {2, 3}, 'evaluated every second epoch and after the last'
+    assert best['score'] == max(scores.values()) and scores[best['epoch']] == best['score']
+    assert read_checkpoint(finished / 'run' / best['file'])['meta']['epoch'] == best['epoch']
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path, data):
+    toy_runner(tmp_path, data=data, default_hooks__checkpoint__max_keep=1).train()
+    assert [path.name for path in (tmp_path / 'run').glob('epoch_*.pth')] == ['epoch_3.pth']
+
+
+def test_the_same_run_twice_gives_the_same_bits(finished, tmp_path, data):
+    toy_runner(tmp_path, data=data).train()
+    assert logged(tmp_path / 'run') == logged(finished / 'run')
+    assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
+
+
+def test_another_seed_gives_another_run(finished, tmp_path, data):
+    toy_runner(
+        tmp_path, data=data, seed=1, max_iters=1, evaluation=None, default_hooks__checkpoint__save_best=None
+    ).train()
+    assert logged(tmp_path / 'run')[0]['loss'] != logged(finished / 'run')[0]['loss']
+
+
+def test_evaluation_changes_nothing_in_training(finished, tmp_path, data):
+    toy_runner(tmp_path, data=data, evaluation=None, default_hooks__checkpoint__save_best=None).train()
+    assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
+
+
+def test_resuming_continues_bit_for_bit(finished, tmp_path, data):
+    (tmp_path / 'run').mkdir()
+    shutil.copy(finished / 'run/epoch_1.pth', tmp_path / 'run')
+    toy_runner(tmp_path, data=data, resume=True).train()
+    assert logged(tmp_path / 'run') == logged(finished / 'run')[3:]
+    assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
+
+
+def test_resuming_remembers_the_best_evaluation(finished, tmp_path, data):
+    """A better score of the past is not overwritten by a worse one after resuming."""
+    shutil.copytree(finished / 'run', tmp_path / 'run')
+    record = {'knn/top1_k1': {'score': 100.0, 'epoch': 2, 'file': 'best_knn_top1_k1.pth'}}
+    (tmp_path / 'run/best.json').write_text(json.dumps(record))
+    (tmp_path / 'run/last_checkpoint').write_text('epoch_2.pth')
+    toy_runner(tmp_path, data=data, resume=True).train()
+    assert json.loads((tmp_path / 'run/best.json').read_text()) == record
+
+
+def test_resuming_with_nothing_there_starts_at_the_beginning(tmp_path, data):
+    runner = toy_runner(tmp_path, data=data, resume=True, max_iters=1)
+    runner.train()
+    assert runner.iter == 1
+
+
+def test_resuming_passes_over_a_truncated_checkpoint_and_says_so(finished, tmp_path, data):
+    shutil.copytree(finished / 'run', tmp_path / 'run')
+    newest = tmp_path / 'run/epoch_3.pth'
+    newest.write_bytes(newest.read_bytes()[:1000])
+    runner = toy_runner(tmp_path, data=data, resume=True)
+    runner.train()
+    log = next(Path(runner.log_dir).glob('*.log')).read_text()
+    assert 'epoch_3.pth is damaged' in log and 'epoch_2.pth: epoch 2, iteration 6' in log
+    assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
+
+
+@pytest.mark.parametrize(
+    ('options', 'why'),
+    [
+        ({'seed': 5}, r'seed=0, the config says 5'),
+        ({'stream': 'bone'}, r"stream='joint', the config says 'bone'"),
+        ({'model__queue__size': 48}, r'queue\.keys \(128, 40\), not \(128, 48\)'),
+        ({'model__heads': 'released'}, r'missing \(predictors'),
+    ],
+)
+def test_resuming_another_run_is_refused(finished, tmp_path, data, options, why):
+    runner = toy_runner(tmp_path, data=data, resume=True, load_from=str(finished / 'run/epoch_1.pth'), **options)
+    with pytest.raises(CheckpointError, match=why):
+        runner.train()
+
+
+def test_resuming_from_weights_alone_is_refused(finished, tmp_path, data):
+    best = str(finished / 'run/best_knn_top1_k1.pth')
+    with pytest.raises(CheckpointError, match=r'lacks optimizer, .*cannot resume'):
+        toy_runner(tmp_path, data=data, resume=True, load_from=best).train()
+
+
+def test_weights_to_start_from_are_loaded_and_counted(finished, tmp_path, data):
+    source = finished / 'run/epoch_3.pth'
+    runner = toy_runner(tmp_path, data=data, load_from=str(source))
+    runner.load_or_resume()
+    assert same(bare_model(runner).state_dict(), read_checkpoint(source)['state_dict'])
+    tensors = len(runner.model.state_dict())
+    assert f'{tensors} of {tensors} tensors loaded' in next(Path(runner.log_dir).glob('*.log')).read_text()
+
+
+def test_a_run_can_stop_after_some_iterations_and_its_schedule_ends_there(tmp_path, data):
+    runner = toy_runner(tmp_path, data=data, max_iters=2)
+    runner.train()
+    state = read_checkpoint(tmp_path / 'run/epoch_1.pth')
+    assert runner.iter == runner.max_iters == state['meta']['iter'] == 2
+    momentum = [line['momentum'] for line in logged(tmp_path / 'run')]
+    assert momentum == [cosine_momentum(0, 2, 0.996), cosine_momentum(1, 2, 0.996)]
+
+
+def test_evaluating_leaves_the_model_as_it_was(finished, data):
+    runner = toy_runner(finished, data=data)
+    runner.model.train()
+    before = {name: value.clone() for name, value in runner.model.state_dict().items()}
+    metrics = runner.val()
+    assert set(metrics) >= {'knn/top1_k1', 'knn/top1_k5'} and all(0 <= value <= 100 for value in metrics.values())
+    assert runner.model.training and same(runner.model.state_dict(), before)
+
+
+def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp_path, data):
+    runner = toy_runner(tmp_path, data=data, default_hooks__checkpoint__save_best='linear/top1')
+    with pytest.raises(ConfigError, match=r"save_best='linear/top1'.* has only knn"):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_without_tensorboard_curves_go_to_a_local_file(tmp_path, data, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'tensorboard' else find(name))
+    cfg = toy_config(tmp_path, data=data, max_iters=1)
+    cfg.visualizer.vis_backends = [{'type': 'TensorboardVisBackend'}]
+    SkeAttnRunner.from_cfg(cfg).train()
+    assert len(logged(tmp_path / 'run')) == 1
+
+
+def test_mixed_precision_runs_and_stays_near_full_precision(finished, tmp_path, data):
+    toy_runner(tmp_path, data=data, optim_wrapper__type='AutocastOptimWrapper', max_iters=1).train()
+    full, mixed = (logged(folder / 'run')[0]['loss'] for folder in (finished, tmp_path))
+    assert mixed == pytest.approx(full, rel=0.02) and mixed != full
+
+
+def test_the_command_prints_the_switches_and_trains(tmp_path, data, monkeypatch, capfd):
+    config = write_config(tmp_path, data=data)
+    options = ['--seed', '3', '--cfg-options', 'max_iters=1', 'stream=motion', 'model.heads=released']
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path / 'run'), *options])
+    tool('train').main()
+    said = capfd.readouterr().out
+    assert 'stream motion, layout ntu25, batch size 8, seed 3' in said
+    assert 'as released: projector and three query-only predictors' in said and f'{tmp_path}/run' in said
+    meta = read_checkpoint(tmp_path / 'run/epoch_1.pth')['meta']
+    assert (meta['stream'], meta['seed']) == ('motion', 3)
