@@ -38,7 +38,8 @@ class GraphConv(nn.Module):
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
         neighbours = A.permute(2, 0, 1).reshape(V * K, V)
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
-        gathered = torch.matmul(neighbours, rows).view(N, T, V, K * C)
+        # bmm over an expanded matrix: matmul would fold the batch away and transpose every map for it
+        gathered = torch.bmm(neighbours.expand(N * T, -1, -1), rows).view(N, T, V, K * C)
         return (nn.functional.linear(gathered, weight) + bias).permute(0, 3, 1, 2)
 
 

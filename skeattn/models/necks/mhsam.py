@@ -58,6 +58,14 @@ class MHSAM(BaseModule):
         tokens = feature_map.flatten(0, 1).flatten(2).transpose(1, 2)  # (N*M, n, C)
         qkv = self.qkv(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N*M, h, n, C/h)
-        attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        attended = _attend(q, k, v).transpose(1, 2).flatten(2)
         mask = torch.sigmoid(self.lam * self.proj(attended))
         return mask.transpose(1, 2).reshape(N, M, C, T, V)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Fused attention; on the CPU in single precision, where its bfloat16 backward pass is several times slower."""
+    if q.device.type != 'cpu' or q.dtype != torch.bfloat16:
+        return scaled_dot_product_attention(q, k, v)
+    with torch.autocast('cpu', enabled=False):
+        return scaled_dot_product_attention(q.float(), k.float(), v.float())
