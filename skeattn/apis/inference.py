@@ -1,0 +1,103 @@
+"""From a config to a network and its data sets, and features of one's own arrays."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+import skeattn.models  # noqa: F401  registers what a config can name
+from skeattn.apis.checkpoint import load_checkpoint
+from skeattn.datasets import Pipeline, SkeletonDataset
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import DataError
+from skeattn.evaluation.features import extract_features
+from skeattn.registry import DATASETS, MODELS
+from skeattn.skeletons import SkeletonLayout
+
+
+def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.PathLike[str] | None = None) -> nn.Module:
+    """The network of a config in eval mode.
+
+    Args:
+        config: a config file, or a config with overrides merged.
+        checkpoint: file written by ``tools/train.py``; None leaves the network freshly initialised.
+
+    Raises:
+        ConfigError: the config is wrong.
+        CheckpointError: the checkpoint is damaged or does not fit.
+    """
+    cfg = config if isinstance(config, Config) else read_config(config)
+    model = MODELS.build(resolve_config(cfg).model)
+    model.init_weights()
+    if checkpoint is not None:
+        load_checkpoint(model, checkpoint)
+    return model.eval()
+
+
+def build_splits(cfg: Config) -> tuple[SkeletonDataset, SkeletonDataset]:
+    """The training and the test clips of a resolved config."""
+    train, test = (DATASETS.build({**cfg.dataset, 'split': split}) for split in ('train', 'test'))
+    return train, test
+
+
+def embed(
+    model: nn.Module,
+    keypoints: Sequence[np.ndarray],
+    pipeline: Mapping[str, Mapping[str, Any] | None],
+    source: str = 'backbone',
+    batch_size: int = 256,
+) -> np.ndarray:
+    """Features of clips given as arrays.
+
+    Args:
+        model: from :func:`load_model`.
+        keypoints: for each clip the joint coordinates in metres, ``(T, V, C)`` or ``(M, T, V, C)``, joints in the order
+            of the model's layout; T may differ between clips, an absent person is all zero.
+        pipeline: the steps that the model was trained with, ``cfg.dataset.pipeline``.
+        source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
+        batch_size: clips per forward pass.
+
+    Returns:
+        ``(N, D)`` float32.
+
+    Raises:
+        DataError: a clip has the wrong shape or a NaN coordinate.
+    """
+    clips = _Arrays(keypoints, model.data_preprocessor.layout, Pipeline(pipeline))  # type: ignore[arg-type, union-attr]
+    return extract_features(model, clips, batch_size, source).x.numpy()
+
+
+class _Arrays:
+    """What evaluation reads of a data set, made of arrays."""
+
+    def __init__(self, keypoints: Sequence[np.ndarray], layout: SkeletonLayout, pipeline: Pipeline) -> None:
+        self.layout = layout
+        self.names = [f'clip {i}' for i in range(len(keypoints))]
+        clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
+        if not clips:
+            raise DataError('embed() got no clips')
+        self.clips = torch.stack(clips)
+        self.labels = self.subjects = torch.full((len(clips),), -1)
+
+    def _prepare(self, name: str, clip: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
+        keypoint = np.asarray(clip, dtype=np.float32)
+        keypoint = keypoint[None] if keypoint.ndim == 3 else keypoint
+        V = self.layout.num_joints
+        if keypoint.ndim != 4 or keypoint.shape[2:] != (V, 3) or not keypoint.size:
+            raise DataError(
+                f'{name}: shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, 3) or (M, T, {V}, 3)'
+            )
+        if not np.isfinite(keypoint).all():
+            raise DataError(f'{name}: NaN or infinite coordinate; set absent persons to zero')
+        done = pipeline({'keypoint': keypoint, 'layout': self.layout, 'name': name, 'total_frames': len(keypoint[0])})
+        return torch.from_numpy(done['inputs'])
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        return {'inputs': self.clips[list(indices)], 'labels': self.labels[list(indices)]}
