@@ -2,7 +2,6 @@ default_scope = 'skeattn'
 
 # Said once, here; skeattn/engine/config.py carries them to every place that needs them.
 stream = 'joint'  # or 'motion', 'bone'
-batch_size = 128  # in total, whatever the number of processes
 seed = 0
 
 env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=1800))

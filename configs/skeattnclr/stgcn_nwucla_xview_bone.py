@@ -1,0 +1,2 @@
+_base_ = './stgcn_nwucla_xview.py'
+stream = 'bone'

@@ -1,0 +1,2 @@
+_base_ = './stgcn_utdmhad_xsub.py'
+stream = 'motion'
