@@ -1,0 +1,77 @@
+"""What each process of the equality test runs: ``torchrun worker.py FOLDER DATA`` trains once with BN frozen, once not.
+
+Run by itself it is the one-process reference. The first process leaves checkpoints and metrics in FOLDER.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from skeattn.engine import SkeAttnRunner
+from skeattn.engine.hooks.steps import bare_model
+from tests.engine.toy import toy_config
+
+STEPS = 5
+
+
+class FreezeBN(Hook):
+    """BatchNorm with its running statistics: the loss of a clip no longer depends on who shares its process."""
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        for module in runner.model.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+
+
+class Notes(Hook):
+    """The clips of every batch over all processes, and whether all ended with equal BN statistics."""
+
+    def __init__(self) -> None:
+        self.order: list[list[int]] = []
+        self.means_equal = True
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        parts = all_gather_object(data_batch['index'].tolist())
+        self.order.append([index for part in parts for index in part])
+
+    def after_train(self, runner: Any) -> None:
+        layers = [m for m in bare_model(runner).modules() if isinstance(m, _BatchNorm)]
+        means = all_gather_object(torch.cat([layer.running_mean for layer in layers]))
+        self.means_equal = all(torch.equal(mean, means[0]) for mean in means)
+
+
+def config(folder: Path, data: Path) -> Config:
+    """Without dropout, and with torch's initial weights: frozen BN does not rescale the config's small ones."""
+    cfg = toy_config(folder, data=data, max_iters=STEPS, model__backbone__dropout=0.0, model__init_cfg=None)
+    cfg.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
+    return cfg
+
+
+def main(folder: Path, data: Path) -> None:
+    torch.set_num_threads(1)
+    for mode in ('frozen', 'free'):
+        place = folder / f'rank{os.environ.get("RANK", 0)}_{mode}'
+        place.mkdir(parents=True)
+        cfg = config(place, data)
+        cfg.work_dir = str(folder / mode)
+        runner, notes = SkeAttnRunner.from_cfg(cfg), Notes()
+        runner.register_hook(notes, priority='LOWEST')
+        if mode == 'frozen':
+            runner.register_hook(FreezeBN(), priority='LOWEST')
+        runner.train()
+        metrics = all_gather_object(runner.val())
+        if is_main_process():
+            found = {'order': notes.order, 'metrics': metrics, 'world': get_world_size(), 'means': notes.means_equal}
+            (folder / f'{mode}.json').write_text(json.dumps(found))
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
