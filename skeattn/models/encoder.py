@@ -54,11 +54,25 @@ class Encoder(BaseModule):
     def map(self, x: Tensor) -> FeatureMap:
         """Feature map of clips ``(N, M, C, T, V)``."""
         present = x.flatten(2).ne(0).any(dim=2)
-        if self.persons == 'all' or bool(present.all()):
+        if bool(present.all()) or (self.persons == 'all' and self.training):
             values = self.backbone(x)
         else:
-            rows = self.backbone(x[present].unsqueeze(1)).squeeze(1)
-            values = rows.new_zeros(*x.shape[:2], *rows.shape[1:]).index_put((present,), rows)
+            values = self._encode_present(x, present)
         if self.persons == 'all':
             present = torch.ones_like(present)
         return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1))
+
+    def _encode_present(self, x: Tensor, present: Tensor) -> Tensor:
+        """The map with absent persons left at zero or, where they count, at the one map that they all share.
+
+        With fixed BN statistics every all-zero person has the same map, so encoding one of them is exact.
+        """
+        rows = x[present]
+        if self.persons == 'all':
+            rows = torch.cat([rows, torch.zeros_like(x[:1, 0])])
+        rows = self.backbone(rows.unsqueeze(1)).squeeze(1)
+        values = rows.new_zeros(*x.shape[:2], *rows.shape[1:])
+        if self.persons == 'all':
+            rows, absent = rows[:-1], rows[-1]
+            values = torch.where(present.view(*x.shape[:2], 1, 1, 1), values, absent)
+        return values.index_put((present,), rows)

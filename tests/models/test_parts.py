@@ -177,6 +177,17 @@ def test_absent_persons_are_averaged_as_released_or_left_out():
     assert torch.allclose(present.map(x).pool()[::2], everyone.map(x).pool()[::2], atol=1e-6)
 
 
+def test_evaluation_encodes_one_absent_person_for_all_of_them():
+    x = torch.randn(4, 2, 3, 16, 25)
+    x[1:3, 1] = 0
+    released = encoder('all').eval()
+    assert torch.allclose(released.map(x).values, released.backbone(x), atol=1e-6)
+    seen = []
+    released.backbone.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
+    released.map(x)
+    assert seen == [6 + 1]
+
+
 def test_salient_and_non_salient_pooling_add_up_to_the_global_feature():
     F = encoder('all').map(torch.randn(2, 2, 3, 16, 25))
     mask = torch.rand_like(F.values)
