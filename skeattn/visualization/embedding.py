@@ -53,7 +53,7 @@ def draw_embedding(
         limit: most clips in a panel.
     """
     with look():
-        columns = min(len(panels), 4)
+        columns = 2 if len(panels) == 4 else min(len(panels), 3)
         rows = math.ceil(len(panels) / columns)
         figure = Figure(figsize=(4.2 * columns + 2.4, 3.9 * rows + 0.7), layout='constrained')
         axes = figure.subplots(rows, columns, squeeze=False)

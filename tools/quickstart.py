@@ -1,0 +1,241 @@
+"""From generated data to a table and pictures: what quickstart.sh runs once everything is installed.
+
+Pre-trains SkeletonCLR and SkeAttnCLR side by side, each in one process of one thread, and judges them beside raw
+coordinates and the untrained encoder. The same table comes out every time, bit for bit.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import DictAction
+from mmengine.logging import MMLogger
+
+from skeattn import cli
+from skeattn.apis import build_splits, load_checkpoint, load_model
+from skeattn.datasets import PackedSet
+from skeattn.engine.checkpoint import find_newest, write_text
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import DataError, SkeAttnError
+from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_features, raw_features
+from skeattn.evaluation.baselines import judge, judge_raw, judge_untrained, untrained
+from skeattn.evaluation.record import environment, sha256, write_json
+from skeattn.evaluation.report import NOTE, metrics_table
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = {'SkeletonCLR': 'configs/skeletonclr/stgcn_demo.py', 'SkeAttnCLR': 'configs/skeattnclr/stgcn_demo.py'}
+RAW, UNTRAINED = 'raw coordinates', 'untrained encoder, mean of 3 seeds'
+K = (1, 5, 10, 20)
+GAIN = 20.0
+"""Points of KNN accuracy over the untrained encoder that --check asks for."""
+
+
+def say(text: str) -> None:
+    """A line with the time since the start."""
+    minutes, seconds = divmod(int(time.monotonic() - START), 60)
+    print(f'[{minutes}:{seconds:02d}] {text}', flush=True)
+
+
+START = time.monotonic()
+
+
+class Training:
+    """A pre-training in a process of its own, writing to ``<work_dir>/train.log``."""
+
+    def __init__(self, name: str, work_dir: Path, options: dict[str, Any]) -> None:
+        self.name, self.work_dir, self.log = name, work_dir, work_dir / 'train.log'
+        shutil.rmtree(work_dir, ignore_errors=True)  # from scratch, every time
+        work_dir.mkdir(parents=True)
+        command = [sys.executable, 'tools/train.py', CONFIGS[name], '--work-dir', str(work_dir)]
+        options = {'default_hooks.logger.interval': 10, **options}
+        command += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+        one_thread = {**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
+        with self.log.open('w') as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=one_thread)
+
+    def progress(self) -> str:
+        """How far it is, with the time left, as its log says."""
+        lines = re.findall(r'Epoch\(train\)\s+\[(\d+)\]\[.*?eta: (\S+).*? loss: (\S+)', self.log.read_text())
+        if self.process.poll() is not None:
+            return f'{self.name} done'
+        if not lines:
+            return f'{self.name} starting'
+        epoch, eta, loss = lines[-1]
+        return f'{self.name} epoch {epoch}, loss {loss}, {eta} left'
+
+    def check(self) -> None:
+        """Raise if it has failed, with the end of its log."""
+        if self.process.poll():
+            tail = '\n'.join(self.log.read_text().splitlines()[-15:])
+            raise SkeAttnError(f'training {self.name} ended with status {self.process.returncode}; {self.log}:\n{tail}')
+
+
+def wait_for(awaited: Training, running: list[Training]) -> None:
+    """Until one training is done, say how far all are."""
+    shown = time.monotonic()
+    while awaited.process.poll() is None:
+        time.sleep(0.5)
+        for training in running:
+            training.check()
+        if time.monotonic() - shown > 10:
+            say('; '.join(training.progress() for training in running))
+            shown = time.monotonic()
+    awaited.check()
+    say(f'{awaited.name} is trained')
+
+
+def prepare_data(folder: Path) -> None:
+    """Generate the demo set, unless an intact one is there."""
+    try:
+        PackedSet.open(folder).verify()
+        say(f'{folder} is there and intact')
+    except DataError:
+        say(f'generating {folder}')
+        command = [sys.executable, 'tools/convert.py', 'synthetic', '--out', str(folder), '--overwrite']
+        if subprocess.run(command, cwd=ROOT).returncode:
+            raise SkeAttnError(f'{folder} could not be generated: see the message above') from None
+
+
+class Judging:
+    """Clips, evaluators, and the rows of the table so far."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.configs = {name: resolve_config(read_config(path, options)) for name, path in CONFIGS.items()}
+        self.train, self.test = build_splits(self.configs['SkeAttnCLR'])
+        self.evaluators = {'knn': KNNEvaluator(K), 'linear': LinearProbe()}
+        self.rows: dict[str, dict[str, float]] = {}
+        self.maps: dict[str, Features] = {}
+        self.models: dict[str, Any] = {}
+
+    def fresh(self) -> Any:
+        """The untrained network."""
+        return load_model(self.configs['SkeAttnCLR'])
+
+    def judge_baselines(self) -> None:
+        """Rows that need no training."""
+        self.rows[RAW] = judge_raw(self.evaluators, self.train, self.test)
+        self.rows[UNTRAINED] = judge_untrained(self.evaluators, self.fresh, self.train, self.test)
+        self.models['untrained'] = untrained(self.fresh, self.train)
+        self.maps = {RAW: raw_features(self.test), 'untrained': extract_features(self.models['untrained'], self.test)}
+
+    def judge_trained(self, training: Training) -> None:
+        """The row of a method, from its last checkpoint."""
+        model = self.models[training.name] = load_model(self.configs[training.name])
+        load_checkpoint(model, newest(training))
+        bank, queries = (extract_features(model, dataset) for dataset in (self.train, self.test))
+        self.rows[training.name] = judge(self.evaluators, bank, queries)
+        self.maps[training.name] = queries
+
+    def draw(self, out: Path) -> None:
+        """The three pictures."""
+        from skeattn.visualization import draw_curves, draw_embedding, masked_clips, play_masks
+
+        levels = {'raw coordinates': self.rows[RAW]['knn/top1_k1'], 'untrained': self.rows[UNTRAINED]['knn/top1_k1']}
+        draw_curves({name: out / name.lower() for name in CONFIGS}, out / 'curves.png', levels=levels)
+        title = f't-SNE of the {len(self.test)} test clips: subjects never seen in training'
+        draw_embedding(self.maps, self.test.classes, out / 'embedding.png', title)
+        models = {'untrained': self.models['untrained'], 'trained': self.models['SkeAttnCLR']}
+        clips = masked_clips(models, self.test, showpieces(self.test))
+        low, high = play_masks(clips, self.test.layout, out / 'mask.gif', 'MHSAM salient mask on one colour scale')
+        say(f'mask.gif: mask values from {low:.4f} to {high:.4f}, one scale for the untrained and the trained mask')
+
+
+def newest(training: Training) -> Path:
+    """The last checkpoint of a training."""
+    found = find_newest(training.work_dir)
+    if found is None:
+        raise SkeAttnError(f'{training.work_dir} holds no checkpoint; see {training.log}')
+    return found
+
+
+def showpieces(dataset: Any, count: int = 4) -> list[int]:
+    """A test clip of each of a few classes, the last of them with two persons where there are such."""
+    labels = torch.as_tensor(dataset.labels)
+    pairs = torch.as_tensor(dataset.clips[..., -1]).flatten(1).any(1) & (dataset.clips.shape[-1] > 1)
+    single = [int(label) for label in labels[~pairs].unique()]
+    chosen = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
+    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in chosen]
+    return indices + [int(i) for i in torch.nonzero(pairs)[:1]]
+
+
+def gains(rows: dict[str, dict[str, float]]) -> dict[int, float]:
+    """Points of KNN accuracy of SkeAttnCLR over the untrained encoder, per K."""
+    return {k: rows['SkeAttnCLR'][f'knn/top1_k{k}'] - rows[UNTRAINED][f'knn/top1_k{k}'] for k in K}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
+    parser.add_argument(
+        '--check', action='store_true', help=f'fail unless SkeAttnCLR gains {GAIN:.0f} points of KNN over untrained'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='overrides of both configs',
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    os.chdir(ROOT)
+    torch.set_num_threads(1)
+    MMLogger.get_instance('quickstart', log_level='WARNING')
+    out = args.work_dir
+    prepare_data(Path(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data))
+    say('pre-training SkeletonCLR and SkeAttnCLR side by side, one core each')
+    trainings = {name: Training(name, out / name.lower(), args.cfg_options) for name in CONFIGS}
+    try:
+        judging = Judging(args.cfg_options)
+        # The baseline has less to compute; its core judges what is there while SkeAttnCLR still trains.
+        wait_for(trainings['SkeletonCLR'], list(trainings.values()))
+        say('judging raw coordinates, the untrained encoder and SkeletonCLR')
+        judging.judge_baselines()
+        judging.judge_trained(trainings['SkeletonCLR'])
+        wait_for(trainings['SkeAttnCLR'], [trainings['SkeAttnCLR']])
+    finally:
+        for training in trainings.values():
+            training.process.terminate()
+    judging.judge_trained(trainings['SkeAttnCLR'])
+    say('drawing')
+    judging.draw(out)
+    return report(judging, trainings, out, args.check)
+
+
+def report(judging: Judging, trainings: dict[str, Training], out: Path, check: bool) -> int:
+    """Print and write the table; the exit status of ``--check``."""
+    columns = [*(f'knn/top1_k{k}' for k in K), 'linear/top1', 'linear/top1_best', 'linear/top1_heldout']
+    table = metrics_table(judging.rows, columns)
+    gained = gains(judging.rows)
+    write_text(out / 'table.txt', f'{table}\n')
+    record = {
+        'configs': CONFIGS,
+        'checkpoints': {name: sha256(newest(training)) for name, training in trainings.items()},
+        'metrics': judging.rows,
+        'knn_gain_over_untrained': gained,
+        **environment(),
+        'seconds': round(time.monotonic() - START, 1),
+    }
+    write_json(out / 'results.json', record)
+    print(f'\n{table}\n{NOTE}\n')
+    print('KNN of SkeAttnCLR over untrained: ' + ', '.join(f'K={k} {gain:+.1f}' for k, gain in gained.items()))
+    say(f'table.txt, results.json, curves.png, embedding.png and mask.gif are in {out}')
+    if check and min(gained.values()) < GAIN:
+        print(f'check failed: less than {GAIN:.0f} points over the untrained encoder', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Set-up, linters, types and tests: run_tests.sh [arguments of pytest], for example: run_tests.sh -m "not slow"
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/setup_env.sh vis,tensorboard,dev
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+stage() {
+    local start=$SECONDS
+    echo "== $1"
+    "${@:2}"
+    echo "== $1: $((SECONDS - start)) s"
+}
+
+stage 'ruff check' "$PYTHON" -m ruff check .
+stage 'ruff format' "$PYTHON" -m ruff format --check .
+stage mypy "$PYTHON" -m mypy
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+status=0
+stage pytest "$PYTHON" -m pytest -q -n auto --maxprocesses 8 --cov --cov-report term:skip-covered --durations 10 \
+    --junitxml "$report" "$@" || status=$?
+"$PYTHON" - "$report" <<'EOF'
+import sys
+from collections import Counter
+from xml.etree import ElementTree
+
+seconds, tests = Counter(), Counter()
+for case in ElementTree.parse(sys.argv[1]).iter('testcase'):
+    group = '/'.join(case.get('classname', '').split('.')[:2])
+    seconds[group] += float(case.get('time', 0))
+    tests[group] += 1
+print('== time per group (summed over processes)')
+for group, total in seconds.most_common():
+    print(f'{total:8.1f} s  {tests[group]:5d} tests  {group}')
+EOF
+exit "$status"

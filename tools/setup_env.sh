@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Make .venv in the checkout, with a pinned torch and skeattn with the extras named: setup_env.sh vis,tensorboard
+#
+# Sourced by the other scripts; sets PYTHON. A second call with the same extras does nothing, an interrupted one is
+# taken up again. With SKEATTN_PYTHON=/path/to/python that environment is used as it is and nothing is installed.
+set -euo pipefail
+
+setup_env() {
+    local extras=$1 torch=2.13.0 root venv stamp base
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    if [[ -n ${SKEATTN_PYTHON:-} ]]; then
+        PYTHON=$SKEATTN_PYTHON
+        "$PYTHON" -c 'import torch, mmengine, mmcv' || fail "SKEATTN_PYTHON=$PYTHON lacks torch, mmengine or mmcv"
+        return
+    fi
+    venv=$root/.venv
+    PYTHON=$venv/bin/python
+    stamp=$venv/.skeattn-$(cat "$root/setup.py" "${BASH_SOURCE[0]}" <(echo "$extras") | cksum | cut -d' ' -f1)
+    [[ -e $stamp && -x $PYTHON ]] && return
+    if ! "$PYTHON" -m pip --version &>/dev/null; then
+        base=$(find_python)
+        echo "set-up: creating $venv with $("$base" --version)"
+        "$base" -m venv --clear "$venv" || fail "cannot create $venv; on Debian and Ubuntu: apt install python3-venv"
+    fi
+    echo "set-up: installing torch $torch and skeattn[$extras] (once; needs a network or a local package index)"
+    if ! "$PYTHON" -c "import torch; assert torch.__version__.startswith('$torch')" &>/dev/null; then
+        # Without an NVIDIA driver the CPU build (0.2 GB) will do; the default one brings several GB of CUDA.
+        install "torch==$torch" $(command -v nvidia-smi >/dev/null || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+    fi
+    # A full mmcv serves as well as mmcv-lite, but one installed over the other breaks both.
+    "$PYTHON" -c 'import mmcv' &>/dev/null || extras=mmcv,$extras
+    install --editable "$root[$extras]" "torch==$torch"
+    if ! "$PYTHON" -c 'import cv2' &>/dev/null; then
+        echo 'set-up: cv2 needs a display library that is missing here; taking opencv-python-headless in its place'
+        "$PYTHON" -m pip uninstall --quiet --yes opencv-python
+        install opencv-python-headless
+        "$PYTHON" -c 'import cv2'
+    fi
+    "$PYTHON" -c 'import skeattn.engine'
+    touch "$stamp"
+}
+
+install() {
+    local quiet=--quiet
+    [[ -t 1 ]] && quiet=
+    "$PYTHON" -m pip install --disable-pip-version-check $quiet "$@"
+}
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.13 python3.10 python3 python; do
+        if "$candidate" -c 'import sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' &>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail 'no Python 3.10 to 3.13 found; install one, or set SKEATTN_PYTHON to an environment that has skeattn'
+}
+
+fail() {
+    echo "error: $1" >&2
+    exit 2
+}
+
+setup_env "${1:-vis,tensorboard}"
+export PYTHON
