@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -122,5 +123,5 @@ class MomentumContrast(BaseModel):
 
 
 def unit(x: Tensor) -> Tensor:
-    """Rows scaled to unit length."""
-    return normalize(x, dim=1)
+    """Rows scaled to unit length, in single precision at least."""
+    return normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

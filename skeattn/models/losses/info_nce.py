@@ -19,11 +19,12 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float, nega
         temperature: tau.
         negative: one more negative per query, unit vectors ``(N, D)``; detach it where it must not learn.
     """
-    logits = [(query * key).sum(dim=1, keepdim=True), query @ queue]
-    if negative is not None:
-        logits.append((query * negative).sum(dim=1, keepdim=True))
-    positive = torch.zeros(len(query), dtype=torch.long, device=query.device)
-    return cross_entropy(torch.cat(logits, dim=1) / temperature, positive)
+    with torch.autocast(query.device.type, enabled=False):  # bfloat16 similarities would round away what they rank
+        logits = [(query * key).sum(dim=1, keepdim=True), query @ queue.to(query.dtype)]
+        if negative is not None:
+            logits.append((query * negative).sum(dim=1, keepdim=True))
+        positive = torch.zeros(len(query), dtype=torch.long, device=query.device)
+        return cross_entropy(torch.cat(logits, dim=1) / temperature, positive)
 
 
 @LOSSES.register_module()
