@@ -28,13 +28,16 @@ import torch
 
 present, wanted = torch.cuda.device_count(), int(sys.argv[1])
 if torch.cuda.is_available() and wanted > present:
-    sys.exit(f'error: {wanted} GPUs asked for, {present} present; ask for at most {present}, '
-             f'or hide them (CUDA_VISIBLE_DEVICES=) to train on {wanted} CPU processes')
+    print(f'error: {wanted} GPUs asked for, {present} present; ask for at most {present}, '
+          f'or hide them (CUDA_VISIBLE_DEVICES=) to use {wanted} CPU processes', file=sys.stderr)
+    sys.exit(2)
 EOF
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 cores=$(getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > gpus ? cores / gpus : 1))}
+# glibc keeps freed blocks of up to 32 MB; large ones given back, a CPU process needs little more than half the memory.
+export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-1048576}
 export PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}"
 exec "$python" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" --nproc-per-node="$gpus" \

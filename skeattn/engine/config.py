@@ -37,6 +37,7 @@ PLACES = {
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
     'seed': ('randomness.seed',),
 }
+EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 TOP_LEVEL = (
     'stream', 'layout', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model', 'optim_wrapper',
@@ -205,6 +206,9 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
 
 def _resolve_evaluation(cfg: Config) -> None:
     evaluation = cfg.get('evaluation') or ConfigDict()
+    for key in evaluation:
+        if key not in EVALUATION:
+            raise ConfigError(f'evaluation has no {key!r}; {_nearest(key, list(EVALUATION))}')
     evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
     if not evaluators:
         return

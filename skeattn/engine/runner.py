@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import os
 import time
+import warnings
 from collections import Counter
 from datetime import timedelta
 from functools import partial
@@ -121,6 +122,8 @@ class SkeAttnRunner(Runner):
         """mmengine's, but on the CPU without the device ids that DistributedDataParallel refuses there."""
         if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
+        # 1x1 kernels have two equivalent memory orders; torch reports one as the other in every process.
+        warnings.filterwarnings('ignore', message='Grad strides do not match bucket view strides')
         unused = self.cfg.get('find_unused_parameters', False)
         return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
 

@@ -145,3 +145,8 @@ def test_the_dumped_config_keeps_the_order_of_pipeline_and_views(folder):
     assert list(dumped.dataset.pipeline) == ['centre', 'resample', 'pack']
     assert list(dumped.model.data_preprocessor.views) == ['query', 'key', 'mix']
     assert dumped.to_dict() == cfg.to_dict()
+
+
+def test_an_evaluation_option_with_a_typing_error_is_refused(folder):
+    with pytest.raises(ConfigError, match="evaluation has no 'intervall'; did you mean 'interval'"):
+        resolve_config(toy_config(folder, evaluation__intervall=5))

@@ -1,0 +1,68 @@
+"""The scripts that start several processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import ROOT
+
+# Width 64 on 16 clips of 64 frames and 2 persons in each of 8 processes.
+NEEDED = 20e9
+
+
+def launch(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    env = {**os.environ, 'PYTHON': sys.executable, **environment}
+    return subprocess.run([str(ROOT / 'tools' / script), *map(str, arguments)], env=env, capture_output=True, text=True)
+
+
+def available_memory() -> float:
+    """Bytes that new processes can have."""
+    for line in Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemAvailable'):
+            return 1024 * float(line.split()[1])
+    return 0.0
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_too_few_arguments_print_the_usage(script):
+    done = launch(script, 'config.py')
+    assert done.returncode == 2 and 'usage:' in done.stderr and 'GPUS' in done.stderr
+
+
+@pytest.mark.parametrize('count', ['0', 'two', '-1'])
+def test_a_senseless_number_of_processes_is_named(count):
+    done = launch('dist_train.sh', 'config.py', count)
+    assert done.returncode == 2 and f"not '{count}'" in done.stderr
+
+
+def test_more_gpus_than_present_is_an_error_before_anything_starts(tmp_path):
+    (tmp_path / 'torch').mkdir()
+    (tmp_path / 'torch/__init__.py').write_text(
+        'class cuda:\n    is_available = staticmethod(lambda: True)\n    device_count = staticmethod(lambda: 1)\n'
+    )
+    done = launch('dist_train.sh', 'config.py', 4, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2 and done.stderr.startswith('error: 4 GPUs asked for, 1 present')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('config', 'processes'), [('stgcn_demo', 2), ('stgcn_ntu60_xsub', 8)])
+def test_the_shipped_configs_train_on_cpu_processes(tmp_path, config, processes):
+    """Two iterations over generated clips, 220 of them for training; nothing else is overridden."""
+    if processes == 8 and available_memory() < NEEDED:
+        pytest.skip(
+            f'8 processes need {NEEDED / 1e9:.0f} GB of free memory, {available_memory() / 1e9:.0f} GB are there'
+        )
+    data, work_dir = tmp_path / 'set', tmp_path / 'run'
+    convert = [ROOT / 'tools/convert.py', 'synthetic', '--out', data, '--clips', '340']
+    subprocess.run([sys.executable, *map(str, convert)], check=True, capture_output=True)
+    overrides = ['--work-dir', work_dir, '--cfg-options', 'max_iters=2', f'dataset.data={data}']
+    done = launch('dist_train.sh', ROOT / f'configs/skeattnclr/{config}.py', processes, *overrides)
+    assert done.returncode == 0, done.stderr[-4000:]
+    newest = work_dir / (work_dir / 'last_checkpoint').read_text()
+    checkpoint = torch.load(newest, weights_only=True)
+    assert (checkpoint['meta']['iter'], checkpoint['meta']['world_size']) == (2, processes)
+    assert checkpoint['state_dict']['queue.pointer'] == 2 * checkpoint['meta']['batch_size']
