@@ -33,8 +33,8 @@ setup_env() {
     if ! "$PYTHON" -c 'import cv2' &>/dev/null; then
         echo 'set-up: cv2 needs a display library that is missing here; taking opencv-python-headless in its place'
         "$PYTHON" -m pip uninstall --quiet --yes opencv-python
-        install opencv-python-headless
-        "$PYTHON" -c 'import cv2'
+        install --force-reinstall --no-deps opencv-python-headless  # both write to the same folder
+        "$PYTHON" -c 'import cv2' || fail 'cv2 cannot be imported even without display: see the message above'
     fi
     "$PYTHON" -c 'import skeattn.engine'
     touch "$stamp"
