@@ -5,7 +5,6 @@ numbers again, bit for bit on the CPU; ``--resume`` continues a run that was sto
 """
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import DictAction
 
@@ -42,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = read_config(args.config, args.cfg_options)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    cfg.work_dir = args.work_dir or cfg.get('work_dir')
     cfg.launcher = args.launcher
     if args.seed is not None:
         cfg.seed = args.seed

@@ -158,6 +158,7 @@ def check_types(cfg: Config) -> None:
     """
     optim = cfg.get('optim_wrapper') or {}
     schedulers = cfg.get('param_scheduler') or []
+    evaluators = cfg.get('test_evaluator') or {}
     schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
     components = [
         ('model', cfg.get('model'), MODELS),
@@ -167,18 +168,13 @@ def check_types(cfg: Config) -> None:
         *((f'param_scheduler[{i}]', item, PARAM_SCHEDULERS) for i, item in enumerate(schedulers)),
         *((loop, cfg.get(loop), LOOPS) for loop in ('train_cfg', 'val_cfg', 'test_cfg')),
         *((f'default_hooks.{name}', item, HOOKS) for name, item in cfg.get('default_hooks', {}).items()),
-        *(
-            (f'evaluation.evaluators.{name}', item, EVALUATORS)
-            for name, item in (cfg.get('val_evaluator') or {}).items()
-        ),
+        *((f'evaluation.evaluators.{name}', item, EVALUATORS) for name, item in evaluators.items()),
     ]
     for place, component, registry in components:
         name = component.get('type') if isinstance(component, Mapping) else None
         if isinstance(name, str) and registry.get(name) is None:
-            known = registry.names() if hasattr(registry, 'names') else list(registry.module_dict)
-            raise ConfigError(
-                f'{place}: type={name!r} is not in the registry {registry.name!r}; {_nearest(name, known)}'
-            )
+            near = _nearest(name, registry.names())
+            raise ConfigError(f'{place}: type={name!r} is not in the registry {registry.name!r}; {near}')
 
 
 def _resolve_training(cfg: Config, world_size: int) -> None:

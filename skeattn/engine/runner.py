@@ -42,12 +42,14 @@ class SkeAttnRunner(Runner):
     def from_cfg(cls, cfg: Config) -> 'SkeAttnRunner':
         """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
 
-        ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again.
+        ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again. The
+        work_dir is ``work_dirs/<config>`` where the config names none.
 
         Raises:
             ConfigError: values that disagree or a component that does not exist.
         """
         resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
+        resolved.work_dir = cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename or "run").stem}'
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         return cls(**arguments, cfg=OrderedConfig.of(cfg))
 

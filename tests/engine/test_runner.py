@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from skeattn import cli
 from skeattn.apis.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
@@ -190,6 +191,7 @@ def test_evaluating_leaves_the_model_as_it_was(finished, data):
     metrics = runner.val()
     assert set(metrics) >= {'knn/top1_k1', 'knn/top1_k5'} and all(0 <= value <= 100 for value in metrics.values())
     assert runner.model.training and same(runner.model.state_dict(), before)
+    assert runner.test() == metrics
 
 
 def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp_path, data):
@@ -224,3 +226,13 @@ def test_the_command_prints_the_switches_and_trains(tmp_path, data, monkeypatch,
     assert 'as released: projector and three query-only predictors' in said and f'{tmp_path}/run' in said
     meta = read_checkpoint(tmp_path / 'run/epoch_1.pth')['meta']
     assert (meta['stream'], meta['seed']) == ('motion', 3)
+
+
+def test_the_command_ends_in_one_line_where_the_user_can_help(tmp_path, data, monkeypatch, capfd):
+    config = write_config(tmp_path, data=data)
+    options = ['--cfg-options', f'dataset.data={tmp_path}/nothing']
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path / 'run'), *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.run(tool('train').main)
+    said = capfd.readouterr().err
+    assert ended.value.code == 2 and said.startswith('error: ') and 'nothing' in said and 'Traceback' not in said
