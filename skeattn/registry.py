@@ -40,7 +40,8 @@ class Registry(mmengine.Registry):
         """Build the component named by ``cfg['type']``.
 
         Raises:
-            ConfigError: ``type`` is missing, or registered neither here nor in a parent or child.
+            ConfigError: ``type`` is missing or registered neither here nor in a parent or child, or the component
+                does not take the arguments given.
         """
         if not isinstance(cfg, (dict, Config, ConfigDict)) or 'type' not in cfg:
             raise ConfigError(f'{self.name}: a component needs a dict with the key "type", not {cfg!r}')
@@ -48,7 +49,12 @@ class Registry(mmengine.Registry):
         with self.switch_scope_and_registry(cfg.get('_scope_')) as registry:
             if isinstance(name, str) and registry.get(name) is None:
                 raise ConfigError(self._unknown(name))
-        return super().build(cfg, *args, **kwargs)
+        try:
+            return super().build(cfg, *args, **kwargs)
+        except TypeError as error:
+            if 'argument' not in str(error):
+                raise
+            raise ConfigError(f'dict(type={name!r}, ...): {error}; check the keys') from error
 
     def names(self) -> list[str]:
         """Every name that can be built here: own, children's and parents'."""

@@ -37,6 +37,12 @@ def test_missing_type_is_named():
         registry.NECKS.build(dict(channels=4))
 
 
+@pytest.mark.parametrize('keys', [dict(base_chanels=4), dict(layout=None, base_channels=4, channels=3)])
+def test_a_mistyped_argument_names_type_and_key(keys):
+    with pytest.raises(ConfigError, match=r"type='STGCN'.*(base_chanels|channels)"):
+        registry.BACKBONES.build(dict(type='STGCN', **{'layout': 'ntu25', **keys}))
+
+
 def test_mmengine_components_are_reachable():
     assert registry.HOOKS.get('IterTimerHook') is not None
 

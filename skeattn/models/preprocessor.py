@@ -89,10 +89,9 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             ConfigError: training without :meth:`begin_iteration`: repeated draws would go unnoticed.
         """
         data = self.cast_data(data)
-        views = {'clip': data['inputs']}
-        if training:
-            views = self.draw_views(data['inputs'])
-        inputs = {name: self._to_model(x) for name, x in views.items()}
+        with torch.autocast(data['inputs'].device.type, enabled=False):  # bfloat16 would move joints by centimetres
+            views = self.draw_views(data['inputs']) if training else {'clip': data['inputs']}
+            inputs = {name: self._to_model(x) for name, x in views.items()}
         return {'inputs': inputs, 'data_samples': data.get('labels')}
 
     def draw_views(self, clips: Tensor) -> dict[str, Tensor]:

@@ -47,6 +47,16 @@ def test_views_are_a_function_of_seed_and_iteration():
     assert 0 < changed < 0.5
 
 
+def test_autocast_does_not_round_coordinates():
+    preprocessor, data = SkeletonPreprocessor('ntu25', 'bone', VIEWS), batch()
+    exact, cast = [], []
+    for views, enabled in ((exact, False), (cast, True)):
+        preprocessor.begin_iteration(0, 0)
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            views.append(preprocessor(data, training=True)['inputs'])
+    assert all(torch.equal(exact[0][name], cast[0][name]) for name in VIEWS)
+
+
 def test_evaluation_sees_the_clip_itself_in_the_chosen_stream():
     data = batch()
     clip = SkeletonPreprocessor('ntu25', 'motion', VIEWS)(data)['inputs']['clip']
