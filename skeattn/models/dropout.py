@@ -19,7 +19,7 @@ class Dropout(nn.Dropout):
         threshold = min(round(self.p * 256), 255)
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), 2**63 - 1)
         keep = words.view(torch.uint8)[: x.numel()] >= threshold
-        return x * keep.as_strided(x.shape, x.stride()).to(x.dtype).mul_(256 / (256 - threshold))
+        return (x * keep.as_strided(x.shape, x.stride())) * (256 / (256 - threshold))
 
 
 def _dense(x: Tensor) -> bool:

@@ -6,6 +6,7 @@ import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from skeattn.errors import ConfigError
 from skeattn.graph import adjacency
@@ -38,9 +39,40 @@ class GraphConv(nn.Module):
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
         neighbours = A.permute(2, 0, 1).reshape(V * K, V)
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
-        # bmm over an expanded matrix: matmul would fold the batch away and transpose every map for it
-        gathered = torch.bmm(neighbours.expand(N * T, -1, -1), rows).view(N, T, V, K * C)
-        return (nn.functional.linear(gathered, weight) + bias).permute(0, 3, 1, 2)
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+            neighbours, rows, weight = neighbours.to(dtype), rows.to(dtype), weight.to(dtype)
+        out: Tensor = _GatherAndMap.apply(neighbours, rows, weight)
+        return (out.view(N, T, V, -1) + bias).permute(0, 3, 1, 2)
+
+
+class _GatherAndMap(torch.autograd.Function):
+    """``linear(gather(rows))``: neighbours ``(V*K, V)``, rows ``(N, V, C)``, weight ``(C', K*C)`` -> ``(N, V, C')``.
+
+    The K * C gathered channels are by far the largest map of a block, so they are computed again for the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, neighbours: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(neighbours, rows, weight)
+        return nn.functional.linear(_gather(neighbours, rows), weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        neighbours, rows, weight = ctx.saved_tensors
+        grad = grad.flatten(0, 1)
+        grad_weight = grad.T @ _gather(neighbours, rows).flatten(0, 1)
+        grad_gathered = (grad @ weight).view(len(rows), len(neighbours), -1)
+        grad_rows = torch.bmm(neighbours.T.expand(len(rows), -1, -1), grad_gathered)
+        grad_neighbours = torch.bmm(grad_gathered, rows.transpose(1, 2)).sum(dim=0)
+        return grad_neighbours, grad_rows, grad_weight
+
+
+def _gather(neighbours: Tensor, rows: Tensor) -> Tensor:
+    # bmm over an expanded matrix: matmul would fold the batch away and transpose every map for it
+    N, V, _ = rows.shape
+    return torch.bmm(neighbours.expand(N, -1, -1), rows).view(N, V, -1)
 
 
 class STGCNBlock(nn.Module):
