@@ -1,8 +1,8 @@
 _base_ = [
     '../_base_/datasets/demo_xsub.py',
     '../_base_/models/skeattnclr_small.py',
-    '../_base_/schedules/sgd_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/small_runtime.py',
 ]
 dataset = dict(pipeline=dict(resample=dict(num_frames=32)))
 model = dict(
@@ -10,6 +10,5 @@ model = dict(
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(units=(2, 4))))),  # of 8: the paper's share
     persons='present',
 )
-param_scheduler = dict(milestones=[20])
 train_cfg = dict(max_epochs=24)
 evaluation = dict(interval=4)

@@ -1,14 +1,13 @@
 _base_ = [
     '../_base_/datasets/demo_xsub.py',
     '../_base_/models/skeletonclr_small.py',
-    '../_base_/schedules/sgd_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/small_runtime.py',
 ]
 dataset = dict(pipeline=dict(resample=dict(num_frames=32)))
 model = dict(
     backbone=dict(base_channels=8, out_channels=64),
     persons='present',
 )
-param_scheduler = dict(milestones=[20])
 train_cfg = dict(max_epochs=24)
 evaluation = dict(interval=4)

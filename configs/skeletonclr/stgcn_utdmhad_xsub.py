@@ -1,6 +1,6 @@
 _base_ = [
     '../_base_/datasets/utdmhad_xsub.py',
     '../_base_/models/skeletonclr_small.py',
-    '../_base_/schedules/sgd_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/small_runtime.py',
 ]

@@ -102,6 +102,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``batch_size``   the sampler (global) and the training loader (each process its share)
     ``dataset``      all loaders, with the split they need
     ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``batch_size``: the loops
+    ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
     ===============  ==================================================================================================
 
@@ -198,6 +199,9 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
     cfg.train_cfg.setdefault('type', 'EpochLoop')
     if cfg.get('max_iters') is not None:
         _write(cfg, 'train_cfg.max_iters', cfg.max_iters, 'max_iters')
+    scheduler = cfg.get('param_scheduler')
+    if isinstance(scheduler, Mapping) and scheduler.get('type') == 'CosineAnnealingLR':
+        cfg.param_scheduler.setdefault('T_max', cfg.train_cfg.max_epochs)
 
 
 def _resolve_evaluation(cfg: Config) -> None:

@@ -150,3 +150,10 @@ def test_the_dumped_config_keeps_the_order_of_pipeline_and_views(folder):
 def test_an_evaluation_option_with_a_typing_error_is_refused(folder):
     with pytest.raises(ConfigError, match="evaluation has no 'intervall'; did you mean 'interval'"):
         resolve_config(toy_config(folder, evaluation__intervall=5))
+
+
+def test_a_cosine_decay_ends_with_the_last_epoch_unless_told_otherwise(folder):
+    cosine = dict(type='CosineAnnealingLR', _delete_=True)
+    for given, period in (({}, 7), ({'T_max': 5}, 5)):
+        cfg = toy_config(folder, param_scheduler={**cosine, **given}, train_cfg__max_epochs=7)
+        assert resolve_config(cfg).param_scheduler.T_max == period

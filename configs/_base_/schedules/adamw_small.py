@@ -1,0 +1,14 @@
+"""For sets of a thousand clips, of which SGD sees too few: AdamW, small batches, cosine decay to the last epoch.
+
+The mask learns a hundred times slower than the encoder. It is shared by query and key, so a mask that changes fast
+enough tells clips apart by itself: L_s and L_ns then fall far below L_global, and the encoder learns nothing from them.
+"""
+
+batch_size = 32
+optim_wrapper = dict(
+    type='AutocastOptimWrapper',
+    optimizer=dict(type='AdamW', lr=0.003, weight_decay=0.01),
+    paramwise_cfg=dict(custom_keys={'mhsam': dict(lr_mult=0.01)}),
+)
+param_scheduler = dict(type='CosineAnnealingLR')
+train_cfg = dict(max_epochs=60)
