@@ -19,7 +19,7 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from skeattn import cli
-from skeattn.apis import build_splits, load_checkpoint, load_model
+from skeattn.apis import build_splits, load_model
 from skeattn.datasets import PackedSet
 from skeattn.engine.checkpoint import find_newest, write_text
 from skeattn.engine.config import read_config, resolve_config
@@ -127,8 +127,7 @@ class Judging:
 
     def judge_trained(self, training: Training) -> None:
         """The row of a method, from its last checkpoint."""
-        model = self.models[training.name] = load_model(self.configs[training.name])
-        load_checkpoint(model, newest(training))
+        model = self.models[training.name] = load_model(self.configs[training.name], newest(training))
         bank, queries = (extract_features(model, dataset) for dataset in (self.train, self.test))
         self.rows[training.name] = judge(self.evaluators, bank, queries)
         self.maps[training.name] = queries

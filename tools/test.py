@@ -15,10 +15,9 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dist import init_dist, is_main_process
-from mmengine.logging import MMLogger
 
 from skeattn import cli
-from skeattn.apis import build_splits, load_checkpoint, load_model
+from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation import extract_features
 from skeattn.evaluation.baselines import Evaluator, judge, judge_raw, judge_untrained
@@ -48,8 +47,9 @@ def parser() -> argparse.ArgumentParser:
 
 def build_evaluators(cfg: Config, seed: int) -> dict[str, Evaluator]:
     """The config's evaluators, KNN and linear probe in any case; what draws at random gets the seed."""
-    wanted = {**DEFAULT_EVALUATORS, **(cfg.get('evaluation') or {}).get('evaluators', {})}
-    evaluators = {name: EVALUATORS.build(dict(item)) for name, item in wanted.items() if item is not None}
+    configured = (cfg.get('evaluation') or {}).get('evaluators') or {}
+    wanted = {**DEFAULT_EVALUATORS, **{name: item for name, item in configured.items() if item is not None}}
+    evaluators = {name: EVALUATORS.build(dict(item)) for name, item in wanted.items()}
     for evaluator in evaluators.values():
         if hasattr(evaluator, 'seed'):
             evaluator.seed = seed
@@ -71,9 +71,7 @@ def judge_rows(args: argparse.Namespace, cfg: Config, device: str) -> dict[str, 
     batch_size = options.get('batch_size', 256)
     # All processes extract features, the first one judges them.
     evaluators = build_evaluators(cfg, args.seed) if is_main_process() else {}
-    model = load_model(cfg)
-    print(f'{args.checkpoint}: {load_checkpoint(model, args.checkpoint)}')
-    model.to(device)
+    model = load_model(cfg, args.checkpoint).to(device)
     train, test = build_splits(cfg)
     bank, queries = (extract_features(model, dataset, batch_size, source) for dataset in (train, test))
     rows = {}
@@ -114,8 +112,6 @@ def record_of(args: argparse.Namespace, cfg: Config, rows: dict[str, Any], secon
 def main() -> None:
     args = parser().parse_args()
     start = time.monotonic()
-    # mmengine would print every parameter's initial statistics where there is no log file.
-    MMLogger.get_instance('skeattn', log_level='WARNING')
     cfg = resolve_config(read_config(args.config, args.cfg_options))
     if args.launcher != 'none':
         connect(args.launcher)

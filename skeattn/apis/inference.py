@@ -1,12 +1,14 @@
 """From a config to a network and its data sets, and features of one's own arrays."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from torch import nn
 
 import skeattn.models  # noqa: F401  registers what a config can name
@@ -32,7 +34,8 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
     """
     cfg = config if isinstance(config, Config) else read_config(config)
     model = MODELS.build(resolve_config(cfg).model)
-    model.init_weights()
+    with _quiet():
+        model.init_weights()
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     return model.eval()
@@ -69,6 +72,18 @@ def embed(
     """
     clips = _Arrays(keypoints, model.data_preprocessor.layout, Pipeline(pipeline))  # type: ignore[arg-type, union-attr]
     return extract_features(model, clips, batch_size, source).x.numpy()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without a log file mmengine would print how every parameter was initialised."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Arrays:

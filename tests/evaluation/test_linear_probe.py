@@ -1,6 +1,3 @@
-import json
-
-import numpy as np
 import pytest
 import torch
 
@@ -10,51 +7,33 @@ from skeattn.evaluation.features import frozen
 from skeattn.evaluation.linear_probe import probe_step
 from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
-from skeattn.models.released_weights import convert_released
 from skeattn.registry import EVALUATORS, HEADS
-from tests.conftest import shared_path
 from tests.evaluation.standins import blobs
-
-
-def _unpack(case: dict[str, np.ndarray], group: str) -> dict[str, torch.Tensor]:
-    names, shapes, offsets, flat = (case[f'{group}.{part}'] for part in ('names', 'shapes', 'offsets', 'flat'))
-    return {
-        str(name): torch.as_tensor(flat[offsets[i] : offsets[i + 1]].reshape([d for d in shapes[i] if d >= 0]))
-        for i, name in enumerate(names)
-    }
-
-
-def _close(found: torch.Tensor, expected: torch.Tensor | np.ndarray) -> bool:
-    expected = torch.as_tensor(expected)
-    return float((found.detach() - expected).abs().max()) <= 1e-6 * max(1.0, float(expected.abs().max()))
+from tests.fidelity.golden import Golden, assert_close, to_model
 
 
 def test_two_steps_equal_the_released_linear_evaluation() -> None:
-    with np.load(shared_path('golden/linear_eval_step.npz'), allow_pickle=False) as z:
-        case = {name: z[name] for name in z.files}
-    start = _unpack(case, 'state0')
-    weight, bias = 'encoder_q.backbone.fc.weight', 'encoder_q.backbone.fc.bias'
-    classes, dim = start[weight].shape
-    settings = json.loads(str(case['meta']))
+    golden = Golden('linear_eval_step')
+    settings, prefix = golden.meta, 'encoder_q.backbone.'
+    start = golden.packed('state0')
+    classes, dim = start[f'{prefix}fc.weight'].shape
     encoder = Encoder({'type': 'STGCN', 'layout': 'ntu25', 'base_channels': 4, 'out_channels': dim}, {'type': 'MLP'})
-    prefix = 'encoder_q.backbone.'
-    state = convert_released(start, 'skeattnclr').state
-    encoder.double().backbone.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    )
-    encoder.backbone.A.copy_(start['encoder_q.backbone.A'])  # the golden run's adjacency is not rounded to float32
+    state = {name: value for name, value in golden.converted('state0').items() if name.startswith(prefix)}
+    encoder.double().backbone.load_state_dict({name.removeprefix(prefix): value for name, value in state.items()})
+    encoder.backbone.A.copy_(start[f'{prefix}A'])  # the golden run's adjacency is not rounded to single precision
     head = LinearHead(dim, classes).double()
-    head.load_state_dict({'fc.weight': start[weight], 'fc.bias': start[bias]})
+    head.load_state_dict({f'fc.{name}': start[f'{prefix}fc.{name}'] for name in ('weight', 'bias')})
     optimizer = torch.optim.SGD(head.parameters(), settings['base_lr'], momentum=settings['sgd_momentum'])
     for step in ('step1', 'step2'):
-        clips, labels = torch.as_tensor(case[f'{step}/x']), torch.as_tensor(case[f'{step}/label']).long()
         with frozen(encoder):
-            x = encoder.map(clips.permute(0, 4, 1, 2, 3)).pool()
-        assert _close(head(x), case[f'{step}/logits'])
-        assert _close(probe_step(head, optimizer, x, labels), case[f'{step}/loss_total'])
-        grad, after = _unpack(case, f'{step}/grad'), _unpack(case, f'{step}/state')
-        assert _close(head.fc.weight.grad, grad[weight]) and _close(head.fc.bias.grad, grad[bias])
-        assert _close(head.fc.weight, after[weight]) and _close(head.fc.bias, after[bias])
+            x = encoder.map(to_model(golden[f'{step}/x'])).pool()
+        assert_close(head(x), golden[f'{step}/logits'], f'{step} logits')
+        loss = probe_step(head, optimizer, x, golden[f'{step}/label'].long())
+        assert_close(loss, golden[f'{step}/loss_total'], f'{step} loss')
+        grad, after = golden.packed(f'{step}/grad'), golden.packed(f'{step}/state')
+        for name, parameter in head.fc.named_parameters():
+            assert_close(parameter.grad, grad[f'{prefix}fc.{name}'], f'{step} gradient of {name}')
+            assert_close(parameter, after[f'{prefix}fc.{name}'], f'{step} {name}')
 
 
 def test_head_starts_as_released_and_leaves_the_global_generator_alone() -> None:

@@ -1,0 +1,53 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from skeattn.errors import DataError
+from skeattn.visualization.curves import draw_curves, read_log
+
+
+def write_log(work_dir: Path, stamp: str, lines: list[dict]) -> None:
+    folder = work_dir / stamp / 'vis_data'
+    folder.mkdir(parents=True)
+    (folder / 'scalars.json').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+
+
+def train_line(epoch: int, iteration: int, loss: float) -> dict:
+    return {'lr': 0.1, 'loss': loss, 'L_s': loss / 2, 'time': 1.0, 'epoch': epoch, 'iter': iteration, 'step': iteration}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Four iterations an epoch; resumed from epoch 1, which repeats the second epoch."""
+    first = [train_line(1, 2, 9.0), train_line(1, 4, 8.0), {'knn/top1_k1': 30.0, 'step': 1}, train_line(2, 6, 99.0)]
+    write_log(tmp_path, '20260101_000000', [*first, {'knn/top1_k1': 99.0, 'step': 2}])
+    again = [train_line(2, 6, 7.0), train_line(2, 8, 6.0), {'knn/top1_k1': 40.0, 'linear/top1': 50.0, 'step': 2}]
+    write_log(tmp_path, '20260102_000000', again)
+    return tmp_path
+
+
+def test_a_resumed_run_is_one_curve_and_the_later_value_stands(run: Path) -> None:
+    log = read_log(run)
+    assert log.val == {'knn/top1_k1': {1.0: 30.0, 2.0: 40.0}, 'linear/top1': {2.0: 50.0}}
+    assert log.train['loss'] == {0.5: 9.0, 1.0: 8.0, 1.5: 7.0, 2.0: 6.0}
+    assert set(log.train) == {'loss', 'L_s'}
+
+
+def test_curves_are_drawn_and_the_same_log_gives_the_same_picture(run: Path, tmp_path: Path) -> None:
+    pictures = [
+        draw_curves({'run': run, 'again': run}, tmp_path / f'{i}' / 'c.png', levels={'raw': 35.0}).read_bytes()
+        for i in (1, 2)
+    ]
+    assert pictures[0] == pictures[1] and pictures[0].startswith(b'\x89PNG')
+
+
+def test_what_is_missing_is_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'knn/top1_k7' was not logged; logged: knn/top1_k1, linear/top1"):
+        draw_curves({'run': run}, tmp_path / 'c.png', metric='knn/top1_k7')
+    with pytest.raises(DataError, match='work_dir of a training run'):
+        read_log(tmp_path / 'nowhere')
+    write_log(tmp_path / 'damaged', 'stamp', [])
+    (tmp_path / 'damaged/stamp/vis_data/scalars.json').write_text('{"step": 1}\n{"st')
+    with pytest.raises(DataError, match=r'scalars.json, line 2 is not JSON'):
+        read_log(tmp_path / 'damaged')
