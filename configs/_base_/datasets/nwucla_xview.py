@@ -7,7 +7,7 @@ dataset = dict(
     protocol='xview',
     pipeline=dict(
         centre=dict(type='Centre', joint='hip', reference='frame'),
-        resample=dict(type='Resample', num_frames=64, length='released'),
+        resample=dict(type='Resample', num_frames=32, length='released'),
         align=dict(type='AlignView', mode='yaw_frame'),
         pack=dict(type='PackClip', num_persons=1),
     ),

@@ -7,8 +7,8 @@ enough tells clips apart by itself: L_s and L_ns then fall far below L_global, a
 batch_size = 32
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.003, weight_decay=0.01),
+    optimizer=dict(type='AdamW', lr=0.002, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys={'mhsam': dict(lr_mult=0.01)}),
 )
 param_scheduler = dict(type='CosineAnnealingLR')
-train_cfg = dict(max_epochs=60)
+train_cfg = dict(max_epochs=120)
