@@ -36,8 +36,8 @@ class Person:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> 'Person':
         body = Body.draw(rng)
-        posture = UPRIGHT + STRAY * rng.normal(0, 0.7, (len(SEGMENTS), 3))
-        return cls(body, posture, amplitude=rng.uniform(0.75, 1.15), tempo=np.exp(rng.normal(0, 0.15)))
+        posture = UPRIGHT + STRAY * rng.normal(0, 0.4, (len(SEGMENTS), 3))
+        return cls(body, posture, amplitude=rng.uniform(0.85, 1.2), tempo=np.exp(rng.normal(0, 0.15)))
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class Stance:
     @classmethod
     def draw(cls, rng: np.random.Generator, person: Person, frames: int) -> 'Stance':
         shape = (len(SEGMENTS), 3)
-        still = person.posture + STRAY * rng.normal(0, 0.7, shape)
+        still = person.posture + STRAY * rng.normal(0, 0.4, shape)
         lean = np.zeros(shape)
-        lean[SEGMENT_INDEX['pelvis']] = np.deg2rad(rng.normal(0, (9, 7, 0)))
-        sway = STRAY * 0.35 * slow_noise(rng, frames, shape, 20)
+        lean[SEGMENT_INDEX['pelvis']] = np.deg2rad(rng.normal(0, (16, 14, 0)))
+        sway = STRAY * 0.15 * slow_noise(rng, frames, shape, 25)
         walk = np.cumsum(0.006 * slow_noise(rng, frames, (3,), 25), axis=0) * (1, 0, 1)
-        return cls(still + lean + sway, person.amplitude * np.exp(rng.normal(0, 0.12)), walk)
+        return cls(still + lean + sway, person.amplitude * np.exp(rng.normal(0, 0.08)), walk)
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,18 @@ class Conditions:
     @classmethod
     def draw(cls, rng: np.random.Generator, yaw: float, height: float, tempo: float) -> 'Conditions':
         frames = int(rng.integers(40, 121))
-        active = rng.uniform(0.45, 0.85)
+        active = rng.uniform(0.55, 0.9)
         onset = rng.uniform(0, 1 - active)
-        period = rng.uniform(24, 54) / tempo
-        repetitions = int(np.clip(round(active * frames / period), 1, 4))
+        period = rng.uniform(30, 66) / tempo
+        repetitions = int(np.clip(round(active * frames / period), 1, 3))
         distance = rng.uniform(2.2, 3.8)
         # A camera that hangs higher looks down on its subject.
-        pitch = np.arctan2(height - 0.9, distance) + rng.normal(0, np.deg2rad(5))
+        pitch = np.arctan2(height - 0.9, distance) + rng.normal(0, np.deg2rad(12))
         return cls(
             frames, onset, active, repetitions,
             facing=rng.uniform(-1.2, 1.2),
             role=bool(rng.random() < 0.5),
-            camera=np.array([yaw + rng.normal(0, 0.05), pitch, rng.normal(0, np.deg2rad(4))]),
+            camera=np.array([yaw + rng.normal(0, 0.05), pitch, rng.normal(0, np.deg2rad(10))]),
             place=np.array([rng.uniform(-0.5, 0.5), 0, distance]),
         )  # fmt: skip
 

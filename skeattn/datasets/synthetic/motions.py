@@ -86,9 +86,9 @@ _HIGH_FIVE: Keys = (
 )  # fmt: skip
 
 MOTIONS: tuple[Motion, ...] = (
-    Motion('wave right hand', _beats(_WAVE, 3)),
-    Motion('wave left hand', _beats([_mirror(pose) for pose in _WAVE], 3)),
-    Motion('clap', _beats([_both(_arm(40, 0, 40, 55)), _both(_arm(40, 20, 5, 60))], 4)),
+    Motion('wave right hand', _beats(_WAVE, 2)),
+    Motion('wave left hand', _beats([_mirror(pose) for pose in _WAVE], 2)),
+    Motion('clap', _beats([_both(_arm(40, 0, 40, 55)), _both(_arm(40, 25, -5, 60))], 3)),
     Motion('drink', (
         (0, REST), (0.3, _arm(45, 10, 35, 120, 10)), (0.45, _arm(60, 15, 40, 130, 25) | {'head': (-15, 0, 0)}),
         (0.6, _arm(60, 15, 40, 130, 25) | {'head': (-18, 0, 0)}), (1, REST),
@@ -101,10 +101,10 @@ MOTIONS: tuple[Motion, ...] = (
     Motion('punch', _beats([_arm(70, 5, 10, 15) | _trunk(twist=12), _arm(10, 10, 0, 95), _mirror(_arm(70, 5, 10, 15)) |
                             _trunk(twist=-12), _mirror(_arm(10, 10, 0, 95))], 2)),
     Motion('kick', (
-        (0, REST), (0.35, _leg(-20, 55)), (0.55, _leg(65, 15) | _trunk(spine=-8)), (0.75, _leg(20, 30)), (1, REST),
+        (0, REST), (0.35, _leg(-25, 70)), (0.55, _leg(85, 10) | _trunk(spine=-8)), (0.75, _leg(20, 30)), (1, REST),
     )),
-    Motion('march in place', _beats([_leg(50, 65) | _mirror(_arm(20, 0, 0, 15)), REST,
-                                     _mirror(_leg(50, 65)) | _arm(20, 0, 0, 15), REST], 2, 0.1, 0.9)),
+    Motion('march in place', _beats([_leg(65, 80) | _mirror(_arm(30, 0, 0, 25)), REST,
+                                     _mirror(_leg(65, 80)) | _arm(30, 0, 0, 25), REST], 2, 0.1, 0.9)),
     Motion('squat', ((0, REST), (0.45, _both(_leg(75, 105, 30) | _arm(45, 0, 0, 0)) | _trunk(pelvis=20, spine=10)),
                      (0.55, _both(_leg(78, 110, 32) | _arm(48, 0, 0, 0)) | _trunk(pelvis=20, spine=10)), (1, REST))),
     Motion('sit down', ((0, REST), (0.5, _SITTING), (1, _SEATED))),
@@ -112,8 +112,8 @@ MOTIONS: tuple[Motion, ...] = (
     Motion('bow', ((0, REST), (0.4, _trunk(pelvis=25, spine=20, chest=15) | _both(_leg(25, 0))),
                    (0.6, _trunk(pelvis=27, spine=22, chest=15) | _both(_leg(27, 0))), (1, REST))),
     Motion('jumping jack', _beats([_both(_arm(10, 120, 0, 10) | _leg(0, 0, 0, 22)), REST], 2, 0.2, 0.8)),
-    Motion('shake hands', _beats([_arm(45, 0, 10, 35), _arm(30, 0, 10, 50)], 3),
-           partner=_beats([_arm(45, 0, 10, 35), _arm(30, 0, 10, 50)], 3), apart=0.9),
+    Motion('shake hands', _beats([_arm(50, 0, 10, 30), _arm(30, 0, 10, 60)], 3),
+           partner=_beats([_arm(50, 0, 10, 30), _arm(30, 0, 10, 60)], 3), apart=0.9),
     Motion('push', ((0, REST), (0.3, _both(_arm(15, 5, 0, 100))), (0.45, _both(_arm(75, 0, 10, 10)) | _trunk(spine=12)),
                     (0.6, _both(_arm(75, 0, 10, 10)) | _trunk(spine=10)), (1, REST)),
            partner=((0, REST), (0.4, REST), (0.5, _trunk(pelvis=-12, spine=-12) | _both(_arm(25, 25, 0, 20))),

@@ -32,7 +32,7 @@ def seen_from(points: np.ndarray, camera: np.ndarray, place: np.ndarray) -> np.n
     """
     (cy, cp, cr), (sy, sp, sr) = np.cos(camera), np.sin(camera)
     yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    pitch = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     roll = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     middle = np.array([0, 0.9, 0])
     return (points - middle) @ (roll @ pitch @ yaw).T + place
@@ -41,7 +41,7 @@ def seen_from(points: np.ndarray, camera: np.ndarray, place: np.ndarray) -> np.n
 def disturb(rng: np.random.Generator, keypoint: np.ndarray) -> np.ndarray:
     """Jitter, freezes and inferred joints on one body ``(T, V, 3)`` in metres."""
     T, V, _ = keypoint.shape
-    level = 0.006 * np.exp(rng.normal(0, 0.3))
+    level = 0.004 * np.exp(rng.normal(0, 0.3))
     white = rng.normal(size=(T + 20, V, 3)) * UNREST[:, None]
     # First-order low-pass of unit variance: jitter of neighbouring frames hangs together.
     jitter = lfilter([0.6], [1, -0.8], white, axis=0)[20:]
