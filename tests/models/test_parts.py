@@ -130,6 +130,14 @@ def test_mask_equals_written_out_attention_and_starts_near_one_half():
     assert (fresh(torch.randn(1, 1, 64, 16, 25)) - 0.5).abs().max() < 0.01
 
 
+def test_mask_attends_to_present_persons_alone():
+    mhsam, F = MHSAM(channels=8, num_heads=2), torch.randn(3, 2, 8, 3, 4)
+    present = torch.tensor([[True, True], [True, False], [False, True]])
+    mask = mhsam(F, present)
+    assert torch.allclose(mask[present], mhsam(F)[present], atol=1e-6)
+    assert (mask[~present] == 0.5).all()
+
+
 def test_heads_must_divide_the_channels():
     with pytest.raises(ConfigError, match=r'model\.mhsam\.num_heads=8'):
         MHSAM(channels=12)

@@ -60,7 +60,7 @@ class SkeAttnCLR(MomentumContrast):
         z_q = self._query(F_q.pool(), 'z')
 
         F_mix = self.encoder_q.map(inputs['mix'])
-        mask_s = self.mhsam(F_mix.values)
+        mask_s = self.mhsam(F_mix.values, F_mix.persons > 0)
         mask_ns = 1 - mask_s
         if self.project_mix:
             self._query(F_mix.pool(), 'z')
@@ -95,7 +95,8 @@ class SkeAttnCLR(MomentumContrast):
     def salient_mask(self, data: dict[str, Any]) -> Tensor:
         """M_s of a dataset batch, mean over channels, ``(N, M, T', V')``: what the encoder attends to."""
         clips = self.data_preprocessor(data, training=False)['inputs']['clip']
-        return self.mhsam(self.encoder_q.map(clips).values).mean(dim=2)
+        F = self.encoder_q.map(clips)
+        return self.mhsam(F.values, F.persons > 0).mean(dim=2)
 
     def switches(self) -> Switches:
         """See :meth:`MomentumContrast.switches`."""

@@ -45,22 +45,29 @@ class MHSAM(BaseModule):
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
 
-    def forward(self, feature_map: Tensor) -> Tensor:
+    def forward(self, feature_map: Tensor, present: Tensor | None = None) -> Tensor:
         """The salient mask of a map.
 
         Args:
             feature_map: F, ``(N, M, C, T', V')``; each person is a sequence of its own.
+            present: persons to attend to, bool ``(N, M)``; the others get 0.5 everywhere. Default: all.
 
         Returns:
             M_s in (0, 1), same shape. The non-salient mask is ``1 - M_s``.
         """
-        N, M, C, T, V = feature_map.shape
-        tokens = feature_map.flatten(0, 1).flatten(2).transpose(1, 2)  # (N*M, n, C)
+        if present is None or bool(present.all()):
+            return self._mask(feature_map.flatten(0, 1)).view_as(feature_map)
+        mask = self._mask(feature_map[present])
+        return mask.new_full(feature_map.shape, 0.5).index_put((present,), mask)
+
+    def _mask(self, persons: Tensor) -> Tensor:
+        C, T, V = persons.shape[1:]
+        tokens = persons.flatten(2).transpose(1, 2)  # (N, n, C)
         qkv = self.qkv(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1))
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N*M, h, n, C/h)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, h, n, C/h)
         attended = _attend(q, k, v).transpose(1, 2).flatten(2)
         mask = torch.sigmoid(self.lam * self.proj(attended))
-        return mask.transpose(1, 2).reshape(N, M, C, T, V)
+        return mask.transpose(1, 2).reshape(-1, C, T, V)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
