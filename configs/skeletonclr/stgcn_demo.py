@@ -4,10 +4,9 @@ _base_ = [
     '../_base_/schedules/adamw_small.py',
     '../_base_/small_runtime.py',
 ]
-dataset = dict(pipeline=dict(resample=dict(num_frames=32)))
 model = dict(
     backbone=dict(base_channels=8, out_channels=64),
     persons='present',
 )
-train_cfg = dict(max_epochs=24)
-evaluation = dict(interval=4)
+train_cfg = dict(max_epochs=18)
+evaluation = dict(interval=6)

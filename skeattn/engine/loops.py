@@ -9,6 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
 
 from skeattn.evaluation import extract_features
+from skeattn.evaluation.baselines import judge
 from skeattn.registry import EVALUATORS, LOOPS
 
 
@@ -83,14 +84,9 @@ class FeatureLoop(BaseLoop):
             name: extract_features(model, dataset, batch_size=self.batch_size, source=self.source)
             for name, dataset in self.dataloader.items()
         }
-        metrics = self.evaluate(**features) if is_main_process() else {}
+        metrics = judge(self.evaluator, **features) if is_main_process() else {}
         shared = [metrics]
         broadcast_object_list(shared)
         runner.call_hook(f'after_{stage}_epoch', metrics=shared[0])
         runner.call_hook(f'after_{stage}')
         return shared[0]
-
-    def evaluate(self, bank: Any, test: Any) -> dict[str, float]:
-        """Every evaluator's metrics on the same features."""
-        results = {name: evaluator(bank, test) for name, evaluator in self.evaluator.items()}
-        return {f'{name}/{metric}': value for name, found in results.items() for metric, value in found.items()}

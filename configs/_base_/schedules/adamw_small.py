@@ -11,4 +11,4 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'mhsam': dict(lr_mult=0.01)}),
 )
 param_scheduler = dict(type='CosineAnnealingLR')
-train_cfg = dict(max_epochs=120)
+train_cfg = dict(max_epochs=60)
