@@ -3,6 +3,7 @@
 #
 # Sourced by the other scripts; sets PYTHON. A second call with the same extras does nothing, an interrupted one is
 # taken up again. With SKEATTN_PYTHON=/path/to/python that environment is used as it is and nothing is installed.
+# SKEATTN_TORCH_INDEX=URL is one more package index for torch, for example that of its CPU builds.
 set -euo pipefail
 
 setup_env() {
@@ -24,8 +25,7 @@ setup_env() {
     fi
     echo "set-up: installing torch $torch and skeattn[$extras] (once; needs a network or a local package index)"
     if ! "$PYTHON" -c "import torch; assert torch.__version__.startswith('$torch')" &>/dev/null; then
-        # Without an NVIDIA driver the CPU build (0.2 GB) will do; the default one brings several GB of CUDA.
-        install "torch==$torch" $(command -v nvidia-smi >/dev/null || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+        install "torch==$torch" ${SKEATTN_TORCH_INDEX:+--extra-index-url "$SKEATTN_TORCH_INDEX"}
     fi
     # A full mmcv serves as well as mmcv-lite, but one installed over the other breaks both.
     "$PYTHON" -c 'import mmcv' &>/dev/null || extras=mmcv,$extras
