@@ -12,5 +12,5 @@ model = dict(
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(parts=(1, 2), units=(1, 3))))),
     persons='present',
 )
-train_cfg = dict(max_epochs=18)
-evaluation = dict(interval=6)
+train_cfg = dict(max_epochs=14)
+evaluation = dict(interval=7)

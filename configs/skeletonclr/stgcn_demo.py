@@ -8,5 +8,5 @@ model = dict(
     backbone=dict(base_channels=8, out_channels=64),
     persons='present',
 )
-train_cfg = dict(max_epochs=18)
-evaluation = dict(interval=6)
+train_cfg = dict(max_epochs=14)
+evaluation = dict(interval=7)
