@@ -66,7 +66,9 @@ class MHSAM(BaseModule):
         qkv = self.qkv(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, h, n, C/h)
         attended = _attend(q, k, v).transpose(1, 2).flatten(2)
-        mask = torch.sigmoid(self.lam * self.proj(attended))
+        logits = self.proj(attended)
+        # bfloat16 has no number between 0.498 and 0.5: the young mask would be flat under autocast
+        mask = torch.sigmoid(self.lam * logits.to(torch.promote_types(logits.dtype, torch.float32)))
         return mask.transpose(1, 2).reshape(-1, C, T, V)
 
 
