@@ -2,4 +2,4 @@
 
 _base_ = './default_runtime.py'
 default_hooks = dict(momentum=dict(base_momentum=0.95))
-evaluation = dict(interval=20)
+evaluation = dict(interval=10)

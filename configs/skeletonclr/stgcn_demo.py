@@ -9,4 +9,4 @@ model = dict(
     persons='present',
 )
 train_cfg = dict(max_epochs=14)
-evaluation = dict(interval=7)
+evaluation = dict(interval=2)

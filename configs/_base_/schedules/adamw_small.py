@@ -1,6 +1,6 @@
 """For sets of a thousand clips, of which SGD sees too few: AdamW, small batches, cosine decay to the last epoch.
 
-The mask learns a hundred times slower than the encoder. It is shared by query and key, so a mask that changes fast
+The mask learns many times slower than the encoder. It is shared by query and key, so a mask that changes fast
 enough tells clips apart by itself: L_s and L_ns then fall far below L_global, and the encoder learns nothing from them.
 """
 
@@ -8,7 +8,7 @@ batch_size = 32
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
     optimizer=dict(type='AdamW', lr=0.002, weight_decay=0.01),
-    paramwise_cfg=dict(custom_keys={'mhsam': dict(lr_mult=0.01)}),
+    paramwise_cfg=dict(custom_keys={'mhsam': dict(lr_mult=0.03)}),
 )
 param_scheduler = dict(type='CosineAnnealingLR')
-train_cfg = dict(max_epochs=60)
+train_cfg = dict(max_epochs=30)
