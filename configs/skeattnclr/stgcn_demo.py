@@ -12,5 +12,6 @@ model = dict(
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(parts=(1, 2), units=(1, 3))))),
     persons='present',
 )
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(mhsam=dict(lr_mult=0.1))))  # to see it move so soon
 train_cfg = dict(max_epochs=14)
 evaluation = dict(interval=2)
