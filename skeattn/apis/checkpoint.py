@@ -78,7 +78,8 @@ def load_weights(
         model: the model, not wrapped.
         state_dict: tensors by name; a leading ``module.`` is dropped.
         source: named in messages.
-        min_match: share of the model's tensors that must be found; 1 also refuses names that the model lacks.
+        min_match: share of the model's tensors that must be found, the query encoder's among them in any case; 1 also
+            refuses names that the model lacks.
 
     Returns:
         what was loaded and what was not.
@@ -97,7 +98,8 @@ def load_weights(
             f'{source}: {len(misfits)} tensors have another shape than the model ({shorten(misfits, "; ")}); '
             f'use the config that the checkpoint was trained with'
         )
-    if len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
+    random = [name for name in report.missing if name.startswith('encoder_q.')]
+    if random or len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
         raise CheckpointError(f'{source} does not fit the model: {report}; use the config that it was trained with')
     model.load_state_dict(found, strict=False)
     return report
@@ -107,9 +109,18 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     """Read a checkpoint safely and copy its weights into a model; logs what was loaded.
 
     Raises:
-        CheckpointError: see :func:`read_checkpoint` and :func:`load_weights`.
+        CheckpointError: trained on another stream or layout; see also :func:`read_checkpoint`, :func:`load_weights`.
     """
-    report = load_weights(model, read_checkpoint(path)['state_dict'], path, min_match)
+    checkpoint = read_checkpoint(path)
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    for key, now in (
+        ('stream', getattr(preprocessor, 'stream', None)),
+        ('layout', getattr(preprocessor, 'layout', None)),
+    ):
+        then, now = checkpoint['meta'].get(key), getattr(now, 'name', now)
+        if None not in (then, now) and then != now:
+            raise CheckpointError(f'{path} was trained with {key}={then!r}, the config says {now!r}; set {key}={then}')
+    report = load_weights(model, checkpoint['state_dict'], path, min_match)
     print_log(f'{path}: {report}', 'current')
     return report
 

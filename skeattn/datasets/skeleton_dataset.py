@@ -62,7 +62,10 @@ class SkeletonDataset(Dataset):
             raise ConfigError(f'split={split!r} is neither "train" nor "test"')
         packed = PackedSet.open(data)
         if layout is not None and layout != packed.layout.name:
-            raise ConfigError(f'layout={layout!r}, but {packed.path} holds skeletons of layout {packed.layout.name!r}')
+            raise ConfigError(
+                f'layout={layout!r}, but {packed.path} holds skeletons of layout '
+                f'{packed.layout.name!r}; set layout={packed.layout.name!r}, or read another set'
+            )
         chosen = split_by(packed, protocol)[split == 'test']
         steps = Pipeline(pipeline or {})
         packed.verify()

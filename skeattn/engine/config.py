@@ -83,8 +83,9 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
         raise ConfigError(f'no config file {path}; those of the toolbox lie in configs/<method>/')
     try:
         cfg = OrderedConfig.of(Config.fromfile(path))
-    except (OSError, SyntaxError, KeyError) as error:
-        raise ConfigError(f'{path} cannot be read: {error}') from error
+    except (OSError, SyntaxError, KeyError, ImportError) as error:
+        hint = '; put the folder of your modules on PYTHONPATH' if isinstance(error, ImportError) else ''
+        raise ConfigError(f'{path} cannot be read: {error}{hint}') from error
     check_options(cfg, options or {})
     cfg.merge_from_dict(dict(options or {}))
     return cfg
@@ -198,6 +199,8 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
     cfg.train_cfg.pop('by_epoch', None)
     cfg.train_cfg.setdefault('type', 'EpochLoop')
     if cfg.get('max_iters') is not None:
+        if not isinstance(cfg.max_iters, int) or cfg.max_iters < 1:
+            raise ConfigError(f'max_iters={cfg.max_iters!r} must be a positive number of iterations')
         _write(cfg, 'train_cfg.max_iters', cfg.max_iters, 'max_iters')
     scheduler = cfg.get('param_scheduler')
     if isinstance(scheduler, Mapping) and scheduler.get('type') == 'CosineAnnealingLR':
@@ -238,5 +241,5 @@ def _write(cfg: Config, place: str, value: Any, source: str) -> None:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.4)
     return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(sorted(known))}'

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import logging
 import os
 import time
 import warnings
@@ -109,6 +110,30 @@ class SkeAttnRunner(Runner):
         collate = dict(cfg.pop('collate_fn'))
         collate_fn = partial(FUNCTIONS.get(collate.pop('type')), **collate)
         return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """mmengine's, without a line of log for every parameter, and with a ConfigError for a wrong key."""
+
+        def terse(record: logging.LogRecord) -> bool:
+            text = record.getMessage()
+            return 'requires_grad=False' not in text and not text.startswith('paramwise_options')
+
+        self.logger.addFilter(terse)
+        try:
+            return super().build_optim_wrapper(optim_wrapper)
+        except TypeError as error:
+            raise ConfigError(f'optim_wrapper: {error}; check its keys') from error
+        finally:
+            self.logger.removeFilter(terse)
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """mmengine's, with a ConfigError for a wrong key."""
+        try:
+            return super().build_train_loop(loop)
+        except TypeError as error:
+            if 'argument' not in str(error):
+                raise
+            raise ConfigError(f'train_cfg: {error}; check its keys') from error
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
         """mmengine's; TensorBoard is left out where it is not installed."""

@@ -14,6 +14,7 @@ from torch import nn
 from skeattn.apis.checkpoint import load_checkpoint, load_weights, read_checkpoint
 from skeattn.engine.checkpoint import find_newest, hub_state, plain, restore_hub, write_atomic, write_checkpoint
 from skeattn.errors import CheckpointError
+from skeattn.models import SkeletonPreprocessor
 
 
 class Bomb:
@@ -196,3 +197,25 @@ def test_nothing_to_resume_from(tmp_path):
         truncate(path)
     with pytest.raises(CheckpointError, match='none of its 2 checkpoints'):
         find_newest(tmp_path)
+
+
+def test_a_checkpoint_of_another_stream_is_refused(tmp_path):
+    model = net()
+    model.data_preprocessor = SkeletonPreprocessor('ntu25', 'bone')
+    path = tmp_path / 'epoch_1.pth'
+    for stream, layout in (('joint', 'ntu25'), ('bone', 'kinect20')):
+        write_checkpoint(path, {'state_dict': net().state_dict(), 'meta': {'stream': stream, 'layout': layout}})
+        with pytest.raises(CheckpointError, match=r"was trained with (stream='joint'|layout='kinect20')"):
+            load_checkpoint(model, path)
+    write_checkpoint(path, {'state_dict': net().state_dict(), 'meta': {'stream': 'bone', 'layout': 'ntu25'}})
+    assert len(load_checkpoint(model, path).loaded) == 4
+
+
+def test_a_query_encoder_that_would_stay_partly_random_is_refused():
+    model = nn.ModuleDict({'encoder_q': net(), 'other': nn.Linear(1, 1)})
+    complete = model.state_dict()
+    partial = {name: value for name, value in complete.items() if name != 'encoder_q.1.bias'}
+    with pytest.raises(CheckpointError, match=r'encoder_q\.1\.bias'):
+        load_weights(model, partial, 'partial.pth')
+    without_other = {name: value for name, value in complete.items() if name.startswith('encoder_q')}
+    assert len(load_weights(model, without_other, 'encoder.pth').missing) == 2

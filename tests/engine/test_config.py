@@ -157,3 +157,23 @@ def test_a_cosine_decay_ends_with_the_last_epoch_unless_told_otherwise(folder):
     for given, period in (({}, 7), ({'T_max': 5}, 5)):
         cfg = toy_config(folder, param_scheduler={**cosine, **given}, train_cfg__max_epochs=7)
         assert resolve_config(cfg).param_scheduler.T_max == period
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ({'optim_wrapper__optimizer__lrr': 1}, r'optim_wrapper: .*lrr'),
+        ({'train_cfg__max_epoch': 1}, r'train_cfg: .*max_epoch'),
+        ({'max_iters': 0}, r'max_iters=0 must be'),
+        ({'default_hooks__momentum__base_momentum': 'abc'}, r"base_momentum='abc'"),
+    ],
+)
+def test_a_wrong_key_or_value_names_its_place(folder, option, message):
+    with pytest.raises(ConfigError, match=message):
+        toy_runner(folder, **option).train()
+
+
+def test_an_own_module_that_cannot_be_imported_says_where_to_put_it(tmp_path):
+    (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['no_such_module_here'])")
+    with pytest.raises(ConfigError, match='PYTHONPATH'):
+        read_config(tmp_path / 'own.py')

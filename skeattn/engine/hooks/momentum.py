@@ -43,7 +43,7 @@ class MomentumUpdateHook(Hook):
                 f'MomentumUpdateHook: schedule={schedule!r}, timing={timing!r}; '
                 f'choose "cosine" or "constant", "after_step" or "before_step"'
             )
-        if not 0 <= base_momentum <= 1:
+        if not isinstance(base_momentum, int | float) or not 0 <= base_momentum <= 1:
             raise ConfigError(f'MomentumUpdateHook: base_momentum={base_momentum!r} must lie in [0, 1]')
         self.base_momentum, self.schedule, self.timing = base_momentum, schedule, timing
         self.buffers, self.ahead_epochs = buffers, ahead_epochs

@@ -110,10 +110,11 @@ class MomentumContrast(BaseModel):
         """The choices in which paper and release differ: name -> (value, where the value comes from)."""
         origin = {'copy': 'sound; the release starts them different', 'independent': 'as released'}
         persons = {'all': 'as released', 'present': 'absent persons neither encoded nor averaged'}
+        tau = getattr(self.contrast, 'temperature', None)
         found: Switches = {
             'key_init': (self.key_init, origin[self.key_init]),
             'persons': (self.encoder_q.persons, persons[self.encoder_q.persons]),
-            'temperature': (getattr(self.contrast, 'temperature', None), 'paper'),
+            'temperature': (tau, 'as released for SkeAttnCLR' if tau == 0.2 else 'own choice; SkeAttnCLR ran 0.2'),
         }
         for view, ops in getattr(self.data_preprocessor, 'ops', {}).items():
             for name, op in ops.items():

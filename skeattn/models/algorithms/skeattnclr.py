@@ -104,11 +104,12 @@ class SkeAttnCLR(MomentumContrast):
             'paper': 'paper: one projector and its momentum copy',
             'released': 'as released: projector and three query-only predictors',
         }
+        lam = getattr(self.mhsam, 'lam', None)
         return {
             'heads': (self.heads, origin[self.heads]),
             'mu': (self.mu, 'paper' if self.mu == 0.5 else 'as released for NTU-60 joint' if self.mu == 1 else 'own'),
             'opposite_negative': (self.opposite_negative, 'paper (eq. 8, 9)' if self.opposite_negative else 'ablation'),
             'project_mix': (self.project_mix, 'as released' if self.project_mix else 'left out: enters no loss'),
-            'mhsam.lam': (getattr(self.mhsam, 'lam', None), 'as released; the paper is silent'),
+            'mhsam.lam': (lam, 'as released; the paper is silent' if lam == 2 else 'own choice; the release ran 2'),
             **super().switches(),
         }
