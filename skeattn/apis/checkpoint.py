@@ -78,7 +78,7 @@ def load_weights(
         model: the model, not wrapped.
         state_dict: tensors by name; a leading ``module.`` is dropped.
         source: named in messages.
-        min_match: share of the model's tensors that must be found, the query encoder's among them in any case; 1 also
+        min_match: share of the model's tensors that must be found, the encoder's among them in any case; 1 also
             refuses names that the model lacks.
 
     Returns:
@@ -98,7 +98,7 @@ def load_weights(
             f'{source}: {len(misfits)} tensors have another shape than the model ({shorten(misfits, "; ")}); '
             f'use the config that the checkpoint was trained with'
         )
-    random = [name for name in report.missing if name.startswith('encoder_q.')]
+    random = [name for name in report.missing if re.search(r'(^|\.)encoder(_q)?\.', name)]
     if random or len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
         raise CheckpointError(f'{source} does not fit the model: {report}; use the config that it was trained with')
     model.load_state_dict(found, strict=False)
@@ -114,10 +114,10 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     checkpoint = read_checkpoint(path)
     preprocessor = getattr(model, 'data_preprocessor', None)
     for key, now in (
-        ('stream', getattr(preprocessor, 'stream', None)),
+        ('stream', _plain(getattr(preprocessor, 'stream', None))),
         ('layout', getattr(preprocessor, 'layout', None)),
     ):
-        then, now = checkpoint['meta'].get(key), getattr(now, 'name', now)
+        then, now = _plain(checkpoint['meta'].get(key)), getattr(now, 'name', now)
         if None not in (then, now) and then != now:
             raise CheckpointError(f'{path} was trained with {key}={then!r}, the config says {now!r}; set {key}={then}')
     report = load_weights(model, checkpoint['state_dict'], path, min_match)
@@ -128,6 +128,10 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
 def shorten(names: list[str], separator: str = ', ', most: int = 3) -> str:
     """The first few names, and whether there are more."""
     return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')
+
+
+def _plain(stream: Any) -> Any:
+    return list(stream) if isinstance(stream, tuple) else stream
 
 
 def _check_crc(path: Path) -> None:

@@ -1,91 +1,31 @@
-"""The registered random operations. ``sample`` draws parameters, ``apply`` uses them; neither does the other's work."""
+"""The registered random operations."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from skeattn.augment import functional as F
+from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
 from skeattn.skeletons import SkeletonLayout
-
-Params = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class ClipSpec:
-    """What an operation may know of the batch before drawing: T frames, the layout, clips in the global batch."""
-
-    frames: int
-    layout: SkeletonLayout
-    batch: int
-
-
-class Augment:
-    """Base of the random operations.
-
-    Args:
-        per: ``'sample'``: every clip draws its own parameters. ``'batch'``: one draw for the whole batch, as the
-            released SkeleMix does.
-    """
-
-    def __init__(self, per: str = 'sample') -> None:
-        if per not in ('sample', 'batch'):
-            raise ConfigError(f'{type(self).__name__}: per={per!r}; choose "sample" or "batch"')
-        self.per = per
-
-    def draw(self, spec: ClipSpec, generator: torch.Generator) -> Params:
-        """Parameters for every clip of the global batch; each tensor's first axis is ``spec.batch``."""
-        if self.per == 'sample':
-            return self.sample(spec.batch, spec, generator)
-        one = self.sample(1, spec, generator)
-        return {name: value.expand(spec.batch, *value.shape[1:]) for name, value in one.items()}
-
-    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        """Draw ``count`` parameter sets on the CPU."""
-        raise NotImplementedError
-
-    def apply(self, x: Tensor, params: Params, partners: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply parameters to clips ``(N, C, T, V, M)``.
-
-        Args:
-            x: this process's clips.
-            params: their parameters, on x's device.
-            partners: ``offset (N,) -> clips (N, C, T, V, M)``: the clip that stands ``offset`` places later in the
-                global batch, wherever it lives.
-        """
-        raise NotImplementedError
-
-
-def _integers(low: int, high: Tensor | int, count: int, generator: torch.Generator) -> Tensor:
-    """Integers uniform in ``[low, high]``, both ends included; ``high`` may differ per draw."""
-    span = torch.as_tensor(high) - low + 1
-    return low + (torch.rand(count, generator=generator, dtype=torch.float64) * span).long()
-
-
-def _range(name: str, value: tuple[int, int]) -> tuple[int, int]:
-    low, high = value
-    if not 0 < low <= high:
-        raise ConfigError(f'{name}={value}: give (lowest, highest), both at least 1')
-    return low, high
 
 
 @AUGMENTS.register_module()
 class Crop(Augment):
     """Temporal crop of the normal augmentations: a shift by at most T // ratio frames with mirrored content."""
 
-    def __init__(self, ratio: int = 6, per: str = 'sample') -> None:
-        super().__init__(per)
+    def __init__(self, ratio: int = 6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if ratio < 1:
             raise ConfigError(f'Crop: ratio={ratio} must be at least 1 (frames mirrored at each end: T // ratio)')
         self.ratio = ratio
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        return {'start': _integers(0, 2 * (spec.frames // self.ratio), count, generator)}
+        return {'start': integers(0, 2 * (spec.frames // self.ratio), count, generator)}
 
-    def apply(self, x: Tensor, params: Params, partners: Callable[[Tensor], Tensor]) -> Tensor:
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         return F.crop(x, params['start'], x.shape[2] // self.ratio)
 
 
@@ -93,15 +33,15 @@ class Crop(Augment):
 class Shear(Augment):
     """Random shear: six off-diagonal factors uniform in (-amplitude, amplitude)."""
 
-    def __init__(self, amplitude: float = 0.5, per: str = 'sample') -> None:
-        super().__init__(per)
+    def __init__(self, amplitude: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.amplitude = amplitude
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
         uniform = torch.rand(count, 6, generator=generator, dtype=torch.float64)
         return {'factors': (2 * uniform - 1) * self.amplitude}
 
-    def apply(self, x: Tensor, params: Params, partners: Callable[[Tensor], Tensor]) -> Tensor:
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         return F.linear_map(x, F.shear_matrix(params['factors']))
 
 
@@ -111,49 +51,59 @@ class SkeleMix(Augment):
 
     Args:
         parts: fewest and most parts pasted, of the layout's parts.
-        units: fewest and most units pasted.
+        units: fewest and most units pasted; fractions are shares of the clip, whatever its length.
         unit_frames: frames of a unit, the encoder's temporal stride.
-        per: ``'batch'`` is the release: one shift in 1..N-2, one mask, for all clips.
+        kwargs: see :class:`~skeattn.augment.base.Augment`; ``per='batch'`` is the release: one shift in 1..N-2, one
+            mask, for all clips.
     """
 
     def __init__(
         self,
         parts: tuple[int, int] = (3, 4),
-        units: tuple[int, int] = (4, 7),
+        units: tuple[float, float] = (4, 7),
         unit_frames: int = 4,
-        per: str = 'sample',
+        **kwargs: Any,
     ) -> None:
-        super().__init__(per)
-        self.parts = _range('SkeleMix: parts', parts)
-        self.units = _range('SkeleMix: units', units)
-        self.unit_frames = unit_frames
+        super().__init__(**kwargs)
+        for name, (low, high) in (('parts', parts), ('units', units)):
+            if not 0 < low <= high:
+                raise ConfigError(f'SkeleMix: {name}={(low, high)}: give (lowest, highest), both above 0')
+        self.parts, self.units, self.unit_frames = tuple(parts), tuple(units), unit_frames
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        P, units = len(spec.layout.parts), self._units(spec.frames)
+        P, total = len(spec.layout.parts), self._total(spec.frames)
+        low, high = (max(1, round(n * total)) if isinstance(n, float) else n for n in self.units)
         furthest = spec.batch - (1 if self.per == 'sample' else 2)
-        if self.parts[1] > P or self.units[1] > units or furthest < 1:
+        if self.parts[1] > P or high > total or furthest < 1:
             raise ConfigError(
-                f'SkeleMix: parts={self.parts} of {P}, units={self.units} of {units} (T={spec.frames}), '
+                f'SkeleMix: parts={self.parts} of {P}, units={self.units} of {total} (T={spec.frames}), '
                 f'batch_size={spec.batch}: parts and units must fit the clip, and a partner must exist'
             )
-        num_parts = _integers(self.parts[0], self.parts[1], count, generator)
+        num_parts = integers(self.parts[0], self.parts[1], count, generator)
         rank = torch.rand(count, P, generator=generator).argsort(dim=1).argsort(dim=1)
-        num_units = _integers(self.units[0], self.units[1], count, generator)
+        num_units = integers(low, high, count, generator)
         return {
-            'shift': _integers(1, furthest, count, generator),
+            'shift': integers(1, furthest, count, generator),
             'joints': _joints_of(rank < num_parts[:, None], spec.layout),
             'num_units': num_units,
-            'first_unit': _integers(0, units - num_units, count, generator),
+            'first_unit': integers(0, total - num_units, count, generator),
         }
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        return F.paste(x, partners(params['shift']), self.mask(params, x.shape[2]), self.unit_frames)
 
     def mask(self, params: Params, frames: int) -> Tensor:
         """The pasted cells, bool ``(N, units, V)``: the encoder's map has one row per unit."""
-        return F.mix_mask(params['joints'], params['first_unit'], params['num_units'], self._units(frames))
+        return F.mix_mask(params['joints'], params['first_unit'], params['num_units'], self._total(frames))
 
-    def apply(self, x: Tensor, params: Params, partners: Callable[[Tensor], Tensor]) -> Tensor:
-        return F.paste(x, partners(params['shift']), self.mask(params, x.shape[2]), self.unit_frames)
+    def notes(self, params: Params, frames: int) -> Params:
+        """``grid``: :meth:`mask`; ``shift``: how many places later in the global batch the partner stands."""
+        grid = self.mask(params, frames)
+        if 'chosen' in params:
+            grid = grid & params['chosen'].view(-1, 1, 1)
+        return {'grid': grid, 'shift': params['shift']}
 
-    def _units(self, frames: int) -> int:
+    def _total(self, frames: int) -> int:
         return -(-frames // self.unit_frames)
 
 

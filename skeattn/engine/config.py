@@ -35,13 +35,15 @@ OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, *_ = (
 PLACES = {
     'stream': ('model.data_preprocessor.stream',),
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
+    'num_classes': ('model.head.num_classes',),
     'seed': ('randomness.seed',),
 }
+OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 TOP_LEVEL = (
-    'stream', 'layout', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model', 'optim_wrapper',
-    'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader',
+    'stream', 'layout', 'num_classes', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model',
+    'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader',
     'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports', 'default_scope', 'env_cfg',
     'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer', 'log_processor', 'log_level',
     'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'compile', 'auto_scale_lr',
@@ -88,6 +90,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
         raise ConfigError(f'{path} cannot be read: {error}{hint}') from error
     check_options(cfg, options or {})
     cfg.merge_from_dict(dict(options or {}))
+    cfg.setdefault('stream', 'joint')
     return cfg
 
 
@@ -97,8 +100,9 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ===============  ==================================================================================================
     top level        written to
     ===============  ==================================================================================================
-    ``stream``       the preprocessor
+    ``stream``       the preprocessor (default: joint; a list for a method that reads several)
     ``layout``       the preprocessor, the backbone, the data set
+    ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``
     ``batch_size``   the sampler (global) and the training loader (each process its share)
     ``dataset``      all loaders, with the split they need
@@ -119,6 +123,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
             ``type`` is unknown.
     """
     cfg = copy.deepcopy(cfg)
+    cfg.setdefault('stream', 'joint')
     for key, places in PLACES.items():
         if cfg.get(key) is not None:
             for place in places:
@@ -227,7 +232,7 @@ def _resolve_evaluation(cfg: Config) -> None:
 
 def _write(cfg: Config, place: str, value: Any, source: str) -> None:
     *path, last = place.split('.')
-    if path == ['model', 'backbone'] and cfg.get('model', {}).get('backbone') is None:
+    if path in OPTIONAL and cfg.get('model', {}).get(path[1]) is None:
         return
     node = cfg
     for key in path:

@@ -49,10 +49,12 @@ class SkeAttnRunner(Runner):
         Raises:
             ConfigError: values that disagree or a component that does not exist.
         """
+        cfg = OrderedConfig.of(cfg)
+        cfg.setdefault('stream', 'joint')
         resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
         resolved.work_dir = cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename or "run").stem}'
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
-        return cls(**arguments, cfg=OrderedConfig.of(cfg))
+        return cls(**arguments, cfg=cfg)
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Connect processes by gloo where there is no accelerator; mmengine would ask CUDA for a device."""

@@ -35,7 +35,7 @@ class Encoder(BaseModule):
     """E and g: clips to feature maps, pooled features to embeddings.
 
     Args:
-        backbone, projector: configs; the projector's ``in_channels`` follows from the backbone.
+        backbone, projector: configs; the projector's ``in_channels`` follows from the backbone. None for no projector.
         persons: ``'all'`` encodes and averages absent (all-zero) persons too, as released. ``'present'`` does neither,
             which halves the work on single-person clips of two-person sets.
 
@@ -43,26 +43,27 @@ class Encoder(BaseModule):
         ConfigError: unknown ``persons``.
     """
 
-    def __init__(self, backbone: dict[str, Any], projector: dict[str, Any], persons: str = 'all') -> None:
+    def __init__(self, backbone: dict[str, Any], projector: dict[str, Any] | None = None, persons: str = 'all') -> None:
         super().__init__()
         if persons not in ('all', 'present'):
             raise ConfigError(f'model.persons={persons!r}; choose "all" or "present"')
         self.persons = persons
         self.backbone = BACKBONES.build(backbone)
-        self.projector = NECKS.build(projector, default_args={'in_channels': self.backbone.out_channels})
+        if projector is not None:
+            self.projector = NECKS.build(projector, default_args={'in_channels': self.backbone.out_channels})
 
-    def map(self, x: Tensor) -> FeatureMap:
-        """Feature map of clips ``(N, M, C, T, V)``."""
+    def map(self, x: Tensor, **options: Any) -> FeatureMap:
+        """Feature map of clips ``(N, M, C, T, V)``; ``options`` are handed to the backbone (STGCN: ``edges``)."""
         present = x.flatten(2).ne(0).any(dim=2)
         if bool(present.all()) or (self.persons == 'all' and self.training):
-            values = self.backbone(x)
+            values = self.backbone(x, **options)
         else:
-            values = self._encode_present(x, present)
+            values = self._encode_present(x, present, options)
         if self.persons == 'all':
             present = torch.ones_like(present)
         return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1))
 
-    def _encode_present(self, x: Tensor, present: Tensor) -> Tensor:
+    def _encode_present(self, x: Tensor, present: Tensor, options: dict[str, Any]) -> Tensor:
         """The map with absent persons left at zero or, where they count, at the one map that they all share.
 
         With fixed BN statistics every all-zero person has the same map, so encoding one of them is exact.
@@ -70,7 +71,7 @@ class Encoder(BaseModule):
         rows = x[present]
         if self.persons == 'all':
             rows = torch.cat([rows, torch.zeros_like(x[:1, 0])])
-        rows = self.backbone(rows.unsqueeze(1)).squeeze(1)
+        rows = self.backbone(rows.unsqueeze(1), **options).squeeze(1)
         values = rows.new_zeros(*x.shape[:2], *rows.shape[1:])
         if self.persons == 'all':
             rows, absent = rows[:-1], rows[-1]

@@ -1,6 +1,7 @@
 """From a batch of clips to what the encoders read: views, stream, layout of the axes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -8,9 +9,9 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from skeattn.augment.base import Augment, ClipSpec, Params
 from skeattn.augment.draws import generator
-from skeattn.augment.functional import derive_stream
-from skeattn.augment.ops import ClipSpec
+from skeattn.augment.functional import STREAMS, derive_stream
 from skeattn.errors import ConfigError
 from skeattn.models.queue import gather_rows
 from skeattn.registry import AUGMENTS, MODELS
@@ -30,12 +31,12 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             mix=dict(source='query', skelemix=dict(type='SkeleMix')),
         )
 
-    Augmentations see joint coordinates; motion and bone are derived afterwards (so pasted borders show in them, as in
-    the release).
+    Operations see joint coordinates; motion and bone are derived afterwards (so pasted borders show in them, as in the
+    SkeAttnCLR release). Operations with ``on='stream'`` come last and see the derived stream.
 
     Args:
         layout: name of the skeleton layout.
-        stream: ``'joint'``, ``'motion'`` or ``'bone'``.
+        stream: ``'joint'``, ``'motion'`` or ``'bone'``; or several of them, for a method that reads them together.
         views: the training views.
 
     Raises:
@@ -43,17 +44,28 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     """
 
     def __init__(
-        self, layout: str | SkeletonLayout, stream: str = 'joint', views: dict[str, dict[str, Any]] | None = None
+        self,
+        layout: str | SkeletonLayout,
+        stream: str | Sequence[str] = 'joint',
+        views: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         self.layout = get_layout(layout)
-        self.stream = stream
+        self.stream = stream if isinstance(stream, str) else tuple(stream)
+        for name in self.streams:
+            if name not in STREAMS:
+                raise ConfigError(f'stream={stream!r}: {name!r} is unknown; choose among {", ".join(STREAMS)}')
         self.sources: dict[str, str] = {}
-        self.ops: dict[str, dict[str, Any]] = {}
+        self.ops: dict[str, dict[str, Augment]] = {}
         for name, view in (views or {}).items():
             self._add_view(name, dict(view))
         self._seed: int | None = None
         self._iteration: int | None = None
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams as a tuple, also where there is one."""
+        return (self.stream,) if isinstance(self.stream, str) else self.stream
 
     def _add_view(self, name: str, view: dict[str, Any]) -> None:
         source, like = view.pop('source', 'clip'), view.pop('like', None)
@@ -83,44 +95,77 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             training: draw the views; otherwise the one view ``clip`` is the clip itself.
 
         Returns:
-            ``inputs``: ``{view: (B, M, C, T, V)}``, ``data_samples``: labels.
+            ``inputs``: ``{view: (B, M, C, T, V)}``, or ``{view: {stream: (B, M, C, T, V)}}`` where there are several
+            streams, and beside the views what their operations note, ``{'<view>.<note>': (B, ...)}``;
+            ``data_samples``: labels.
 
         Raises:
             ConfigError: training without :meth:`begin_iteration`: repeated draws would go unnoticed.
         """
         data = self.cast_data(data)
         with torch.autocast(data['inputs'].device.type, enabled=False):  # bfloat16 would move joints by centimetres
-            views = self.draw_views(data['inputs']) if training else {'clip': data['inputs']}
-            inputs = {name: self._to_model(x) for name, x in views.items()}
+            views = self.draw_views(data['inputs']) if training else {'clip': View(data['inputs'])}
+            inputs = {name: self._to_model(view) for name, view in views.items()}
+        for name, view in views.items():
+            inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
         return {'inputs': inputs, 'data_samples': data.get('labels')}
 
-    def draw_views(self, clips: Tensor) -> dict[str, Tensor]:
-        """The training views ``(B, C, T, V, M)`` of this process's part of the global batch, joint coordinates."""
+    def draw_views(self, clips: Tensor) -> 'dict[str, View]':
+        """The training views of this process's part ``(B, C, T, V, M)`` of the global batch."""
         if self._iteration is None or self._seed is None:
             raise ConfigError(
                 'a training batch came without begin_iteration(seed, iteration), so its augmentations would repeat; '
                 'keep default_hooks.randomness=dict(type="RandomnessHook") in the config'
             )
-        views = {'clip': clips}
+        views = {'clip': View(clips)}
         for name, ops in self.ops.items():
-            x = views[self.sources[name]]
+            view = View(views[self.sources[name]].clips)
             for op_name, op in ops.items():
-                draws = generator(self._seed, self._iteration, name, op_name)
-                x = self._augment(op, x, draws)
-            views[name] = x
+                params = self._draw(op, clips, generator(self._seed, self._iteration, name, op_name))
+                if op.on == 'stream':
+                    view.late.append((op, params))
+                else:
+                    view.clips = _apply(op, params, view.clips)
+                view.notes.update(op.notes(params, clips.shape[2]))
+            views[name] = view
         self._iteration = None
         del views['clip']
         return views
 
-    def _augment(self, op: Any, x: Tensor, draws: torch.Generator) -> Tensor:
-        B, rank = len(x), get_rank()
-        spec = ClipSpec(frames=x.shape[2], layout=self.layout, batch=B * get_world_size())
+    def _draw(self, op: Augment, clips: Tensor, draws: torch.Generator) -> Params:
+        """This process's rows of the parameters drawn for the global batch."""
+        B, rank = len(clips), get_rank()
+        spec = ClipSpec(frames=clips.shape[2], layout=self.layout, batch=B * get_world_size())
         params = op.draw(spec, draws)
-        mine = {name: value[rank * B : (rank + 1) * B].to(x.device) for name, value in params.items()}
-        return op.apply(x, mine, _partners(x, rank * B))
+        return {name: value[rank * B : (rank + 1) * B].to(clips.device) for name, value in params.items()}
 
-    def _to_model(self, x: Tensor) -> Tensor:
-        return derive_stream(x, self.stream, self.layout).permute(0, 4, 1, 2, 3).contiguous()
+    def _to_model(self, view: 'View') -> Any:
+        found = {}
+        for stream in self.streams:
+            x = derive_stream(view.clips, stream, self.layout)
+            for op, params in view.late:
+                x = _apply(op, params, x)
+            found[stream] = x.permute(0, 4, 1, 2, 3).contiguous()
+        return found[self.stream] if isinstance(self.stream, str) else found
+
+
+@dataclass
+class View:
+    """A training view on its way to the model.
+
+    Args:
+        clips: joint coordinates ``(B, C, T, V, M)``.
+        late: operations that wait for the stream, with their parameters.
+        notes: what operations say of their draws, one row per clip.
+    """
+
+    clips: Tensor
+    late: list[tuple[Augment, Params]] = field(default_factory=list)
+    notes: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _apply(op: Augment, params: Params, x: Tensor) -> Tensor:
+    return op.apply(x, params, _partners(x, get_rank() * len(x)))
 
 
 def _partners(x: Tensor, first: int) -> Callable[[Tensor], Tensor]:

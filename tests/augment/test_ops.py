@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from skeattn.augment import Crop, Shear, SkeleMix, generator
 from skeattn.augment import functional as F
-from skeattn.augment.ops import ClipSpec
+from skeattn.augment.base import ClipSpec
 from skeattn.errors import ConfigError
 from skeattn.skeletons import get_layout
 

@@ -11,6 +11,7 @@ from skeattn.augment.functional import paste
 from skeattn.engine.hooks import MomentumUpdateHook, QueueUpdateHook
 from skeattn.models import SkeAttnCLR, SkeletonCLR, SkeletonPreprocessor
 from skeattn.models.momentum import cosine_momentum
+from skeattn.models.preprocessor import View
 from tests.fidelity.golden import Golden, assert_close
 
 MLP = dict(type='MLP', norm_cfg=dict(type='BN1d'))
@@ -39,7 +40,7 @@ class ReplayPreprocessor(SkeletonPreprocessor):
             mask = golden[f'mix{s}/grid'].bool().expand(len(x), -1, -1)
             views['mix'] = paste(x, x[golden[f'mix{s}/partner'].long()], mask, unit_frames=4)
             assert_close(views['mix'], golden[f'mix{s}/mixed'], 'mixed clips')
-        return views
+        return {name: View(x) for name, x in views.items()}
 
 
 def skeattnclr(golden, **changes):

@@ -69,7 +69,7 @@ def step(model: nn.Module, clips: torch.Tensor, autocast: bool) -> Callable[[], 
         loss.backward()
         optimizer.step()
         model.update_key_encoder(0.99, buffers=True)
-        model.queue.flush()
+        model.update_queue()
 
     return run
 

@@ -2,6 +2,7 @@
 
 from skeattn.engine.hooks.bn_statistics import AverageBNStatsHook
 from skeattn.engine.hooks.checkpoint import SafeCheckpointHook
+from skeattn.engine.hooks.mining import MiningHook
 from skeattn.engine.hooks.momentum import MomentumUpdateHook
 from skeattn.engine.hooks.non_finite import NonFiniteHook
 from skeattn.engine.hooks.queue import QueueUpdateHook
@@ -9,6 +10,7 @@ from skeattn.engine.hooks.randomness import RandomnessHook
 
 __all__ = [
     'AverageBNStatsHook',
+    'MiningHook',
     'MomentumUpdateHook',
     'NonFiniteHook',
     'QueueUpdateHook',

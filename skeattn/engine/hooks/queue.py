@@ -22,11 +22,11 @@ class QueueUpdateHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Say how many batches of keys a step stages."""
         model = bare_model(runner)
-        if not hasattr(model, 'queue'):
+        if not hasattr(model, 'update_queue'):
             raise ConfigError(f'{type(model).__name__} has no queue; remove the hook: default_hooks.queue=None')
         model.expect_micro_batches(micro_batches(runner))
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Flush when the optimiser has stepped."""
         if stepped(runner):
-            bare_model(runner).queue.flush()
+            bare_model(runner).update_queue()

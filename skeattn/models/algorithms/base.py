@@ -76,9 +76,22 @@ class MomentumContrast(BaseModel):
         """Losses of a training batch; ``'loss'`` is minimised, the others are logged."""
         raise NotImplementedError
 
+    def query(self, x: Tensor) -> Tensor:
+        """Clips ``(N, M, C, T, V)`` -> unit embeddings z_q ``(N, D)``."""
+        return unit(self.encoder_q.projector(self.encoder_q.map(x).pool()))
+
+    @torch.no_grad()
+    def key(self, x: Tensor) -> Tensor:
+        """Clips -> unit embeddings z_k of the key encoder."""
+        return unit(self.encoder_k.projector(self.encoder_k.map(x).pool()))
+
     def expect_micro_batches(self, count: int) -> None:
         """Say how many batches make an optimiser step (gradient accumulation)."""
         self.queue.micro_batches = count
+
+    def update_queue(self) -> None:
+        """Enqueue the staged keys."""
+        self.queue.flush()
 
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
         """Advance the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
@@ -102,6 +115,10 @@ class MomentumContrast(BaseModel):
         if source == 'projector':
             return self.encoder_q.projector(pooled)
         return self._predict(pooled, source)
+
+    def feature_views(self, source: str) -> int:
+        """How many vectors, one per stream, :meth:`features` puts end to end."""
+        return 1
 
     def _predict(self, pooled: Tensor, source: str) -> Tensor:
         raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__} as configured')

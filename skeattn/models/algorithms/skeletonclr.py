@@ -1,9 +1,8 @@
 """SkeletonCLR: momentum contrast on skeletons, the paper's baseline."""
 
-import torch
 from torch import Tensor
 
-from skeattn.models.algorithms.base import MomentumContrast, unit
+from skeattn.models.algorithms.base import MomentumContrast
 from skeattn.registry import MODELS
 
 
@@ -13,9 +12,7 @@ class SkeletonCLR(MomentumContrast):
 
     def loss(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """``inputs``: views ``query`` and ``key``, each ``(N, M, C, T, V)``."""
-        z_q = unit(self.encoder_q.projector(self.encoder_q.map(inputs['query']).pool()))
-        with torch.no_grad():
-            z_k = unit(self.encoder_k.projector(self.encoder_k.map(inputs['key']).pool()))
+        z_q, z_k = self.query(inputs['query']), self.key(inputs['key'])
         loss = self.contrast(z_q, z_k, self.queue.keys)
         self.queue.stage(z_k)
         return {'loss': loss}

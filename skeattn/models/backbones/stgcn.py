@@ -1,5 +1,6 @@
 """ST-GCN (Yan et al., AAAI 2018) as the contrastive methods of this field configure it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -164,11 +165,12 @@ class STGCN(BaseModule):
             width = new
         self.edge_importance = nn.ParameterList([nn.Parameter(torch.ones_like(A)) for _ in _BLOCKS])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Feature map of clips.
 
         Args:
             x: ``(N, M, C, T, V)``.
+            edges: changes each block's weighted adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
 
         Returns:
             ``(N, M, D, ceil(T / 4), V)``.
@@ -185,5 +187,6 @@ class STGCN(BaseModule):
         x = x.flatten(0, 1).permute(0, 3, 1, 2).reshape(N * M, V * C, T)
         x = self.data_bn(x).view(N * M, V, C, T).permute(0, 2, 3, 1)
         for block, importance in zip(self.blocks, self.edge_importance, strict=True):
-            x = block(x, self.A * importance)
+            A = self.A * importance
+            x = block(x, A if edges is None else edges(A))
         return x.unflatten(0, (N, M))

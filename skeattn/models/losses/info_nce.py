@@ -1,9 +1,8 @@
 """InfoNCE with a queue of negatives, and with the extra negative of the local losses."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from skeattn.models.losses.contrast import first_positive, similarities
 from skeattn.registry import LOSSES
 
 
@@ -13,18 +12,10 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float, nega
     SkeAttnCLR eq. 1; with ``negative`` eq. 8 and 9, where the other region of the same clip is pushed away.
 
     Args:
-        query: unit vectors ``(N, D)``.
-        key: their positives, unit vectors ``(N, D)``.
-        queue: negatives m_j, unit columns ``(D, K)``.
+        query, key, queue, negative: see :func:`~skeattn.models.losses.contrast.similarities`.
         temperature: tau.
-        negative: one more negative per query, unit vectors ``(N, D)``; detach it where it must not learn.
     """
-    with torch.autocast(query.device.type, enabled=False):  # bfloat16 similarities would round away what they rank
-        logits = [(query * key).sum(dim=1, keepdim=True), query @ queue.to(query.dtype)]
-        if negative is not None:
-            logits.append((query * negative).sum(dim=1, keepdim=True))
-        positive = torch.zeros(len(query), dtype=torch.long, device=query.device)
-        return cross_entropy(torch.cat(logits, dim=1) / temperature, positive)
+    return first_positive(similarities(query, key, queue, negative) / temperature)
 
 
 @LOSSES.register_module()
@@ -38,3 +29,7 @@ class InfoNCE(nn.Module):
     def forward(self, query: Tensor, key: Tensor, queue: Tensor, negative: Tensor | None = None) -> Tensor:
         """See :func:`info_nce`."""
         return info_nce(query, key, queue, self.temperature, negative)
+
+    def logits(self, query: Tensor, key: Tensor, queue: Tensor) -> Tensor:
+        """Similarities over the temperature, ``(N, 1 + K)``: for losses that go beyond one positive."""
+        return similarities(query, key, queue) / self.temperature

@@ -1,0 +1,85 @@
+"""What every random operation is: ``sample`` draws parameters, ``apply`` uses them; neither does the other's work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skeattn.errors import ConfigError
+from skeattn.skeletons import SkeletonLayout
+
+Params = dict[str, Tensor]
+Partners = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What an operation may know of the batch before drawing: T frames, the layout, clips in the global batch."""
+
+    frames: int
+    layout: SkeletonLayout
+    batch: int
+
+
+class Augment:
+    """Base of the random operations; a subclass writes :meth:`sample` and :meth:`change`.
+
+    Args:
+        per: ``'sample'``: every clip draws its own parameters. ``'batch'``: one draw for the whole batch, as the
+            released SkeleMix and random mask do.
+        probability: share of the draws that take effect.
+        on: ``'joint'``: the operation sees joint coordinates. ``'stream'``: it sees the stream (motion, bone) derived
+            from them, after all operations on joint coordinates.
+
+    Raises:
+        ConfigError: a value outside those.
+    """
+
+    def __init__(self, per: str = 'sample', probability: float = 1.0, on: str = 'joint') -> None:
+        name = type(self).__name__
+        if per not in ('sample', 'batch') or on not in ('joint', 'stream'):
+            raise ConfigError(f'{name}: per={per!r}, on={on!r}; choose "sample" or "batch", "joint" or "stream"')
+        if not 0 <= probability <= 1:
+            raise ConfigError(f'{name}: probability={probability!r} must lie in [0, 1]')
+        self.per, self.probability, self.on = per, probability, on
+
+    def draw(self, spec: ClipSpec, generator: torch.Generator) -> Params:
+        """Parameters for every clip of the global batch; each tensor's first axis is ``spec.batch``."""
+        count = spec.batch if self.per == 'sample' else 1
+        params = self.sample(count, spec, generator)
+        if self.probability < 1:
+            params['chosen'] = torch.rand(count, generator=generator) < self.probability
+        return {name: value.expand(spec.batch, *value.shape[1:]) for name, value in params.items()}
+
+    def apply(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        """Apply drawn parameters to clips.
+
+        Args:
+            x: this process's clips ``(N, C, T, V, M)``.
+            params: their parameters, on x's device.
+            partners: ``offset (N,) -> clips (N, C, T, V, M)``: the clip that stands ``offset`` places later in the
+                global batch, wherever it lives.
+        """
+        changed = self.change(x, params, partners)
+        if 'chosen' not in params:
+            return changed
+        return torch.where(params['chosen'].view(-1, 1, 1, 1, 1), changed, x)
+
+    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
+        """Draw ``count`` parameter sets on the CPU."""
+        raise NotImplementedError
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        """The operation itself; arguments as in :meth:`apply`."""
+        raise NotImplementedError
+
+    def notes(self, params: Params, frames: int) -> Params:
+        """What a loss has to know of the draw, one row per clip; the preprocessor hands it on as ``<view>.<name>``."""
+        return {}
+
+
+def integers(low: int, high: Tensor | int, count: int, generator: torch.Generator) -> Tensor:
+    """Integers uniform in ``[low, high]``, both ends included; ``high`` may differ per draw."""
+    span = torch.as_tensor(high) - low + 1
+    return low + (torch.rand(count, generator=generator, dtype=torch.float64) * span).long()

@@ -1,0 +1,38 @@
+"""When a method begins to mine positives from its queue."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from skeattn.engine.hooks.steps import bare_model
+from skeattn.errors import ConfigError
+from skeattn.registry import HOOKS
+
+
+@HOOKS.register_module()
+class MiningHook(Hook):
+    """Switch the model's ``mining`` on from an epoch on; whether a run was resumed makes no difference.
+
+    Args:
+        begin: epochs trained without mining, a whole number (the releases: 150 of 300); or, below 1, their share of
+            all epochs.
+
+    Raises:
+        ConfigError: negative ``begin``, a fraction above 1, or a model that does not mine.
+    """
+
+    def __init__(self, begin: float = 0.5) -> None:
+        if begin < 0 or (begin > 1 and begin != int(begin)):
+            raise ConfigError(f'MiningHook: begin={begin!r} must be a number of epochs, or a share of them below 1')
+        self.begin = begin
+
+    def before_train(self, runner: Any) -> None:
+        """Make sure there is something to switch."""
+        model = bare_model(runner)
+        if not hasattr(model, 'mining'):
+            raise ConfigError(f'{type(model).__name__} does not mine; remove the hook: default_hooks.mining=None')
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Decide for this epoch."""
+        begin = self.begin * runner.max_epochs if 0 < self.begin < 1 else self.begin
+        bare_model(runner).mining = runner.epoch >= begin

@@ -1,0 +1,60 @@
+"""What the methods compare: similarities to the key and to the queue, and the losses built on them."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def similarities(query: Tensor, key: Tensor, queue: Tensor, negative: Tensor | None = None) -> Tensor:
+    """``[q.k | q.m_1 … q.m_K | q.n]``: column 0 is the positive.
+
+    Args:
+        query: unit vectors ``(N, D)``.
+        key: their positives, unit vectors ``(N, D)``.
+        queue: negatives m_j, unit columns ``(D, K)``.
+        negative: one more negative per query, unit vectors ``(N, D)``; detach it where it must not learn.
+
+    Returns:
+        ``(N, 1 + K)``, with ``negative`` ``(N, 1 + K + 1)``.
+    """
+    with torch.autocast(query.device.type, enabled=False):  # bfloat16 similarities would round away what they rank
+        columns = [(query * key).sum(dim=1, keepdim=True), query @ queue.to(query.dtype)]
+        if negative is not None:
+            columns.append((query * negative).sum(dim=1, keepdim=True))
+        return torch.cat(columns, dim=1)
+
+
+def first_positive(logits: Tensor) -> Tensor:
+    """Cross entropy with column 0 as the positive, mean over the batch: InfoNCE."""
+    return cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
+
+
+def mean_of_logs(logits: Tensor, positives: Tensor) -> Tensor:
+    """``-(1/|P|) sum_P log softmax``, mean over the batch: InfoNCE with the mined positives P.
+
+    CrosSCLR eq. 6, AimCLR eq. 8. With one positive it is InfoNCE.
+
+    Args:
+        logits: ``(N, L)``, already divided by the temperature.
+        positives: bool ``(N, L)``.
+    """
+    chosen = logits.log_softmax(dim=1).masked_fill(~positives, 0).sum(dim=1)
+    return -(chosen / positives.sum(dim=1)).mean()
+
+
+def follow(target: Tensor, logits: Tensor) -> Tensor:
+    """``-E sum p_target log p``: one distribution over key and queue made to follow another, which gets no gradient.
+
+    AimCLR's D3M, HiCLR's asymmetric consistency.
+
+    Args:
+        target, logits: ``(N, L)``, already divided by the temperature.
+    """
+    return cross_entropy(logits, target.detach().softmax(dim=1))
+
+
+def nearest(logits: Tensor, count: int) -> Tensor:
+    """Column 0 and the ``count`` most similar queue entries as positives: bool ``(N, 1 + K)``."""
+    positives = torch.zeros_like(logits, dtype=torch.bool)
+    positives[:, 0] = True
+    return positives.scatter(1, 1 + logits[:, 1:].topk(count, dim=1).indices, True)
