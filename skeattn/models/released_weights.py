@@ -5,7 +5,7 @@ weights lose the trailing axis of a 1-D convolution).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -16,14 +16,21 @@ _IGNORED = (
     r'.*\.proj_obj\..*',
     r'.*backbone\.fc\..*',
     r'encoder_k\.neck\.(norm0|Attn)\..*',
-    r'encoder_[qk](\.backbone)?\.A',
+    r'encoder_[qk](_motion|_bone|\.backbone)?\.A',
 )
 
-_STGCN = (
+_Rule = tuple[str, str | Callable[[re.Match[str]], str]]
+_STGCN: tuple[_Rule, ...] = (
     (r'st_gcn_networks\.(\d+)\.', r'blocks.\1.'),
     (r'edge_importance\.?(\d+)$', r'edge_importance.\1'),
 )
-_RULES: dict[str, tuple[tuple[str, str], ...]] = {
+_MOCO: tuple[_Rule, ...] = (
+    (r'\bqueue$', 'queue.keys'),
+    (r'\bqueue_ptr$', 'queue.pointer'),
+    (r'\b(encoder_[qk])\.fc\.', r'\1.projector.layers.'),
+    (r'\b(encoder_[qk])\.(?!projector)', r'\1.backbone.'),
+)
+_RULES: dict[str, tuple[_Rule, ...]] = {
     'skeattnclr': (
         (r'^queue_z$', 'queue.keys'),
         (r'^queue_ptr_z$', 'queue.pointer'),
@@ -34,14 +41,26 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (r'^predictor_(ns|s)\.mlp\.', r'predictors.\1.layers.'),
         *_STGCN,
     ),
-    'skeletonclr': (
-        (r'^queue$', 'queue.keys'),
-        (r'^queue_ptr$', 'queue.pointer'),
-        (r'^(encoder_[qk])\.fc\.', r'\1.projector.layers.'),
-        (r'^(encoder_[qk])\.(?!projector)', r'\1.backbone.'),
+    'skeletonclr': (*_MOCO, *_STGCN),
+    'aimclr': (*_MOCO, *_STGCN),
+    'skelemixclr': (*_MOCO, *_STGCN),
+    'hiclr': (
+        (r'^mask_param$', 'mask_fill'),
+        (r'edge_importance(\d+)$', lambda found: f'edge_importance.{int(found[1]) - 1}'),  # counted from 1
+        *_MOCO,
+        *_STGCN,
+    ),
+    'crossclr': (
+        (r'^(queue(?:_ptr)?|encoder_[qk])_(motion|bone)\b', r'members.\2.\1'),
+        (r'^(?!members)', 'members.joint.'),
+        # each further stream's head ends in the joint stream's
+        (r'\.(motion|bone)\.(encoder_[qk])\.fc\.2\.', r'.\1.\2.projector.2.layers.'),
+        (r'\.(motion|bone)\.(encoder_[qk])\.fc\.', r'.\1.\2.projector.'),
+        *_MOCO,
         *_STGCN,
     ),
 }
+_SCALARS = re.compile(r'(.*\.)?queue\.pointer|mask_fill')
 
 
 @dataclass
@@ -64,7 +83,8 @@ def convert_released(state: Mapping[str, Tensor], method: str) -> Conversion:
 
     Args:
         state: the release's tensors by their official names.
-        method: ``'skeattnclr'`` or ``'skeletonclr'`` (CrosSCLR's single-stream model).
+        method: ``'skeattnclr'``, ``'skeletonclr'`` (CrosSCLR's single-stream model), ``'crossclr'``, ``'aimclr'``,
+            ``'hiclr'`` or ``'skelemixclr'``.
 
     Raises:
         KeyError: unknown method.
@@ -79,7 +99,7 @@ def convert_released(state: Mapping[str, Tensor], method: str) -> Conversion:
             new = re.sub(pattern, replacement, new)
         if value.ndim == 3 and value.shape[2] == 1 and '.layers.' in new:
             value = value.squeeze(2)
-        if new == 'queue.pointer':
+        if _SCALARS.fullmatch(new):
             value = value.reshape(())
         found.renamed[name] = new
         found.state[new] = value
