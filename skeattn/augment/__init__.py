@@ -2,6 +2,23 @@
 
 from skeattn.augment.base import Augment, ClipSpec
 from skeattn.augment.draws import generator
-from skeattn.augment.ops import Crop, Shear, SkeleMix
+from skeattn.augment.mixing import SkeleAdaIN, SkeleMix
+from skeattn.augment.spatial import AxisMask, GaussianNoise, RandomJointMask, Rotate, Shear, SpatialFlip
+from skeattn.augment.temporal import Crop, GaussianBlur, TemporalFlip
 
-__all__ = ['Augment', 'ClipSpec', 'Crop', 'Shear', 'SkeleMix', 'generator']
+__all__ = [
+    'Augment',
+    'AxisMask',
+    'ClipSpec',
+    'Crop',
+    'GaussianBlur',
+    'GaussianNoise',
+    'RandomJointMask',
+    'Rotate',
+    'Shear',
+    'SkeleAdaIN',
+    'SkeleMix',
+    'SpatialFlip',
+    'TemporalFlip',
+    'generator',
+]

@@ -41,6 +41,69 @@ def shear_matrix(s: Tensor) -> Tensor:
     return torch.stack(rows, dim=1).view(-1, 3, 3)
 
 
+def rotation_matrix(angles: Tensor) -> Tensor:
+    """Rotations ``(N, 3, 3)`` about x, then y, then z by ``angles`` ``(N, 3)`` in radians.
+
+    The sense of rotation is AimCLR's: about x ``y' = y cos + z sin``, about y ``x' = x cos - z sin``, about z
+    ``x' = x cos + y sin``.
+    """
+    one, zero = torch.ones_like(angles[:, 0]), torch.zeros_like(angles[:, 0])
+    (cx, cy, cz), (sx, sy, sz) = angles.cos().unbind(1), angles.sin().unbind(1)
+    about_x = (one, zero, zero, zero, cx, sx, zero, -sx, cx)
+    about_y = (cy, zero, -sy, zero, one, zero, sy, zero, cy)
+    about_z = (cz, sz, zero, -sz, cz, zero, zero, zero, one)
+    X, Y, Z = (torch.stack(entries, dim=1).view(-1, 3, 3) for entries in (about_x, about_y, about_z))
+    return Z @ Y @ X
+
+
+def spatial_flip(x: Tensor, order: Tensor, mirror: bool) -> Tensor:
+    """Joint j becomes joint ``order[j]``, ``(N, V)``; with ``mirror`` the x axis changes its sign as well."""
+    exchanged = x.gather(3, order[:, None, None, :, None].expand_as(x))
+    return torch.cat([-exchanged[:, :1], exchanged[:, 1:]], dim=1) if mirror else exchanged
+
+
+def blur_weights(sigma: Tensor, frames: int, taps: int) -> Tensor:
+    """``exp(-(t - s)^2 / 2 sigma^2)`` for frames t, s less than half of ``taps`` apart, else 0.
+
+    Args:
+        sigma: standard deviations in frames, ``(N,)``.
+        frames: T.
+        taps: odd.
+
+    Returns:
+        ``(N, T, T)``, of sigma's type.
+    """
+    frame = torch.arange(frames, device=sigma.device)
+    apart = frame[:, None] - frame
+    weights = torch.exp(-(apart**2) / (2 * sigma[:, None, None] ** 2))
+    return weights.masked_fill(apart.abs() > taps // 2, 0)
+
+
+def blend_frames(x: Tensor, weights: Tensor) -> Tensor:
+    """Frame t of the result is the sum over s of ``weights[n, t, s]`` ``(N, T, T)`` times frame s of clip n."""
+    return torch.einsum('nts,ncsvm->nctvm', weights.to(x.dtype), x)
+
+
+def present(x: Tensor) -> Tensor:
+    """Which persons are there at all: not zero everywhere; bool ``(N, 1, 1, 1, M)``."""
+    return x.ne(0).any(dim=(1, 2, 3), keepdim=True)
+
+
+def adain(content: Tensor, style: Tensor, over: tuple[int, ...], eps: float = 1e-5) -> Tensor:
+    """``sigma_s (c - mu_c) / sigma_c + mu_s`` (adaptive instance normalisation; SkeleAdaIN in HiCLR).
+
+    ``sigma`` is the root of the population variance plus ``eps``. Persons absent in either clip keep their content.
+
+    Args:
+        content, style: ``(N, C, T, V, M)``.
+        over: axes the statistics are taken over.
+    """
+    var_c, mu_c = torch.var_mean(content, dim=over, correction=0, keepdim=True)
+    var_s, mu_s = torch.var_mean(style, dim=over, correction=0, keepdim=True)
+    styled = (content - mu_c) * ((var_s + eps) / (var_c + eps)).sqrt() + mu_s
+    return torch.where(present(content) & present(style), styled, content)
+
+
 def mix_mask(joints: Tensor, first_unit: Tensor, num_units: Tensor, units: int) -> Tensor:
     """Which (unit, joint) cells SkeleMix pastes: the chosen joints during the chosen span.
 

@@ -1,4 +1,4 @@
-"""The registered random operations."""
+"""Operations that take something from another clip of the batch."""
 
 from typing import Any
 
@@ -10,39 +10,6 @@ from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
 from skeattn.skeletons import SkeletonLayout
-
-
-@AUGMENTS.register_module()
-class Crop(Augment):
-    """Temporal crop of the normal augmentations: a shift by at most T // ratio frames with mirrored content."""
-
-    def __init__(self, ratio: int = 6, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if ratio < 1:
-            raise ConfigError(f'Crop: ratio={ratio} must be at least 1 (frames mirrored at each end: T // ratio)')
-        self.ratio = ratio
-
-    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        return {'start': integers(0, 2 * (spec.frames // self.ratio), count, generator)}
-
-    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
-        return F.crop(x, params['start'], x.shape[2] // self.ratio)
-
-
-@AUGMENTS.register_module()
-class Shear(Augment):
-    """Random shear: six off-diagonal factors uniform in (-amplitude, amplitude)."""
-
-    def __init__(self, amplitude: float = 0.5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.amplitude = amplitude
-
-    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        uniform = torch.rand(count, 6, generator=generator, dtype=torch.float64)
-        return {'factors': (2 * uniform - 1) * self.amplitude}
-
-    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
-        return F.linear_map(x, F.shear_matrix(params['factors']))
 
 
 @AUGMENTS.register_module()
@@ -105,6 +72,36 @@ class SkeleMix(Augment):
 
     def _total(self, frames: int) -> int:
         return -(-frames // self.unit_frames)
+
+
+@AUGMENTS.register_module()
+class SkeleAdaIN(Augment):
+    """Statistics of a partner clip put on this clip's content, person by person and axis by axis (HiCLR).
+
+    Of HiCLR's strong set; its release ships it and never calls it. A person absent in either clip is left unchanged.
+
+    Args:
+        statistics: mean and deviation over ``'clip'``: all frames and joints, or ``'frame'``: the joints of each frame.
+        kwargs: see :class:`~skeattn.augment.base.Augment`.
+
+    Raises:
+        ConfigError: unknown ``statistics``; on drawing, a batch without a partner.
+    """
+
+    def __init__(self, statistics: str = 'clip', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if statistics not in ('clip', 'frame'):
+            raise ConfigError(f'SkeleAdaIN: statistics={statistics!r}; choose "clip" or "frame"')
+        self.statistics = statistics
+
+    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
+        if spec.batch < 2:
+            raise ConfigError(f'SkeleAdaIN: batch_size={spec.batch} has no partner for a clip; it must be at least 2')
+        return {'shift': integers(1, spec.batch - 1, count, generator)}
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        over = (2, 3) if self.statistics == 'clip' else (3,)
+        return F.adain(x, partners(params['shift']), over)
 
 
 def _joints_of(parts: Tensor, layout: SkeletonLayout) -> Tensor:
