@@ -43,11 +43,11 @@ EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 TOP_LEVEL = (
     'stream', 'layout', 'num_classes', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model',
-    'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader',
-    'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports', 'default_scope', 'env_cfg',
-    'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer', 'log_processor', 'log_level',
-    'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'compile', 'auto_scale_lr',
-    'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor',
+    'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader',
+    'test_dataloader', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports',
+    'default_scope', 'env_cfg', 'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer',
+    'log_processor', 'log_level', 'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+    'compile', 'auto_scale_lr', 'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor',
 )  # fmt: skip
 
 

@@ -1,10 +1,19 @@
 """Preprocessor, backbones, necks, heads, losses and the algorithms made of them."""
 
-from skeattn.models.algorithms import MomentumContrast, SkeAttnCLR, SkeletonCLR
+from skeattn.models.algorithms import (
+    AimCLR,
+    CrosSCLR,
+    HiCLR,
+    MomentumContrast,
+    SkeAttnCLR,
+    SkeleMixCLR,
+    SkeletonCLR,
+)
 from skeattn.models.backbones import STGCN
+from skeattn.models.edges import DropAddEdges
 from skeattn.models.heads import LinearHead
 from skeattn.models.losses import InfoNCE
-from skeattn.models.necks import MHSAM, MLP
+from skeattn.models.necks import MHSAM, MLP, AttentionDrop
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.models.queue import FeatureQueue
 
@@ -12,11 +21,17 @@ __all__ = [
     'MHSAM',
     'MLP',
     'STGCN',
+    'AimCLR',
+    'AttentionDrop',
+    'CrosSCLR',
+    'DropAddEdges',
     'FeatureQueue',
+    'HiCLR',
     'InfoNCE',
     'LinearHead',
     'MomentumContrast',
     'SkeAttnCLR',
+    'SkeleMixCLR',
     'SkeletonCLR',
     'SkeletonPreprocessor',
 ]

@@ -10,6 +10,11 @@ from skeattn.errors import ConfigError
 from skeattn.registry import BACKBONES, NECKS
 
 
+def present_persons(x: Tensor) -> Tensor:
+    """Which persons of clips ``(N, M, C, T, V)`` are there, that is, not all zero: bool ``(N, M)``."""
+    return x.flatten(2).ne(0).any(dim=2)
+
+
 class FeatureMap(NamedTuple):
     """A backbone's map with the weight of each person in the clip's mean.
 
@@ -28,7 +33,15 @@ class FeatureMap(NamedTuple):
         features add up to the global one.
         """
         values = self.values if mask is None else self.values * mask
-        return (values.mean(dim=(3, 4)) * self.persons[:, :, None].to(values.dtype)).sum(dim=1)
+        return self._over_persons(values.mean(dim=(3, 4)))
+
+    def region(self, cells: Tensor) -> Tensor:
+        """Mean over the chosen positions ``(N, T', V')`` (bool) and persons, ``(N, C)`` (SkeleMixCLR)."""
+        chosen = (self.values * cells[:, None, None]).sum(dim=(3, 4))
+        return self._over_persons(chosen / cells.sum(dim=(1, 2)).clamp(min=1)[:, None, None])
+
+    def _over_persons(self, x: Tensor) -> Tensor:
+        return (x * self.persons[:, :, None].to(x.dtype)).sum(dim=1)
 
 
 class Encoder(BaseModule):
@@ -54,7 +67,7 @@ class Encoder(BaseModule):
 
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
         """Feature map of clips ``(N, M, C, T, V)``; ``options`` are handed to the backbone (STGCN: ``edges``)."""
-        present = x.flatten(2).ne(0).any(dim=2)
+        present = present_persons(x)
         if bool(present.all()) or (self.persons == 'all' and self.training):
             values = self.backbone(x, **options)
         else:

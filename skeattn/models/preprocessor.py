@@ -1,7 +1,8 @@
 """From a batch of clips to what the encoders read: views, stream, layout of the axes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from skeattn.augment.base import Augment, ClipSpec, Params
 from skeattn.augment.draws import generator
 from skeattn.augment.functional import STREAMS, derive_stream
 from skeattn.errors import ConfigError
-from skeattn.models.queue import gather_rows
+from skeattn.models.queue import partner_rows
 from skeattn.registry import AUGMENTS, MODELS
 from skeattn.skeletons import SkeletonLayout, get_layout
 
@@ -165,13 +166,4 @@ class View:
 
 
 def _apply(op: Augment, params: Params, x: Tensor) -> Tensor:
-    return op.apply(x, params, _partners(x, get_rank() * len(x)))
-
-
-def _partners(x: Tensor, first: int) -> Callable[[Tensor], Tensor]:
-    def partners(shift: Tensor) -> Tensor:
-        everyone = gather_rows(x)
-        place = first + torch.arange(len(x), device=x.device)
-        return everyone[(place + shift) % len(everyone)]
-
-    return partners
+    return op.apply(x, params, partial(partner_rows, x))

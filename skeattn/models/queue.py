@@ -1,7 +1,7 @@
 """The memory bank of keys: state and arithmetic. When keys are written is the QueueUpdateHook's business."""
 
 import torch
-from mmengine.dist import all_gather, get_world_size
+from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -11,6 +11,13 @@ from skeattn.errors import ConfigError
 def gather_rows(x: Tensor) -> Tensor:
     """Rows of all processes in rank order (no gradient flows); ``x`` itself in a single process."""
     return torch.cat(all_gather(x.detach().contiguous())) if get_world_size() > 1 else x
+
+
+def partner_rows(x: Tensor, shift: Tensor) -> Tensor:
+    """For each row the one that stands ``shift`` ``(N,)`` places later in the global batch, wherever it lives."""
+    everyone = gather_rows(x)
+    place = get_rank() * len(x) + torch.arange(len(x), device=x.device)
+    return everyone[(place + shift) % len(everyone)]
 
 
 class FeatureQueue(nn.Module):

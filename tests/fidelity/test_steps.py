@@ -1,128 +1,57 @@
-"""Two steps of our algorithms, hooks and optimiser wrapper equal two steps of the released training loops."""
-
-from types import SimpleNamespace
+"""Steps of our algorithms, hooks and optimiser wrapper equal steps of the released training loops."""
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
-from mmengine.optim import OptimWrapper
 
-from skeattn.augment.functional import paste
-from skeattn.engine.hooks import MomentumUpdateHook, QueueUpdateHook
-from skeattn.models import SkeAttnCLR, SkeletonCLR, SkeletonPreprocessor
+from skeattn.engine.hooks import MiningHook, MomentumUpdateHook
+from skeattn.models import AimCLR, AttentionDrop, CrosSCLR, HiCLR, SkeAttnCLR, SkeleMixCLR, SkeletonCLR
 from skeattn.models.momentum import cosine_momentum
-from skeattn.models.preprocessor import View
 from tests.fidelity.golden import Golden, assert_close
+from tests.fidelity.steps import ReplayPreprocessor, assert_step, train_steps
 
 MLP = dict(type='MLP', norm_cfg=dict(type='BN1d'))
+STREAMS = {'j': 'joint', 'm': 'motion', 'b': 'bone'}
 
 
-class RecordingOptimWrapper(OptimWrapper):
-    """Keeps each step's gradients, which mmengine clears right after it."""
-
-    def step(self, **kwargs):
-        self.gradients = [p.grad.clone() for group in self.param_groups for p in group['params']]
-        super().step(**kwargs)
-
-
-class ReplayPreprocessor(SkeletonPreprocessor):
-    """Takes the golden clips as views, and mixes them by the golden draw with our own paste."""
-
-    def __init__(self, golden, stream='joint'):
-        super().__init__('ntu25', stream)
-        self.golden, self.step = golden, 1
-
-    def draw_views(self, clips):
-        golden, s = self.golden, self.step
-        views = {'query': golden[f'step{s}/xq'], 'key': golden[f'step{s}/xk']}
-        if f'mix{s}/partner' in golden.arrays:
-            x = views['query']
-            mask = golden[f'mix{s}/grid'].bool().expand(len(x), -1, -1)
-            views['mix'] = paste(x, x[golden[f'mix{s}/partner'].long()], mask, unit_frames=4)
-            assert_close(views['mix'], golden[f'mix{s}/mixed'], 'mixed clips')
-        return {name: View(x) for name, x in views.items()}
+def stgcn(golden, graph):
+    meta = golden.meta
+    width = dict(base_channels=meta['hc'], out_channels=meta['hd'])
+    return dict(
+        backbone=dict(type='STGCN', layout='ntu25', graph=graph, dropout=0.0, **width),
+        queue=dict(size=meta['K']),
+        loss=dict(type='InfoNCE', temperature=meta['temp']),
+    )
 
 
-def skeattnclr(golden, **changes):
+def ready(model, golden, method, preprocessor=None):
+    """The model in its golden state, fed by golden clips."""
+    model.load_state_dict(golden.converted('state0', method))
+    model.data_preprocessor = preprocessor or ReplayPreprocessor(golden)
+    return model.train()
+
+
+def skeattnclr(golden, stream='joint', **changes):
     meta = golden.meta
     width = dict(hidden_channels=meta['hd'], out_channels=meta['fd'])
     model = SkeAttnCLR(
-        backbone=dict(
-            type='STGCN', layout='ntu25', base_channels=meta['hc'], out_channels=meta['hd'], graph='agcn', dropout=0.0
-        ),
         projector=dict(MLP, **width),
         predictor=dict(MLP, **width),
         mhsam=dict(type='MHSAM', num_heads=meta['heads']),
-        queue=dict(size=meta['K']),
-        loss=dict(type='InfoNCE', temperature=meta['temp']),
         mu=meta['mu'],
+        **stgcn(golden, 'agcn'),
         **{'heads': 'released', 'project_mix': True, **changes},
     )
-    model.load_state_dict(golden.converted('state0', 'skeattnclr'))
-    return model.train()
+    return ready(model, golden, 'skeattnclr', ReplayPreprocessor(golden, stream))
 
 
-def skeletonclr(golden):
-    meta = golden.meta
-    model = SkeletonCLR(
-        backbone=dict(
-            type='STGCN',
-            layout='ntu25',
-            base_channels=meta['hc'],
-            out_channels=meta['hd'],
-            graph='spatial',
-            dropout=0.0,
-        ),
-        projector=dict(type='MLP', hidden_channels=meta['hd'], out_channels=meta['fd'], bias=True),
-        queue=dict(size=meta['K']),
-        loss=dict(type='InfoNCE', temperature=meta['temp']),
-    )
-    model.load_state_dict(golden.converted('state0', 'skeletonclr'))
-    return model.train()
+def moco(cls, golden, method, **changes):
+    """A method of the CrosSCLR family: spatial graph, projector without normalisation."""
+    projector = dict(type='MLP', hidden_channels=golden.meta['hd'], out_channels=golden.meta['fd'], bias=True)
+    return ready(cls(projector=projector, **stgcn(golden, 'spatial'), **changes), golden, method)
 
 
-def train_two_steps(model, golden, momentum_hook, loader_length, max_iters, first_iter):
-    """The Runner's part of two iterations: hooks around ``train_step``; yields after each."""
-    meta = golden.meta
-    model.data_preprocessor = ReplayPreprocessor(golden)
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    sgd = torch.optim.SGD(trainable, lr=meta['lr'], momentum=meta['sgd_momentum'], weight_decay=meta['weight_decay'])
-    runner = SimpleNamespace(
-        model=model,
-        optim_wrapper=RecordingOptimWrapper(sgd),
-        iter=first_iter,
-        max_iters=max_iters,
-        train_dataloader=range(loader_length),
-        message_hub=MessageHub(f'golden {type(model).__name__}'),
-    )
-    hooks = [momentum_hook, QueueUpdateHook()]
-    for hook in hooks:
-        hook.before_train(runner)
-    for step in (1, 2):
-        model.data_preprocessor.step = step
-        for hook in hooks:
-            hook.before_train_iter(runner, step - 1)
-        logs = model.train_step({'inputs': golden[f'step{step}/xq']}, runner.optim_wrapper)
-        for hook in hooks:
-            hook.after_train_iter(runner, step - 1)
-        yield step, logs, runner
-        runner.iter += 1
-
-
-def assert_step(golden, model, method, step, logs, terms, runner):
-    names = [name for name, p in model.named_parameters() if p.requires_grad]
-    gradients = dict(zip(names, runner.optim_wrapper.gradients, strict=True))
-    released = golden.converted(f'step{step}/grad', method)
-    assert set(released) == set(gradients)
-    for name, gradient in released.items():
-        assert_close(gradients[name], gradient, f'step {step} gradient of {name}')
-    for ours, theirs in terms.items():
-        assert_close(logs[ours], golden[f'step{step}/{theirs}'], f'step {step} {ours}')
-    expected = golden.converted(f'step{step}/state', method)
-    state = model.state_dict()
-    assert set(expected) == set(state)
-    for name, value in expected.items():
-        assert_close(state[name].double(), value.double(), f'step {step} {name}')
+def moco_hook(golden):
+    return MomentumUpdateHook(golden.meta['m'], schedule='constant', timing='before_step', buffers=False)
 
 
 def test_skeattnclr_two_steps():
@@ -131,25 +60,96 @@ def test_skeattnclr_two_steps():
     hook = MomentumUpdateHook(base_momentum=meta['m'], ahead_epochs=1)
     terms = {'loss': 'loss_total', 'L_global': 'loss_info', 'L_s': 'loss_s', 'L_ns': 'loss_ns'}
     L = meta['loader_length']
-    steps = train_two_steps(model, golden, hook, L, L * meta['num_epoch'], first_iter=0)
-    for step, logs, runner in steps:
+    for step, logs, runner in train_steps(model, golden, [hook], 2, L, L * meta['num_epoch']):
         assert_step(golden, model, 'skeattnclr', step, logs, terms, runner)
         assert_close(torch.tensor(hook.momentum(runner)), golden[f'step{step}/momentum'], 'momentum')
 
 
 def test_skeletonclr_two_steps():
     golden = Golden('skeletonclr_step')
-    model = skeletonclr(golden)
-    hook = MomentumUpdateHook(golden.meta['m'], schedule='constant', timing='before_step', buffers=False)
-    for step, logs, runner in train_two_steps(model, golden, hook, 1, 2, first_iter=0):
+    model = moco(SkeletonCLR, golden, 'skeletonclr')
+    for step, logs, runner in train_steps(model, golden, [moco_hook(golden)]):
         assert_step(golden, model, 'skeletonclr', step, logs, {'loss': 'loss_total'}, runner)
+
+
+def test_aimclr_before_mining_and_while_mining():
+    golden = Golden('aimclr_step')
+    meta = golden.meta
+    drop = dict(threshold=meta['keep_prob'], e_lambda=meta['e_lambda'])
+    model = moco(AimCLR, golden, 'aimclr', top_k=meta['topk'], attention_drop=drop)
+    terms = {'loss': 'loss_total', 'L_info': 'loss_info'}
+    terms |= {'L_d_extreme': 'loss_ddm_extreme', 'L_d_drop': 'loss_ddm_extreme_drop'}
+    hooks = [moco_hook(golden), MiningHook(begin=meta['mining_epoch'])]
+    for step, logs, runner in train_steps(model, golden, hooks, steps=3, max_iters=3):
+        assert model.mining == (step > 1)
+        assert_step(golden, model, 'aimclr', step, logs, terms, runner)
+
+
+def test_attention_drop():
+    golden = Golden('augment_attention_drop')
+    x = golden['feature_map'].requires_grad_()
+    drop = AttentionDrop(golden.meta['keep_prob'], golden.meta['e_lambda'])
+    attention = drop.attention(x)
+    assert_close(attention.mean(dim=(1, 2)), golden['att_s'], 'joint map')
+    assert_close(attention.transpose(2, 3).flatten(1, 2), golden['att_t'], 'element map')
+    out = drop(x)
+    assert_close(out, golden['out'], 'dropped features')
+    assert 0 < (golden['out'] == 0).double().mean() < 1
+    out.square().sum().backward()
+    assert_close(x.grad, golden['grad_of_out_sumsq'], 'gradient')
+
+
+def test_hiclr_before_mining_and_while_mining():
+    golden = Golden('hiclr_step')
+    meta = golden.meta
+    model = moco(HiCLR, golden, 'hiclr', top_k=meta['topk'])
+    terms = {'loss': 'loss_total', 'L_info': 'loss_info', 'L_h1': 'loss_ddm_1', 'L_h2': 'loss_ddm_2'}
+    hooks = [moco_hook(golden), MiningHook(begin=meta['mining_epoch'])]
+    for step, logs, runner in train_steps(model, golden, hooks, steps=3, max_iters=3):
+        assert model.mining == (step > 1)
+        assert_step(golden, model, 'hiclr', step, logs, terms, runner)
+
+
+def test_skelemixclr_with_two_mixes():
+    golden = Golden('skelemixclr_step')
+    meta = golden.meta
+    projector = dict(MLP, hidden_channels=meta['hd'], out_channels=meta['fd'], bias=True)
+    model = SkeleMixCLR(projector=projector, region_weight=meta['loss_weight'], **stgcn(golden, 'agcn'))
+    ready(model, golden, 'skelemixclr', ReplayPreprocessor(golden, mixes=meta['repeat']))
+    terms = {'loss': 'loss_total', 'L_global': 'loss_instance', 'L_region': 'loss_region'}
+    for step, logs, runner in train_steps(model, golden, [moco_hook(golden)]):
+        assert_step(golden, model, 'skelemixclr', step, logs, terms, runner)
+
+
+@pytest.mark.parametrize('case', ['crossclr_step', 'crossclr_2stream_step'])
+def test_crossclr_before_mining_and_while_mining(case):
+    golden = Golden(case)
+    meta = golden.meta
+    streams = [STREAMS[short] for short in meta['streams']]
+    model = CrosSCLR(
+        dict(type='SkeletonPreprocessor', layout='ntu25', stream=streams),
+        top_k=meta['topk'],
+        context=meta['context'],
+        shared_heads=True,
+        stale_keys=True,
+        projector=dict(type='MLP', hidden_channels=meta['hd'], out_channels=meta['fd'], bias=True),
+        **stgcn(golden, 'spatial'),
+    )
+    ready(model, golden, 'crossclr', ReplayPreprocessor(golden, streams))
+    hooks = [moco_hook(golden), MiningHook(begin=meta['cross_epoch'])]
+    for step, logs, runner in train_steps(model, golden, hooks):
+        assert model.mining == (step > 1)
+        terms = {'loss': 'loss_total'}
+        if model.mining:
+            names = {'joint': 'loss_stream', 'motion': 'loss_motion_stream', 'bone': 'loss_bone_stream'}
+            terms |= {f'L_{stream}': names[stream] for stream in streams}
+        assert_step(golden, model, 'crossclr', step, logs, terms, runner)
 
 
 @pytest.mark.parametrize('stream', ['motion', 'bone'])
 def test_losses_of_the_other_streams(stream):
     golden = Golden('skeattnclr_step')
-    model = skeattnclr(golden)
-    model.data_preprocessor = ReplayPreprocessor(golden, stream)
+    model = skeattnclr(golden, stream)
     losses = model(**model.data_preprocessor({'inputs': golden['step1/xq']}, training=True), mode='loss')
     for ours, theirs in (('L_global', 'loss_info'), ('L_s', 'loss_s'), ('L_ns', 'loss_ns')):
         assert_close(losses[ours], golden[f'view_{stream}/{theirs}'], f'{stream} {ours}')
@@ -168,7 +168,6 @@ def test_switched_off_the_mixed_global_embedding_leaves_losses_alone():
     losses = []
     for project_mix in (True, False):
         model = skeattnclr(golden, project_mix=project_mix)
-        model.data_preprocessor = ReplayPreprocessor(golden)
         losses.append(model(**model.data_preprocessor({'inputs': golden['step1/xq']}, training=True), mode='loss'))
         statistics = model.predictors['z'].layers[1].num_batches_tracked
         before = golden.converted('state0')['predictors.z.layers.1.num_batches_tracked']

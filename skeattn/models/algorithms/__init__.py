@@ -1,7 +1,20 @@
 """One file per method; what they share is in base."""
 
-from skeattn.models.algorithms.base import MomentumContrast
+from skeattn.models.algorithms.aimclr import AimCLR
+from skeattn.models.algorithms.base import MomentumContrast, Pretraining
+from skeattn.models.algorithms.crossclr import CrosSCLR
+from skeattn.models.algorithms.hiclr import HiCLR
 from skeattn.models.algorithms.skeattnclr import SkeAttnCLR
+from skeattn.models.algorithms.skelemixclr import SkeleMixCLR
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
 
-__all__ = ['MomentumContrast', 'SkeAttnCLR', 'SkeletonCLR']
+__all__ = [
+    'AimCLR',
+    'CrosSCLR',
+    'HiCLR',
+    'MomentumContrast',
+    'Pretraining',
+    'SkeAttnCLR',
+    'SkeleMixCLR',
+    'SkeletonCLR',
+]

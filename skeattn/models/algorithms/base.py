@@ -1,4 +1,4 @@
-"""What the momentum-contrast methods share: query and key encoder, queue, features for evaluation."""
+"""What the self-supervised methods share: what hooks and evaluation ask of them, query and key encoder, queue."""
 
 from typing import Any
 
@@ -16,11 +16,84 @@ from skeattn.registry import LOSSES, MODELS
 Switches = dict[str, tuple[Any, str]]
 
 
-class MomentumContrast(BaseModel):
-    """Base of the MoCo-style methods: a subclass writes :meth:`loss`.
+class Pretraining(BaseModel):
+    """What hooks and evaluation ask of a method that learns without labels.
 
-    ``loss`` computes and stages keys; the key encoder and the queue change only when MomentumUpdateHook and
+    :meth:`loss` computes and stages keys; the key encoder and the queue change only when MomentumUpdateHook and
     QueueUpdateHook say so. A hook that was dropped is noticed at the next training step.
+
+    Args:
+        data_preprocessor: config of the SkeletonPreprocessor.
+        init_cfg: mmengine initialisation of all weights.
+
+    Attributes:
+        micro_batches: batches per optimiser step (gradient accumulation).
+    """
+
+    def __init__(self, data_preprocessor: dict[str, Any] | None = None, init_cfg: Any = None) -> None:
+        super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
+        self.micro_batches = 1
+        self.steps_since_update = 0
+
+    def forward(self, inputs: dict[str, Any], data_samples: Tensor | None = None, mode: str = 'tensor') -> Any:
+        """mmengine's entry: losses in mode ``'loss'``, pooled backbone features of the view ``clip`` otherwise."""
+        if mode != 'loss':
+            return self.embed(inputs['clip'], 'backbone')
+        if self.steps_since_update >= self.micro_batches:
+            raise ConfigError(
+                'the key encoder was not updated after the last optimiser step; '
+                'keep default_hooks.momentum=dict(type="MomentumUpdateHook", ...) in the config'
+            )
+        self.steps_since_update += 1
+        return self.loss(inputs)
+
+    def loss(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
+        """Losses of a training batch; ``'loss'`` is minimised, the others are logged."""
+        raise NotImplementedError
+
+    def expect_micro_batches(self, count: int) -> None:
+        """Say how many batches make an optimiser step."""
+        self.micro_batches = count
+
+    def update_queue(self) -> None:
+        """Enqueue the staged keys."""
+        raise NotImplementedError
+
+    def update_key_encoder(self, momentum: float, buffers: bool) -> None:
+        """Advance the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
+        raise NotImplementedError
+
+    def features(self, data: dict[str, Any], source: str = 'backbone') -> Tensor:
+        """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
+
+        Args:
+            data: a batch as the dataset hands it out.
+            source: ``'backbone'`` (pooled map), ``'projector'`` or ``'predictor'`` (the global branch's).
+
+        Raises:
+            ConfigError: the method has no such source.
+        """
+        return self.embed(self.data_preprocessor(data, training=False)['inputs']['clip'], source)
+
+    def embed(self, clips: Any, source: str) -> Tensor:
+        """:meth:`features` of clips as the encoder reads them."""
+        raise NotImplementedError
+
+    def feature_sources(self) -> tuple[str, ...]:
+        """The sources by which a table judges the method."""
+        return ('backbone',)
+
+    def feature_views(self, source: str) -> int:
+        """How many vectors, one per stream, :meth:`features` puts end to end."""
+        return 1
+
+    def switches(self) -> Switches:
+        """The choices in which paper and release differ: name -> (value, where the value comes from)."""
+        return draw_switches(self.data_preprocessor)
+
+
+class MomentumContrast(Pretraining):
+    """Base of the MoCo-style methods: a subclass writes :meth:`loss`.
 
     Args:
         backbone, projector: configs of E and g.
@@ -31,7 +104,12 @@ class MomentumContrast(BaseModel):
         key_init: ``'copy'``: the key encoder starts equal to the query encoder; ``'independent'``: with weights of its
             own, as every release does by re-initialising after its copy.
         init_cfg: mmengine initialisation of all weights.
+
+    Attributes:
+        released_temperature: tau of the method's release.
     """
+
+    released_temperature = 0.07
 
     def __init__(
         self,
@@ -44,7 +122,7 @@ class MomentumContrast(BaseModel):
         key_init: str = 'copy',
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
+        super().__init__(data_preprocessor, init_cfg)
         if key_init not in ('copy', 'independent'):
             raise ConfigError(f'model.key_init={key_init!r}; choose "copy" or "independent"')
         self.key_init = key_init
@@ -52,7 +130,6 @@ class MomentumContrast(BaseModel):
         self.encoder_k = key_copy(self.encoder_q)
         self.queue = FeatureQueue(channels=self.encoder_q.projector.out_channels, **queue)
         self.contrast = LOSSES.build(loss)
-        self.steps_since_update = 0
 
     def init_weights(self) -> None:
         """Initialise by ``init_cfg``, then make the key encoder a true copy unless told otherwise."""
@@ -60,25 +137,9 @@ class MomentumContrast(BaseModel):
         if self.key_init == 'copy':
             load_query(self.encoder_k, self.encoder_q)
 
-    def forward(self, inputs: dict[str, Tensor], data_samples: Tensor | None = None, mode: str = 'tensor') -> Any:
-        """mmengine's entry: losses in mode ``'loss'``, pooled backbone features of the view ``clip`` otherwise."""
-        if mode != 'loss':
-            return self.encoder_q.map(inputs['clip']).pool()
-        if self.steps_since_update >= self.queue.micro_batches:
-            raise ConfigError(
-                'the key encoder was not updated after the last optimiser step; '
-                'keep default_hooks.momentum=dict(type="MomentumUpdateHook", ...) in the config'
-            )
-        self.steps_since_update += 1
-        return self.loss(inputs)
-
-    def loss(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Losses of a training batch; ``'loss'`` is minimised, the others are logged."""
-        raise NotImplementedError
-
-    def query(self, x: Tensor) -> Tensor:
-        """Clips ``(N, M, C, T, V)`` -> unit embeddings z_q ``(N, D)``."""
-        return unit(self.encoder_q.projector(self.encoder_q.map(x).pool()))
+    def query(self, x: Tensor, **options: Any) -> Tensor:
+        """Clips ``(N, M, C, T, V)`` -> unit embeddings z_q ``(N, D)``; ``options`` are handed to the backbone."""
+        return unit(self.encoder_q.projector(self.encoder_q.map(x, **options).pool()))
 
     @torch.no_grad()
     def key(self, x: Tensor) -> Tensor:
@@ -86,29 +147,21 @@ class MomentumContrast(BaseModel):
         return unit(self.encoder_k.projector(self.encoder_k.map(x).pool()))
 
     def expect_micro_batches(self, count: int) -> None:
-        """Say how many batches make an optimiser step (gradient accumulation)."""
+        """See :meth:`Pretraining.expect_micro_batches`."""
+        super().expect_micro_batches(count)
         self.queue.micro_batches = count
 
     def update_queue(self) -> None:
-        """Enqueue the staged keys."""
+        """See :meth:`Pretraining.update_queue`."""
         self.queue.flush()
 
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
-        """Advance the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
+        """See :meth:`Pretraining.update_key_encoder`."""
         momentum_update(self.encoder_k, self.encoder_q, momentum, buffers)
         self.steps_since_update = 0
 
-    def features(self, data: dict[str, Any], source: str = 'backbone') -> Tensor:
-        """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
-
-        Args:
-            data: a batch as the dataset hands it out.
-            source: ``'backbone'`` (pooled map), ``'projector'`` or ``'predictor'`` (the global branch's).
-
-        Raises:
-            ConfigError: the method has no such source.
-        """
-        clips = self.data_preprocessor(data, training=False)['inputs']['clip']
+    def embed(self, clips: Tensor, source: str) -> Tensor:
+        """See :meth:`Pretraining.embed`."""
         pooled = self.encoder_q.map(clips).pool()
         if source == 'backbone':
             return pooled
@@ -116,28 +169,34 @@ class MomentumContrast(BaseModel):
             return self.encoder_q.projector(pooled)
         return self._predict(pooled, source)
 
-    def feature_views(self, source: str) -> int:
-        """How many vectors, one per stream, :meth:`features` puts end to end."""
-        return 1
-
     def _predict(self, pooled: Tensor, source: str) -> Tensor:
         raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__} as configured')
 
     def switches(self) -> Switches:
-        """The choices in which paper and release differ: name -> (value, where the value comes from)."""
+        """See :meth:`Pretraining.switches`."""
         origin = {'copy': 'sound; the release starts them different', 'independent': 'as released'}
-        persons = {'all': 'as released', 'present': 'absent persons neither encoded nor averaged'}
-        tau = getattr(self.contrast, 'temperature', None)
-        found: Switches = {
+        tau, released = getattr(self.contrast, 'temperature', None), self.released_temperature
+        return {
             'key_init': (self.key_init, origin[self.key_init]),
-            'persons': (self.encoder_q.persons, persons[self.encoder_q.persons]),
-            'temperature': (tau, 'as released for SkeAttnCLR' if tau == 0.2 else 'own choice; SkeAttnCLR ran 0.2'),
+            'temperature': (tau, 'as released' if tau == released else f'own choice; the release ran {released}'),
+            **common_switches(self.encoder_q, self.data_preprocessor),
         }
-        for view, ops in getattr(self.data_preprocessor, 'ops', {}).items():
-            for name, op in ops.items():
-                note = 'every clip its own draw; sound' if op.per == 'sample' else 'one draw per batch; as released'
-                found[f'views.{view}.{name}.per'] = (op.per, note)
-        return found
+
+
+def common_switches(encoder: Encoder, preprocessor: Any) -> Switches:
+    """The choices of every method: which persons count, and how augmentations are drawn."""
+    persons = {'all': 'as released', 'present': 'absent persons neither encoded nor averaged'}
+    return {'persons': (encoder.persons, persons[encoder.persons]), **draw_switches(preprocessor)}
+
+
+def draw_switches(preprocessor: Any) -> Switches:
+    """How a preprocessor's augmentations are drawn."""
+    notes = {'sample': 'every clip its own draw; sound', 'batch': 'one draw per batch; as released'}
+    return {
+        f'views.{view}.{name}.per': (op.per, notes[op.per])
+        for view, ops in getattr(preprocessor, 'ops', {}).items()
+        for name, op in ops.items()
+    }
 
 
 def unit(x: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ class SkeAttnCLR(MomentumContrast):
         ConfigError: unknown ``heads``, or mu outside [0, 1].
     """
 
+    released_temperature = 0.2
+
     def __init__(
         self,
         mhsam: dict[str, Any],

@@ -1,5 +1,7 @@
 """What the methods compare: similarities to the key and to the queue, and the losses built on them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -40,6 +42,21 @@ def mean_of_logs(logits: Tensor, positives: Tensor) -> Tensor:
     """
     chosen = logits.log_softmax(dim=1).masked_fill(~positives, 0).sum(dim=1)
     return -(chosen / positives.sum(dim=1)).mean()
+
+
+def mined_info_nce(branches: Sequence[Tensor], top_k: int) -> Tensor:
+    """InfoNCE of the first branch; its positives are the key and every branch's own ``top_k`` nearest queue entries.
+
+    AimCLR section 3.4, HiCLR section 3.3. With ``top_k`` 0 plain InfoNCE.
+
+    Args:
+        branches: logits ``(N, 1 + K)`` of each view of the clip, over the same queue.
+        top_k: mined positives per branch.
+    """
+    if not top_k:
+        return first_positive(branches[0])
+    positives = torch.stack([nearest(logits, top_k) for logits in branches]).any(dim=0)
+    return mean_of_logs(branches[0], positives)
 
 
 def follow(target: Tensor, logits: Tensor) -> Tensor:

@@ -1,0 +1,143 @@
+"""CrosSCLR: 3D human action representation learning via cross-view consistency pursuit (Li et al., CVPR 2021)."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skeattn.errors import ConfigError
+from skeattn.models.algorithms.base import Pretraining, Switches
+from skeattn.models.algorithms.skeletonclr import SkeletonCLR
+from skeattn.models.losses import first_positive, mean_of_logs, nearest
+from skeattn.registry import MODELS
+
+
+@MODELS.register_module()
+class CrosSCLR(Pretraining):
+    """One SkeletonCLR per stream, trained together; from the mining epoch on, what one finds alike the others follow.
+
+    The queues are filled in lock-step: the same column is the same clip in all of them.
+
+    Args:
+        data_preprocessor: its ``stream`` is a list of the streams.
+        top_k: neighbours found by another stream that join the positives while ``mining`` (MiningHook switches it on).
+        context: also compare by the product of both streams' similarities.
+        shared_heads: the projectors after the first stream's are a layer before that one, as in the release by
+            accident; otherwise every stream has its own.
+        stale_keys: while mining only the motion stream's key encoder is updated, as in the release by accident.
+        member: arguments of every stream's :class:`~skeattn.models.algorithms.skeletonclr.SkeletonCLR`.
+
+    Raises:
+        ConfigError: fewer than two streams, or ``stale_keys`` without a motion stream.
+    """
+
+    mining = False
+
+    def __init__(
+        self,
+        data_preprocessor: dict[str, Any],
+        top_k: int = 1,
+        context: bool = True,
+        shared_heads: bool = False,
+        stale_keys: bool = False,
+        **member: Any,
+    ) -> None:
+        super().__init__(data_preprocessor)
+        streams = self.data_preprocessor.streams
+        if len(streams) < 2 or (stale_keys and 'motion' not in streams):
+            raise ConfigError(
+                f'CrosSCLR: stream={list(streams)} and stale_keys={stale_keys}; name at least two streams at the top '
+                f'of the config, stream=["joint", "motion", "bone"], motion among them for stale_keys'
+            )
+        self.top_k, self.context = top_k, context
+        self.shared_heads, self.stale_keys = shared_heads, stale_keys
+        self.members: Any = nn.ModuleDict({stream: SkeletonCLR(**copy.deepcopy(member)) for stream in streams})
+        if shared_heads:
+            first, *others = self.members.values()
+            for other in others:
+                _put_before(other, first)
+
+    def init_weights(self) -> None:
+        """Initialise every stream."""
+        for member in self.members.values():
+            member.init_weights()
+
+    def loss(self, inputs: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+        """``inputs``: views ``query`` and ``key``, each ``{stream: (N, M, C, T, V)}``."""
+        logits, own = {}, {}
+        for u, member in self.members.items():
+            z_q, z_k = member.query(inputs['query'][u]), member.key(inputs['key'][u])
+            logits[u] = member.contrast.logits(z_q, z_k, member.queue.keys)
+            own[u] = first_positive(logits[u])
+            member.queue.stage(z_k)
+        L = {u: self._cross(u, logits) for u in logits} if self.mining else own
+        return {'loss': torch.stack(list(L.values())).sum(), **{f'L_{u}': value for u, value in L.items()}}
+
+    def _cross(self, u: str, logits: dict[str, Tensor]) -> Tensor:
+        """Mean over the other streams v of the loss of u with v's nearest neighbours as positives."""
+        tau = self.members[u].contrast.temperature
+        losses = []
+        for v in (v for v in logits if v != u):
+            compared, positives = logits[u], nearest(logits[v], self.top_k)
+            if self.context:
+                product = logits[u][:, 1:] * logits[v][:, 1:] * tau  # of similarities, divided by tau once
+                compared = torch.cat([compared, product], dim=1)
+                positives = torch.cat([positives, positives[:, 1:]], dim=1)
+            losses.append(mean_of_logs(compared, positives))
+        return torch.stack(losses).mean()
+
+    def expect_micro_batches(self, count: int) -> None:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.expect_micro_batches`."""
+        super().expect_micro_batches(count)
+        for member in self.members.values():
+            member.expect_micro_batches(count)
+
+    def update_queue(self) -> None:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.update_queue`."""
+        for member in self.members.values():
+            member.update_queue()
+
+    def update_key_encoder(self, momentum: float, buffers: bool) -> None:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.update_key_encoder`."""
+        stale = self.stale_keys and self.mining
+        for stream, member in self.members.items():
+            if not stale or stream == 'motion':
+                member.update_key_encoder(momentum, buffers)
+        self.steps_since_update = 0
+
+    def embed(self, clips: dict[str, Tensor], source: str) -> Tensor:
+        """Streams end to end, or one stream with a source like ``'joint/backbone'``."""
+        stream, _, kind = source.rpartition('/')
+        if stream and stream not in self.members:
+            raise ConfigError(f'features from {source!r}: the streams are {", ".join(self.members)}')
+        chosen = [stream] if stream else list(self.members)
+        return torch.cat([self.members[u].embed(clips[u], kind) for u in chosen], dim=1)
+
+    def feature_sources(self) -> tuple[str, ...]:
+        """All streams, and the first one alone."""
+        return 'backbone', f'{next(iter(self.members))}/backbone'
+
+    def feature_views(self, source: str) -> int:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_views`."""
+        return 1 if '/' in source else len(self.members)
+
+    def switches(self) -> Switches:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.switches`."""
+        shared = 'as released' if self.shared_heads else 'every stream its own; the release shares layers by accident'
+        stale = 'as released: only motion follows' if self.stale_keys else 'all follow; the release leaves two behind'
+        one = next(iter(self.members.values()))
+        return {
+            'shared_heads': (self.shared_heads, shared),
+            'stale_keys': (self.stale_keys, stale),
+            **one.switches(),
+            **super().switches(),
+        }
+
+
+def _put_before(other: SkeletonCLR, first: SkeletonCLR) -> None:
+    """Make the other stream's projector a layer that is followed by the first stream's own projector."""
+    width = first.encoder_q.backbone.out_channels
+    layer = nn.Linear(width, width)
+    for side, mine in (('encoder_q', layer), ('encoder_k', copy.deepcopy(layer).requires_grad_(False))):
+        getattr(other, side).projector = nn.Sequential(mine, nn.ReLU(), getattr(first, side).projector)

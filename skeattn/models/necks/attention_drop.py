@@ -1,0 +1,48 @@
+"""AimCLR's energy-based attention-guided drop module: hide what the network relies on most."""
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from skeattn.registry import NECKS
+
+
+@NECKS.register_module()
+class AttentionDrop(BaseModule):
+    """EADM (Guo et al., AAAI 2022, section 3.3): zero the most attended joints, then the most attended elements.
+
+    Free of parameters. The attention is the inverse energy of a neuron (Yang et al., ICML 2021),
+    ``a = sigmoid((x - mu)^2 / (4 (sigma^2 + lambda)) + 1/2)`` with mean and variance over a channel's positions, so
+    ``a >= 0.62``. No gradient passes through it.
+
+    Args:
+        threshold: joints whose mean attention reaches it are dropped, then single elements.
+        e_lambda: lambda.
+    """
+
+    def __init__(self, threshold: float = 0.7, e_lambda: float = 1e-4, init_cfg: Any = None) -> None:
+        super().__init__(init_cfg)
+        self.threshold, self.e_lambda = threshold, e_lambda
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature map ``(..., C, T', V')`` with its most attended parts at zero.
+
+        What is kept is scaled up by all / kept, counted over the whole batch as in the release.
+        """
+        attention = self.attention(x)
+        joints = attention.mean(dim=(-3, -2), keepdim=True)
+        return self._drop(self._drop(x, joints), attention)
+
+    @torch.no_grad()
+    def attention(self, x: Tensor) -> Tensor:
+        """a, element by element; shape of x, in single precision at least."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        variance, mean = torch.var_mean(x, dim=(-2, -1), keepdim=True)
+        energy = (x - mean).square()
+        return (energy / (4 * (variance + self.e_lambda)) + 0.5).sigmoid()
+
+    def _drop(self, x: Tensor, attention: Tensor) -> Tensor:
+        keep = attention < self.threshold
+        return x * keep * (keep.numel() / keep.sum().clamp(min=1))

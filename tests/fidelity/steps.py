@@ -1,0 +1,105 @@
+"""The Runner's part of a few iterations, replayed on golden clips through our preprocessor, hooks and optimiser wrapper."""
+
+from types import SimpleNamespace
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.optim import OptimWrapper
+
+from skeattn.augment.functional import paste
+from skeattn.engine.hooks import QueueUpdateHook
+from skeattn.models import SkeletonPreprocessor
+from skeattn.models.preprocessor import View
+from tests.fidelity.golden import assert_close
+
+# Golden names of the clips -> our views.
+VIEWS = {'xq': 'query', 'xk': 'key', 'x_extreme': 'extreme', 'x1': 'strong', 'x2': 'stronger'}
+
+
+class RecordingOptimWrapper(OptimWrapper):
+    """Keeps each step's gradients, which mmengine clears right after it."""
+
+    def step(self, **kwargs):
+        self.gradients = [None if p.grad is None else p.grad.clone() for g in self.param_groups for p in g['params']]
+        super().step(**kwargs)
+
+
+class ReplayPreprocessor(SkeletonPreprocessor):
+    """Takes the golden clips as views, and mixes them by the golden draws with our own paste."""
+
+    def __init__(self, golden, stream='joint', mixes=1):
+        super().__init__('ntu25', stream)
+        self.golden, self.step, self.mixes = golden, 1, mixes
+
+    def draw_views(self, clips):
+        golden, s = self.golden, self.step
+        views = {ours: View(golden[f'step{s}/{name}']) for name, ours in VIEWS.items() if self.holds(f'step{s}/{name}')}
+        if self.holds(f'step{s}/joint_mask'):
+            masked = golden[f'step{s}/joint_mask'] == 0
+            views['stronger'].notes['masked'] = masked.expand(len(clips), -1, -1)
+        for r in range(1, self.mixes + 1):
+            number = (s - 1) * self.mixes + r
+            if self.holds(f'mix{number}/partner'):
+                views['mix' if self.mixes == 1 else f'mix{r}'] = self.mix(views['query'].clips, f'mix{number}')
+        return views
+
+    def mix(self, x, draw):
+        golden = self.golden
+        grid = golden[f'{draw}/grid'].bool().expand(len(x), -1, -1)
+        partner = golden[f'{draw}/partner'].long()
+        view = View(paste(x, x[partner], grid, unit_frames=4))
+        assert_close(view.clips, golden[f'{draw}/mixed'], 'mixed clips')
+        view.notes.update(grid=grid, shift=(partner - torch.arange(len(x))) % len(x))
+        return view
+
+    def holds(self, name):
+        return name in self.golden.arrays
+
+
+def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
+    """The hooks around ``train_step``, one step an epoch where ``loader_length`` is 1; yields after each step."""
+    meta = golden.meta
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    sgd = torch.optim.SGD(trainable, lr=meta['lr'], momentum=meta['sgd_momentum'], weight_decay=meta['weight_decay'])
+    runner = SimpleNamespace(
+        model=model,
+        optim_wrapper=RecordingOptimWrapper(sgd),
+        iter=0,
+        epoch=0,
+        max_iters=max_iters,
+        max_epochs=max_iters // loader_length,
+        train_dataloader=range(loader_length),
+        message_hub=MessageHub(f'golden {type(model).__name__}'),
+    )
+    hooks = [*hooks, QueueUpdateHook()]
+    for hook in hooks:
+        hook.before_train(runner)
+    for step in range(1, steps + 1):
+        model.data_preprocessor.step = step
+        for hook in hooks:
+            hook.before_train_epoch(runner)
+        for hook in hooks:
+            hook.before_train_iter(runner, step - 1)
+        logs = model.train_step({'inputs': golden[f'step{step}/xq']}, runner.optim_wrapper)
+        for hook in hooks:
+            hook.after_train_iter(runner, step - 1)
+        yield step, logs, runner
+        runner.iter += 1
+        runner.epoch += 1
+
+
+def assert_step(golden, model, method, step, logs, terms, runner):
+    """Gradients, logged terms and the whole state after a step."""
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    gradients = dict(zip(names, runner.optim_wrapper.gradients, strict=True))
+    released = golden.converted(f'step{step}/grad', method)
+    assert set(released) == {name for name, gradient in gradients.items() if gradient is not None}
+    for name, gradient in released.items():
+        assert_close(gradients[name], gradient, f'step {step} gradient of {name}')
+    for ours, theirs in terms.items():
+        assert_close(logs[ours], golden[f'step{step}/{theirs}'], f'step {step} {ours}')
+    expected = golden.converted(f'step{step}/state', method)
+    state = model.state_dict()
+    assert set(expected) == set(state)
+    for name, value in expected.items():
+        assert_close(state[name].double(), value.double(), f'step {step} {name}')
