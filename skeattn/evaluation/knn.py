@@ -1,5 +1,7 @@
 """Weighted nearest neighbours on frozen features."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
@@ -7,29 +9,36 @@ from torch import Tensor
 
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import Features, hold_out
+from skeattn.evaluation.topk import accuracy
 from skeattn.registry import EVALUATORS
 
 _BLOCK = 2**25
 """Similarities held at a time: 128 MB in float32, whatever the size of queries and bank."""
 
 
-def nearest(queries: Tensor, bank: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1) -> tuple[Tensor, Tensor]:
     """Cosine similarities and bank indices of the k nearest, both (B, k), nearest first.
 
     Args:
         queries: (B, D) features.
         bank: (N, D) features.
         k: number of neighbours.
+        views: equal parts of a feature that are compared on their own; the similarity is the mean of their cosines.
 
     Raises:
         ConfigError: k is not in 1..N.
     """
     if not 1 <= k <= len(bank):
         raise ConfigError(f'KNN needs 1 <= k <= {len(bank)} (clips in the feature bank), not k={k}')
-    queries, bank = F.normalize(queries, dim=1), F.normalize(bank, dim=1)
+    queries, bank = (_unit(x, views) for x in (queries, bank))
     chunks = queries.split(max(1, _BLOCK // len(bank)))
     similarities, indices = zip(*((chunk @ bank.T).topk(k, dim=1) for chunk in chunks), strict=True)
     return torch.cat(similarities), torch.cat(indices)
+
+
+def _unit(x: Tensor, views: int) -> Tensor:
+    """Features (N, D) of unit length, whose equal parts are of one length, too."""
+    return F.normalize(x.unflatten(1, (views, -1)), dim=2).flatten(1) / math.sqrt(views)
 
 
 def vote(similarities: Tensor, labels: Tensor, num_classes: int, temperature: float = 0.1) -> Tensor:
@@ -53,15 +62,16 @@ def knn_scores(
     k: int,
     temperature: float = 0.1,
     num_classes: int | None = None,
+    views: int = 1,
 ) -> Tensor:
     """Class scores (B, num_classes) of queries (B, D) from the k nearest of a bank (N, D) with labels (N,).
 
-    Source: the released KNN monitor; features are L2-normalised here.
+    Source: the released KNN monitor; features are L2-normalised here, each of their ``views`` (see :func:`nearest`).
 
     Raises:
         ConfigError: k is not in 1..N.
     """
-    similarities, indices = nearest(queries, bank, k)
+    similarities, indices = nearest(queries, bank, k, views)
     return vote(similarities, labels[indices], num_classes or int(labels.max()) + 1, temperature)
 
 
@@ -71,7 +81,8 @@ class KNNEvaluator:
 
     Metrics in percent: ``top1_k{K}`` on the test clips; ``heldout_top1_k{K}``, the accuracy of held-out training
     subjects against the other training subjects (for choosing a checkpoint or a K without test labels); and
-    ``top1_heldout``, the test accuracy at the K so chosen. The held-out metrics need known subjects.
+    ``top1_heldout``, the test accuracy at the K so chosen. The held-out metrics need known subjects. Each of the
+    features' ``views`` is brought to unit length on its own.
 
     Args:
         k: numbers of neighbours; one larger than the bank is cut to the bank's size, with a warning.
@@ -98,7 +109,7 @@ class KNNEvaluator:
     def _accuracies(self, bank: Features, test: Features) -> dict[int, float]:
         if max(self.k) > len(bank):
             print_log(f'KNN: K is cut to {len(bank)}, the number of clips in the bank', 'current', level=30)
-        similarities, indices = nearest(test.x, bank.x, min(max(self.k), len(bank)))
+        similarities, indices = nearest(test.x, bank.x, min(max(self.k), len(bank)), bank.views)
         labels, classes = bank.labels[indices], int(bank.labels.max()) + 1
-        guesses = {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature).argmax(1) for k in self.k}
-        return {k: 100 * (guess == test.labels).double().mean().item() for k, guess in guesses.items()}
+        votes = {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature) for k in self.k}
+        return {k: accuracy(scores, test.labels) for k, scores in votes.items()}

@@ -6,16 +6,17 @@ encoder again in every step, and takes seconds.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation.features import Features, hold_out
+from skeattn.evaluation.topk import accuracy
 from skeattn.models.heads import LinearHead
 from skeattn.registry import EVALUATORS
 
 
-def probe_step(head: LinearHead, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> Tensor:
-    """One step of SGD on the cross entropy of (N, D) features; returns the loss."""
+def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> Tensor:
+    """One step of SGD on the cross entropy of what ``head`` makes of features (N, ...); returns the loss."""
     loss = F.cross_entropy(head(x), labels)
     optimizer.zero_grad()
     loss.backward()
@@ -23,9 +24,28 @@ def probe_step(head: LinearHead, optimizer: torch.optim.Optimizer, x: Tensor, la
     return loss.detach()
 
 
+class ViewHeads(nn.Module):
+    """One linear head per view; the logits are the mean of theirs (the linear evaluation of CrosSCLR's three streams).
+
+    Args:
+        views: V.
+        in_channels: dimension of a view.
+        num_classes: number of classes.
+        generator: source of the initial weights.
+    """
+
+    def __init__(self, views: int, in_channels: int, num_classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(LinearHead(in_channels, num_classes, generator=generator) for _ in range(views))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, V, D / V) features -> (N, num_classes) logits."""
+        return torch.stack([head(view) for head, view in zip(self.heads, x.unbind(1), strict=True)]).mean(dim=0)
+
+
 @EVALUATORS.register_module()
 class LinearProbe:
-    """Accuracy of a linear classifier trained on frozen features.
+    """Accuracy of a linear classifier trained on frozen features, one per view (:class:`ViewHeads`) trained together.
 
     Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, which is
     what the papers print; ``top1_heldout``, the test accuracy at the epoch that a second probe, trained without some
@@ -43,7 +63,7 @@ class LinearProbe:
         momentum: of SGD.
         weight_decay: of SGD.
         batch_size: the last incomplete batch is dropped, unless it is the only one.
-        normalise: scale every feature to unit length first; the paper does not.
+        normalise: scale every view of a feature to unit length first; the paper does not.
         heldout: share of the training subjects held out.
         seed: of the initial weights and the order of the clips.
     """
@@ -76,8 +96,7 @@ class LinearProbe:
             chosen, _ = self.fit(*parts)
             metrics['top1_heldout'] = trace[chosen.index(max(chosen))]
         if logits.shape[1] > 5:
-            hits = (logits.topk(5, dim=1).indices == test.labels[:, None]).any(1)
-            metrics['top5'] = 100 * hits.double().mean().item()
+            metrics['top5'] = accuracy(logits, test.labels, 5)
         return metrics
 
     def fit(self, bank: Features, test: Features) -> tuple[list[float], Tensor]:
@@ -89,9 +108,13 @@ class LinearProbe:
         Raises:
             NonFiniteError: the classifier's weights became NaN or infinite.
         """
-        x, x_test = (F.normalize(f.x, dim=1) if self.normalise else f.x for f in (bank, test))
+        x, x_test = (f.x.unflatten(1, (bank.views, -1)) for f in (bank, test))
+        if self.normalise:
+            x, x_test = F.normalize(x, dim=2), F.normalize(x_test, dim=2)
         generator = torch.Generator().manual_seed(self.seed)
-        head = LinearHead(x.shape[1], int(max(bank.labels.max(), test.labels.max())) + 1, generator=generator).to(x)
+        classes = int(max(bank.labels.max(), test.labels.max())) + 1
+        _, views, width = x.shape
+        head = ViewHeads(views, width, classes, generator).to(x)
         optimizer = torch.optim.SGD(
             head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
         )
@@ -104,7 +127,7 @@ class LinearProbe:
             schedule.step()
             with torch.no_grad():
                 logits = head(x_test)
-            trace.append(100 * (logits.argmax(1) == test.labels).double().mean().item())
+            trace.append(accuracy(logits, test.labels))
         if not all(torch.isfinite(p).all() for p in head.parameters()):
             raise NonFiniteError(
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '

@@ -13,6 +13,7 @@ _HEADINGS = (
     (r'linear/top1_best', 'linear\nbest on test'),
     (r'linear/top1_heldout', 'linear\nheld-out epoch'),
     (r'linear/top5', 'linear\ntop-5, last'),
+    (r'topk/top([15])', r'classifier\ntop-{0}'),
 )
 
 NOTE = (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.datasets import AlignView, Centre, PackClip, Pipeline, Resample
+from skeattn.datasets import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample
 from skeattn.datasets.converters.ntu import parse
 from skeattn.datasets.transforms.resample import resample
 from skeattn.errors import ConfigError, DataError
@@ -74,6 +74,23 @@ def test_the_released_length_counts_the_frames_of_person_0_but_cuts_from_the_sta
     np.testing.assert_array_equal(released['keypoint'], keypoint[:, :5])
     assert released['total_frames'] == 5
     np.testing.assert_array_equal(Resample(6, length='all').transform(as_clip(keypoint))['keypoint'], keypoint)
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_padding_keeps_the_start_and_fills_the_rest_with_nothing(frames, wanted):
+    keypoint = random_clip(persons=2, frames=frames)
+    padded = PadFrames(wanted).transform(as_clip(keypoint))
+    kept = min(frames, wanted)
+    assert padded['keypoint'].shape == (2, wanted, 20, 3) and padded['keypoint'].dtype == np.float32
+    assert padded['total_frames'] == wanted
+    np.testing.assert_array_equal(padded['keypoint'][:, :kept], keypoint[:, :kept])
+    np.testing.assert_array_equal(padded['keypoint'][:, kept:], 0)
+
+
+def test_raw_clips_of_any_length_come_out_alike_by_default():
+    pipeline = Pipeline({'pad': {'type': 'PadFrames'}, 'pack': {'type': 'PackClip'}})
+    for frames in (3, 300, 301):
+        assert pipeline(as_clip(random_clip(frames=frames)))['inputs'].shape == (3, 300, 20, 2)
 
 
 def test_centring_on_the_hip_does_not_change_the_length():
@@ -215,6 +232,7 @@ def test_steps_run_in_the_order_written_and_none_removes_one():
     [
         ({'type': 'Centre', 'reference': 'last'}, "Centre: reference='last'"),
         ({'type': 'Resample', 'num_frames': 0}, 'Resample: num_frames=0'),
+        ({'type': 'PadFrames', 'num_frames': 0}, 'PadFrames: num_frames=0'),
         ({'type': 'Resample', 'length': 'longest'}, "length='longest'"),
         (
             {'type': 'AlignView', 'mode': 'yaw'},

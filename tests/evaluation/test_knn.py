@@ -58,6 +58,39 @@ def test_k_outside_the_bank_is_refused(k: int) -> None:
         knn_scores(bank.x, bank.x, bank.labels, k)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**16))
+def test_the_similarity_of_several_views_is_the_mean_of_their_cosines(views: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    queries, bank = rng.normal(size=(3, views, width)), rng.normal(size=(6, views, width))
+    bank[:, 0] *= 100  # how long a view is says nothing
+    bank[0, 0] = 0  # a view of no direction is like nothing
+    cosines = np.zeros((3, 6))
+    for i, j, view in np.ndindex(3, 6, views):
+        q, b = queries[i, view], bank[j, view]
+        cosines[i, j] += q @ b / max(np.linalg.norm(q) * np.linalg.norm(b), 1e-12) / views
+    found, indices = knn.nearest(*(torch.as_tensor(x.reshape(len(x), -1)) for x in (queries, bank)), 6, views)
+    np.testing.assert_allclose(found.numpy(), np.take_along_axis(cosines, indices.numpy(), 1), atol=1e-12)
+    np.testing.assert_allclose(found.numpy(), -np.sort(-cosines, axis=1), atol=1e-12)
+
+
+def test_one_view_is_compared_as_a_whole_to_the_last_bit() -> None:
+    bank, test = blobs(20, seed=0), blobs(9, seed=1)
+    similarities = torch.nn.functional.normalize(test.x, dim=1) @ torch.nn.functional.normalize(bank.x, dim=1).T
+    assert torch.equal(knn.nearest(test.x, bank.x, 5)[0], similarities.topk(5, dim=1).values)
+
+
+def test_evaluator_reads_how_many_views_the_features_have() -> None:
+    """As one vector the long first view decides, for class 1; as two views the second counts as much, for class 0."""
+    x = torch.tensor([[100.0, 30.0, 0.0, 1.0], [100.0, 0.0, 1.0, 0.0]])
+    test_x = torch.tensor([[100.0, 0.0, 0.0, 1.0]])
+    unknown = torch.tensor([-1, -1])
+    for views, expected in ((1, 0.0), (2, 100.0)):
+        bank = Features(x, torch.tensor([0, 1]), unknown, ['a', 'b'], views)
+        test = Features(test_x, torch.tensor([0]), unknown[:1], ['c'], views)
+        assert KNNEvaluator(k=(1,))(bank, test)['top1_k1'] == expected
+
+
 def test_evaluator_counts_correct_votes_per_k() -> None:
     """One near clip of class 0, then two of class 1: K=1 says 0, K=3 says 1."""
     bank = Features(

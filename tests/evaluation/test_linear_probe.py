@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation import Features, LinearProbe
@@ -93,6 +96,47 @@ def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
     probe = LinearProbe(batch_size=128)
     sizes = {N: [len(b) for b in probe._batches(N, torch.Generator())] for N in (300, 128, 50)}
     assert sizes == {300: [128, 128], 128: [128], 50: [50]}
+
+
+@pytest.mark.parametrize('views', [1, 3])
+@pytest.mark.parametrize('normalise', [False, True])
+def test_the_heads_of_all_views_learn_together_from_the_mean_of_their_logits(views: int, normalise: bool) -> None:
+    bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), views=views) for seed in (0, 1))
+    _, found = LinearProbe(
+        epochs=4, milestones=(2,), weight_decay=0.01, batch_size=32, normalise=normalise, seed=5
+    ).fit(bank, test)
+
+    width, generator = 12 // views, torch.Generator().manual_seed(5)
+    heads = [nn.Linear(width, 3) for _ in range(views)]
+    for head in heads:
+        nn.init.normal_(head.weight, std=0.02, generator=generator)
+        nn.init.zeros_(head.bias)
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        parts = [x[:, i * width : (i + 1) * width] for i in range(views)]
+        parts = [part / part.norm(dim=1, keepdim=True) if normalise else part for part in parts]
+        return sum(head(part) for head, part in zip(heads, parts, strict=True)) / views
+
+    optimizer = torch.optim.SGD([p for head in heads for p in head.parameters()], 3.0, 0.9, weight_decay=0.01)
+    for epoch in range(4):
+        optimizer.param_groups[0]['lr'] = 3.0 if epoch < 2 else 0.3
+        for batch in torch.randperm(120, generator=generator)[:96].split(32):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(logits(bank.x[batch]), bank.labels[batch]).backward()
+            optimizer.step()
+    torch.testing.assert_close(found, logits(test.x).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_one_view_learns_as_one_head_to_the_last_bit() -> None:
+    bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
+    probe = LinearProbe(epochs=2, batch_size=32, seed=5)
+    generator = torch.Generator().manual_seed(5)
+    head = LinearHead(8, 3, generator=generator)
+    optimizer = torch.optim.SGD(head.parameters(), 3.0, momentum=0.9, foreach=True)
+    for _ in range(2):
+        for batch in probe._batches(len(bank), generator):
+            probe_step(head, optimizer, bank.x[batch], bank.labels[batch])
+    assert torch.equal(probe.fit(bank, test)[1], head(test.x))
 
 
 def test_learning_rate_falls_after_the_milestone(monkeypatch: pytest.MonkeyPatch) -> None:

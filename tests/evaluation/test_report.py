@@ -25,6 +25,13 @@ def test_table_names_every_number_and_orders_k_by_value() -> None:
     assert lines[4].split() == ['b', '5.0']
 
 
+def test_a_classifier_has_its_columns() -> None:
+    lines = metrics_table({'a': {'topk/top5': 90.04, 'topk/top1': 81.6, 'knn/top1_k1': 50.0}}).splitlines()
+    assert [lines[i].split() for i in (0, 1, 3)] == [
+        ['KNN', 'classifier', 'classifier'], ['K=1', 'top-1', 'top-5'], ['a', '50.0', '81.6', '90.0']
+    ]  # fmt: skip
+
+
 def test_columns_can_be_chosen() -> None:
     lines = metrics_table({'a': METRICS}, ['linear/top1', 'own/metric']).splitlines()
     assert lines[0].split() + lines[1].split() == ['linear', 'own/metric', 'last', 'epoch']
@@ -33,7 +40,13 @@ def test_columns_can_be_chosen() -> None:
 
 @pytest.mark.parametrize(
     ('metric', 'text'),
-    [('knn/top1_k20', 'KNN\nK=20'), ('linear/top1_best', 'linear\nbest on test'), ('retrieval/map', 'retrieval/map')],
+    [
+        ('knn/top1_k20', 'KNN\nK=20'),
+        ('linear/top1_best', 'linear\nbest on test'),
+        ('topk/top1', 'classifier\ntop-1'),
+        ('topk/top5', 'classifier\ntop-5'),
+        ('retrieval/map', 'retrieval/map'),
+    ],
 )
 def test_headings(metric: str, text: str) -> None:
     assert heading(metric) == text

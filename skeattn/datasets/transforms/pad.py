@@ -1,0 +1,36 @@
+"""Bringing every clip to the same number of frames without changing its speed."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from skeattn.datasets.transforms.pipeline import Clip
+from skeattn.errors import ConfigError
+from skeattn.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class PadFrames(BaseTransform):
+    """Append empty (all-zero) frames up to ``num_frames``; a longer clip loses its end.
+
+    The supervised ST-GCN is trained on 300 raw frames, as many as the longest clip of NTU RGB+D has.
+
+    Args:
+        num_frames: frames of the result.
+
+    Raises:
+        ConfigError: fewer than one frame asked for.
+    """
+
+    def __init__(self, num_frames: int = 300) -> None:
+        if num_frames < 1:
+            raise ConfigError(f'PadFrames: num_frames={num_frames!r} must be positive')
+        self.num_frames = num_frames
+
+    def transform(self, results: Clip) -> Clip:
+        """Replace ``keypoint`` and ``total_frames``."""
+        keypoint = results['keypoint'][:, : self.num_frames]
+        M, T, V, C = keypoint.shape
+        empty = np.zeros((M, self.num_frames - T, V, C), keypoint.dtype)
+        results['keypoint'] = np.concatenate([keypoint, empty], axis=1)
+        results['total_frames'] = self.num_frames
+        return results

@@ -1,0 +1,41 @@
+"""Accuracy of class scores."""
+
+from torch import Tensor
+
+from skeattn.errors import ConfigError
+from skeattn.evaluation.features import Features
+from skeattn.registry import EVALUATORS
+
+
+def accuracy(scores: Tensor, labels: Tensor, k: int = 1) -> float:
+    """Clips in percent whose label (N,) is among the k highest of their scores (N, classes).
+
+    With k = 1 the lowest of several equal classes is the guess.
+    """
+    guesses = scores.argmax(dim=1, keepdim=True) if k == 1 else scores.topk(k, dim=1).indices
+    return 100 * (guesses == labels[:, None]).any(dim=1).double().mean().item()
+
+
+@EVALUATORS.register_module()
+class TopK:
+    """Accuracy of a trained classifier: the features are its logits, ``evaluation.source='logits'``.
+
+    Metrics in percent: ``top1``, and ``top5`` with more than five classes. The bank is not looked at.
+    """
+
+    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
+        """The metrics of the test clips.
+
+        Raises:
+            ConfigError: a label without logit.
+        """
+        classes, highest = test.x.shape[1], int(test.labels.max())
+        if highest >= classes:
+            raise ConfigError(
+                f'TopK: the features have {classes} columns, but a test clip has label {highest}; it reads the logits '
+                f'of a classifier for all classes: evaluation.source="logits" and num_classes of the data set'
+            )
+        metrics = {'top1': accuracy(test.x, test.labels)}
+        if classes > 5:
+            metrics['top5'] = accuracy(test.x, test.labels, 5)
+        return metrics
