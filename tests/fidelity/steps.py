@@ -1,4 +1,4 @@
-"""The Runner's part of a few iterations, replayed on golden clips through our preprocessor, hooks and optimiser wrapper."""
+"""The Runner's part of a few iterations on golden clips, through our preprocessor, hooks and optimiser wrapper."""
 
 from types import SimpleNamespace
 

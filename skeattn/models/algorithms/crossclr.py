@@ -54,9 +54,9 @@ class CrosSCLR(Pretraining):
         self.shared_heads, self.stale_keys = shared_heads, stale_keys
         self.members: Any = nn.ModuleDict({stream: SkeletonCLR(**copy.deepcopy(member)) for stream in streams})
         if shared_heads:
-            first, *others = self.members.values()
-            for other in others:
-                _put_before(other, first)
+            members: list[Any] = list(self.members.values())
+            for member in members[1:]:
+                _put_before(member, members[0])
 
     def init_weights(self) -> None:
         """Initialise every stream."""

@@ -59,8 +59,8 @@ class SkeleMixCLR(MomentumContrast):
         if F.values.shape[3:] != grid.shape[1:]:
             raise ConfigError(
                 f'SkeleMixCLR: the backbone gives maps of {tuple(F.values.shape[3:])} positions, the mixing grid has '
-                f'{tuple(grid.shape[1:])} (time, joints); the backbone has to keep the joints apart, and unit_frames of '
-                f'SkeleMix has to be its temporal stride'
+                f'{tuple(grid.shape[1:])} (time, joints); the backbone has to keep the joints apart, and unit_frames '
+                f'of SkeleMix has to be its temporal stride'
             )
         pasted, context = (unit(self.encoder_q.projector(F.region(cells))) for cells in (grid, ~grid))
         return pasted, context
