@@ -1,10 +1,24 @@
 """Our operations, given the released draws, give the released clips."""
 
+import json
+
 import pytest
 import torch
 
-from skeattn.augment import Crop, Shear, SkeleMix
-from skeattn.augment.functional import derive_stream
+from skeattn.augment import (
+    AxisMask,
+    ClipSpec,
+    Crop,
+    GaussianBlur,
+    GaussianNoise,
+    Rotate,
+    Shear,
+    SkeleMix,
+    SpatialFlip,
+    TemporalFlip,
+    generator,
+)
+from skeattn.augment.functional import blur_weights, derive_stream
 from skeattn.skeletons import get_layout
 from tests.fidelity.golden import Golden, assert_close
 
@@ -13,6 +27,17 @@ def draws(golden, prefix=''):
     names = {key[len(prefix) :].split('/')[0] for key in golden.arrays.files if key.startswith(f'{prefix}draw')}
     assert names
     return sorted(names)
+
+
+def one(value):
+    """A released draw as the parameter of a batch of one."""
+    return torch.as_tensor(value)[None]
+
+
+def given_noise(op, noise):
+    """``op`` with the released noise for its own."""
+    op.noise = lambda seeds, like: one(noise) / op.std
+    return op
 
 
 def test_shear():
@@ -31,6 +56,125 @@ def test_crop():
         start = golden[f'{draw}/frame_start'].reshape(1).long()
         out = op.apply(golden['x'][None], {'start': start}, partners=None)
         assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+def test_rotate():
+    golden = Golden('augment_rotate')
+    for draw in draws(golden):
+        out = Rotate().apply(golden['x'][None], {'degrees': one(golden[f'{draw}/angles_deg'])}, partners=None)
+        assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+@pytest.mark.parametrize(('name', 'op'), [('spatial', SpatialFlip(mirror=False)), ('time', TemporalFlip())])
+def test_flips(name, op):
+    golden = Golden('augment_flip')
+    x = golden['x']
+    params = op.sample(1, ClipSpec(x.shape[1], get_layout('ntu25'), 1), generator(0, 0))
+    assert op.probability == golden['p']
+    assert_close(op.apply(x[None], params, partners=None)[0], golden[f'{name}_always/out'], name)
+    for draw in range(4):
+        chosen = {'chosen': one(golden[f'{name}{draw}/u'] < op.probability)}
+        out = op.apply(x[None], params | chosen, partners=None)
+        assert_close(out[0], golden[f'{name}{draw}/out'], f'{name}{draw}')
+
+
+def test_flip_exchanges_the_released_joints():
+    assert Golden('augment_flip')['joint_order'].tolist() == list(get_layout('ntu25').mirrored)
+
+
+def test_noise():
+    golden = Golden('augment_noise')
+    op = GaussianNoise(absent=True)
+    assert (op.std, op.probability) == (golden['std'], golden['p'])
+    for draw in draws(golden):
+        applied = bool(golden[f'{draw}/u'] < op.probability)
+        given_noise(op, golden[f'{draw}/noise'] if applied else torch.zeros_like(golden['x']))
+        out = op.apply(golden['x'][None], {'seed': one(0), 'chosen': one(applied)}, partners=None)
+        assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+def test_blur():
+    golden = Golden('augment_blur')
+    op = GaussianBlur(normalise=False)
+    for draw in draws(golden):
+        sigma = one(golden[f'{draw}/sigma'])
+        assert_close(blur_weights(sigma, 31, op.taps)[0, 15, 8:23], golden[f'{draw}/kernel'], draw)
+        chosen = one(golden[f'{draw}/u'] < op.probability)
+        out = op.apply(golden['x'][None], {'sigma': sigma, 'chosen': chosen}, partners=None)
+        assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+def test_axis_mask():
+    golden = Golden('augment_axis_mask')
+    op = AxisMask()
+    for draw in draws(golden):
+        chosen = golden[f'{draw}/u'] < op.probability
+        assert chosen == (golden[f'{draw}/axis'] >= 0)
+        out = op.apply(golden['x'][None], {'axis': one(golden[f'{draw}/axis']), 'chosen': one(chosen)}, partners=None)
+        assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+class Log:
+    """The released draws of one generator in order of occurrence."""
+
+    def __init__(self, golden, key):
+        self.draws = iter(json.loads(str(golden.arrays[key])))
+
+    def __call__(self, function):
+        name, value = next(self.draws)
+        assert name == function
+        return value
+
+    @property
+    def used_up(self):
+        return next(self.draws, None) is None
+
+
+@pytest.mark.parametrize('draw', ['draw0', 'draw1', 'draw2'])
+def test_strong_pipeline(draw):
+    """AimCLR's extreme view, all draws taken from the release's log."""
+    golden = Golden('augment_strong_pipeline')
+    x = golden['x'][None]
+    spec = ClipSpec(x.shape[2], get_layout('ntu25'), 1)
+    python, numpy = Log(golden, f'{draw}/python_draws'), Log(golden, f'{draw}/numpy_draws')
+
+    def chosen(log, function):
+        return {'chosen': one(log(function) < 0.5)}
+
+    def spatial_flip():
+        op = SpatialFlip(mirror=False)
+        return op, op.sample(1, spec, generator(0, 0)) | chosen(python, 'random')
+
+    def rotate():
+        python('randint')
+        return Rotate(), {'degrees': torch.tensor([[python('uniform') for _ in range(3)]])}
+
+    def noise():
+        params = {'seed': one(0)} | chosen(python, 'random')
+        if params['chosen']:
+            numpy('normal')
+        drawn = golden[f'{draw}/noise'] if params['chosen'] else torch.zeros_like(x[0])
+        return given_noise(GaussianNoise(absent=True), drawn), params
+
+    def blur():
+        params = {'sigma': one(python('uniform'))} | chosen(numpy, 'random_sample')
+        return GaussianBlur(normalise=False), params
+
+    def axis_mask():
+        params = chosen(python, 'random')
+        return AxisMask(), params | {'axis': one(python('randint') if params['chosen'] else 0)}
+
+    def temporal_flip():
+        return TemporalFlip(), chosen(python, 'random')
+
+    x = Crop(ratio=6).apply(x, {'start': one(numpy('randint'))}, partners=None)
+    x = Shear().apply(x, {'factors': torch.tensor([[python('uniform') for _ in range(6)]])}, partners=None)
+    operations = dict(zip('123456', (spatial_flip, rotate, noise, blur, axis_mask, temporal_flip), strict=True))
+    for digit in str(golden.arrays[f'{draw}/method']):
+        op, params = operations[digit]()
+        x = op.apply(x, params, partners=None)
+    assert python.used_up and numpy.used_up
+    assert_close(x[0], golden[f'{draw}/out'], draw)
 
 
 @pytest.mark.parametrize('release', ['SkeAttnCLR', 'SkeleMixCLR'])
