@@ -44,15 +44,15 @@ def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
     model = load_model(cfg, run / 'epoch_7.pth')
     bank, queries = extract_features(model, train), extract_features(model, test)
     record = json.loads((run / 'test_epoch_7.json').read_text())
-    row = record['metrics']['epoch_7']
+    row = record['sources']['backbone']['metrics']
     assert {key: row[f'knn/{key}'] for key in ('top1_k1', 'top1_k5')}.items() <= KNNEvaluator((1, 5))(
         bank, queries
     ).items()
     # The toy config removes the linear probe from training; here it runs in any case, with the seed asked for.
     assert row['linear/top1_best'] == LinearProbe(seed=4)(bank, queries)['top1_best']
     raw = KNNEvaluator((1,))(raw_features(train), raw_features(test))['top1_k1']
-    assert record['metrics']['raw coordinates']['knn/top1_k1'] == raw
-    assert list(record['metrics']) == ['raw coordinates', 'untrained, 3 seeds', 'epoch_7']
+    assert record['baselines']['raw coordinates']['knn/top1_k1'] == raw
+    assert list(record['baselines']) == ['raw coordinates', 'untrained, 3 seeds']
     assert record['checkpoint_sha256'] == sha256(run / 'epoch_7.pth')
     assert (record['seed'], record['protocol'], record['stream']) == (4, 'xsub', 'joint')
     table = [line.split() for line in out.splitlines()]
@@ -65,11 +65,13 @@ def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     status, out, err = tool(*line, '--cfg-options', 'stream=bone')
     assert status == 0, err
     record = json.loads((run / 'deep' / 'b.json').read_text())
-    assert (record['source'], record['stream'], record['cfg_options']) == ('projector', 'bone', {'stream': 'bone'})
+    assert (record['stream'], record['cfg_options']) == ('bone', {'stream': 'bone'})
+    assert record['sources']['projector']['streams'] == ['bone']
     cfg = resolve_config(read_config(run / 'toy.py', {'stream': 'bone'}))
     model = load_model(cfg, run / 'epoch_7.pth')
     features = [extract_features(model, dataset, source='projector') for dataset in build_splits(cfg)]
-    assert record['metrics']['epoch_7']['knn/top1_k5'] == KNNEvaluator((5,))(*features)['top1_k5']
+    found = record['sources']['projector']['metrics']['knn/top1_k5']
+    assert found == KNNEvaluator((5,))(*features)['top1_k5']
     assert 'bone stream' in out
 
 

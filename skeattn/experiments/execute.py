@@ -1,0 +1,165 @@
+"""Carrying out many runs, several at a time."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from skeattn.experiments.process import ONE_THREAD, Job, try_lock
+from skeattn.experiments.run import Run
+
+LOG, LOCK = 'run.log', 'lock'
+
+
+@dataclass
+class Failure:
+    """A run that did not finish.
+
+    Args:
+        run: which.
+        status: exit status of its process.
+        log: what it printed.
+        tail: the end of that.
+    """
+
+    run: Run
+    status: int
+    log: Path
+    tail: str
+
+    def __str__(self) -> str:
+        return f'{self.run} ended with status {self.status}; {self.log}:\n{self.tail}'
+
+
+def execute(
+    runs: Sequence[Run],
+    root: Path,
+    jobs: int | None = None,
+    say: Callable[[str], object] = print,
+    patience: float = 10.0,
+) -> list[Failure]:
+    """Carry out the runs that have no record yet; a second call repeats nothing.
+
+    Several processes may do so at once in the same folder: each run belongs to the one that took its lock, the others
+    wait for its record.
+
+    Args:
+        runs: what to carry out; they start in this order.
+        root: folder of their folders.
+        jobs: how many at a time; default one per GPU, or per core where there is no GPU.
+        say: told how far all are.
+        patience: seconds between two such lines.
+
+    Returns:
+        the runs that failed; the others are finished.
+    """
+    places = workplaces(jobs)
+    unfinished = {run.folder(root): run for run in runs if run.record(root) is None}
+    waiting, active, failures = list(unfinished.values()), dict[int, _Active](), list[Failure]()
+    pace = _Pace(len(waiting), len(places))
+    say(f'{len(waiting)} of {len(runs)} runs to do, {len(places)} at a time, in {root}')
+    shown = time.monotonic()
+    try:
+        while waiting or active:
+            for place in range(len(places)):
+                if place not in active:
+                    started = _take(waiting, root, places[place])
+                    if started:
+                        active[place] = started
+            for place, current in list(active.items()):
+                status = current.poll()
+                if status is None:
+                    continue
+                del active[place]
+                pace.took.append(current.age)
+                if status:
+                    failures.append(Failure(current.run, status, current.job.log, current.job.tail()))
+                say(f'{current.run} {f"failed with status {status}" if status else "is finished"}')
+            if time.monotonic() - shown > patience:
+                say(pace.line(list(active.values()), waiting))
+                shown = time.monotonic()
+            time.sleep(0.2)
+    finally:
+        for current in active.values():
+            current.job.stop()
+    return failures
+
+
+def workplaces(jobs: int | None = None) -> list[dict[str, str]]:
+    """The environment of each of the processes that run at a time: a GPU each, or one thread each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    gpus = [str(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if not gpus:
+        return [ONE_THREAD] * (jobs or cores)
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    gpus = visible.split(',')[: len(gpus)] if visible else gpus
+    jobs = jobs or len(gpus)
+    threads = dict.fromkeys(ONE_THREAD, str(max(1, cores // jobs)))
+    return [{**threads, 'CUDA_VISIBLE_DEVICES': gpus[i % len(gpus)]} for i in range(jobs)]
+
+
+def _take(waiting: list[Run], root: Path, place: Mapping[str, str]) -> '_Active | None':
+    """Start the first waiting run that nobody else has; forget those that somebody else finished."""
+    for run in list(waiting):
+        held = try_lock(run.folder(root) / LOCK)
+        if held is None:
+            continue
+        waiting.remove(run)
+        if run.record(root) is None:
+            return _Active(run, root, held, place)
+        held.close()
+    return None
+
+
+class _Active:
+    """A run under way."""
+
+    def __init__(self, run: Run, root: Path, held: IO[str], place: Mapping[str, str]) -> None:
+        self.run, self.root, self.held, self.place = run, root, held, place
+        self.start = time.monotonic()
+        self.commands = run.commands(root)
+        self.job = self._next(next(self.commands))
+
+    def _next(self, command: Sequence[str]) -> Job:
+        return Job(str(self.run), command, self.run.folder(self.root) / LOG, self.place, self.held)
+
+    @property
+    def age(self) -> timedelta:
+        """Since it was started."""
+        return timedelta(seconds=time.monotonic() - self.start)
+
+    def poll(self) -> int | None:
+        """Go on to the next command if there is one; the exit status once all is over."""
+        status = self.job.process.poll()
+        command = next(self.commands, None) if status == 0 else None
+        if command:
+            self.job = self._next(command)
+            return None
+        if status is not None:
+            self.held.close()
+        return status
+
+
+class _Pace:
+    """How long all runs will take, guessed from those that were seen."""
+
+    def __init__(self, total: int, places: int) -> None:
+        self.total, self.places = total, places
+        self.took: list[timedelta] = []
+
+    def line(self, active: Sequence[_Active], waiting: Sequence[Run]) -> str:
+        """How far everything is."""
+        said = [(*current.job.progress(), current.age) for current in active]
+        left = [rest for _, rest, _ in said if rest is not None]
+        lengths = self.took + [rest + age for _, rest, age in said if rest is not None]
+        line = '; '.join([f'{len(self.took)} of {self.total} done', *(text for text, _, _ in said)])
+        if not lengths:
+            return line
+        mean = sum(lengths, timedelta()) / len(lengths)
+        total = max([*left, (sum(left, timedelta()) + mean * len(waiting)) / self.places])
+        return f'{line}; {str(total).partition(".")[0]} left in all'

@@ -1,0 +1,119 @@
+"""Records to a table: means over seeds, one row per method and source of features."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
+
+METRICS = {'KNN\nK=1': 'knn/top1_k1', 'KNN\nK=20': 'knn/top1_k20', 'linear\nlast epoch': 'linear/top1'}
+LINEAR = 'linear/top1'
+
+NOTE = (
+    'Accuracy on the test clips in %, mean ± standard deviation over seeds. "linear": a classifier on frozen features '
+    'after its last epoch\n("own classifier": the one trained with the encoder); "gain": linear over the untrained '
+    'encoder on the same streams.\nParameters and GMACs of the encoder per clip of this set; "step": forward and '
+    'backward of all views, per clip.'
+)
+
+
+@dataclass
+class Row:
+    """A row of the table.
+
+    Args:
+        name: the method.
+        streams: what the features are made of.
+        seeds: of the runs that the row sums up.
+        metrics: metric -> value for each seed, in percent.
+        gain: linear accuracy over the untrained encoder on the same streams, in points.
+        parameters: of the encoder.
+        gmacs: of the encoder, per clip.
+        step_gmacs: of a training step, per clip.
+        seconds_per_epoch: mean over seeds.
+        clips_seen: number of clips drawn in training; one value for each seed.
+    """
+
+    name: str
+    streams: tuple[str, ...]
+    seeds: list[int]
+    metrics: dict[str, list[float]]
+    gain: float | None
+    parameters: float
+    gmacs: float
+    step_gmacs: float | None
+    seconds_per_epoch: float | None
+    clips_seen: list[int]
+
+
+def make_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Sum up records (see ``tools/test.py``) of several methods and seeds, best linear accuracy first.
+
+    Records of one name are runs of one method with several seeds. The row of logits has their accuracy for the linear
+    one: a linear classifier, trained with the encoder.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Mapping[str, Any]]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record['name'], record['seed'])):
+        for source, part in record['sources'].items():
+            groups[record['name'], source, tuple(part['streams'])].append(record)
+    rows = [_row(name, source, group) for (name, source, _), group in groups.items()]
+    untrained = {row.streams: row for row in rows if row.step_gmacs is None and row.parameters}
+    for row in rows:
+        floor = untrained.get(row.streams)
+        if floor and row is not floor and row.parameters and LINEAR in row.metrics:
+            row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(floor.metrics[LINEAR])
+    return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
+
+
+def _row(name: str, source: str, records: Sequence[Mapping[str, Any]]) -> Row:
+    parts = [record['sources'][source] for record in records]
+    trainings = [record['training'] for record in records if record['training']]
+    metrics = {key: [part['metrics'][key] for part in parts] for key in parts[0]['metrics']}
+    if source == 'logits':
+        name, metrics = f'{name}, own classifier', {LINEAR: metrics['topk/top1']}
+    seconds = [training['seconds_per_epoch'] for training in trainings if 'seconds_per_epoch' in training]
+    return Row(
+        name=name,
+        streams=tuple(parts[0]['streams']),
+        seeds=[record['seed'] for record in records],
+        metrics=metrics,
+        gain=None,
+        parameters=parts[0]['parameters'],
+        gmacs=parts[0]['gmacs'],
+        step_gmacs=trainings[0]['gmacs'] if trainings else None,
+        seconds_per_epoch=statistics.mean(seconds) if seconds else None,
+        clips_seen=[training['clips_seen'] for training in trainings if 'clips_seen' in training],
+    )
+
+
+def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
+    """The table as text; ``fmt`` is tabulate's, ``'github'`` for Markdown."""
+    headings = ['', 'streams', *METRICS, 'gain', 'parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch', 'seeds']
+    lines = [
+        [
+            row.name,
+            '+'.join(row.streams),
+            *(spread(row.metrics.get(metric, [])) for metric in METRICS.values()),
+            '' if row.gain is None else f'{row.gain:+.1f}',
+            f'{row.parameters / 1e6:.3f}' if row.parameters else '',
+            f'{row.gmacs:.3f}' if row.parameters else '',
+            '' if row.step_gmacs is None else f'{row.step_gmacs:.3f}',
+            '' if row.seconds_per_epoch is None else f'{row.seconds_per_epoch:.1f}',
+            ' '.join(map(str, row.seeds)),
+        ]
+        for row in rows
+    ]
+    if fmt == 'github':
+        headings = [heading.replace('\n', ' ') for heading in headings]
+    align = ('left', 'left', *['right'] * (len(headings) - 3), 'left')
+    return tabulate(lines, headings, tablefmt=fmt, disable_numparse=True, colalign=align)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation with one decimal; the deviation needs two values."""
+    if not values:
+        return ''
+    mean = f'{statistics.mean(values):.1f}'
+    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean

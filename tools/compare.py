@@ -1,0 +1,146 @@
+"""All methods on one data set in one table: python tools/compare.py --dataset demo
+
+Trains every method that has a config for the data set, judges all of them beside raw coordinates and the untrained
+encoder, and prints KNN and linear accuracy with what they cost. The same command goes on after an interruption, repeats
+nothing that is finished, and gives the same table again. Paths are relative to the checkout.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+from mmengine.logging import MMLogger
+
+from skeattn import cli
+from skeattn.datasets import PackedSet, split
+from skeattn.engine.checkpoint import write_text
+from skeattn.engine.config import read_config
+from skeattn.errors import ConfigError
+from skeattn.evaluation.record import environment, write_json
+from skeattn.experiments import NOTE, Clock, Run, execute, make_rows, prepare_data, render
+from skeattn.experiments.process import leave_on_sigterm
+
+ROOT = Path(__file__).resolve().parent.parent
+BUDGETS: dict[str, dict[str, Any]] = {'full': {}, 'small': {'dataset.pipeline.resample.num_frames': 32}}
+RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
+
+
+def find_configs(dataset: str) -> dict[str, str]:
+    """Method -> its config for a data set; one with settings common to all methods comes before its own best."""
+    found = {}
+    for suffix in ('', '_common'):
+        for path in sorted(Path('configs').glob(f'[!_]*/stgcn_{dataset}{suffix}.py')):
+            found[path.parent.name] = str(path)
+    if not found:
+        known = {path.stem.removeprefix('stgcn_') for path in Path('configs').glob('[!_]*/stgcn_*.py')}
+        raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; there are {", ".join(sorted(known))}')
+    return dict(sorted(found.items()))
+
+
+def choose(configs: dict[str, str], methods: Sequence[str] | None) -> dict[str, str]:
+    """The configs of the methods asked for, all by default."""
+    unknown = [method for method in methods or () if method not in configs]
+    if unknown:
+        raise ConfigError(f'--methods {unknown[0]}: no config for it; there are {", ".join(configs)}')
+    return {method: configs[method] for method in methods or configs}
+
+
+def plan(configs: dict[str, str], seeds: Sequence[int], options: dict[str, Any]) -> list[Run]:
+    """What the table is made of: each method with each seed, and what needs no training."""
+    runs, streams = [], dict[str, str]()
+    for method, config in configs.items():
+        cfg = read_config(config, options)
+        name = cfg.model.type if cfg.model.type.lower() == method else method
+        runs += [Run(name, config, seed, options) for seed in seeds]
+        streams.setdefault(str(cfg.stream), config)
+    runs.sort(key=lambda run: seeds.index(run.seed))  # a first table as soon as possible
+    baselines = [Run(RAW, runs[0].config, 0, options, trained=False, sources=('raw',))]
+    baselines += [
+        Run(
+            f'untrained encoder{"" if stream == "joint" else f", {stream}"}',
+            config,
+            seed,
+            options,
+            False,
+            ('backbone',),
+        )
+        for stream, config in streams.items()
+        for seed in UNTRAINED_SEEDS
+    ]
+    return baselines + runs
+
+
+def planned_clips(run: Run) -> int:
+    """How many clips a run draws in training, with repetition."""
+    cfg = run.cfg
+    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.protocol)
+    steps = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
+    return min(steps, cfg.get('max_iters') or steps) * cfg.batch_size
+
+
+def compare_clips(runs: Sequence[Run]) -> str | None:
+    """What is wrong where methods draw different numbers of clips."""
+    clips = {run.name: planned_clips(run) for run in runs if run.trained}
+    if len(set(clips.values())) == 1:
+        return None
+    listed = ', '.join(f'{name} {number}' for name, number in clips.items())
+    return f'methods see different numbers of clips in training: {listed}'
+
+
+def report(records: Sequence[dict[str, Any]], dataset: str, out: Path) -> None:
+    """Print the table and write it."""
+    rows = make_rows(records)
+    table = f'{render(rows)}\n{NOTE}'
+    write_text(out / 'table.txt', f'{table}\n')
+    write_text(out / 'table.md', f'{render(rows, "github")}\n\n{NOTE}\n')
+    write_json(out / 'results.json', {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], **environment()})
+    print(f'\n{table}\n')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--dataset', required=True, metavar='NAME', help='demo, nwucla_xview, …')
+    parser.add_argument('--methods', nargs='+', metavar='METHOD', help='folders of configs/ (all that have a config)')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='of the trainings (0)')
+    parser.add_argument('--jobs', type=int, help='runs at a time (one per GPU, or per core)')
+    parser.add_argument('--budget', choices=BUDGETS, default='full', help='small: clips of 32 frames')
+    parser.add_argument('--work-dir', type=Path, metavar='DIR', help='work_dirs/compare/NAME')
+    parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
+    parser.add_argument('--table-only', action='store_true', help='run nothing; the table of what is finished')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    os.chdir(ROOT)
+    leave_on_sigterm()
+    MMLogger.get_instance('compare', log_level='WARNING')
+    clock, out = Clock(), args.work_dir or Path('work_dirs/compare') / args.dataset
+    configs = choose(find_configs(args.dataset), args.methods)
+    options = {**BUDGETS[args.budget], **args.cfg_options}
+    for folder in {str(read_config(config, options).dataset.data) for config in configs.values()}:
+        prepare_data(Path(folder), clock.say)
+    runs = plan(configs, args.seeds, options)
+    unequal = compare_clips(runs)
+    if unequal and args.check:
+        raise ConfigError(unequal)
+    failures = [] if args.table_only else execute(runs, out, args.jobs, clock.say)
+    records = [record for run in runs if (record := run.record(out))]
+    if records:
+        report(records, args.dataset, out)
+    if unequal:
+        print(f'warning: {unequal}', file=sys.stderr)
+    for failure in failures:
+        print(f'\nfailed: {failure}', file=sys.stderr)
+    clock.say(f'{len(records)} of {len(runs)} runs are finished; table.txt, table.md and results.json are in {out}')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    cli.run(main)
