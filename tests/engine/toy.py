@@ -73,9 +73,11 @@ def write_config(folder: Path, model: str = 'skeattnclr', lines: str = '', data:
     return path
 
 
-def toy_config(folder: Path, model: str = 'skeattnclr', data: Path | None = None, **options: Any) -> Config:
+def toy_config(
+    folder: Path, model: str = 'skeattnclr', data: Path | None = None, lines: str = '', **options: Any
+) -> Config:
     """The config read, with overrides by dotted key (``__`` for a dot), its work_dir in ``folder``."""
-    cfg = read_config(write_config(folder, model, data=data))
+    cfg = read_config(write_config(folder, model, lines, data))
     cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
     cfg.work_dir = str(folder / 'run')
     return cfg

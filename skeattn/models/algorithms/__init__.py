@@ -4,6 +4,7 @@ from skeattn.models.algorithms.aimclr import AimCLR
 from skeattn.models.algorithms.base import MomentumContrast, Pretraining
 from skeattn.models.algorithms.crossclr import CrosSCLR
 from skeattn.models.algorithms.hiclr import HiCLR
+from skeattn.models.algorithms.recognizer import Recognizer
 from skeattn.models.algorithms.skeattnclr import SkeAttnCLR
 from skeattn.models.algorithms.skelemixclr import SkeleMixCLR
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
@@ -14,6 +15,7 @@ __all__ = [
     'HiCLR',
     'MomentumContrast',
     'Pretraining',
+    'Recognizer',
     'SkeAttnCLR',
     'SkeleMixCLR',
     'SkeletonCLR',

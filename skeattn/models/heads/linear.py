@@ -1,4 +1,4 @@
-"""The linear classifier of the frozen-encoder protocol."""
+"""The linear classifier: on the features of a frozen encoder, or trained with the encoder."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from skeattn.registry import HEADS
 
 @HEADS.register_module()
 class LinearHead(nn.Module):
-    """One linear layer, weights from N(0, std²) and bias zero, as in the released linear evaluation.
+    """One linear layer, weights from N(0, std²) and bias zero, as the releases start it.
 
     Args:
         in_channels: feature dimension D.

@@ -1,0 +1,108 @@
+"""Supervised recognition: what self-supervised encoders are measured against."""
+
+from typing import Any
+
+from mmengine.model import BaseModel
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from skeattn.errors import ConfigError
+from skeattn.models.algorithms.base import Switches, common_switches
+from skeattn.models.encoder import Encoder
+from skeattn.registry import HEADS, MODELS
+
+
+@MODELS.register_module()
+class Recognizer(BaseModel):
+    """Encoder and classifier trained together on the labels, as in ST-GCN (Yan et al., AAAI 2018).
+
+    It has neither key encoder nor queue: ``default_hooks=dict(momentum=None, queue=None)``.
+
+    Args:
+        backbone: config of E.
+        head: config of the classifier; ``in_channels`` follows from the backbone, ``num_classes`` from the top of the
+            config.
+        data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` is trained on, ``query=dict()`` for
+            the clip itself.
+        persons: ``'all'`` or ``'present'``, see :class:`~skeattn.models.encoder.Encoder`.
+        init_cfg: mmengine initialisation of all weights; the head then draws its own, see
+            :class:`~skeattn.models.heads.LinearHead`.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        head: dict[str, Any],
+        data_preprocessor: dict[str, Any] | None = None,
+        persons: str = 'all',
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
+        self.encoder = Encoder(backbone, persons=persons)
+        self.head = HEADS.build(head, default_args={'in_channels': self.encoder.backbone.out_channels})
+
+    def forward(self, inputs: dict[str, Tensor], data_samples: Any = None, mode: str = 'tensor') -> Any:
+        """mmengine's entry: losses in mode ``'loss'``, logits ``(N, classes)`` of the view ``clip`` otherwise."""
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.embed(inputs['clip'], 'logits')
+
+    def loss(self, inputs: dict[str, Tensor], data_samples: Tensor) -> dict[str, Tensor]:
+        """Cross entropy of a training batch, and the share of its clips in percent that are recognised.
+
+        Args:
+            inputs: the view ``query``, ``(N, M, C, T, V)``.
+            data_samples: class indices ``(N,)``.
+
+        Raises:
+            ConfigError: no view ``query``, or a label that the head has no class for.
+        """
+        if 'query' not in inputs:
+            raise ConfigError(
+                f'{type(self).__name__} trains on the view "query", the views are {", ".join(inputs) or "none"}; '
+                f'set model.data_preprocessor.views=dict(query=dict(...)), empty for the clip itself'
+            )
+        logits = self.embed(inputs['query'], 'logits')
+        # Beyond the last class the cross entropy would be an assertion inside a CUDA kernel.
+        strangers = data_samples[(data_samples < 0) | (data_samples >= logits.shape[1])]
+        if len(strangers):
+            raise ConfigError(
+                f'num_classes={logits.shape[1]}, but a training clip has label {int(strangers[0])}; '
+                f'set num_classes at the top of the config to the number of classes of the data set'
+            )
+        accuracy = 100 * (logits.argmax(dim=1) == data_samples).float().mean()
+        return {'loss': cross_entropy(logits, data_samples), 'accuracy': accuracy}
+
+    def features(self, data: dict[str, Any], source: str = 'backbone') -> Tensor:
+        """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
+
+        Args:
+            data: a batch as the dataset hands it out.
+            source: ``'backbone'`` (pooled map) or ``'logits'``.
+
+        Raises:
+            ConfigError: another source.
+        """
+        return self.embed(self.data_preprocessor(data, training=False)['inputs']['clip'], source)
+
+    def embed(self, clips: Tensor, source: str) -> Tensor:
+        """:meth:`features` of clips ``(N, M, C, T, V)``."""
+        if source not in self.feature_sources():
+            raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__}; it has '
+                              f'{" and ".join(map(repr, self.feature_sources()))}')  # fmt: skip
+        pooled = self.encoder.map(clips).pool()
+        return pooled if source == 'backbone' else self.head(pooled)
+
+    def feature_sources(self) -> tuple[str, ...]:
+        """The sources by which a table judges the method."""
+        return 'backbone', 'logits'
+
+    def feature_views(self, source: str) -> int:
+        """How many vectors, one per stream, :meth:`features` puts end to end."""
+        return 1
+
+    def switches(self) -> Switches:
+        """See :meth:`~skeattn.models.MomentumContrast.switches`."""
+        std = getattr(self.head, 'std', None)
+        return {
+            'head.std': (std, 'as released' if std == 0.02 else 'own choice; the releases start with 0.02'),
+            **common_switches(self.encoder, self.data_preprocessor),
+        }

@@ -1,0 +1,218 @@
+"""Supervised training: the released steps, what it logs and refuses, and a run from config to checkpoint."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from skeattn.apis import build_splits, load_model
+from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.engine import SkeAttnRunner
+from skeattn.engine.config import resolve_config
+from skeattn.engine.hooks.steps import bare_model
+from skeattn.errors import ConfigError, NonFiniteError
+from skeattn.evaluation import TopK, extract_features
+from skeattn.models import Recognizer
+from tests.distributed.test_launch import launch
+from tests.engine.test_runner import assert_equal_state, curves, logged
+from tests.engine.toy import toy_config, write_set
+from tests.fidelity.golden import Golden, assert_close, to_model
+
+BACKBONE = dict(type='STGCN', layout='ntu25', base_channels=4, out_channels=16, dropout=0.0)
+QUERY = dict(type='SkeletonPreprocessor', layout='ntu25', views=dict(query=dict(shear=dict(type='Shear'))))
+# Motions of three speeds, which the motion stream shows.
+TOY = """
+num_classes = 3
+stream = 'motion'
+model = dict(
+    _delete_=True,
+    type='Recognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', views=dict(query=dict(shear=dict(type='Shear')))),
+    backbone=dict(type='STGCN', base_channels=4, out_channels=16, dropout=0.1),
+    head=dict(type='LinearHead'),
+)
+default_hooks.update(momentum=None, queue=None)
+default_hooks['checkpoint']['save_best'] = 'topk/top1'
+evaluation = dict(interval=1, source='logits', evaluators=dict(knn=None, linear=None, topk=dict(type='TopK')))
+train_cfg = dict(max_epochs=2)
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=0.01))
+"""
+
+
+def recognizer(**changes):
+    torch.manual_seed(0)
+    parts = dict(backbone=BACKBONE, head=dict(type='LinearHead', num_classes=5), data_preprocessor=QUERY)
+    return Recognizer(**{**parts, **changes})
+
+
+def batch(n=6):
+    return dict(inputs=torch.randn(n, 3, 16, 25, 2), labels=torch.arange(n) % 5)
+
+
+def config(folder, data, **options):
+    return toy_config(folder, data=data, lines=TOY, **options)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    return write_set(tmp_path_factory.mktemp('recognizer') / 'set', clips=240, test_clips=60)
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, data) -> Path:
+    """The folder of a run of two epochs."""
+    folder = tmp_path_factory.mktemp('finished')
+    SkeAttnRunner.from_cfg(config(folder, data)).train()
+    return folder
+
+
+def test_two_steps_equal_the_released_fine_tuning():
+    """Which runs in eval mode."""
+    golden, prefix = Golden('finetune_step'), 'encoder_q.backbone.'
+    start = golden.packed('state0')
+    classes, dim = start[f'{prefix}fc.weight'].shape
+    model = recognizer(backbone={**BACKBONE, 'out_channels': dim}, head=dict(type='LinearHead', num_classes=classes))
+    model.double().eval()
+
+    def ours(group):
+        """Backbone and classifier of a packed group, under our names."""
+        found = {name.replace(prefix, 'encoder.backbone.'): value for name, value in golden.converted(group).items()
+                 if name.startswith(prefix)}  # fmt: skip
+        return found | {f'head.fc.{name}': golden.packed(group)[f'{prefix}fc.{name}'] for name in ('weight', 'bias')}
+
+    model.load_state_dict(ours('state0'))
+    model.encoder.backbone.A.copy_(start[f'{prefix}A'])  # the golden run's adjacency is not rounded to single precision
+    settings = golden.meta
+    optimizer = torch.optim.SGD(model.parameters(), settings['base_lr'], momentum=settings['sgd_momentum'])
+    for step in ('step1', 'step2'):
+        x, label = to_model(golden[f'{step}/x']), golden[f'{step}/label'].long()
+        assert_close(model({'clip': x}), golden[f'{step}/logits'], f'{step} logits')
+        losses = model({'query': x}, label, mode='loss')
+        assert_close(losses['loss'], golden[f'{step}/loss_total'], f'{step} loss')
+        optimizer.zero_grad()
+        losses['loss'].backward()
+        optimizer.step()
+        grad, after = ours(f'{step}/grad'), ours(f'{step}/state')
+        assert grad.keys() == dict(model.named_parameters()).keys()
+        for name, parameter in model.named_parameters():
+            assert_close(parameter.grad, grad[name], f'{step} gradient of {name}')
+            assert_close(parameter, after[name], f'{step} {name}')
+
+
+def test_the_share_of_recognised_clips_is_logged_but_not_minimised():
+    model, data = recognizer(), batch()
+    model.data_preprocessor.begin_iteration(0, 0)
+    views = model.data_preprocessor(data, training=True)
+    model.eval()  # the same statistics for both passes below
+    views['data_samples'] = model.embed(views['inputs']['query'], 'logits').argmax(dim=1)
+    views['data_samples'][:2] = (views['data_samples'][:2] + 1) % 5
+    losses = model(**views, mode='loss')
+    assert losses['accuracy'].item() == pytest.approx(100 * 4 / 6)
+    assert model.parse_losses(losses)[0] == losses['loss']
+
+
+def test_features_are_pooled_maps_or_logits():
+    model, data = recognizer().eval(), batch()
+    pooled = model.features(data)
+    assert pooled.shape == (6, 16) and torch.equal(model.features(data, 'logits'), model.head(pooled))
+    assert torch.equal(model(model.data_preprocessor(data)['inputs']), model.features(data, 'logits'))
+    with pytest.raises(ConfigError, match=r"'projector' .*Recognizer; it has 'backbone' and 'logits'"):
+        model.features(data, 'projector')
+
+
+def test_absent_persons_count_unless_told_otherwise():
+    data = batch()
+    data['inputs'][..., 1] = 0
+    alone = {**data, 'inputs': data['inputs'][..., :1]}
+    for persons, equal in (('all', False), ('present', True)):
+        model = recognizer(persons=persons).eval()
+        assert torch.allclose(model.features(data), model.features(alone), atol=1e-6) is equal
+
+
+def test_weights_start_as_the_config_says_and_the_classifier_as_released():
+    model = recognizer(
+        backbone={**BACKBONE, 'out_channels': 256},
+        head=dict(type='LinearHead', num_classes=60),
+        init_cfg=dict(type='Normal', layer=['Conv2d', 'Linear'], std=0.5),
+    )
+    model.init_weights()
+    convolution, classifier = model.encoder.backbone.blocks[1].tcn[2].weight, model.head.fc
+    assert convolution.std().item() == pytest.approx(0.5, rel=0.1)
+    assert classifier.weight.std().item() == pytest.approx(0.02, rel=0.05) and not classifier.bias.any()
+
+
+def test_switches_name_value_and_origin():
+    switches = recognizer(head=dict(type='LinearHead', num_classes=5, std=0.1), persons='present').switches()
+    assert switches['head.std'][0] == 0.1 and 'own choice' in switches['head.std'][1]
+    assert switches['persons'][0] == 'present' and switches['views.query.shear.per'][0] == 'sample'
+    assert recognizer().switches()['head.std'] == (0.02, 'as released')
+
+
+@pytest.mark.parametrize('label', [-1, 5])
+def test_a_label_without_class_is_named(label):
+    with pytest.raises(ConfigError, match=f'num_classes=5, but a training clip has label {label}; set num_classes'):
+        recognizer().loss({'query': torch.randn(3, 2, 3, 16, 25)}, torch.tensor([0, label, 4]))
+
+
+def test_without_a_query_view_training_is_refused():
+    with pytest.raises(ConfigError, match=r'view "query", the views are key; set model\.data_preprocessor\.views'):
+        recognizer().loss({'key': torch.randn(3, 2, 3, 16, 25)}, torch.tensor([0, 1, 2]))
+
+
+def test_a_classifier_needs_the_number_of_classes():
+    with pytest.raises(ConfigError, match=r'LinearHead.*num_classes'):
+        recognizer(head=dict(type='LinearHead'))
+
+
+def test_two_epochs_recognise_motions_that_differ(finished):
+    """Chance is a third; of the 120 clips of the last quarter 60 % are six standard deviations more."""
+    accuracy = [line['accuracy'] for line in logged(finished / 'run')]
+    assert len(accuracy) == 60
+    first, last = sum(accuracy[:15]) / 15, sum(accuracy[-15:]) / 15
+    assert last > 60 and last > first + 10
+    tested = [line['topk/top1'] for line in curves(finished / 'run') if 'topk/top1' in line]
+    assert len(tested) == 2 and max(tested) > 50
+
+
+def test_resuming_continues_bit_for_bit(finished, tmp_path, data):
+    (tmp_path / 'run').mkdir()
+    shutil.copy(finished / 'run/epoch_1.pth', tmp_path / 'run')
+    SkeAttnRunner.from_cfg(config(tmp_path, data, resume=True)).train()
+    assert logged(tmp_path / 'run') == logged(finished / 'run')[30:]
+    assert_equal_state(*(read_checkpoint(folder / 'run/epoch_2.pth') for folder in (tmp_path, finished)))
+
+
+def test_a_loaded_checkpoint_scores_as_the_run_said(finished, data):
+    cfg = config(finished, data)
+    model = load_model(cfg, finished / 'run/epoch_2.pth')
+    train, test = build_splits(resolve_config(cfg))
+    bank, queries = (extract_features(model, clips, source='logits') for clips in (train, test))
+    said = [line['topk/top1'] for line in curves(finished / 'run') if 'topk/top1' in line]
+    assert queries.x.shape == (60, 3) and TopK()(bank, queries)['top1'] == said[-1]
+
+
+def test_too_few_classes_end_a_run_by_name(tmp_path, data):
+    with pytest.raises(ConfigError, match='num_classes=2, but a training clip has label 2'):
+        SkeAttnRunner.from_cfg(config(tmp_path, data, num_classes=2, evaluation=None)).train()
+
+
+def test_divergence_ends_a_run_by_name(tmp_path, data):
+    runner = SkeAttnRunner.from_cfg(config(tmp_path, data, optim_wrapper__optimizer__lr=1e30, max_iters=3))
+    with pytest.raises(NonFiniteError, match=r'iteration 1 \(epoch 1\): loss=nan; clips of the batch: clip'):
+        runner.train()
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_clips_of_one_and_share_their_statistics(tmp_path, data):
+    """Of the first step's normalisation the input layer's statistics alone do not depend on the division."""
+    one = SkeAttnRunner.from_cfg(config(tmp_path, data, max_iters=1))
+    one.train()
+    options = ['--work-dir', tmp_path / 'two', '--cfg-options', 'max_iters=1']
+    done = launch('dist_train.sh', tmp_path / 'toy.py', 2, *options, OMP_NUM_THREADS='1')
+    assert done.returncode == 0, done.stderr[-4000:]
+    checkpoint = read_checkpoint(tmp_path / 'two/epoch_1.pth')
+    assert (checkpoint['meta']['world_size'], checkpoint['meta']['iter']) == (2, 1)
+    for name in ('running_mean', 'num_batches_tracked'):
+        name = f'encoder.backbone.data_bn.{name}'
+        torch.testing.assert_close(checkpoint['state_dict'][name], bare_model(one).state_dict()[name])
