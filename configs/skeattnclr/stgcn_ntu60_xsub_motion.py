@@ -1,2 +1,1 @@
-_base_ = './stgcn_ntu60_xsub.py'
-stream = 'motion'
+_base_ = ['./stgcn_ntu60_xsub.py', '../_base_/streams/motion.py']

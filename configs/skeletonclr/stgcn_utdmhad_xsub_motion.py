@@ -1,2 +1,1 @@
-_base_ = './stgcn_utdmhad_xsub.py'
-stream = 'motion'
+_base_ = ['./stgcn_utdmhad_xsub.py', '../_base_/streams/motion.py']

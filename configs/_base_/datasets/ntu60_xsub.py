@@ -1,6 +1,7 @@
 """NTU RGB+D, cross-subject, preprocessed as released."""
 
 layout = 'ntu25'
+num_classes = 60
 dataset = dict(
     type='SkeletonDataset',
     data='data/ntu60',

@@ -1,14 +1,6 @@
 """Northwestern-UCLA, cross-view: cameras 1 and 2 train."""
 
+_base_ = './ntu60_xview.py'
 layout = 'kinect20'
-dataset = dict(
-    type='SkeletonDataset',
-    data='data/nwucla',
-    protocol='xview',
-    pipeline=dict(
-        centre=dict(type='Centre', joint='hip', reference='frame'),
-        resample=dict(type='Resample', num_frames=32, length='released'),
-        align=dict(type='AlignView', mode='yaw_frame'),
-        pack=dict(type='PackClip', num_persons=1),
-    ),
-)
+num_classes = 10
+dataset = dict(data='data/nwucla', pipeline=dict(centre=dict(joint='hip'), pack=dict(num_persons=1)))

@@ -1,14 +1,8 @@
-"""SkeAttnCLR for sets of a thousand clips: a narrow encoder without dropout, a queue well below the set.
+"""The mask starts as released, close to 0.5. The mixing is the paper's, 4 to 7 of 16 units."""
 
-A queue as long as the set holds every clip's own key as a negative. Convolutions start as PyTorch's, not at the
-release's N(0, 0.02): AdamW's steps do not shrink with the weights. The mask starts as released, close to 0.5.
-"""
-
-_base_ = './skeattnclr.py'
+_base_ = ['./skeattnclr.py', './small_moco.py']
 model = dict(
-    backbone=dict(base_channels=16, out_channels=128, dropout=0.0),
-    queue=dict(size=256),
-    loss=dict(temperature=0.1),
-    init_cfg=None,
+    **_base_.pop('small'),
+    data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(units=(0.25, 0.44))))),
     mhsam=dict(init_cfg=dict(type='Normal', layer='Linear', std=0.02)),
 )

@@ -1,4 +1,4 @@
-"""SkeletonCLR as the paper's Baseline*: SkeAttnCLR's settings; temperature and width, not stated, are our choice."""
+"""SkeletonCLR: momentum contrast and nothing else."""
 
 _base_ = './stgcn_moco.py'
 model = dict(type='SkeletonCLR')

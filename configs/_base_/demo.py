@@ -1,0 +1,10 @@
+"""Two minutes on the embedded set: the small settings, narrower still (8 channels, where every other config has 16).
+
+Laid over a small config by `_base_.merge(_base_.pop('demo'))`, because other bases say `model` and `evaluation`, too.
+"""
+
+demo = dict(
+    model=dict(backbone=dict(base_channels=8, out_channels=64), persons='present'),
+    train_cfg=dict(max_epochs=14),
+    evaluation=dict(interval=2),
+)

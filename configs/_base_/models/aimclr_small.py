@@ -1,0 +1,2 @@
+_base_ = ['./aimclr.py', './small_moco.py']
+model = _base_.pop('small')

@@ -1,0 +1,2 @@
+_base_ = ['./crossclr.py', './small_moco.py']
+model = _base_.pop('small')

@@ -1,0 +1,10 @@
+"""Of the paper's three strong augmentations the release trains with the mask alone, one draw for the batch."""
+
+_base_ = ['./hiclr.py', './released.py', './extreme_released.py']
+model = dict(
+    **_base_.pop('released'),
+    data_preprocessor=dict(
+        views=dict(strong=_base_.pop('extreme'), stronger=dict(adain=None, joint_mask=dict(per='batch'))),
+    ),
+    edges=None,
+)

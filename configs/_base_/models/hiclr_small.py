@@ -1,0 +1,2 @@
+_base_ = ['./hiclr.py', './small_moco.py']
+model = _base_.pop('small')

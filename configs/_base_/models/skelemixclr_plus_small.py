@@ -1,0 +1,2 @@
+_base_ = ['./skelemixclr_plus.py', './small_moco.py']
+model = _base_.pop('small')

@@ -1,0 +1,2 @@
+_base_ = ['./skeletonclr.py', './released.py']
+model = _base_.pop('released')

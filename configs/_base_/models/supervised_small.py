@@ -1,0 +1,2 @@
+_base_ = ['./supervised.py', './small.py']
+model = _base_.pop('small')

@@ -1,0 +1,7 @@
+"""How the releases of the MoCo-style methods update their keys, and their linear evaluation."""
+
+_base_ = './default_runtime.py'
+default_hooks = dict(
+    momentum=dict(base_momentum=0.999, schedule='constant', timing='before_step', buffers=False),
+)
+evaluation = dict(evaluators=dict(linear=dict(milestones=(80,))))

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/datasets/pkummd1_xsub.py',
+    '../_base_/models/aimclr.py',
+    '../_base_/schedules/sgd_300e.py',
+    '../_base_/mining_runtime.py',
+]

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/datasets/utdmhad_xsub.py',
+    '../_base_/models/aimclr_small.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/small_mining_runtime.py',
+]

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/datasets/pkummd2_xsub.py',
+    '../_base_/models/hiclr.py',
+    '../_base_/schedules/sgd_300e.py',
+    '../_base_/mining_runtime.py',
+]

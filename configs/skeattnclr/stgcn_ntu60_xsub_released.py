@@ -1,0 +1,9 @@
+"""The joint stream alone: the release gave the non-salient loss no weight here."""
+
+_base_ = [
+    '../_base_/datasets/ntu60_xsub.py',
+    '../_base_/models/skeattnclr_released.py',
+    '../_base_/schedules/sgd_300e.py',
+    '../_base_/skeattnclr_released_runtime.py',
+]
+model = dict(mu=1.0)

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/datasets/nwucla_xview.py',
+    '../_base_/models/skelemixclr_plus_small.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/small_runtime.py',
+]

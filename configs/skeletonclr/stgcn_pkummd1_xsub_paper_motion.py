@@ -1,0 +1,1 @@
+_base_ = ['./stgcn_pkummd1_xsub_paper.py', '../_base_/streams/motion.py']

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/datasets/ntu60_xsub_raw.py',
+    '../_base_/models/supervised_released.py',
+    '../_base_/schedules/sgd_supervised.py',
+    '../_base_/supervised_runtime.py',
+]
