@@ -99,6 +99,16 @@ def test_one_draw_per_batch_is_a_switch(name):
 
 
 @pytest.mark.parametrize('name', WITH_DRAWS)
+def test_draws_follow_from_the_generator_alone(name):
+    op = build(name, probability=0.5)
+    state = torch.random.get_rng_state()
+    first, again, other = (op.draw(spec(64), generator(seed, 0)) for seed in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for key in first:
+        assert torch.equal(first[key], again[key]) and not torch.equal(first[key], other[key]), key
+
+
+@pytest.mark.parametrize('name', WITH_DRAWS)
 def test_clips_draw_independently(name):
     """Neighbouring rows of every parameter are as unlike as far ones: no value is shared, no order is visible."""
     for key, value in build(name, probability=0.5).draw(spec(4000), generator(1, 2)).items():
@@ -156,6 +166,17 @@ def test_precision_is_kept_and_the_clip_is_not_touched(name):
     assert torch.equal(single, before)
     assert (out_single.dtype, out_double.dtype) == (torch.float32, torch.float64)
     torch.testing.assert_close(out_single.double(), out_double, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('name', OPS)
+def test_a_gpu_makes_the_same_clips(name):
+    op, x = build(name), clips()
+    params = op.draw(spec(), generator(0, 0))
+    partners = partners_in(x)
+    there = {key: value.cuda() for key, value in params.items()}
+    out = op.apply(x.cuda(), there, lambda shift: partners(shift.cpu()).cuda())
+    torch.testing.assert_close(out.cpu(), op.apply(x, params, partners), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
