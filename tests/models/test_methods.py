@@ -278,6 +278,12 @@ def test_crossclr_refuses_streams_it_cannot_train(change):
         crossclr(**change)
 
 
+@pytest.mark.parametrize('method', [aimclr, hiclr, skelemixclr])
+def test_methods_of_one_stream_refuse_several(method):
+    with pytest.raises(ConfigError, match='reads one stream; CrosSCLR'):
+        method(stream=['joint', 'bone'])
+
+
 def test_several_streams_are_views_of_the_same_augmented_clip():
     model, data = crossclr(), batch()
     model.data_preprocessor.begin_iteration(0, 0)

@@ -125,6 +125,7 @@ class MomentumContrast(Pretraining):
         super().__init__(data_preprocessor, init_cfg)
         if key_init not in ('copy', 'independent'):
             raise ConfigError(f'model.key_init={key_init!r}; choose "copy" or "independent"')
+        refuse_several_streams(self)
         self.key_init = key_init
         self.encoder_q = Encoder(backbone, projector, persons)
         self.encoder_k = key_copy(self.encoder_q)
@@ -181,6 +182,15 @@ class MomentumContrast(Pretraining):
             'temperature': (tau, 'as released' if tau == released else f'own choice; the release ran {released}'),
             **common_switches(self.encoder_q, self.data_preprocessor),
         }
+
+
+def refuse_several_streams(model: BaseModel) -> None:
+    """Raise a ConfigError where a method that reads one stream is given several."""
+    streams = getattr(model.data_preprocessor, 'streams', ())
+    if len(streams) > 1:
+        raise ConfigError(
+            f'stream={list(streams)}: {type(model).__name__} reads one stream; CrosSCLR trains several together'
+        )
 
 
 def common_switches(encoder: Encoder, preprocessor: Any) -> Switches:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import Switches, common_switches
+from skeattn.models.algorithms.base import Switches, common_switches, refuse_several_streams
 from skeattn.models.encoder import Encoder
 from skeattn.registry import HEADS, MODELS
 
@@ -38,6 +38,7 @@ class Recognizer(BaseModel):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
+        refuse_several_streams(self)
         self.encoder = Encoder(backbone, persons=persons)
         self.head = HEADS.build(head, default_args={'in_channels': self.encoder.backbone.out_channels})
 
