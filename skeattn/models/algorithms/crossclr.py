@@ -55,8 +55,8 @@ class CrosSCLR(Pretraining):
         self.members: Any = nn.ModuleDict({stream: SkeletonCLR(**copy.deepcopy(member)) for stream in streams})
         if shared_heads:
             members: list[Any] = list(self.members.values())
-            for member in members[1:]:
-                _put_before(member, members[0])
+            for other in members[1:]:
+                _put_before(other, members[0])
 
     def init_weights(self) -> None:
         """Initialise every stream."""
