@@ -1,5 +1,4 @@
 """PKU-MMD, part I, cross-subject, at the 50 frames of the AimCLR release."""
 
-_base_ = './ntu60_xsub_50frames.py'
-num_classes = 51
-dataset = dict(data='data/pkummd1')
+_base_ = './pkummd1_xsub.py'
+dataset = dict(pipeline=dict(resample=dict(num_frames=50)))

@@ -1,4 +1,4 @@
-"""Operations 1 to 5 of AimCLR's extreme augmentation, HiCLR's normal set; each but the rotation strikes half of the clips.
+"""Operations 1 to 5 of AimCLR's extreme augmentation, HiCLR's normal set; all but the rotation strike half the clips.
 
 They stand under a name of their own: a config that lists this base takes them into a view by `_base_.pop('extreme')`.
 """

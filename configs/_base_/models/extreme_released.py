@@ -1,3 +1,3 @@
-"""Oddities of the extreme augmentation: joints exchanged but not mirrored, noise for persons, a blur that amplifies."""
+"""Joints exchanged but not mirrored, noise for absent persons, a blur that amplifies."""
 
 extreme = dict(flip=dict(mirror=False), noise=dict(absent=True), blur=dict(normalise=False))

@@ -1,8 +1,8 @@
 """Of the paper's three strong augmentations the release trains with the mask alone, one draw for the batch."""
 
 _base_ = ['./hiclr.py', './released.py', './extreme_released.py']
+_base_.merge(_base_.pop('released'))
 model = dict(
-    **_base_.pop('released'),
     data_preprocessor=dict(
         views=dict(strong=_base_.pop('extreme'), stronger=dict(adain=None, joint_mask=dict(per='batch'))),
     ),

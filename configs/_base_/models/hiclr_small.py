@@ -1,2 +1,2 @@
 _base_ = ['./hiclr.py', './small_moco.py']
-model = _base_.pop('small')
+_base_.merge(_base_.pop('small'))

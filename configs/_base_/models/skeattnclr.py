@@ -1,4 +1,4 @@
-"""SkeAttnCLR: the paper's settings, the release's where the paper gives none; the width is that of the other methods."""
+"""SkeAttnCLR: the paper's settings, the release's where the paper gives none, at the width of the other methods."""
 
 _base_ = './stgcn_moco.py'
 model = dict(

@@ -1,8 +1,8 @@
-"""The mask starts as released, close to 0.5. The mixing is the paper's, 4 to 7 of 16 units."""
+"""The mask starts as released, close to 0.5. The mixing is the paper's: 4 to 7 of 16 units."""
 
 _base_ = ['./skeattnclr.py', './small_moco.py']
+_base_.merge(_base_.pop('small'))
 model = dict(
-    **_base_.pop('small'),
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(units=(0.25, 0.44))))),
     mhsam=dict(init_cfg=dict(type='Normal', layer='Linear', std=0.02)),
 )

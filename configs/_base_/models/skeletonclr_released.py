@@ -1,2 +1,2 @@
 _base_ = ['./skeletonclr.py', './released.py']
-model = _base_.pop('released')
+_base_.merge(_base_.pop('released'))

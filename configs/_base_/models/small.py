@@ -2,8 +2,8 @@
 
 Convolutions start as PyTorch's, not at the release's N(0, 0.02): AdamW's steps do not shrink with the weights.
 
-mmengine refuses two bases that both say `model`, so these settings stand under a name of their own: a config that lists
-this base beside a method's lays them over it by `model = _base_.pop('small')`.
+mmengine refuses two bases that both say `model`, so these settings stand under a name of their own; a config that lists
+this base beside a method's lays them over it by `_base_.merge(_base_.pop('small'))`.
 """
 
-small = dict(backbone=dict(out_channels=128, dropout=0.0), init_cfg=None)
+small = dict(model=dict(backbone=dict(out_channels=128, dropout=0.0), init_cfg=None))

@@ -1,2 +1,2 @@
 _base_ = ['./supervised.py', './small.py']
-model = _base_.pop('small')
+_base_.merge(_base_.pop('small'))

@@ -1,0 +1,70 @@
+"""How much of the configs is repetition: python tools/analysis_tools/config_repeats.py
+
+Counted are the lines that set something. Not counted: blank lines, docstrings and comments; statements on ``_base_``,
+which say what a config inherits; lines that only open or close a bracket, such as ``model = dict(`` and ``),``. A line
+is a repeat where the same text, indentation and comments aside, has been counted before, in any file.
+"""
+
+import argparse
+import ast
+import io
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from skeattn import cli
+from skeattn.errors import ConfigError
+
+BRACKETS = re.compile(r'(\w+ ?= ?)?(dict)?[\[\](){},]*')
+
+
+def set_lines(text: str) -> Iterator[str]:
+    """The lines of a config that count, stripped."""
+    skipped: set[int] = set()
+    for place, statement in enumerate(ast.parse(text).body):
+        docstring = place == 0 and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if docstring or ast.unparse(statement).startswith('_base_'):
+            skipped.update(range(statement.lineno, statement.end_lineno + 1))
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for number, line in enumerate(lines, start=1):
+        if number not in skipped and not BRACKETS.fullmatch(line.strip()):
+            yield line.strip()
+
+
+def count_lines(folder: Path) -> Counter[str]:
+    """How often each line stands in the configs of a folder.
+
+    Raises:
+        ConfigError: no line counts.
+    """
+    counts = Counter(line for path in sorted(folder.rglob('*.py')) for line in set_lines(path.read_text()))
+    if not counts:
+        raise ConfigError(f'{folder} holds no configs that set anything')
+    return counts
+
+
+def share_of_repeats(counts: Counter[str]) -> float:
+    """Repeats among the lines, in percent."""
+    return 100 * (1 - len(counts) / counts.total())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', nargs='?', type=Path, default=Path('configs'))
+    parser.add_argument('--top', type=int, default=10, help='how many of the most repeated lines to print')
+    args = parser.parse_args()
+    counts = count_lines(args.folder)
+    print(f'{share_of_repeats(counts):.1f} % of {counts.total()} lines are repeats')
+    for line, times in counts.most_common(args.top):
+        if times > 1:
+            print(f'{times:4d} x  {line}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
