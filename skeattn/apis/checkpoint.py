@@ -47,7 +47,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         map_location: as in ``torch.load``.
 
     Returns:
-        a dict with ``state_dict`` and ``meta`` at least; a bare mapping of tensors becomes the ``state_dict``.
+        a dict with ``state_dict`` and ``meta`` at least; a bare mapping of tensors, or the one such mapping in the file
+        under whatever name, becomes the ``state_dict``.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values.
@@ -63,8 +64,9 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     if not isinstance(checkpoint, Mapping) or not checkpoint:
         raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not tensors by name')
     if 'state_dict' not in checkpoint:
-        checkpoint = {'state_dict': checkpoint}
-    if not all(isinstance(value, Tensor) for value in checkpoint['state_dict'].values()):
+        nested = [value for value in checkpoint.values() if _is_state(value) and value]
+        checkpoint = {'state_dict': nested[0] if len(nested) == 1 else checkpoint}
+    if not _is_state(checkpoint['state_dict']):
         raise CheckpointError(f'{path}: its state_dict holds something that is not a tensor')
     return {'meta': {}, **checkpoint}
 
@@ -128,6 +130,10 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
 def shorten(names: list[str], separator: str = ', ', most: int = 3) -> str:
     """The first few names, and whether there are more."""
     return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, Tensor) for item in value.values())
 
 
 def _plain(stream: Any) -> Any:

@@ -1,0 +1,60 @@
+"""Our weights under the names that the releases give them: the converter's inverse, written independently of it."""
+
+import re
+
+import torch
+
+from skeattn.graph import adjacency
+
+OWN = {
+    'skeattnclr': {
+        'queue.keys': 'queue_z',
+        'queue.pointer': 'queue_ptr_z',
+        'mhsam.norm.': 'encoder_q.neck.norm0.',
+        'mhsam.': 'encoder_q.neck.Attn.',
+        'predictors.z.layers.': 'predictor.mlp.',
+        'predictors.s.layers.': 'predictor_s.mlp.',
+        'predictors.ns.layers.': 'predictor_ns.mlp.',
+    },
+    'hiclr': {'mask_fill': 'mask_param'},
+}
+QUEUE = {'queue.keys': 'queue', 'queue.pointer': 'queue_ptr'}
+
+
+def released_name(name, method):
+    """A released name of our ``name``."""
+    for ours, theirs in OWN.get(method, {}).items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    stream = ''
+    if name.startswith('members.'):
+        _, stream, name = name.split('.', 2)
+    suffix = f'_{stream}' if stream in ('motion', 'bone') else ''
+    if name in QUEUE:
+        return QUEUE[name] + suffix
+    side, part, rest = name.split('.', 2)
+    rest = re.sub(r'^blocks\.', 'st_gcn_networks.', rest)
+    if method == 'hiclr':
+        rest = re.sub(r'^edge_importance\.(\d+)$', lambda found: f'edge_importance{int(found[1]) + 1}', rest)
+    if method == 'skeattnclr':
+        return f'{side}.backbone.{rest}' if part == 'backbone' else f'{side}.neck.proj.{rest.replace("layers", "mlp")}'
+    return f'{side}{suffix}.{rest}' if part == 'backbone' else f'{side}{suffix}.fc.{rest.replace("layers.", "")}'
+
+
+def released_state(state, method, graph):
+    """A state dict of ours as the release would have saved it, with what it saves beside."""
+    theirs = {}
+    for name, value in state.items():
+        old = released_name(name, method)
+        if method == 'skeattnclr' and '.mlp.' in old and value.ndim == 2:
+            value = value.unsqueeze(2)
+        theirs[old] = value.reshape(1) if value.ndim == 0 and not name.endswith('tracked') else value
+    sides = {re.match(r'encoder_[qk]\w*(\.backbone)?', name)[0] for name in theirs if 'st_gcn' in name}
+    A = torch.as_tensor(adjacency('ntu25', graph), dtype=torch.float32)
+    theirs |= {f'{side}.A': A for side in sides}
+    if method == 'skeattnclr':
+        theirs |= {f'{side}.fc.{kind}': torch.zeros(3, 3) for side in sides for kind in ('weight', 'bias')}
+        theirs |= {'queue_s': torch.zeros(2, 3), 'queue_ptr_ns': torch.zeros(1)}
+        theirs |= {'encoder_k.neck.proj_obj.mlp.0.weight': torch.zeros(2, 2, 1)}
+        theirs |= {'encoder_k.neck.Attn.qkv.weight': torch.zeros(2, 2)}
+    return theirs
