@@ -56,6 +56,17 @@ def test_with_frozen_bn_queue_pointer_key_encoder_and_weights_are_equal(runs):
     assert [found['world'] for found in notes(runs, 'frozen')] == [1, 2]
 
 
+@pytest.mark.parametrize('method', ['skelemixclr', 'crossclr', 'hiclr'])
+def test_the_other_methods_train_as_one_process_does(runs, method):
+    """Partners' keys and styles come from both processes."""
+    one, two = states(runs, method)
+    assert one.keys() == two.keys() and any('queue.keys' in name for name in one)
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
 def test_all_processes_are_given_the_metrics_of_the_first(runs):
     first, second = notes(runs, 'frozen')[1]['metrics']
     assert first == second and 'knn/top1_k1' in first
