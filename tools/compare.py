@@ -22,7 +22,7 @@ from skeattn.engine.checkpoint import write_text
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.evaluation.record import environment, write_json
-from skeattn.experiments import NOTE, Clock, Run, execute, make_rows, prepare_data, render
+from skeattn.experiments import NOTE, Clock, Run, clips_seen, execute, make_rows, prepare_data, render
 from skeattn.experiments.process import leave_on_sigterm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,19 +59,9 @@ def plan(configs: dict[str, str], seeds: Sequence[int], options: dict[str, Any])
         runs += [Run(name, config, seed, options) for seed in seeds]
         streams.setdefault(str(cfg.stream), config)
     runs.sort(key=lambda run: seeds.index(run.seed))  # a first table as soon as possible
-    baselines = [Run(RAW, runs[0].config, 0, options, trained=False, sources=('raw',))]
-    baselines += [
-        Run(
-            f'untrained encoder{"" if stream == "joint" else f", {stream}"}',
-            config,
-            seed,
-            options,
-            False,
-            ('backbone',),
-        )
-        for stream, config in streams.items()
-        for seed in UNTRAINED_SEEDS
-    ]
+    baselines = [Run(RAW, runs[0].config, 0, options, False, ('raw',))]
+    for config in streams.values():
+        baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
     return baselines + runs
 
 
@@ -95,18 +85,18 @@ def compare_clips(runs: Sequence[Run]) -> str | None:
 def report(records: Sequence[dict[str, Any]], dataset: str, out: Path) -> None:
     """Print the table and write it."""
     rows = make_rows(records)
-    table = f'{render(rows)}\n{NOTE}'
-    write_text(out / 'table.txt', f'{table}\n')
-    write_text(out / 'table.md', f'{render(rows, "github")}\n\n{NOTE}\n')
+    table, notes = render(rows), f'{NOTE}\n{clips_seen(rows)}'
+    write_text(out / 'table.txt', f'{table}\n{notes}\n')
+    write_text(out / 'table.md', f'{render(rows, "github")}\n\n{notes}\n')
     write_json(out / 'results.json', {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], **environment()})
-    print(f'\n{table}\n')
+    print(f'\n{table}\n{notes}\n')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dataset', required=True, metavar='NAME', help='demo, nwucla_xview, …')
     parser.add_argument('--methods', nargs='+', metavar='METHOD', help='folders of configs/ (all that have a config)')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='of the trainings (0)')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1], help='of the trainings (0 1)')
     parser.add_argument('--jobs', type=int, help='runs at a time (one per GPU, or per core)')
     parser.add_argument('--budget', choices=BUDGETS, default='full', help='small: clips of 32 frames')
     parser.add_argument('--work-dir', type=Path, metavar='DIR', help='work_dirs/compare/NAME')
@@ -129,13 +119,13 @@ def main() -> int:
     runs = plan(configs, args.seeds, options)
     unequal = compare_clips(runs)
     if unequal and args.check:
-        raise ConfigError(unequal)
+        raise ConfigError(f'{unequal}; give them the same train_cfg.max_epochs and batch_size')
+    if unequal:
+        clock.say(f'warning: {unequal}')
     failures = [] if args.table_only else execute(runs, out, args.jobs, clock.say)
     records = [record for run in runs if (record := run.record(out))]
     if records:
         report(records, args.dataset, out)
-    if unequal:
-        print(f'warning: {unequal}', file=sys.stderr)
     for failure in failures:
         print(f'\nfailed: {failure}', file=sys.stderr)
     clock.say(f'{len(records)} of {len(runs)} runs are finished; table.txt, table.md and results.json are in {out}')

@@ -6,10 +6,7 @@ coordinates and the untrained encoder. The same table comes out every time, bit 
 
 import argparse
 import os
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,14 +18,16 @@ from mmengine.logging import MMLogger
 
 from skeattn import cli
 from skeattn.apis import build_splits, load_model
-from skeattn.datasets import PackedSet
 from skeattn.engine.checkpoint import find_newest, write_text
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.errors import DataError, SkeAttnError
+from skeattn.errors import SkeAttnError
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_features, raw_features
 from skeattn.evaluation.baselines import judge, judge_raw, judge_untrained, untrained
 from skeattn.evaluation.record import environment, sha256, write_json
 from skeattn.evaluation.report import NOTE, metrics_table
+from skeattn.experiments import Clock, Job, prepare_data, train_command
+from skeattn.experiments.process import leave_on_sigterm
+from skeattn.experiments.run import LOG_INTERVAL
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'SkeletonCLR': 'configs/skeletonclr/stgcn_demo.py', 'SkeAttnCLR': 'configs/skeattnclr/stgcn_demo.py'}
@@ -38,47 +37,18 @@ GAIN = 20.0
 """Points of KNN accuracy over the untrained encoder that --check asks for."""
 
 
-def say(text: str) -> None:
-    """A line with the time since the start."""
-    minutes, seconds = divmod(int(time.monotonic() - START), 60)
-    print(f'[{minutes}:{seconds:02d}] {text}', flush=True)
+CLOCK = Clock()
+say = CLOCK.say
 
 
-START = time.monotonic()
+def start(name: str, work_dir: Path, options: dict[str, Any]) -> Job:
+    """Begin a pre-training from scratch, in a process of its own."""
+    shutil.rmtree(work_dir, ignore_errors=True)
+    command = train_command(CONFIGS[name], work_dir, {**LOG_INTERVAL, **options})
+    return Job(name, command, work_dir / 'train.log')
 
 
-class Training:
-    """A pre-training in a process of its own, writing to ``<work_dir>/train.log``."""
-
-    def __init__(self, name: str, work_dir: Path, options: dict[str, Any]) -> None:
-        self.name, self.work_dir, self.log = name, work_dir, work_dir / 'train.log'
-        shutil.rmtree(work_dir, ignore_errors=True)  # from scratch, every time
-        work_dir.mkdir(parents=True)
-        command = [sys.executable, 'tools/train.py', CONFIGS[name], '--work-dir', str(work_dir)]
-        options = {'default_hooks.logger.interval': 10, **options}
-        command += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
-        one_thread = {**os.environ, 'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
-        with self.log.open('w') as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=one_thread)
-
-    def progress(self) -> str:
-        """How far it is, with the time left, as its log says."""
-        lines = re.findall(r'Epoch\(train\)\s+\[(\d+)\]\[.*?eta: (\S+).*? loss: (\S+)', self.log.read_text())
-        if self.process.poll() is not None:
-            return f'{self.name} done'
-        if not lines:
-            return f'{self.name} starting'
-        epoch, eta, loss = lines[-1]
-        return f'{self.name} epoch {epoch}, loss {loss}, {eta} left'
-
-    def check(self) -> None:
-        """Raise if it has failed, with the end of its log."""
-        if self.process.poll():
-            tail = '\n'.join(self.log.read_text().splitlines()[-15:])
-            raise SkeAttnError(f'training {self.name} ended with status {self.process.returncode}; {self.log}:\n{tail}')
-
-
-def wait_for(awaited: Training, running: list[Training]) -> None:
+def wait_for(awaited: Job, running: list[Job]) -> None:
     """Until one training is done, say how far all are."""
     shown = time.monotonic()
     while awaited.process.poll() is None:
@@ -86,22 +56,10 @@ def wait_for(awaited: Training, running: list[Training]) -> None:
         for training in running:
             training.check()
         if time.monotonic() - shown > 10:
-            say('; '.join(training.progress() for training in running))
+            say('; '.join(training.progress()[0] for training in running))
             shown = time.monotonic()
     awaited.check()
     say(f'{awaited.name} is trained')
-
-
-def prepare_data(folder: Path) -> None:
-    """Generate the demo set, unless an intact one is there."""
-    try:
-        PackedSet.open(folder).verify()
-        say(f'{folder} is there and intact')
-    except DataError:
-        say(f'generating {folder}')
-        command = [sys.executable, 'tools/convert.py', 'synthetic', '--out', str(folder), '--overwrite']
-        if subprocess.run(command, cwd=ROOT).returncode:
-            raise SkeAttnError(f'{folder} could not be generated: see the message above') from None
 
 
 class Judging:
@@ -126,7 +84,7 @@ class Judging:
         self.models['untrained'] = untrained(self.fresh, self.train)
         self.maps = {RAW: raw_features(self.test), 'untrained': extract_features(self.models['untrained'], self.test)}
 
-    def judge_trained(self, training: Training) -> None:
+    def judge_trained(self, training: Job) -> None:
         """The row of a method, from its last checkpoint."""
         model = self.models[training.name] = load_model(self.configs[training.name], newest(training))
         bank, queries = (extract_features(model, dataset) for dataset in (self.train, self.test))
@@ -147,11 +105,11 @@ class Judging:
         say(f'mask.gif: mask values from {low:.4f} to {high:.4f}, one scale for the untrained and the trained mask')
 
 
-def newest(training: Training) -> Path:
+def newest(training: Job) -> Path:
     """The last checkpoint of a training."""
-    found = find_newest(training.work_dir)
+    found = find_newest(training.log.parent)
     if found is None:
-        raise SkeAttnError(f'{training.work_dir} holds no checkpoint; see {training.log}')
+        raise SkeAttnError(f'{training.log.parent} holds no checkpoint; see {training.log}')
     return found
 
 
@@ -190,13 +148,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     os.chdir(ROOT)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trainings are ended, too
+    leave_on_sigterm()  # so that the trainings are ended, too
     torch.set_num_threads(1)
     MMLogger.get_instance('quickstart', log_level='WARNING')
     out = args.work_dir
-    prepare_data(Path(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data))
+    prepare_data(Path(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data), say)
     say('pre-training SkeletonCLR and SkeAttnCLR side by side, one core each')
-    trainings = {name: Training(name, out / name.lower(), args.cfg_options) for name in CONFIGS}
+    trainings = {name: start(name, out / name.lower(), args.cfg_options) for name in CONFIGS}
     try:
         judging = Judging(args.cfg_options)
         # The baseline has less to compute; its core judges what is there while SkeAttnCLR still trains.
@@ -207,14 +165,14 @@ def main() -> int:
         wait_for(trainings['SkeAttnCLR'], [trainings['SkeAttnCLR']])
     finally:
         for training in trainings.values():
-            training.process.terminate()
+            training.stop()
     judging.judge_trained(trainings['SkeAttnCLR'])
     say('drawing')
     judging.draw(out)
     return report(judging, trainings, out, args.check)
 
 
-def report(judging: Judging, trainings: dict[str, Training], out: Path, check: bool) -> int:
+def report(judging: Judging, trainings: dict[str, Job], out: Path, check: bool) -> int:
     """Print and write the table; the exit status of ``--check``."""
     columns = [*(f'knn/top1_k{k}' for k in K), 'linear/top1', 'linear/top1_best', 'linear/top1_heldout']
     table = metrics_table(judging.rows, columns)
@@ -226,7 +184,7 @@ def report(judging: Judging, trainings: dict[str, Training], out: Path, check: b
         'metrics': judging.rows,
         'knn_gain_over_untrained': gained,
         **environment(),
-        'seconds': round(time.monotonic() - START, 1),
+        'seconds': round(CLOCK.seconds, 1),
     }
     write_json(out / 'results.json', record)
     print(f'\n{table}\n{NOTE}\n')

@@ -5,6 +5,7 @@ and writes a JSON record beside the checkpoint. Without CHECKPOINT it is the unt
 """
 
 import argparse
+import json
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--seed', type=int, default=0, help='of the linear probe, and the first of the untrained ones (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
     top.add_argument('--out', metavar='FILE', help='the JSON record (test_<checkpoint>.json)')
-    top.add_argument('--name', help='what the record calls the row (default: the method)')
+    top.add_argument('--facts', type=json.loads, default={}, metavar='JSON', help='more to record: name, origin')
     top.add_argument('--device', help='cpu or cuda (the accelerator if there is one)')
     top.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
     top.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -135,9 +136,10 @@ def record_of(judging: Judging) -> dict[str, Any]:
     args, cfg, start = judging.args, judging.cfg, time.monotonic()
     sources = judging.sources()
     record = {
-        'name': args.name or cfg.model.type,
+        'name': cfg.model.type,
         'config': args.config,
         'cfg_options': {key: str(value) for key, value in args.cfg_options.items()},
+        **args.facts,
         **config_facts(cfg),
         'seed': args.seed,
         'checkpoint': args.checkpoint and Path(args.checkpoint).name,

@@ -4,7 +4,7 @@ from skeattn.experiments.data import prepare_data
 from skeattn.experiments.execute import Failure, execute
 from skeattn.experiments.process import Clock, Job
 from skeattn.experiments.run import Run, train_command
-from skeattn.experiments.table import NOTE, Row, make_rows, render
+from skeattn.experiments.table import NOTE, Row, clips_seen, make_rows, render
 
 __all__ = [
     'NOTE',
@@ -13,6 +13,7 @@ __all__ = [
     'Job',
     'Row',
     'Run',
+    'clips_seen',
     'execute',
     'make_rows',
     'prepare_data',

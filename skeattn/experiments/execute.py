@@ -61,7 +61,7 @@ def execute(
     places = workplaces(jobs)
     unfinished = {run.folder(root): run for run in runs if run.record(root) is None}
     waiting, active, failures = list(unfinished.values()), dict[int, _Active](), list[Failure]()
-    pace = _Pace(len(waiting), len(places))
+    pace = Pace(len(waiting), len(places))
     say(f'{len(waiting)} of {len(runs)} runs to do, {len(places)} at a time, in {root}')
     shown = time.monotonic()
     try:
@@ -76,7 +76,7 @@ def execute(
                 if status is None:
                     continue
                 del active[place]
-                pace.took.append(current.age)
+                pace.took.append((current.run, current.age))
                 if status:
                     failures.append(Failure(current.run, status, current.job.log, current.job.tail()))
                 say(f'{current.run} {f"failed with status {status}" if status else "is finished"}')
@@ -120,13 +120,13 @@ class _Active:
     """A run under way."""
 
     def __init__(self, run: Run, root: Path, held: IO[str], place: Mapping[str, str]) -> None:
-        self.run, self.root, self.held, self.place = run, root, held, place
+        self.run, self.log, self.held, self.place = run, run.folder(root) / LOG, held, place
         self.start = time.monotonic()
-        self.commands = run.commands(root)
-        self.job = self._next(next(self.commands))
+        self.steps = run.steps(root)
+        self._begin(*next(self.steps))
 
-    def _next(self, command: Sequence[str]) -> Job:
-        return Job(str(self.run), command, self.run.folder(self.root) / LOG, self.place, self.held)
+    def _begin(self, step: str, command: Sequence[str]) -> None:
+        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.held)
 
     @property
     def age(self) -> timedelta:
@@ -134,32 +134,41 @@ class _Active:
         return timedelta(seconds=time.monotonic() - self.start)
 
     def poll(self) -> int | None:
-        """Go on to the next command if there is one; the exit status once all is over."""
+        """Go on to the next step if there is one; the exit status once all is over."""
         status = self.job.process.poll()
-        command = next(self.commands, None) if status == 0 else None
-        if command:
-            self.job = self._next(command)
+        following = next(self.steps, None) if status == 0 else None
+        if following:
+            self._begin(*following)
             return None
         if status is not None:
             self.held.close()
         return status
 
+    def progress(self) -> tuple[str, timedelta | None]:
+        """How far it is, and the time left where that is known."""
+        return self.job.progress() if self.step == 'trained' else (f'{self.run} is {self.step}', timedelta())
 
-class _Pace:
+
+class Pace:
     """How long all runs will take, guessed from those that were seen."""
 
     def __init__(self, total: int, places: int) -> None:
         self.total, self.places = total, places
-        self.took: list[timedelta] = []
+        self.took: list[tuple[Run, timedelta]] = []
 
     def line(self, active: Sequence[_Active], waiting: Sequence[Run]) -> str:
         """How far everything is."""
-        said = [(*current.job.progress(), current.age) for current in active]
-        left = [rest for _, rest, _ in said if rest is not None]
-        lengths = self.took + [rest + age for _, rest, age in said if rest is not None]
-        line = '; '.join([f'{len(self.took)} of {self.total} done', *(text for text, _, _ in said)])
-        if not lengths:
+        said = [(current, *current.progress()) for current in active]
+        left = [rest for _, _, rest in said if rest is not None]
+        seen = self.took + [(current.run, current.age + rest) for current, _, rest in said if rest is not None]
+        line = '; '.join([f'{len(self.took)} of {self.total} done', *(text for _, text, _ in said)])
+        if not left or any(not _alike(run, seen) for run in waiting):
             return line
-        mean = sum(lengths, timedelta()) / len(lengths)
-        total = max([*left, (sum(left, timedelta()) + mean * len(waiting)) / self.places])
+        ahead = [sum(alike, timedelta()) / len(alike) for alike in (_alike(run, seen) for run in waiting)]
+        total = max([*left, sum(left + ahead, timedelta()) / self.places])
         return f'{line}; {str(total).partition(".")[0]} left in all'
+
+
+def _alike(run: Run, seen: Sequence[tuple[Run, timedelta]]) -> list[timedelta]:
+    """What runs took that also trained, or also did not."""
+    return [took for other, took in seen if other.trained == run.trained]

@@ -1,6 +1,5 @@
 """What a run is, where it lies, and the commands that carry it out."""
 
-import argparse
 import hashlib
 import json
 import re
@@ -11,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
+from mmengine.config import Config
 
 import skeattn
-from skeattn.engine.config import read_config, resolve_config
-from skeattn.errors import ConfigError
+from skeattn.engine.checkpoint import write_text
+from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.evaluation.record import config_facts
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
@@ -52,14 +51,14 @@ class Run:
         return f'{self.name} seed {self.seed}'
 
     @cached_property
-    def cfg(self) -> Any:
-        """The resolved config."""
-        return resolve_config(read_config(self.config, self.overrides))
+    def written(self) -> OrderedConfig:
+        """The config with its overrides and its seed, as somebody could have written it."""
+        return read_config(self.config, {**self.options, 'seed': self.seed})
 
-    @property
-    def overrides(self) -> dict[str, Any]:
-        """The options and the seed."""
-        return {**self.options, 'seed': self.seed}
+    @cached_property
+    def cfg(self) -> Config:
+        """The same, resolved."""
+        return resolve_config(self.written)
 
     @cached_property
     def digest(self) -> str:
@@ -77,36 +76,32 @@ class Run:
         path = self.folder(root) / RECORD
         return json.loads(path.read_text()) if path.is_file() else None
 
-    def commands(self, root: Path) -> Iterator[list[str]]:
-        """What has to be executed, one after the other; an interrupted command goes on where it was."""
+    def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
+        """``(what is done, command)``, one after the other; an interrupted command goes on where it was.
+
+        They read a copy of the config in the folder, so that a run does not change with a config edited meanwhile.
+        """
         folder = self.folder(root)
+        config = folder / 'config' / Path(self.config).name
+        config.parent.mkdir(parents=True, exist_ok=True)
+        write_text(config, self.written.pretty_text)
         if self.trained:
-            yield train_command(self.config, folder, self.overrides, resume=True)
-        yield [
-            *(sys.executable, str(TOOLS / 'test.py'), self.config, *([str(folder)] if self.trained else [])),
-            *('--name', self.name, '--seed', str(self.seed), '--out', str(folder / RECORD)),
-            *(('--source', *self.sources) if self.sources else ()),
-            *option_arguments(self.overrides),
-        ]
+            yield 'trained', [*train_command(config, folder, LOG_INTERVAL), '--resume']
+        facts = {'name': self.name, 'config': self.config, 'cfg_options': {k: str(v) for k, v in self.options.items()}}
+        yield (
+            'judged',
+            [
+                *(sys.executable, str(TOOLS / 'test.py'), str(config), *([str(folder)] if self.trained else [])),
+                *('--seed', str(self.seed), '--out', str(folder / RECORD), '--facts', json.dumps(facts)),
+                *(('--source', *self.sources) if self.sources else ()),
+            ],
+        )
 
 
-def train_command(config: str, work_dir: Path, options: Mapping[str, Any], resume: bool = False) -> list[str]:
-    """The command that trains, with a log from which :class:`~skeattn.experiments.process.Job` reads its progress."""
-    command = [sys.executable, str(TOOLS / 'train.py'), config, '--work-dir', str(work_dir)]
-    return [*command, *(['--resume'] if resume else []), *option_arguments({**LOG_INTERVAL, **options})]
-
-
-def option_arguments(options: Mapping[str, Any]) -> list[str]:
-    """Overrides as the command line takes them.
-
-    Raises:
-        ConfigError: a value that would be read back as another one, a dict for example.
-    """
+def train_command(config: str | Path, work_dir: Path, options: Mapping[str, Any]) -> list[str]:
+    """The command that trains, with overrides that the command line can express."""
     arguments = [f'{key}={value}' for key, value in options.items()]
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    read = vars(parser.parse_args(['--cfg-options', *arguments]))['cfg_options']
-    for key, value in options.items():
-        if read[key] != value:
-            raise ConfigError(f'option {key}={value!r} would be read as {read[key]!r}; name its parts by dotted keys')
-    return ['--cfg-options', *arguments]
+    return [
+        *(sys.executable, str(TOOLS / 'train.py'), str(config), '--work-dir', str(work_dir)),
+        *(('--cfg-options', *arguments) if arguments else ()),
+    ]

@@ -8,8 +8,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-METRICS = {'KNN\nK=1': 'knn/top1_k1', 'KNN\nK=20': 'knn/top1_k20', 'linear\nlast epoch': 'linear/top1'}
+from skeattn.evaluation.report import heading
+
 LINEAR = 'linear/top1'
+METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
 
 NOTE = (
     'Accuracy on the test clips in %, mean ± standard deviation over seeds. "linear": a classifier on frozen features '
@@ -90,12 +92,13 @@ def _row(name: str, source: str, records: Sequence[Mapping[str, Any]]) -> Row:
 
 def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
     """The table as text; ``fmt`` is tabulate's, ``'github'`` for Markdown."""
-    headings = ['', 'streams', *METRICS, 'gain', 'parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch', 'seeds']
+    costs = ['parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch']
+    headings = ['', 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
     lines = [
         [
             row.name,
             '+'.join(row.streams),
-            *(spread(row.metrics.get(metric, [])) for metric in METRICS.values()),
+            *(spread(row.metrics.get(metric, [])) for metric in METRICS),
             '' if row.gain is None else f'{row.gain:+.1f}',
             f'{row.parameters / 1e6:.3f}' if row.parameters else '',
             f'{row.gmacs:.3f}' if row.parameters else '',
@@ -106,9 +109,19 @@ def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
         for row in rows
     ]
     if fmt == 'github':
-        headings = [heading.replace('\n', ' ') for heading in headings]
+        headings = [text.replace('\n', ' ') for text in headings]
     align = ('left', 'left', *['right'] * (len(headings) - 3), 'left')
     return tabulate(lines, headings, tablefmt=fmt, disable_numparse=True, colalign=align)
+
+
+def clips_seen(rows: Sequence[Row]) -> str:
+    """One line on the clips that were drawn in training: equal, or how many by which method."""
+    clips = {row.name: sorted(set(row.clips_seen)) for row in rows if row.clips_seen}
+    numbers = sorted({number for drawn in clips.values() for number in drawn})
+    if len(numbers) < 2:
+        return f'Every method drew {numbers[0]} clips in training.' if numbers else 'Nothing was trained.'
+    listed = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
+    return f'The methods drew different numbers of clips in training: {listed}.'
 
 
 def spread(values: Sequence[float]) -> str:

@@ -54,20 +54,9 @@ def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> 
     assert len(set(dataset.labels[quickstart.showpieces(dataset)].tolist())) == 4
 
 
-def test_progress_reads_epoch_loss_and_time_left_from_the_log(quickstart, tmp_path: Path) -> None:
-    training = quickstart.Training.__new__(quickstart.Training)
-    training.name, training.log = 'X', tmp_path / 'train.log'
-    training.process = SimpleNamespace(poll=lambda: None)
-    training.log.write_text('hello\n')
-    assert training.progress() == 'X starting'
-    line = 'Epoch(train)  [{}][10/31]  lr: 1.0e-01  eta: 0:0{}:26  time: 3.9  data_time: 0.0  loss: 9.6542  L_s: 5.1\n'
-    training.log.write_text(line.format(1, 5) + line.format(2, 4))
-    assert training.progress() == 'X epoch 2, loss 9.6542, 0:04:26 left'
-
-
 def test_a_failed_training_shows_the_end_of_its_log(quickstart, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(quickstart.CONFIGS, 'X', 'configs/nowhere.py')
-    training = quickstart.Training('X', tmp_path / 'x', {})
+    training = quickstart.start('X', tmp_path / 'x', {})
     with pytest.raises(SkeAttnError, match=r'(?s)training X ended with status 2; .*nowhere\.py'):
         quickstart.wait_for(training, [training])
 

@@ -1,0 +1,55 @@
+"""Runs that take a moment: no training, but the same folders, locks, logs and records."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from skeattn.experiments import Run, execute
+
+# Counts how often it was carried out, then writes the record all at once, as test.py does.
+CODE = """
+import json, os, sys, time
+folder, seconds, status = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+with open(folder + '/carried_out', 'a') as file:
+    file.write('x')
+print('hello from', folder)
+time.sleep(seconds)
+if status:
+    sys.exit('the end of the log')
+with open(folder + '/.tmp', 'w') as file:
+    json.dump({'threads': os.environ['OMP_NUM_THREADS'], 'gpu': os.environ.get('CUDA_VISIBLE_DEVICES')}, file)
+os.rename(folder + '/.tmp', folder + '/record.json')
+"""
+
+
+@dataclass(frozen=True)
+class Fake(Run):
+    """A run of two steps that ends with ``status``, by default after a tenth of a second."""
+
+    config: str = 'none'
+    seconds: float = 0.1
+    status: int = 0
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
+    def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
+        yield 'trained', [sys.executable, '-c', 'print("training")']
+        yield 'judged', [sys.executable, '-c', CODE, str(self.folder(root)), str(self.seconds), str(self.status)]
+
+
+def fakes(count: int, **options: float) -> list[Fake]:
+    return [Fake(f'fake{i}', **options) for i in range(count)]
+
+
+def carried_out(run: Run, root: Path) -> int:
+    """How often."""
+    file = run.folder(root) / 'carried_out'
+    return len(file.read_text()) if file.exists() else 0
+
+
+if __name__ == '__main__':
+    sys.exit(len(execute(fakes(int(sys.argv[2]), seconds=float(sys.argv[3])), Path(sys.argv[1]), jobs=2)))

@@ -1,0 +1,174 @@
+"""Many runs, several at a time; their steps are stand-ins here, and toy trainings where numbers matter."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from skeattn.apis import read_checkpoint
+from skeattn.experiments import Run, execute
+from skeattn.experiments.execute import Pace, workplaces
+from skeattn.experiments.run import RECORD
+from tests.conftest import ROOT
+from tests.engine.toy import write_config
+from tests.experiments.standins import Fake, carried_out, fakes
+
+TIMES = {'seconds', 'seconds_per_epoch', 'finished', 'checkpoint_sha256', 'commit', 'dirty'}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+
+
+def start(root: Path, count: int, seconds: float) -> subprocess.Popen:
+    command = [sys.executable, '-m', 'tests.experiments.standins', str(root), str(count), str(seconds)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def wait_until(condition) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError('nothing happened within 30 s')
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
+    runs, said = fakes(3), []
+    assert execute(runs, tmp_path, jobs=2, say=said.append) == []
+    assert said[0] == f'3 of 3 runs to do, 2 at a time, in {tmp_path}'
+    assert runs[0].record(tmp_path) == {'threads': '1', 'gpu': None}
+    runs[1].folder(tmp_path).joinpath('record.json').unlink()
+    assert execute([*runs, runs[1]], tmp_path, jobs=2, say=said.append) == []
+    assert [carried_out(run, tmp_path) for run in runs] == [1, 2, 1]
+
+
+def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_path: Path) -> None:
+    runs = [Fake('bad', status=3), *fakes(2)]
+    (failure,) = execute(runs, tmp_path, jobs=1, say=lambda text: None)
+    assert (failure.run, failure.status) == (runs[0], 1)
+    assert str(failure).startswith(f'bad seed 0 ended with status 1; {runs[0].folder(tmp_path) / "run.log"}:\n')
+    assert str(failure).endswith('the end of the log')
+    assert all(run.record(tmp_path) for run in runs[1:]) and runs[0].record(tmp_path) is None
+
+
+def test_a_step_that_fails_is_the_last_one(tmp_path: Path, monkeypatch) -> None:
+    def steps(self, root):
+        yield 'trained', [sys.executable, '-c', 'raise SystemExit(5)']
+        raise AssertionError('judged what was not trained')
+
+    monkeypatch.setattr(Fake, 'steps', steps)
+    (failure,) = execute(fakes(1), tmp_path, say=lambda text: None)
+    assert failure.status == 5
+
+
+@pytest.mark.slow
+def test_two_at_once_share_the_runs(tmp_path: Path) -> None:
+    """Both end when all is finished, and nothing was carried out twice."""
+    processes = [start(tmp_path, 6, 0.3) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert [carried_out(run, tmp_path) for run in fakes(6)] == [1] * 6
+    assert all(run.record(tmp_path) for run in fakes(6))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('signum', [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_it_leaves_no_process_and_no_lock(tmp_path: Path, signum: int) -> None:
+    process = start(tmp_path, 1, 600)
+    (run,) = fakes(1)
+    wait_until(lambda: carried_out(run, tmp_path))
+    children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    process.send_signal(signum)
+    process.wait(30)
+    wait_until(lambda: not any(alive(int(pid)) for pid in children))
+    assert len(children) == 1
+    assert execute(fakes(1), tmp_path, say=lambda text: None) == []
+    assert carried_out(run, tmp_path) == 2
+
+
+def test_progress_says_what_is_done_and_guesses_the_time_left_from_runs_alike() -> None:
+    def minutes(count: int) -> timedelta:
+        return timedelta(minutes=count)
+
+    def active(text: str, age: int, left: int | None) -> SimpleNamespace:
+        rest = None if left is None else minutes(left)
+        return SimpleNamespace(run=fakes(1)[0], age=minutes(age), progress=lambda: (text, rest))
+
+    pace = Pace(total=6, places=2)
+    assert pace.line([active('a starting', 1, None)], fakes(1)) == '0 of 6 done; a starting'
+    pace.took.append((Fake('untrained', trained=False), minutes(1)))
+    # One that trains for 4 + 6 minutes says what two waiting ones will take; two places share the work.
+    assert pace.line([active('a', 4, 6), active('b', 1, None)], fakes(2)) == '1 of 6 done; a; b; 0:13:00 left in all'
+    assert pace.line([active('a', 4, 6)], [Fake('c', trained=False)]) == '1 of 6 done; a; 0:06:00 left in all'
+
+
+def test_every_gpu_has_a_run_of_its_own(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    assert [place['CUDA_VISIBLE_DEVICES'] for place in workplaces()] == ['0', '1']
+    assert [place['CUDA_VISIBLE_DEVICES'] for place in workplaces(3)] == ['0', '1', '0']
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '5,GPU-7')
+    assert [place['CUDA_VISIBLE_DEVICES'] for place in workplaces(3)] == ['5', 'GPU-7', '5']
+
+
+def test_without_a_gpu_every_core_has_one_thread(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {0, 1, 5})
+    assert workplaces() == [{'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}] * 3
+
+
+def timeless(value):
+    """A record without what depends on the clock or on the state of the checkout."""
+    if isinstance(value, dict):
+        return {key: timeless(item) for key, item in value.items() if key not in TIMES}
+    return value
+
+
+@pytest.mark.slow
+def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    """Toy trainings in an interrupted and in an undisturbed folder; what is finished is never touched again."""
+    config = str(write_config(tmp_path, 'skeletonclr'))
+    trained, untrained = runs = [Run('toy', config), Run('untrained', config, trained=False)]
+    calm, rough = tmp_path / 'calm', tmp_path / 'rough'
+    assert execute(runs, calm) == []
+    script = (
+        'import sys; from pathlib import Path; from skeattn.experiments import Run, execute; '
+        f'runs = [Run("toy", {config!r}), Run("untrained", {config!r}, trained=False)]; '
+        f'sys.exit(len(execute(runs, Path({str(rough)!r}))))'
+    )
+    rng, finished, status = random.Random(4), dict[Path, int](), None
+    for attempt in range(12):
+        process = subprocess.Popen([sys.executable, '-c', script], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        try:
+            status = process.wait(rng.uniform(4, 10) + 3 * attempt)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
+            process.wait()
+        for folder in (run.folder(rough) for run in runs):
+            if (folder / RECORD).exists():
+                written = (folder / RECORD).stat().st_mtime_ns
+                assert finished.setdefault(folder, written) == written
+    assert status == 0 and attempt > 0
+    assert all(timeless(run.record(rough)) == timeless(run.record(calm)) for run in runs)
+    assert trained.record(rough)['training']['clips_seen'] == 3 * 24
+    assert untrained.record(rough)['training'] is None
+    one, other = (read_checkpoint(trained.folder(root) / 'epoch_3.pth')['state_dict'] for root in (calm, rough))
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

@@ -1,0 +1,88 @@
+"""Processes, their logs, and locks."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from skeattn.errors import SkeAttnError
+from skeattn.experiments import Job
+from skeattn.experiments.process import lock, try_lock
+
+LINE = 'Epoch(train)  [{}][10/31]  lr: 1.0e-01  eta: {}  time: 3.9  data_time: 0.0  loss: 9.6542  L_s: 5.1\n'
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, '-c', code]
+
+
+def test_progress_reads_epoch_loss_and_time_left_from_the_log(tmp_path: Path) -> None:
+    job = Job.__new__(Job)
+    job.name, job.log, job.offset = 'X', tmp_path / 'log', 0
+    job.process = SimpleNamespace(poll=lambda: None)
+    job.log.write_text('hello\n')
+    assert job.progress() == ('X starting', None)
+    job.log.write_text(LINE.format(1, '0:05:26') + LINE.format(2, '0:04:26'))
+    assert job.progress() == ('X epoch 2, loss 9.6542, 0:04:26 left', timedelta(minutes=4, seconds=26))
+    job.log.write_text(LINE.format(1, '2 days, 13:04:26'))
+    assert job.progress()[1] == timedelta(days=2, hours=13, minutes=4, seconds=26)
+    job.process.poll = lambda: 0
+    assert job.progress() == ('X done', timedelta())
+
+
+def test_a_log_is_continued_and_read_from_where_the_job_began(tmp_path: Path) -> None:
+    for text in ('one', 'two'):
+        job = Job(text, python(f'import sys; print({text!r}, file=sys.stderr)'), tmp_path / 'deep' / 'log')
+        job.process.wait()
+        job.check()
+        assert job.tail() == text
+    assert job.log.read_text() == 'one\ntwo\n'
+
+
+def test_a_failed_job_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    job = Job('X', python('print(*range(99), sep="\\n"); raise SystemExit(4)'), tmp_path / 'log')
+    job.process.wait()
+    shown = '\n'.join(map(str, range(84, 99)))
+    with pytest.raises(SkeAttnError, match=rf'^training X ended with status 4; {job.log}:\n{shown}$'):
+        job.check()
+
+
+def test_stop_ends_also_a_job_that_does_not_listen(tmp_path: Path) -> None:
+    code = (
+        'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print("deaf", flush=True); time.sleep(600)'
+    )
+    job = Job('X', python(code), tmp_path / 'log')
+    while 'deaf' not in job.text():
+        os.sched_yield()
+    job.stop(patience=0.1)
+    assert job.process.returncode == -signal.SIGKILL
+    job.stop()  # a second time is no error
+
+
+def test_a_lock_is_held_by_one_and_free_when_its_holder_died(tmp_path: Path) -> None:
+    path = tmp_path / 'deep' / 'lock'
+    code = f"""
+import time; from pathlib import Path; from skeattn.experiments.process import lock
+held = lock(Path({str(path)!r})); print('held', flush=True); time.sleep(600)
+"""
+    with subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == 'held\n'
+        assert try_lock(path) is None
+        other.kill()
+    with lock(path):
+        assert try_lock(path) is None
+    assert try_lock(path) is not None
+
+
+def test_a_job_keeps_the_lock_that_it_was_given(tmp_path: Path) -> None:
+    """Where a child outlives its parent, nobody else may touch the folder."""
+    with lock(tmp_path / 'lock') as held:
+        job = Job('X', python('import time; time.sleep(600)'), tmp_path / 'log', keep=held)
+    assert try_lock(tmp_path / 'lock') is None
+    job.stop()
+    assert try_lock(tmp_path / 'lock') is not None
