@@ -1,0 +1,122 @@
+"""Every config builds, survives a dump, is what its name says, and shares with the others what it should."""
+
+from functools import cache, reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skeattn.datasets.transforms import Pipeline
+from skeattn.engine.config import OrderedConfig, read_config, resolve_config
+from skeattn.registry import EVALUATORS, HOOKS, MODELS
+from tests.configs.leaves import LEAVES, name_of
+from tests.conftest import ROOT
+
+METHODS = ('aimclr', 'crossclr', 'hiclr', 'skeattnclr', 'skelemixclr', 'skeletonclr', 'supervised')
+FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1_xsub', 'pkummd2_xsub')
+SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
+CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
+every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
+
+
+@cache
+def read(path: Path) -> OrderedConfig:
+    return read_config(path)
+
+
+def common(method: str, dataset: str) -> OrderedConfig:
+    """The config of a method with the settings that all methods share."""
+    suffix = '_common' if method == 'skeattnclr' else ''
+    return read(ROOT / f'configs/{method}/stgcn_{dataset}{suffix}.py')
+
+
+def value(cfg: OrderedConfig, place: str) -> Any:
+    return reduce(lambda node, key: node[key], place.split('.'), cfg)
+
+
+@every_leaf
+def test_a_config_builds(path):
+    cfg = resolve_config(read(path))
+    model = MODELS.build(cfg.model)
+    assert model.data_preprocessor.layout.name == cfg.layout
+    assert list(Pipeline(cfg.dataset.pipeline).steps)[-1] == 'pack'
+    hooks = {name: HOOKS.build(hook) for name, hook in cfg.default_hooks.items()}
+    evaluators = {name: EVALUATORS.build(evaluator) for name, evaluator in cfg.val_evaluator.items()}
+    assert hooks['checkpoint'].metrics[0].split('/')[0] in evaluators
+    assert ('mining' in hooks) == hasattr(model, 'mining')
+    assert {'momentum', 'queue'} & hooks.keys() == ({'momentum', 'queue'} if hasattr(model, 'update_queue') else set())
+
+
+@every_leaf
+def test_a_config_survives_dump_and_load(path, tmp_path):
+    cfg = read(path)
+    (tmp_path / 'dumped.py').write_text(cfg.pretty_text)
+    again = read_config(tmp_path / 'dumped.py')
+    # repr: the order of pipelines and views matters, too
+    assert repr(resolve_config(again).to_dict()) == repr(resolve_config(cfg).to_dict())
+
+
+@every_leaf
+def test_a_config_is_what_its_name_says(path):
+    cfg, (_, dataset, *rest) = read(path), path.stem.split('_')
+    protocol = 'xsub' if dataset == 'demo' else rest.pop(0)
+    stream = rest.pop() if rest and rest[-1] in ('motion', 'bone') else 'joint'
+    assert (cfg.dataset.data, cfg.dataset.protocol) == (f'data/{dataset}', protocol)
+    assert cfg.num_classes == CLASSES[dataset]
+    assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad') else 'ntu25')
+    assert cfg.stream == (['joint', 'motion', 'bone'] if path.parent.name == 'crossclr' else stream)
+    assert cfg.model.type.lower() == {'supervised': 'recognizer'}.get(path.parent.name, path.parent.name)
+    assert rest in ([], ['common'], ['paper'], ['plus'], ['released'])
+
+
+def test_every_method_has_every_data_set():
+    methods = {path.parent.name for path in LEAVES}
+    assert methods == set(METHODS)
+    for method in METHODS:
+        for dataset in FULL_SETS + SMALL_SETS:
+            assert common(method, dataset).filename
+
+
+OF_ALL = (
+    'dataset',
+    'batch_size',
+    'optim_wrapper.optimizer',
+    'param_scheduler',
+    'train_cfg',
+    'model.data_preprocessor.views.query',
+    'model.backbone',
+    'model.persons',
+    'model.init_cfg',
+)
+OF_MOMENTUM_CONTRAST = (
+    'model.data_preprocessor.views.key',
+    'model.projector',
+    'model.queue',
+    'model.loss',
+    'model.key_init',
+    'default_hooks.momentum',
+    'evaluation',
+)
+
+
+@pytest.mark.parametrize('dataset', FULL_SETS + SMALL_SETS)
+def test_common_configs_differ_in_the_method_alone(dataset):
+    configs = {method: common(method, dataset) for method in METHODS}
+    reference = configs['skeletonclr']
+    for method, cfg in configs.items():
+        for place in OF_ALL if method == 'supervised' else OF_ALL + OF_MOMENTUM_CONTRAST:
+            assert value(cfg, place) == value(reference, place), (method, place)
+    width, frames, epochs = (8, 32, 14) if dataset == 'demo' else (16, 64, 30 if dataset in SMALL_SETS else 300)
+    assert reference.model.backbone.base_channels == width
+    assert reference.dataset.pipeline.resample.num_frames == frames
+    assert reference.train_cfg.max_epochs == epochs
+
+
+@pytest.mark.parametrize('stream', ['motion', 'bone'])
+def test_a_stream_config_differs_from_the_joint_config_in_the_stream_alone(stream):
+    for path in (leaf for leaf in LEAVES if leaf.stem.endswith(f'_{stream}')):
+        other, joint = read(path).to_dict(), read(path.with_stem(path.stem.removesuffix(f'_{stream}'))).to_dict()
+        assert (other.pop('stream'), joint.pop('stream')) == (stream, 'joint')
+        if name_of(path) in (f'skeattnclr/stgcn_ntu60_{split}_released_{stream}' for split in ('xsub', 'xview')):
+            assert (other['model'].pop('mu'), joint['model'].pop('mu')) == (0.5, 1.0)
+        assert other == joint, path
