@@ -91,7 +91,8 @@ def import_released(
         found = convert_released(state, method, several or 'joint')
         config = released_config(found, method)
         network = build(config)
-        unknown = [name for name, new in found.renamed.items() if new not in network.state_dict()]
+        wanted = network.state_dict()
+        unknown = [name for name, new in found.renamed.items() if new not in wanted]
         if unknown and not ignore_unknown:
             raise CheckpointError(
                 f'{len(unknown)} names that the released {MODEL_TYPES[method]} does not have ({shorten(unknown)}); '
@@ -169,12 +170,17 @@ def misfit(cfg: Config, done: Import) -> str | None:
 
 def fitting_configs(done: Import) -> list[str]:
     """The toolbox's configs of released settings that the weights fit, perhaps with another stream."""
+    folder = 'supervised' if done.method == 'recognizer' else done.method
     as_they_stand, with_stream = [], []
-    for path in sorted(CONFIGS.glob('[!_]*/*released*.py')):
+    verdicts: dict[str, str | None] = {}  # most configs of a folder have the same model
+    for path in sorted((CONFIGS / folder).glob('*released*.py')):
         cfg, fits = read_config(path), as_they_stand
         if done.stream and cfg.stream != done.stream:
             cfg.stream, fits = done.stream, with_stream
-        if misfit(cfg, done) is None:
+        model = repr(cfg.model)
+        if model not in verdicts:
+            verdicts[model] = misfit(cfg, done)
+        if verdicts[model] is None:
             fits.append(str(path.relative_to(CONFIGS.parent)))
     return as_they_stand or [f'{path} with stream={done.stream!r}' for path in with_stream]
 
