@@ -99,7 +99,7 @@ def _materialise(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline) -> t
         elif inputs.shape != clips.shape[1:]:
             raise DataError(
                 f'{packed.table["name"][i]}: shape {inputs.shape} after the pipeline, the clips before have '
-                f'{tuple(clips.shape[1:])}; a Resample step brings all to the same number of frames'
+                f'{tuple(clips.shape[1:])}; a Resample or PadFrames step brings all to the same number of frames'
             )
         clips[row] = torch.from_numpy(inputs)
     return clips
