@@ -4,7 +4,7 @@ from skeattn.datasets.packed import PackedSet, PackedWriter
 from skeattn.datasets.protocols import held_out_subjects, split
 from skeattn.datasets.sampler import GlobalBatchSampler
 from skeattn.datasets.skeleton_dataset import SkeletonDataset, take_whole_batch
-from skeattn.datasets.transforms import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample
+from skeattn.datasets.transforms import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample, Window
 
 __all__ = [
     'AlignView',
@@ -17,6 +17,7 @@ __all__ = [
     'Pipeline',
     'Resample',
     'SkeletonDataset',
+    'Window',
     'held_out_subjects',
     'split',
     'take_whole_batch',

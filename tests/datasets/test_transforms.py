@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.datasets import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample
+from skeattn.datasets import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample, Window
 from skeattn.datasets.converters.ntu import parse
 from skeattn.datasets.transforms.resample import resample
 from skeattn.errors import ConfigError, DataError
@@ -57,6 +57,31 @@ def test_resample_equals_the_release(frames):
     golden = np.load(shared_path('golden/augment_resize.npz'))
     actual = resample(golden['x'].transpose(3, 1, 2, 0), frames).transpose(3, 1, 2, 0)
     assert_close(actual, golden[f'resize_to_{frames}'])
+
+
+def test_a_window_equals_the_release():
+    golden = np.load(shared_path('golden/augment_resize.npz'))
+    keypoint, begin = golden['x'].transpose(3, 1, 2, 0), int(golden['window16_begin'])
+    windows = {'center': Window(16), 'random': Window(16, begin)}
+    for name, window in windows.items():
+        out = window.transform(as_clip(keypoint, NTU))
+        assert_close(out['keypoint'].transpose(3, 1, 2, 0), golden[f'window16_{name}'])
+        assert out['total_frames'] == 16
+    assert_close(Window(40).transform(as_clip(keypoint, NTU))['keypoint'].transpose(3, 1, 2, 0), golden['window40'])
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 9))
+def test_a_window_never_begins_so_late_that_frames_are_missing(frames, wanted, begin):
+    ramp = np.arange(float(frames)).reshape(1, frames, 1, 1)
+    kept = Window(wanted, begin).transform(as_clip(ramp))['keypoint'].ravel().tolist()
+    first = min(begin, max(0, frames - wanted))
+    assert kept == list(range(first, first + min(wanted, frames)))
+
+
+@pytest.mark.parametrize('arguments', [dict(num_frames=0), dict(num_frames=4, begin=-1)])
+def test_a_window_of_nothing_is_refused(arguments):
+    with pytest.raises(ConfigError, match='Window'):
+        Window(**arguments)
 
 
 def test_resample_uses_half_pixel_centres_and_clamps():

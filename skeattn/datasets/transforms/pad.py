@@ -34,3 +34,29 @@ class PadFrames(BaseTransform):
         results['keypoint'] = np.concatenate([keypoint, empty], axis=1)
         results['total_frames'] = self.num_frames
         return results
+
+
+@TRANSFORMS.register_module()
+class Window(BaseTransform):
+    """Keep ``num_frames`` consecutive frames of a longer clip; a shorter one stays as it is (PadFrames fills it up).
+
+    Args:
+        num_frames: frames of the result.
+        begin: the first frame kept, but never so late that frames are missing; by default the middle is kept.
+
+    Raises:
+        ConfigError: fewer than one frame asked for, or a negative begin.
+    """
+
+    def __init__(self, num_frames: int, begin: int | None = None) -> None:
+        if num_frames < 1 or (begin or 0) < 0:
+            raise ConfigError(f'Window: num_frames={num_frames!r} must be positive, begin={begin!r} not negative')
+        self.num_frames, self.begin = num_frames, begin
+
+    def transform(self, results: Clip) -> Clip:
+        """Replace ``keypoint`` and ``total_frames``."""
+        spare = max(0, results['keypoint'].shape[1] - self.num_frames)
+        begin = spare // 2 if self.begin is None else min(self.begin, spare)
+        results['keypoint'] = results['keypoint'][:, begin : begin + self.num_frames]
+        results['total_frames'] = results['keypoint'].shape[1]
+        return results
