@@ -39,7 +39,7 @@ def trained(tmp_path_factory) -> Path:
     return folder
 
 
-def two_iterations(path: Path, **options: str) -> Config:
+def two_iterations(path: Path, **options: Any) -> Config:
     """A config file, shortened; its data set is named after the layout."""
     less = {
         'batch_size': 4,
@@ -97,6 +97,17 @@ def test_a_config_trains_two_iterations(path, sets, trained, tmp_path):
     # With mu = 1 the non-salient loss has no weight, and weight decay does not move a bias from zero.
     assert still == ({'predictors.ns.layers.1.bias'} if cfg.model.get('mu') == 1 else set())
     note.touch()
+
+
+@pytest.mark.parametrize('method', ['aimclr', 'crossclr', 'hiclr'])
+def test_a_config_trains_while_it_mines(method, sets, tmp_path):
+    path = ROOT / f'configs/{method}/stgcn_nwucla_xview.py'
+    losses = {}
+    for begin in (0, 0.5):
+        runner = Watched(two_iterations(path, **{'default_hooks.mining.begin': begin}), sets, tmp_path).runner
+        assert runner.model.mining is (begin == 0)
+        losses[begin], _ = runner.message_hub.get_scalar('train/loss').data
+    assert all(map(math.isfinite, losses[0])) and losses[0][0] != losses[0.5][0]
 
 
 @pytest.mark.parametrize('way', ['option', 'child', 'leaf'])
