@@ -42,25 +42,28 @@ def find_configs(dataset: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def choose(configs: dict[str, str], methods: Sequence[str] | None) -> dict[str, str]:
-    """The configs of the methods asked for, all by default."""
+def plan(
+    configs: dict[str, str], methods: Sequence[str] | None, seeds: Sequence[int], options: dict[str, Any]
+) -> list[Run]:
+    """What the table is made of: the methods asked for with each seed, and what needs no training.
+
+    The untrained encoder is that of the first config with the same streams, whichever methods are asked for.
+    """
     unknown = [method for method in methods or () if method not in configs]
     if unknown:
         raise ConfigError(f'--methods {unknown[0]}: no config for it; there are {", ".join(configs)}')
-    return {method: configs[method] for method in methods or configs}
-
-
-def plan(configs: dict[str, str], seeds: Sequence[int], options: dict[str, Any]) -> list[Run]:
-    """What the table is made of: each method with each seed, and what needs no training."""
-    runs, streams = [], dict[str, str]()
-    for method, config in configs.items():
-        cfg = read_config(config, options)
-        name = cfg.model.type if cfg.model.type.lower() == method else method
-        runs += [Run(name, config, seed, options) for seed in seeds]
-        streams.setdefault(str(cfg.stream), config)
-    runs.sort(key=lambda run: seeds.index(run.seed))  # a first table as soon as possible
-    baselines = [Run(RAW, runs[0].config, 0, options, False, ('raw',))]
-    for config in streams.values():
+    runs, references = [], dict[str, str]()
+    read = {method: read_config(config, options) for method, config in configs.items()}
+    for method, cfg in read.items():
+        references.setdefault(str(cfg.stream), configs[method])
+    chosen = {method: read[method] for method in methods or configs}
+    for seed in seeds:  # outermost, for a first table as soon as possible
+        for method, cfg in chosen.items():
+            name = cfg.model.type if cfg.model.type.lower() == method else method
+            runs.append(Run(name, configs[method], seed, options))
+    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, ('raw',))]
+    for stream in dict.fromkeys(str(cfg.stream) for cfg in chosen.values()):
+        config = references[stream]
         baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
     return baselines + runs
 
@@ -112,11 +115,9 @@ def main() -> int:
     leave_on_sigterm()
     MMLogger.get_instance('compare', log_level='WARNING')
     clock, out = Clock(), args.work_dir or Path('work_dirs/compare') / args.dataset
-    configs = choose(find_configs(args.dataset), args.methods)
-    options = {**BUDGETS[args.budget], **args.cfg_options}
-    for folder in {str(read_config(config, options).dataset.data) for config in configs.values()}:
+    runs = plan(find_configs(args.dataset), args.methods, args.seeds, {**BUDGETS[args.budget], **args.cfg_options})
+    for folder in dict.fromkeys(run.cfg.dataset.data for run in runs):
         prepare_data(Path(folder), clock.say)
-    runs = plan(configs, args.seeds, options)
     unequal = compare_clips(runs)
     if unequal and args.check:
         raise ConfigError(f'{unequal}; give them the same train_cfg.max_epochs and batch_size')
