@@ -1,6 +1,6 @@
 """Pre-train an encoder: ``python tools/train.py CONFIG``.
 
-Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<config>``. The same command gives the same
+Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<method>/<config>``. The same command gives the same
 numbers again, bit for bit on the CPU; ``--resume`` continues a run that was stopped, as if it had not been.
 """
 
@@ -17,7 +17,7 @@ from skeattn.engine.hooks.steps import bare_model
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Pre-train an encoder.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config>)')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<method>/<config>)')
     parser.add_argument(
         '--resume',
         nargs='?',

@@ -33,6 +33,13 @@ from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 _started: Counter[str] = Counter()
 
 
+def default_work_dir(config: str) -> Path:
+    """A folder of its own for every config: those of two methods often have the same name."""
+    path = Path(config).with_suffix('')
+    inside = path.parts[len(path.parts) - path.parts[::-1].index('configs') :] if 'configs' in path.parts else ()
+    return Path('work_dirs', *(inside or (path.name,)))
+
+
 @RUNNERS.register_module()
 class SkeAttnRunner(Runner):
     """Build it with :meth:`from_cfg`; then ``train()``, ``val()`` or ``test()``."""
@@ -44,7 +51,8 @@ class SkeAttnRunner(Runner):
         """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
 
         ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again. The
-        work_dir is ``work_dirs/<config>`` where the config names none.
+        work_dir is ``work_dirs/<method>/<config>`` where the config names none (``work_dirs/<config>`` for one that lies
+        outside ``configs/``).
 
         Raises:
             ConfigError: values that disagree or a component that does not exist.
@@ -52,7 +60,7 @@ class SkeAttnRunner(Runner):
         cfg = OrderedConfig.of(cfg)
         cfg.setdefault('stream', 'joint')
         resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
-        resolved.work_dir = cfg.get('work_dir') or f'work_dirs/{Path(cfg.filename or "run").stem}'
+        resolved.work_dir = cfg.get('work_dir') or str(default_work_dir(cfg.filename or 'run'))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         return cls(**arguments, cfg=cfg)
 

@@ -14,6 +14,7 @@ from skeattn import cli
 from skeattn.apis.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.models.momentum import cosine_momentum
 from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
@@ -236,3 +237,15 @@ def test_the_command_ends_in_one_line_where_the_user_can_help(tmp_path, data, mo
         cli.run(tool('train').main)
     said = capfd.readouterr().err
     assert ended.value.code == 2 and said.startswith('error: ') and 'nothing' in said and 'Traceback' not in said
+
+
+@pytest.mark.parametrize(
+    ('config', 'folder'),
+    [
+        ('configs/aimclr/stgcn_demo.py', 'work_dirs/aimclr/stgcn_demo'),
+        ('/somewhere/configs/hiclr/stgcn_demo.py', 'work_dirs/hiclr/stgcn_demo'),
+        ('my_ablation.py', 'work_dirs/my_ablation'),
+    ],
+)
+def test_configs_of_equal_name_do_not_share_a_work_dir(config, folder):
+    assert default_work_dir(config) == Path(folder)
