@@ -1,7 +1,7 @@
 """Pre-train an encoder: ``python tools/train.py CONFIG``.
 
-Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<method>/<config>``. The same command gives the same
-numbers again, bit for bit on the CPU; ``--resume`` continues a run that was stopped, as if it had not been.
+Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<method>/<config>``. The same command gives
+the same numbers again, bit for bit on the CPU; ``--resume`` continues a run that was stopped, as if it had not been.
 """
 
 import argparse

@@ -51,8 +51,8 @@ class SkeAttnRunner(Runner):
         """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
 
         ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again. The
-        work_dir is ``work_dirs/<method>/<config>`` where the config names none (``work_dirs/<config>`` for one that lies
-        outside ``configs/``).
+        work_dir is ``work_dirs/<method>/<config>`` where the config names none (``work_dirs/<config>``
+        for one outside ``configs/``).
 
         Raises:
             ConfigError: values that disagree or a component that does not exist.
