@@ -85,14 +85,20 @@ def compare_clips(runs: Sequence[Run]) -> str | None:
     return f'methods see different numbers of clips in training: {listed}'
 
 
-def report(records: Sequence[dict[str, Any]], dataset: str, out: Path) -> None:
-    """Print the table and write it."""
-    rows = make_rows(records)
+def report(runs: Sequence[Run], dataset: str, out: Path) -> int:
+    """Print the table of the finished runs and write it; how many these are."""
+    found = {run.folder(out).name: record for run in runs if (record := run.record(out))}
+    if not found:
+        return 0
+    rows = make_rows(found.values())
     table, notes = render(rows), f'{NOTE}\n{clips_seen(rows)}'
     write_text(out / 'table.txt', f'{table}\n{notes}\n')
     write_text(out / 'table.md', f'{render(rows, "github")}\n\n{notes}\n')
-    write_json(out / 'results.json', {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], **environment()})
+    commits = sorted({record.get('commit', 'unknown') for record in found.values()})
+    facts = {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], 'runs': [*found], 'commits': commits}
+    write_json(out / 'results.json', {**facts, **environment()})
     print(f'\n{table}\n{notes}\n')
+    return len(found)
 
 
 def parse_args() -> argparse.Namespace:
@@ -124,12 +130,10 @@ def main() -> int:
     if unequal:
         clock.say(f'warning: {unequal}')
     failures = [] if args.table_only else execute(runs, out, args.jobs, clock.say)
-    records = [record for run in runs if (record := run.record(out))]
-    if records:
-        report(records, args.dataset, out)
+    finished = report(runs, args.dataset, out)
     for failure in failures:
         print(f'\nfailed: {failure}', file=sys.stderr)
-    clock.say(f'{len(records)} of {len(runs)} runs are finished; table.txt, table.md and results.json are in {out}')
+    clock.say(f'{finished} of {len(runs)} runs are finished; results in {out}')
     return 1 if failures else 0
 
 

@@ -1,7 +1,8 @@
 """Judge a checkpoint by KNN and the linear protocol: python tools/test.py CONFIG CHECKPOINT [--baselines]
 
 The encoder runs once over the training and the test clips; everything else works on those features. Prints one table
-and writes a JSON record beside the checkpoint. Without CHECKPOINT it is the untrained network that is judged.
+and writes a JSON record beside the checkpoint. CHECKPOINT may be a work_dir, for the newest one in it, or the word
+'untrained', for the network as it is before training.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from skeattn import cli
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.checkpoint import find_newest
 from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError
 from skeattn.evaluation import extract_features
 from skeattn.evaluation.baselines import Evaluator, judge, judge_raw, judge_untrained, untrained
@@ -29,21 +31,21 @@ from skeattn.registry import EVALUATORS
 
 DEFAULT_EVALUATORS = {'knn': {'type': 'KNNEvaluator'}, 'linear': {'type': 'LinearProbe'}}
 OF_LOGITS = {'topk': {'type': 'TopK'}}
-RAW = 'raw'
+RAW, UNTRAINED = 'raw', 'untrained'
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument('config', metavar='CONFIG')
-    top.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='a file, or a work_dir for its newest one')
+    top.add_argument('checkpoint', metavar='CHECKPOINT', type=checkpoint, help='a file, a work_dir, or untrained')
     top.add_argument('--baselines', action='store_true', help='add rows for raw coordinates and the untrained network')
     top.add_argument(
         '--source',
-        nargs='+',
+        action='append',
         metavar='SOURCE',
         help='features to judge: backbone, projector, predictor, logits, joint/backbone …, as far as the method has '
-        'them, or raw, the coordinates (default: what the config and the method name)',
+        'them, or raw, the coordinates; may be repeated (default: what the config and the method name)',
     )
     top.add_argument('--seed', type=int, default=0, help='of the linear probe, and the first of the untrained ones (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
@@ -54,6 +56,16 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     top.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return top
+
+
+def checkpoint(argument: str) -> str | None:
+    """The file that the command line means; None for the untrained network."""
+    if not Path(argument).is_dir():
+        return None if argument == UNTRAINED else argument
+    found = find_newest(argument)
+    if found is None:
+        raise CheckpointError(f'{argument} holds no checkpoint; train first, with --work-dir {argument}')
+    return str(found)
 
 
 def build_evaluators(cfg: Config, seed: int, source: str = 'backbone') -> dict[str, Evaluator]:
@@ -157,31 +169,21 @@ def record_of(judging: Judging) -> dict[str, Any]:
 
 def rows_of(record: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Row name -> metrics."""
-    stem = Path(record['checkpoint']).stem if record['checkpoint'] else f'untrained, seed {record["seed"]}'
+    stem = Path(record['checkpoint']).stem if record['checkpoint'] else f'{UNTRAINED}, seed {record["seed"]}'
     names = {source: stem if len(record['sources']) == 1 else f'{stem}, {source}' for source in record['sources']}
     return {**record['baselines'], **{names[source]: part['metrics'] for source, part in record['sources'].items()}}
 
 
-def newest(folder: str) -> str:
-    """The last checkpoint of a work_dir."""
-    found = find_newest(folder)
-    if found is None:
-        raise CheckpointError(f'{folder} holds no checkpoint; train first, with --work-dir {folder}')
-    return str(found)
-
-
 def main() -> None:
     args = parser().parse_args()
-    if args.checkpoint and Path(args.checkpoint).is_dir():
-        args.checkpoint = newest(args.checkpoint)
     cfg = resolve_config(read_config(args.config, args.cfg_options))
     if args.launcher != 'none':
         connect(args.launcher)
     record = record_of(Judging(args, cfg))
     if not is_main_process():
         return
-    beside = Path(args.checkpoint).parent if args.checkpoint else Path('work_dirs') / Path(args.config).stem
-    out = Path(args.out or Path(args.work_dir or beside) / f'test_{Path(args.checkpoint or "untrained").stem}.json')
+    beside = Path(args.checkpoint).parent if args.checkpoint else default_work_dir(args.config)
+    out = Path(args.out or Path(args.work_dir or beside) / f'test_{Path(args.checkpoint or UNTRAINED).stem}.json')
     write_json(out, record)
     sources = ', '.join(record['sources'])
     print(f'{args.config}, {record["stream"]} stream, {record["data"]} {record["protocol"]}, {sources} features')

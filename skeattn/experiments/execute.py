@@ -10,6 +10,7 @@ from typing import IO
 
 import torch
 
+from skeattn.errors import ConfigError
 from skeattn.experiments.process import ONE_THREAD, Job, try_lock
 from skeattn.experiments.run import Run
 
@@ -57,6 +58,9 @@ def execute(
 
     Returns:
         the runs that failed; the others are finished.
+
+    Raises:
+        ConfigError: ``jobs`` is less than 1, or the config of a run is wrong.
     """
     places = workplaces(jobs)
     unfinished = {run.folder(root): run for run in runs if run.record(root) is None}
@@ -66,20 +70,16 @@ def execute(
     shown = time.monotonic()
     try:
         while waiting or active:
-            for place in range(len(places)):
-                if place not in active:
-                    started = _take(waiting, root, places[place])
-                    if started:
-                        active[place] = started
-            for place, current in list(active.items()):
-                status = current.poll()
-                if status is None:
-                    continue
-                del active[place]
-                pace.took.append((current.run, current.age))
-                if status:
-                    failures.append(Failure(current.run, status, current.job.log, current.job.tail()))
-                say(f'{current.run} {f"failed with status {status}" if status else "is finished"}')
+            for place, environment in enumerate(places):
+                started = _take(waiting, root, environment) if place not in active else None
+                if started:
+                    active[place] = started
+            for place in [place for place, current in active.items() if current.poll() is not None]:
+                ended = active.pop(place)
+                failure = ended.failure()
+                failures += [failure] if failure else []
+                pace.took.append((ended.run, ended.age))
+                say(f'{ended.run} {f"failed with status {failure.status}" if failure else "is finished"}')
             if time.monotonic() - shown > patience:
                 say(pace.line(list(active.values()), waiting))
                 shown = time.monotonic()
@@ -92,6 +92,8 @@ def execute(
 
 def workplaces(jobs: int | None = None) -> list[dict[str, str]]:
     """The environment of each of the processes that run at a time: a GPU each, or one thread each."""
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f'jobs={jobs}: at least one run at a time')
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     gpus = [str(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if not gpus:
@@ -143,6 +145,11 @@ class _Active:
         if status is not None:
             self.held.close()
         return status
+
+    def failure(self) -> Failure | None:
+        """What went wrong, once it has ended."""
+        status = self.job.process.returncode
+        return Failure(self.run, status, self.log, self.job.tail()) if status else None
 
     def progress(self) -> tuple[str, timedelta | None]:
         """How far it is, and the time left where that is known."""

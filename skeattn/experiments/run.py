@@ -91,9 +91,9 @@ class Run:
         yield (
             'judged',
             [
-                *(sys.executable, str(TOOLS / 'test.py'), str(config), *([str(folder)] if self.trained else [])),
+                *(sys.executable, str(TOOLS / 'test.py'), str(config), str(folder) if self.trained else 'untrained'),
                 *('--seed', str(self.seed), '--out', str(folder / RECORD), '--facts', json.dumps(facts)),
-                *(('--source', *self.sources) if self.sources else ()),
+                *(f'--source={source}' for source in self.sources),
             ],
         )
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from skeattn.apis import read_checkpoint
+from skeattn.errors import ConfigError
 from skeattn.experiments import Run, execute
 from skeattn.experiments.execute import Pace, workplaces
 from skeattn.experiments.run import RECORD
@@ -132,6 +133,11 @@ def test_without_a_gpu_every_core_has_one_thread(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {0, 1, 5})
     assert workplaces() == [{'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}] * 3
+
+
+def test_no_run_at_a_time_is_refused() -> None:
+    with pytest.raises(ConfigError, match='jobs=0: at least one'):
+        workplaces(0)
 
 
 def timeless(value):

@@ -75,8 +75,8 @@ def test_a_config_edited_after_planning_does_not_reach_the_run(tmp_path: Path) -
 def test_an_untrained_run_is_only_judged(config: str, tmp_path: Path) -> None:
     run = Run('untrained', config, trained=False, sources=('backbone', 'projector'))
     ((step, judge),) = run.steps(tmp_path)
-    assert step == 'judged' and judge[-3:] == ['--source', 'backbone', 'projector']
-    assert judge[3] == '--seed'  # no checkpoint before it
+    assert step == 'judged' and judge[3] == 'untrained'
+    assert judge[-2:] == ['--source=backbone', '--source=projector']
 
 
 def test_a_wrong_config_is_refused_before_anything_runs() -> None:

@@ -3,6 +3,7 @@
 import json
 import runpy
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ import torch
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, raw_features
+from skeattn.evaluation.baselines import untrained
+from skeattn.evaluation.complexity import encoder_cost, sample_batch
 from skeattn.evaluation.record import sha256
+from skeattn.experiments import make_rows
 from tests.conftest import ROOT
-from tests.engine.toy import write_config
+from tests.engine.toy import CLASSES, write_config
 
 
 @pytest.fixture(scope='module')
@@ -73,6 +77,57 @@ def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     found = record['sources']['projector']['metrics']['knn/top1_k5']
     assert found == KNNEvaluator((5,))(*features)['top1_k5']
     assert 'bone stream' in out
+
+
+def test_a_work_dir_stands_for_its_newest_checkpoint(run: Path, tool) -> None:
+    facts = json.dumps({'name': 'mine', 'config': 'configs/original.py'})
+    status, _, err = tool(run / 'toy.py', run, '--facts', facts, '--out', run / 'newest.json')
+    assert status == 0, err
+    record = json.loads((run / 'newest.json').read_text())
+    assert (record['checkpoint'], record['name'], record['config']) == ('epoch_7.pth', 'mine', 'configs/original.py')
+    status, _, err = tool(run / 'toy.py', run / 'set')
+    assert status == 2 and 'set holds no checkpoint; train first' in err
+
+
+def test_untrained_network_and_coordinates_are_judged_without_a_checkpoint(run: Path, tool) -> None:
+    line = (run / 'toy.py', 'untrained', '--seed', 2, '--out', run / 'untrained.json')
+    status, out, err = tool(*line, '--source', 'raw', '--source', 'projector')
+    assert status == 0, err
+    record = json.loads((run / 'untrained.json').read_text())
+    assert (record['checkpoint'], record['training'], record['seed']) == (None, None, 2)
+    cfg = resolve_config(read_config(run / 'toy.py'))
+    train, test = build_splits(cfg)
+    model = untrained(partial(load_model, cfg), train, 2, source='projector')
+    for source, features in (
+        ('raw', [raw_features(part) for part in (train, test)]),
+        ('projector', [extract_features(model, part, source='projector') for part in (train, test)]),
+    ):
+        metrics = record['sources'][source]['metrics']
+        assert metrics['linear/top1'] == LinearProbe(seed=2)(*features)['top1']
+        assert any(row.startswith(f'untrained, seed 2, {source}') for row in out.splitlines())
+    assert (record['sources']['raw']['parameters'], record['sources']['raw']['gmacs']) == (0, 0)
+    assert record['sources']['projector'].items() >= encoder_cost(model, sample_batch(train), 'projector').items()
+
+
+def test_a_classifier_is_judged_by_features_and_by_its_own_logits(tmp_path: Path, tool) -> None:
+    model = "dict(_delete_=True, type='Recognizer', head=dict(type='LinearHead'), " \
+            "backbone=dict(type='STGCN', base_channels=2, out_channels=8), " \
+            "data_preprocessor=dict(type='SkeletonPreprocessor', views=dict(query=dict())))"  # fmt: skip
+    base = write_config(tmp_path, 'skeletonclr')
+    config = tmp_path / 'supervised.py'
+    config.write_text(f'_base_ = {str(base)!r}\nnum_classes = {CLASSES}\nmodel = {model}\n')
+    network = load_model(read_config(config))
+    torch.save({'state_dict': network.state_dict()}, tmp_path / 'a.pth')
+    status, _, err = tool(config, tmp_path / 'a.pth')
+    assert status == 0, err
+    record = json.loads((tmp_path / 'test_a.json').read_text())
+    assert list(record['sources']) == ['backbone', 'logits']
+    logits = extract_features(network, build_splits(resolve_config(read_config(config)))[1], source='logits')
+    top1 = 100 * (logits.x.argmax(1) == logits.labels).double().mean().item()
+    assert record['sources']['logits']['metrics'] == {'topk/top1': pytest.approx(top1)}
+    assert {'knn/top1_k1', 'linear/top1'} <= record['sources']['backbone']['metrics'].keys()
+    assert record['training']['parameters'] == sum(p.numel() for p in network.parameters())
+    assert {row.name for row in make_rows([record])} == {'Recognizer', 'Recognizer, own classifier'}
 
 
 @pytest.mark.parametrize(
