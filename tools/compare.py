@@ -129,7 +129,8 @@ def main() -> int:
         raise ConfigError(f'{unequal}; give them the same train_cfg.max_epochs and batch_size')
     if unequal:
         clock.say(f'warning: {unequal}')
-    failures = [] if args.table_only else execute(runs, out, args.jobs, clock.say)
+    patience = 10.0 if sys.stdout.isatty() else 60.0  # seconds between lines; a log need not be that long
+    failures = [] if args.table_only else execute(runs, out, args.jobs, clock.say, patience)
     finished = report(runs, args.dataset, out)
     for failure in failures:
         print(f'\nfailed: {failure}', file=sys.stderr)
