@@ -1,8 +1,9 @@
 """The packed format: one folder holds a data set's clips, their sample table and a manifest with hashes.
 
 ``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order.
-``samples.npz``: one array per column of :data:`COLUMNS`; -1 where the source does not know.
-``manifest.json``: version, data set, layout, classes, protocols, counts, skipped clips, sha256 of the other two.
+``samples.npz``: one array per column of :data:`COLUMNS` and of the set's own; -1 where the source does not know.
+``manifest.json``: version, data set, layout, channels, classes, own columns, protocols, counts, skipped clips, sha256
+of the other two.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from skeattn.channels import BY_COUNT, check_channels
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import SkeletonLayout, get_layout
 
@@ -42,10 +44,13 @@ class PackedWriter:
         classes: class names in label order.
         protocols: ``{name: {'field': column, 'train': values}}``, see :mod:`skeattn.datasets.protocols`.
         overwrite: replace a set that stands at ``out``; it is removed only when the new one is complete.
+        channels: what the C values of a joint are: coordinates ``x``, ``y`` and, in 3-D, ``z`` first, then any other,
+            such as ``score``. By default xyz for three values and xy for two.
+        columns: names of columns of the set's own, integers, beside :data:`COLUMNS`.
 
     Raises:
         DataError: ``out`` exists and ``overwrite`` is not set; a clip is unusable; no clip was added.
-        ConfigError: unknown layout, or a protocol over an unknown column.
+        ConfigError: unknown layout, channels without x and y, or a protocol over an unknown column.
     """
 
     def __init__(
@@ -56,22 +61,25 @@ class PackedWriter:
         classes: Sequence[str],
         protocols: Mapping[str, Mapping[str, Any]],
         overwrite: bool = False,
+        channels: Sequence[str] | None = None,
+        columns: Sequence[str] = (),
     ) -> None:
         self.out = Path(out)
         self.dataset = dataset
         self.layout = get_layout(layout)
         self.classes = list(classes)
-        self.protocols = {name: {**p, 'train': [int(v) for v in p['train']]} for name, p in protocols.items()}
+        self.protocols = {name: _plain_rule(rule) for name, rule in protocols.items()}
+        self.channels = None if channels is None else check_channels(channels)
+        self.columns = tuple(columns)
         self.overwrite = overwrite
         self.skipped: list[dict[str, str]] = []
         self._rows: list[tuple[Any, ...]] = []
         self._names: set[str] = set()
         self._offset = 0
-        self._channels = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
         for name, protocol in self.protocols.items():
-            if protocol['field'] not in FIELDS:
-                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(FIELDS)}')
+            if protocol['field'] not in (known := (*FIELDS, *self.columns)):
+                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(known)}')
         self._refuse_existing()
 
     def __enter__(self) -> 'PackedWriter':
@@ -102,6 +110,7 @@ class PackedWriter:
         camera: int = -1,
         setup: int = -1,
         replication: int = -1,
+        **columns: int,
     ) -> None:
         """Append one clip.
 
@@ -109,6 +118,7 @@ class PackedWriter:
             name: unique name of the clip.
             keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero.
             label: class index; subject, camera, setup, replication: as the source numbers them, -1 if unknown.
+            columns: a value for each of the set's own columns, -1 where not given.
 
         Raises:
             DataError: the clip is empty, not finite, of another joint count or a duplicate, or its label has no class.
@@ -120,8 +130,13 @@ class PackedWriter:
             raise DataError(f'{name}: shape {clip.shape} is not (persons, frames, {V} joints, channels)')
         if clip.size == 0:
             raise DataError(f'{name}: no frames (shape {clip.shape})')
-        if self._channels not in (0, clip.shape[3]):
-            raise DataError(f'{name}: {clip.shape[3]} coordinates a joint, the clips before have {self._channels}')
+        channels = self.channels or BY_COUNT.get(clip.shape[3])
+        if channels is None:
+            raise DataError(f'{name}: {clip.shape[3]} values a joint; name them, as channels=("x", "y", "score")')
+        if clip.shape[3] != len(channels):
+            raise DataError(
+                f'{name}: {clip.shape[3]} values a joint, the set has {len(channels)}: {", ".join(channels)}'
+            )
         if not np.isfinite(clip).all():
             person, frame, joint = np.argwhere(~np.isfinite(clip))[0][:3]
             where = f'person {person}, frame {frame}, joint {self.layout.joints[joint]}'
@@ -130,11 +145,14 @@ class PackedWriter:
             raise DataError(f'{name}: a clip of this name was added before')
         if not 0 <= label < len(self.classes):
             raise DataError(f'{name}: label {label} is outside 0..{len(self.classes) - 1}')
+        own = [columns.pop(column, -1) for column in self.columns]
+        if columns:
+            raise TypeError(f'the set has no column {", ".join(columns)}; name it in PackedWriter(columns=...)')
         self._file.write(clip.data)
         self._names.add(name)
-        self._channels = clip.shape[3]
+        self.channels = channels
         M, T = clip.shape[:2]
-        self._rows.append((name, label, subject, camera, setup, replication, T, M, self._offset))
+        self._rows.append((name, label, subject, camera, setup, replication, T, M, self._offset, *own))
         self._offset += M * T
 
     def skip(self, name: str, reason: str) -> None:
@@ -145,9 +163,10 @@ class PackedWriter:
         if not self._rows:
             raise DataError(f'{self.out}: no clip was added, nothing is written')
         self._file.seek(0)
-        self._file.write(_npy_header((self._offset, self.layout.num_joints, self._channels)))
+        channels = self.channels or ()
+        self._file.write(_npy_header((self._offset, self.layout.num_joints, len(channels))))
         _sync(self._file)
-        stored = zip(COLUMNS, zip(*self._rows, strict=True), strict=True)
+        stored = zip((*COLUMNS, *self.columns), zip(*self._rows, strict=True), strict=True)
         columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
         with open(self._partial / SAMPLES, 'wb') as file:
             np.savez_compressed(file, **columns)
@@ -156,9 +175,11 @@ class PackedWriter:
             'version': VERSION,
             'dataset': self.dataset,
             'layout': self.layout.name,
+            'channels': channels,
             'classes': self.classes,
+            'columns': self.columns,
             'protocols': self.protocols,
-            'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': self._channels},
+            'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)},
             'skipped': self.skipped,
             'sha256': {file: _sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
         }
@@ -200,6 +221,11 @@ class PackedSet:
     table: dict[str, np.ndarray]
     frames: np.ndarray
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What the C values of a joint are: ``x``, ``y`` and, in 3-D, ``z`` first."""
+        return tuple(self.manifest['channels'])
+
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> 'PackedSet':
         """Open the folder and check what can be checked without reading the frames.
@@ -213,7 +239,7 @@ class PackedSet:
             raise DataError(f'no packed set at {path}; make it with\n  {convert_command(path)}')
         manifest = _read_manifest(path / MANIFEST)
         layout = get_layout(manifest['layout'])
-        table = _read_table(path / SAMPLES)
+        table = _read_table(path / SAMPLES, manifest['columns'])
         clips, rows, channels = (manifest['counts'][key] for key in ('clips', 'rows', 'channels'))
         with _damage(path / FRAMES):
             frames = np.lib.format.open_memmap(path / FRAMES, mode='r')
@@ -266,16 +292,29 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             raise DataError(f'{path} has format version {manifest["version"]}, not {VERSION}: convert the source again')
         counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
         hashes = {file: str(manifest['sha256'][file]) for file in (FRAMES, SAMPLES)}
-        protocols = {name: {'field': p['field'], 'train': p['train']} for name, p in manifest['protocols'].items()}
-        if not all(p['field'] in FIELDS for p in protocols.values()):
+        protocols = {name: _plain_rule(rule) for name, rule in manifest['protocols'].items()}
+        # Sets written before a set could have them say nothing of columns and channels.
+        columns = [str(column) for column in manifest.get('columns', ())]
+        channels = check_channels(manifest.get('channels', BY_COUNT.get(counts['channels'], ())))
+        if not all(p['field'] in (*FIELDS, *columns) for p in protocols.values()):
             raise ValueError('a protocol over an unknown column')
         kept = {key: manifest[key] for key in ('dataset', 'layout', 'classes', 'skipped')}
-        return {**manifest, **kept, 'counts': counts, 'sha256': hashes, 'protocols': protocols}
+        more = {'counts': counts, 'sha256': hashes, 'protocols': protocols, 'columns': columns, 'channels': channels}
+        return {**manifest, **kept, **more}
 
 
-def _read_table(path: Path) -> dict[str, np.ndarray]:
+def _plain_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {'field': rule['field'], 'train': [int(value) for value in rule['train']]}
+    if 'test' in rule:
+        plain['test'] = [int(value) for value in rule['test']]
+    if both := set(plain['train']) & set(plain.get('test', ())):
+        raise ConfigError(f'a protocol over {rule["field"]} both trains and tests where it is {min(both)}')
+    return plain
+
+
+def _read_table(path: Path, columns: list[str]) -> dict[str, np.ndarray]:
     with _damage(path), np.load(path, allow_pickle=False) as stored:
-        table = {column: stored[column] for column in COLUMNS}
+        table = {column: stored[column] for column in (*COLUMNS, *columns)}
         if {len(values) for values in table.values()} != {len(table['name'])}:
             raise ValueError('columns of different length')
         if any(values.dtype != np.int64 for column, values in table.items() if column != 'name'):

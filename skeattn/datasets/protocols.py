@@ -1,7 +1,8 @@
 """Which clips train and which test: functions of a packed set's sample table.
 
 A protocol is data in the manifest, ``{'field': column, 'train': values}``: a clip trains where the column holds one of
-the values and tests elsewhere.
+the values and tests elsewhere. With ``'test': values`` it tests only there, and other clips are on neither side; named
+lists of clips are such a protocol over a column of the set's own (1 trains, 0 tests, -1 neither).
 """
 
 from typing import Any
@@ -48,8 +49,10 @@ def split(packed: PackedSet, protocol: str) -> tuple[np.ndarray, np.ndarray]:
     if protocol not in protocols:
         raise ConfigError(f'protocol={protocol!r} is not one of {packed.path}: {", ".join(protocols)}')
     rule = protocols[protocol]
-    trains = np.isin(packed.table[rule['field']], rule['train'])
-    train, test = np.flatnonzero(trains), np.flatnonzero(~trains)
+    column = packed.table[rule['field']]
+    trains = np.isin(column, rule['train'])
+    tests = np.isin(column, rule['test']) if 'test' in rule else ~trains
+    train, test = np.flatnonzero(trains), np.flatnonzero(tests)
     for side, chosen in (('training', train), ('test', test)):
         if not len(chosen):
             raise DataError(f'{packed.path}: protocol {protocol!r} (by {rule["field"]}) leaves no {side} clips')

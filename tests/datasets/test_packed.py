@@ -78,7 +78,7 @@ def test_skipped_clips_are_listed_with_their_reason(tmp_path):
         (np.zeros((2, 20, 3)), 0, r'bad: shape \(2, 20, 3\)'),
         (np.zeros((1, 0, 20, 3)), 0, r'bad: no frames'),
         (np.zeros((0, 2, 20, 3)), 0, r'bad: no frames'),
-        (np.zeros((1, 2, 20, 2)), 0, r'bad: 2 coordinates a joint, the clips before have 3'),
+        (np.zeros((1, 2, 20, 2)), 0, r'bad: 2 values a joint, the set has 3: x, y, z'),
         (clip(), 1, r'bad: label 1 is outside 0\.\.0'),
         (clip(), -1, r'bad: label -1 is outside'),
     ],
@@ -157,6 +157,46 @@ def test_overwrite_never_removes_a_folder_that_is_no_packed_set(tmp_path):
     with pytest.raises(DataError, match='is not a packed set, so it is not replaced'):
         write_set(tmp_path / 'thesis', overwrite=True)
     assert (tmp_path / 'thesis' / 'chapter.tex').read_text() == 'years of work'
+
+
+def test_channels_are_named_and_told_by_their_number_where_nobody_says(tmp_path):
+    write_set(tmp_path / 'solid')
+    with writer(tmp_path / 'flat', channels=['x', 'y', 'score']) as out:
+        out.add('c', clip(), label=0)
+    assert PackedSet.open(tmp_path / 'solid').channels == ('x', 'y', 'z')
+    assert PackedSet.open(tmp_path / 'flat').channels == ('x', 'y', 'score')
+    with pytest.raises(DataError, match='c: 4 values a joint; name them'), writer(tmp_path / 'four') as out:
+        out.add('c', np.ones((1, 2, 20, 4)), label=0)
+    with pytest.raises(ConfigError, match=r"channels=\['score', 'x', 'y'\]: name x, y or x, y, z first"):
+        writer(tmp_path / 'wrong', channels=['score', 'x', 'y'])
+
+
+def test_a_set_written_before_it_could_name_channels_still_opens(tmp_path):
+    path = write_set(tmp_path / 'toy') / MANIFEST
+    manifest = json.loads(path.read_text())
+    del manifest['channels'], manifest['columns']
+    path.write_text(json.dumps(manifest))
+    packed = PackedSet.open(tmp_path / 'toy')
+    assert packed.channels == ('x', 'y', 'z') and set(packed.table) == set(COLUMNS)
+
+
+def test_a_set_can_have_columns_and_protocols_of_its_own(tmp_path):
+    protocols = {'mine': {'field': 'fold', 'train': [1, 2], 'test': [0]}}
+    with writer(tmp_path / 'toy', columns=['fold', 'height'], protocols=protocols) as out:
+        out.add('one', clip(1), label=0, fold=2, height=1080)
+        out.add('two', clip(2), label=0, fold=0)
+        with pytest.raises(TypeError, match='no column weight'):
+            out.add('three', clip(3), label=0, weight=3)
+    packed = PackedSet.open(tmp_path / 'toy')
+    packed.verify()
+    np.testing.assert_array_equal(packed.clip(1), clip(2))
+    assert packed.table['fold'].tolist() == [2, 0] and packed.table['height'].tolist() == [1080, -1]
+    assert packed.manifest['protocols'] == protocols
+
+
+def test_a_protocol_whose_sides_share_a_value_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match='over label both trains and tests where it is 2'):
+        writer(tmp_path / 'toy', protocols={'mine': {'field': 'label', 'train': [1, 2], 'test': [2, 3]}})
 
 
 @pytest.mark.parametrize('file', [FRAMES, SAMPLES])

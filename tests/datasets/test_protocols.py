@@ -18,6 +18,15 @@ def test_a_clip_trains_where_its_column_is_listed_and_tests_elsewhere(tmp_path):
     assert test.tolist() == [1, 3, 5]
 
 
+def test_clips_that_neither_list_names_are_on_neither_side(tmp_path):
+    protocols = {'mine': {'field': 'fold', 'train': [1], 'test': [0]}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], protocols, columns=['fold']) as writer:
+        for i, fold in enumerate([0, 1, -1, 1]):
+            writer.add(f'c{i}', clip(i), label=0, fold=fold)
+    train, test = split(PackedSet.open(tmp_path / 'toy'), 'mine')
+    assert (train.tolist(), test.tolist()) == ([1, 3], [0])
+
+
 def test_an_unknown_protocol_lists_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match=r"protocol='xset' is not one of .*toy: xsub, xview"):
         split(PackedSet.open(write_set(tmp_path / 'toy')), 'xset')
