@@ -3,9 +3,17 @@
 A joint number written anywhere else in the toolbox is a defect.
 """
 
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
 
 from skeattn.errors import ConfigError
+
+# A joint, or several whose mean is meant: not every skeleton has a joint between the hips or the shoulders.
+Place = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -20,12 +28,14 @@ class SkeletonLayout:
         parents: for each joint the joint it hangs on; the root hangs on itself. One tree.
         mirror: (left, right) pairs exchanged by a left-right flip; joints in no pair lie on the midline.
         parts: named groups of joints that part mixing exchanges; disjoint, together all joints.
-        hip: centre of the hips.
-        spine: (lower, upper) joints of the trunk axis, which points up on a standing person.
+        hip: centre of the hips: a joint, or joints whose mean it is.
+        spine: (lower, upper) end of the trunk axis, which points up on a standing person; each a joint or joints whose
+            mean it is.
         shoulders: (left, right) shoulder joints; right minus left is the body's x axis.
 
     Raises:
-        ConfigError: an index is out of range, the parents are not one tree, or the parts do not cover the joints.
+        ConfigError: an index is out of range, a joint is named twice, the parents are not one tree, or the parts do not
+            cover the joints.
     """
 
     name: str
@@ -33,15 +43,18 @@ class SkeletonLayout:
     parents: tuple[int, ...]
     mirror: tuple[tuple[int, int], ...]
     parts: dict[str, tuple[int, ...]] = field(hash=False)
-    hip: int
-    spine: tuple[int, int]
+    hip: Place
+    spine: tuple[Place, Place]
     shoulders: tuple[int, int]
 
     def __post_init__(self) -> None:
         V = len(self.joints)
-        used = [*self.parents, *sum(self.mirror, ()), self.hip, *self.spine, *self.shoulders]
-        if len(self.parents) != V or not all(0 <= j < V for j in used):
+        places = [_members(place) for place in (self.hip, *self.spine)]
+        used = [*self.parents, *sum(self.mirror, ()), *sum(places, ()), *self.shoulders]
+        if len(self.parents) != V or not all(0 <= j < V for j in used) or not all(places):
             raise ConfigError(f'layout {self.name!r}: every joint needs one parent, every index lies in 0..{V - 1}')
+        if len(set(self.joints)) != V:
+            raise ConfigError(f'layout {self.name!r}: two joints have the same name')
         roots = [j for j, parent in enumerate(self.parents) if parent == j]
         if len(roots) != 1 or any(self._depth(j) is None for j in range(V)):
             raise ConfigError(f'layout {self.name!r}: parents must form one tree; its root is its own parent')
@@ -80,8 +93,8 @@ class SkeletonLayout:
             order[left], order[right] = right, left
         return tuple(order)
 
-    def joint(self, name: str | int) -> int:
-        """Index of a joint given by name, by index, or as ``'root'`` or ``'hip'``.
+    def joint(self, name: str | int) -> Place:
+        """Index of a joint given by name, by index, or as ``'root'`` or ``'hip'``, which may be the mean of several.
 
         Raises:
             ConfigError: no such joint.
@@ -92,6 +105,24 @@ class SkeletonLayout:
         if name not in named:
             raise ConfigError(f'layout {self.name!r} has no joint {name!r}; it has {", ".join(map(str, named))}')
         return named[name]
+
+    def locate(self, keypoint: np.ndarray, place: Place) -> np.ndarray:
+        """Where a joint is, or the mean of several.
+
+        Args:
+            keypoint: ``(..., V, C)``.
+            place: index, or indices.
+
+        Returns:
+            ``(..., C)``.
+        """
+        if isinstance(place, int):
+            return keypoint[..., place, :]
+        return np.asarray(keypoint[..., list(place), :].mean(axis=-2))
+
+
+def _members(place: Place) -> tuple[int, ...]:
+    return (place,) if isinstance(place, int) else place
 
 
 LAYOUTS: dict[str, SkeletonLayout] = {}
@@ -109,17 +140,60 @@ def register_layout(layout: SkeletonLayout, force: bool = False) -> SkeletonLayo
     return layout
 
 
-def get_layout(name: str | SkeletonLayout) -> SkeletonLayout:
-    """The registered layout of that name (a layout is returned as it is).
+def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayout:
+    """The layout of a name, or the one that a config or a manifest defines, which is registered.
+
+    Args:
+        layout: a registered name; a dict with the arguments of :class:`SkeletonLayout`, joints given by name or index;
+            or a layout, which is returned as it is.
 
     Raises:
-        ConfigError: no layout of that name.
+        ConfigError: no layout of that name, a definition that is incomplete or inconsistent, or one whose name is taken
+            by a different layout.
     """
-    if isinstance(name, SkeletonLayout):
-        return name
-    if name not in LAYOUTS:
-        raise ConfigError(f'unknown skeleton layout {name!r}; known: {", ".join(sorted(LAYOUTS))}')
-    return LAYOUTS[name]
+    if isinstance(layout, SkeletonLayout):
+        return layout
+    if isinstance(layout, Mapping):
+        return register_layout(_define(layout))
+    if layout not in LAYOUTS:
+        raise ConfigError(f'unknown skeleton layout {layout!r}; known: {", ".join(sorted(LAYOUTS))}')
+    return LAYOUTS[layout]
+
+
+def describe_layout(layout: SkeletonLayout) -> str | dict[str, Any]:
+    """What :func:`get_layout` needs elsewhere: the name of a layout of the toolbox, the definition of any other."""
+    return layout.name if _SHIPPED.get(layout.name) == layout else asdict(layout)
+
+
+def _define(given: Mapping[str, Any]) -> SkeletonLayout:
+    expected = {item.name for item in fields(SkeletonLayout)}
+    if set(given) != expected:
+        wrong = ', '.join(f'{key} is missing' for key in sorted(expected - set(given)))
+        wrong = wrong or f'{", ".join(map(str, set(given) - expected))} is none of {", ".join(sorted(expected))}'
+        raise ConfigError(f'layout={given.get("name")!r} is not defined: {wrong}')
+
+    def number(joint: Any) -> int:
+        if isinstance(joint, str) and joint not in joints:
+            raise ConfigError(f'layout={given["name"]!r} has no joint {joint!r}; it has {", ".join(joints)}')
+        return joints.index(joint) if isinstance(joint, str) else operator.index(joint)
+
+    def place(joint: Any) -> Place:
+        return tuple(map(number, joint)) if isinstance(joint, (list, tuple)) else number(joint)
+
+    try:
+        joints = tuple(map(str, given['joints']))
+        return SkeletonLayout(
+            name=str(given['name']),
+            joints=joints,
+            parents=tuple(map(number, given['parents'])),
+            mirror=tuple((number(left), number(right)) for left, right in given['mirror']),
+            parts={str(part): tuple(map(number, members)) for part, members in given['parts'].items()},
+            hip=place(given['hip']),
+            spine=(place(given['spine'][0]), place(given['spine'][1])),
+            shoulders=(number(given['shoulders'][0]), number(given['shoulders'][1])),
+        )
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise ConfigError(f'layout={given["name"]!r} is not defined by joint names or numbers: {error}') from error
 
 
 # Kinect v2 as in NTU RGB+D and PKU-MMD; hand tips hang on the thumbs, as in the released bone stream.
@@ -174,3 +248,140 @@ register_layout(
         shoulders=(4, 8),
     )
 )  # fmt: skip
+
+# Detectors' joints in the order of COCO. Neither hip centre nor neck is among them: each is the mean of two joints. The
+# tree is the usual one of skeleton recognition, from the nose over the shoulders down.
+register_layout(
+    SkeletonLayout(
+        name='coco17',
+        joints=(
+            'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear',
+            'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+            'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle',
+        ),
+        parents=(0, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14),
+        mirror=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+        parts={
+            'trunk': (0, 1, 2, 3, 4),
+            'right_arm': (6, 8, 10),
+            'left_arm': (5, 7, 9),
+            'right_leg': (12, 14, 16),
+            'left_leg': (11, 13, 15),
+        },
+        hip=(11, 12),
+        spine=((11, 12), (5, 6)),
+        shoulders=(5, 6),
+    )
+)  # fmt: skip
+
+# OpenPose's COCO model: the 17 joints in its own order and a neck, which is the root; right before left.
+register_layout(
+    SkeletonLayout(
+        name='openpose18',
+        joints=(
+            'nose', 'neck', 'right_shoulder', 'right_elbow', 'right_wrist', 'left_shoulder', 'left_elbow', 'left_wrist',
+            'right_hip', 'right_knee', 'right_ankle', 'left_hip', 'left_knee', 'left_ankle',
+            'right_eye', 'left_eye', 'right_ear', 'left_ear',
+        ),
+        parents=(1, 1, 1, 2, 3, 1, 5, 6, 2, 8, 9, 5, 11, 12, 0, 0, 14, 15),
+        mirror=((5, 2), (6, 3), (7, 4), (11, 8), (12, 9), (13, 10), (15, 14), (17, 16)),
+        parts={
+            'trunk': (0, 1, 14, 15, 16, 17),
+            'right_arm': (2, 3, 4),
+            'left_arm': (5, 6, 7),
+            'right_leg': (8, 9, 10),
+            'left_leg': (11, 12, 13),
+        },
+        hip=(11, 8),
+        spine=((11, 8), 1),
+        shoulders=(5, 2),
+    )
+)  # fmt: skip
+
+# The 17 joints of Human3.6M that 3-D pose estimators give, as a tree from the pelvis.
+register_layout(
+    SkeletonLayout(
+        name='h36m17',
+        joints=(
+            'pelvis', 'right_hip', 'right_knee', 'right_ankle', 'left_hip', 'left_knee', 'left_ankle',
+            'spine', 'thorax', 'neck', 'head',
+            'left_shoulder', 'left_elbow', 'left_wrist', 'right_shoulder', 'right_elbow', 'right_wrist',
+        ),
+        parents=(0, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+        mirror=((4, 1), (5, 2), (6, 3), (11, 14), (12, 15), (13, 16)),
+        parts={
+            'trunk': (0, 7, 8, 9, 10),
+            'right_arm': (14, 15, 16),
+            'left_arm': (11, 12, 13),
+            'right_leg': (1, 2, 3),
+            'left_leg': (4, 5, 6),
+        },
+        hip=0,
+        spine=(0, 8),
+        shoulders=(11, 14),
+    )
+)  # fmt: skip
+
+# MediaPipe Pose (BlazePose). As in COCO there is no joint between the hips or the shoulders, and the tree hangs on the
+# nose; of the triangle ankle, heel, foot index the two sides at the ankle are bones.
+register_layout(
+    SkeletonLayout(
+        name='mediapipe33',
+        joints=(
+            'nose', 'left_eye_inner', 'left_eye', 'left_eye_outer', 'right_eye_inner', 'right_eye', 'right_eye_outer',
+            'left_ear', 'right_ear', 'left_mouth', 'right_mouth',
+            'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+            'left_pinky', 'right_pinky', 'left_index', 'right_index', 'left_thumb', 'right_thumb',
+            'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle',
+            'left_heel', 'right_heel', 'left_foot_index', 'right_foot_index',
+        ),
+        parents=(
+            0, 0, 1, 2, 0, 4, 5, 3, 6, 0, 0,
+            0, 0, 11, 12, 13, 14, 15, 16, 15, 16, 15, 16,
+            11, 12, 23, 24, 25, 26, 27, 28, 27, 28,
+        ),
+        mirror=(
+            (1, 4), (2, 5), (3, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22),
+            (23, 24), (25, 26), (27, 28), (29, 30), (31, 32),
+        ),
+        parts={
+            'trunk': (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+            'right_arm': (12, 14, 16, 18, 20, 22),
+            'left_arm': (11, 13, 15, 17, 19, 21),
+            'right_leg': (24, 26, 28, 30, 32),
+            'left_leg': (23, 25, 27, 29, 31),
+        },
+        hip=(23, 24),
+        spine=((23, 24), (11, 12)),
+        shoulders=(11, 12),
+    )
+)  # fmt: skip
+
+# The joints of SMPL, its kinematic tree from the pelvis.
+register_layout(
+    SkeletonLayout(
+        name='smpl24',
+        joints=(
+            'pelvis', 'left_hip', 'right_hip', 'spine1', 'left_knee', 'right_knee', 'spine2', 'left_ankle',
+            'right_ankle', 'spine3', 'left_foot', 'right_foot', 'neck', 'left_collar', 'right_collar', 'head',
+            'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+            'left_hand', 'right_hand',
+        ),
+        parents=(0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21),
+        mirror=(
+            (1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21), (22, 23),
+        ),
+        parts={
+            'trunk': (0, 3, 6, 9, 12, 15),
+            'right_arm': (14, 17, 19, 21, 23),
+            'left_arm': (13, 16, 18, 20, 22),
+            'right_leg': (2, 5, 8, 11),
+            'left_leg': (1, 4, 7, 10),
+        },
+        hip=0,
+        spine=(0, 12),
+        shoulders=(16, 17),
+    )
+)  # fmt: skip
+
+_SHIPPED = dict(LAYOUTS)

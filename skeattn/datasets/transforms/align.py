@@ -48,7 +48,7 @@ def body_of_first(keypoint: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
     """Turn the whole scene in 3-D: person 0's spine along y, its shoulders along x, where both are first seen."""
     lower, upper = layout.spine
     left, right = layout.shoulders
-    up = (keypoint[0, :, upper] - keypoint[0, :, lower]).astype(np.float64)
+    up = (layout.locate(keypoint[0], upper) - layout.locate(keypoint[0], lower)).astype(np.float64)
     across = (keypoint[0, :, right] - keypoint[0, :, left]).astype(np.float64)
     height = np.linalg.norm(up, axis=1, keepdims=True)
     up = up / np.maximum(height, _DEGENERATE)

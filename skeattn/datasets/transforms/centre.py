@@ -9,7 +9,7 @@ from skeattn.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class Centre(BaseTransform):
-    """Take coordinates relative to one joint.
+    """Take coordinates relative to one joint, or to the mean of those that stand for it in the layout.
 
     Args:
         joint: name or index of a joint, or ``'root'`` (the upper spine of ``ntu25``, as released) or ``'hip'``.
@@ -30,10 +30,11 @@ class Centre(BaseTransform):
     def transform(self, results: Clip) -> Clip:
         """Shift ``keypoint``; the absent stay zero."""
         keypoint = results['keypoint']
-        joint = results['layout'].joint(self.joint)
+        layout = results['layout']
+        origin = layout.locate(keypoint, layout.joint(self.joint))
         if self.reference == 'frame':
-            results['keypoint'] = keypoint - keypoint[:, :, joint : joint + 1]
+            results['keypoint'] = keypoint - origin[:, :, None]
         else:
-            origin = keypoint[0, first_frame(results), joint]
+            origin = origin[0, first_frame(results)]
             results['keypoint'] = (keypoint - origin) * present(keypoint)[:, :, None, None]
         return results
