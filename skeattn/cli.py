@@ -1,9 +1,26 @@
-"""What every command line tool shares: how an error that the user can cure is shown."""
+"""What every command line tool shares: overrides of a config, and how an error that the user can cure is shown."""
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import Any
+
+from mmengine.config import DictAction
 
 from skeattn.errors import SkeAttnError
+
+
+class KeyValue(DictAction):
+    """mmengine's ``--cfg-options KEY=VALUE …``; an argument of another form gives usage, not a traceback."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        """Called by argparse."""
+        wrong = [value for value in values if '=' not in value or value.startswith('=')]
+        if wrong:
+            parser.error(f'{option_string}: {wrong[0]!r} is not KEY=VALUE, such as stream=bone')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def run(main: Callable[[], int | None]) -> None:

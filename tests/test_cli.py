@@ -1,5 +1,7 @@
 """How tools end: curable errors without a traceback, defects with one."""
 
+import argparse
+
 import pytest
 
 from skeattn import cli
@@ -34,3 +36,24 @@ def test_success_interrupt_and_a_given_status():
 def test_a_defect_keeps_its_traceback():
     with pytest.raises(ValueError, match='a defect'):
         cli.run(fail(ValueError('a defect')))
+
+
+def options(*arguments):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue)
+    return parser.parse_args(['--cfg-options', *arguments]).cfg_options
+
+
+def test_overrides_are_read_by_mmengine():
+    assert options('stream=bone', 'batch_size=4', 'milestones=[1,2]') == {
+        'stream': 'bone',
+        'batch_size': 4,
+        'milestones': [1, 2],
+    }
+
+
+@pytest.mark.parametrize('wrong', ['stream', '=bone'])
+def test_an_override_of_another_form_ends_in_usage(wrong, capsys):
+    with pytest.raises(SystemExit) as ended:
+        options('batch_size=4', wrong)
+    assert ended.value.code == 2 and f"'{wrong}' is not KEY=VALUE" in capsys.readouterr().err

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from skeattn import cli
@@ -111,7 +110,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, metavar='DIR', help='work_dirs/compare/NAME')
     parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
     parser.add_argument('--table-only', action='store_true', help='run nothing; the table of what is finished')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     return parser.parse_args()
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
 from skeattn import cli
@@ -137,7 +136,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=cli.KeyValue,
         default={},
         metavar='KEY=VALUE',
         help='overrides of both configs',

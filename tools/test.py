@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--out', metavar='FILE', help='the JSON record (test_<checkpoint>.json)')
     top.add_argument('--facts', type=json.loads, default={}, metavar='JSON', help='more to record: name, origin')
     top.add_argument('--device', help='cpu or cuda (the accelerator if there is one)')
-    top.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     top.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     top.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return top

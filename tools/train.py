@@ -6,7 +6,6 @@ the same numbers again, bit for bit on the CPU; ``--resume`` continues a run tha
 
 import argparse
 
-from mmengine.config import DictAction
 
 from skeattn import cli
 from skeattn.engine import SkeAttnRunner
@@ -29,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=cli.KeyValue,
         default={},
         help='override settings: stream=bone batch_size=64 train_cfg.max_epochs=100; max_iters=2 stops early',
     )
@@ -60,7 +59,7 @@ def describe(runner: SkeAttnRunner) -> str:
     cfg, model = runner.cfg, bare_model(runner)
     share = f' ({cfg.batch_size // runner.world_size} in each of {runner.world_size} processes)'
     lines = [
-        f'{type(model).__name__}: stream {cfg.stream}, layout {cfg.layout}, '
+        f'{type(model).__name__}: stream {cfg.stream}, layout {runner.layout}, '
         f'batch size {cfg.batch_size}{share if runner.world_size > 1 else ""}, seed {runner.seed}'
     ]
     switches = {name: (str(value), origin) for name, (value, origin) in model.switches().items()}
