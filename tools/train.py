@@ -6,7 +6,6 @@ the same numbers again, bit for bit on the CPU; ``--resume`` continues a run tha
 
 import argparse
 
-
 from skeattn import cli
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
