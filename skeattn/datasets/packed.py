@@ -20,7 +20,7 @@ import numpy as np
 
 from skeattn.channels import BY_COUNT, check_channels
 from skeattn.errors import ConfigError, DataError
-from skeattn.skeletons import SkeletonLayout, get_layout
+from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1
 FRAMES, SAMPLES, MANIFEST = 'frames.npy', 'samples.npz', 'manifest.json'
@@ -174,7 +174,7 @@ class PackedWriter:
         manifest = {
             'version': VERSION,
             'dataset': self.dataset,
-            'layout': self.layout.name,
+            'layout': describe_layout(self.layout),
             'channels': channels,
             'classes': self.classes,
             'columns': self.columns,
@@ -232,7 +232,7 @@ class PackedSet:
 
         Raises:
             DataError: the folder is missing, incomplete, of another version, or its files disagree in size.
-            ConfigError: the layout is not registered.
+            ConfigError: the layout is not registered, or one of the same name differs from the set's own.
         """
         path = Path(path)
         if not (path / MANIFEST).is_file():

@@ -17,6 +17,7 @@ from mmengine.config import Config, ConfigDict
 
 from skeattn.errors import ConfigError
 from skeattn.registry import DATASETS, EVALUATORS, HOOKS, LOOPS, MODELS, Registry
+from skeattn.skeletons import get_layout
 
 # Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
 OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, *_ = (
@@ -35,6 +36,7 @@ OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, *_ = (
 PLACES = {
     'stream': ('model.data_preprocessor.stream',),
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
+    'channels': ('model.data_preprocessor.channels', 'dataset.channels'),
     'num_classes': ('model.head.num_classes',),
     'seed': ('randomness.seed',),
 }
@@ -42,7 +44,7 @@ OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 TOP_LEVEL = (
-    'stream', 'layout', 'num_classes', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model',
+    'stream', 'layout', 'channels', 'num_classes', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model',
     'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader',
     'test_dataloader', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports',
     'default_scope', 'env_cfg', 'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer',
@@ -101,7 +103,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     top level        written to
     ===============  ==================================================================================================
     ``stream``       the preprocessor (default: joint; a list for a method that reads several)
-    ``layout``       the preprocessor, the backbone, the data set
+    ``layout``       the preprocessor, the backbone, the data set, by name; a definition (a dict) is registered
+    ``channels``     the preprocessor, the data set, and by their number the backbone (default: x, y, z)
     ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``
     ``batch_size``   the sampler (global) and the training loader (each process its share)
@@ -124,15 +127,22 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     cfg.setdefault('stream', 'joint')
+    if isinstance(cfg.get('layout'), Mapping):
+        cfg.layout = get_layout(cfg.layout).name
     for key, places in PLACES.items():
         if cfg.get(key) is not None:
             for place in places:
                 _write(cfg, place, cfg[key], key)
+    if cfg.get('channels') is not None:
+        _write(cfg, 'model.backbone.in_channels', len(cfg.channels), 'channels')
     if 'default_hooks' in cfg:
         hooks = cfg.default_hooks.items()
         cfg.default_hooks = ConfigDict({name: hook for name, hook in hooks if hook or name in MMENGINE_HOOKS})
     if 'dataset' in cfg:
         cfg.dataset.setdefault('type', 'SkeletonDataset')
+        if isinstance(cfg.dataset.get('pipeline'), Mapping):
+            steps = cfg.dataset.pipeline.items()
+            cfg.dataset.pipeline = ConfigDict({name: step for name, step in steps if step is not None})
         _resolve_training(cfg, world_size)
         _resolve_evaluation(cfg)
     check_types(cfg)

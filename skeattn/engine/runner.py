@@ -29,6 +29,7 @@ from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
+from skeattn.skeletons import get_layout
 
 _started: Counter[str] = Counter()
 
@@ -63,6 +64,12 @@ class SkeAttnRunner(Runner):
         resolved.work_dir = cfg.get('work_dir') or str(default_work_dir(cfg.filename or 'run'))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         return cls(**arguments, cfg=cfg)
+
+    @property
+    def layout(self) -> str | None:
+        """Name of the config's layout, which may stand there as a definition."""
+        layout = self.cfg.get('layout')
+        return None if layout is None else get_layout(layout).name
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
         """Connect processes by gloo where there is no accelerator; mmengine would ask CUDA for a device."""
@@ -204,7 +211,7 @@ class SkeAttnRunner(Runner):
             'cfg': self.cfg.pretty_text,
             'seed': self.seed,
             'stream': self.cfg.get('stream'),
-            'layout': self.cfg.get('layout'),
+            'layout': self.layout,
             'batch_size': self.cfg.get('batch_size'),
             'world_size': self.world_size,
             'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),
@@ -258,7 +265,7 @@ class SkeAttnRunner(Runner):
                 f'{filename} lacks {", ".join(sorted(absent))}, so training cannot resume from it; resume from an '
                 f'epoch_*.pth, or start from its weights with --cfg-options load_from={filename}'
             )
-        now = {'seed': self.seed, 'stream': self.cfg.get('stream'), 'layout': self.cfg.get('layout')}
+        now = {'seed': self.seed, 'stream': self.cfg.get('stream'), 'layout': self.layout}
         for key, value in now.items():
             if meta.get(key) != value:
                 raise CheckpointError(
