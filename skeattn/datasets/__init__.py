@@ -4,11 +4,22 @@ from skeattn.datasets.packed import PackedSet, PackedWriter
 from skeattn.datasets.protocols import held_out_subjects, split
 from skeattn.datasets.sampler import GlobalBatchSampler
 from skeattn.datasets.skeleton_dataset import SkeletonDataset, take_whole_batch
-from skeattn.datasets.transforms import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample, Window
+from skeattn.datasets.transforms import (
+    AlignView,
+    Centre,
+    FillGaps,
+    PackClip,
+    PadFrames,
+    Pipeline,
+    Resample,
+    TrimEmpty,
+    Window,
+)
 
 __all__ = [
     'AlignView',
     'Centre',
+    'FillGaps',
     'GlobalBatchSampler',
     'PackClip',
     'PackedSet',
@@ -17,6 +28,7 @@ __all__ = [
     'Pipeline',
     'Resample',
     'SkeletonDataset',
+    'TrimEmpty',
     'Window',
     'held_out_subjects',
     'split',

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.datasets import AlignView, Centre, PackClip, PadFrames, Pipeline, Resample, Window
+from skeattn.datasets import AlignView, Centre, FillGaps, PackClip, PadFrames, Pipeline, Resample, TrimEmpty, Window
 from skeattn.datasets.converters.ntu import parse
 from skeattn.datasets.transforms.resample import resample
 from skeattn.errors import ConfigError, DataError
@@ -20,6 +20,14 @@ RELEASED = {
     'resample': {'type': 'Resample', 'num_frames': 64},
     'align': {'type': 'AlignView'},
     'pack': {'type': 'PackClip'},
+}
+
+
+CLEAN = {
+    'trim': {'type': 'TrimEmpty'},
+    'fill': {'type': 'FillGaps'},
+    'centre': {'type': 'Centre', 'joint': 'hip', 'reference': 'first'},
+    'align': {'type': 'AlignView', 'mode': 'body_first'},
 }
 
 
@@ -199,6 +207,106 @@ def test_every_view_keeps_distances_absent_persons_and_degenerate_bodies(mode):
     assert np.isfinite(AlignView(mode).transform(as_clip(point))['keypoint']).all()
 
 
+def ramp(there):
+    """One person, whose only joint stands at t + 1 in the frames where it is there."""
+    there = np.array(there, bool)
+    return ((np.arange(len(there)) + 1) * there).astype(np.float32)[None, :, None, None]
+
+
+@pytest.mark.parametrize(
+    ('where', 'kept'), [('start', [2, 0, 4, 0, 0]), ('end', [0, 2, 0, 4]), ('ends', [2, 0, 4]), ('all', [2, 4])]
+)
+def test_empty_frames_are_trimmed_where_asked_for(where, kept):
+    out = TrimEmpty(where).transform(as_clip(ramp([0, 1, 0, 1, 0, 0])))
+    assert out['keypoint'].ravel().tolist() == kept and out['total_frames'] == len(kept)
+
+
+def test_a_frame_with_any_person_is_kept_and_a_clip_of_nobody_is_named():
+    two = np.concatenate([ramp([0, 1, 0, 0]), ramp([0, 0, 0, 1])])
+    np.testing.assert_array_equal(TrimEmpty().transform(as_clip(two))['keypoint'], two[:, 1:])
+    with pytest.raises(DataError, match='c: nobody is there'):
+        TrimEmpty().transform(as_clip(ramp([0, 0])))
+
+
+@pytest.mark.parametrize(
+    ('longest', 'filled'),
+    [(0, [0, 2, 0, 4, 0, 0, 7, 0]), (1, [0, 2, 3, 4, 0, 0, 7, 0]), (2, [0, 2, 3, 4, 5, 6, 7, 0])],
+)
+def test_gaps_are_filled_up_to_the_longest_and_the_ends_stay_empty(longest, filled):
+    keypoint = ramp([0, 1, 0, 1, 0, 0, 1, 0])
+    out = FillGaps(longest).transform(as_clip(keypoint))['keypoint']
+    np.testing.assert_allclose(out.ravel(), filled, rtol=1e-6)
+    assert out.dtype == np.float32
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=3), st.integers(0, 9))
+def test_filling_touches_nothing_but_short_gaps_of_each_person(there, longest):
+    keypoint = np.concatenate([ramp(person) for person in there])
+    before = keypoint.copy()
+    out = FillGaps(longest).transform(as_clip(keypoint))['keypoint']
+    np.testing.assert_array_equal(keypoint, before)
+    for person, seen in zip(out[..., 0, 0], there, strict=True):
+        text = ''.join('x' if s else '.' for s in seen)
+        inner = text.strip('.')
+        first = text.find(inner)
+        gaps = [gap for gap in inner.split('x') if 0 < len(gap) <= longest]
+        expected = sum(seen) + sum(map(len, gaps))
+        assert (person > 0).sum() == expected
+        ideal = np.arange(7) + 1  # every bridge lies on the ramp
+        np.testing.assert_allclose(person[person > 0], ideal[person > 0], rtol=1e-6)
+        assert not person[:first].any() and not person[first + len(inner) :].any()
+
+
+def test_without_a_longest_gap_all_are_bridged():
+    out = FillGaps(None).transform(as_clip(ramp([1] + [0] * 40 + [1])))['keypoint']
+    np.testing.assert_allclose(out.ravel(), np.arange(42) + 1, rtol=1e-6)
+
+
+def test_a_person_who_comes_does_not_grow_out_of_the_origin():
+    keypoint = ramp([0, 0, 1, 1])
+    blended = Resample(8, 'all').transform(as_clip(keypoint))['keypoint'].ravel()
+    np.testing.assert_allclose(blended, [0, 0, 0, 0.75, 2.25, 3.25, 3.75, 4])
+    clean = Resample(8, 'all', blend_absent=False).transform(as_clip(keypoint))['keypoint'].ravel()
+    np.testing.assert_allclose(clean, [0, 0, 0, 0, 3, 3.25, 3.75, 4])
+
+
+@given(st.integers(0, 30), st.integers(1, 12))
+def test_where_all_are_there_both_ways_of_resampling_agree(seed, frames):
+    keypoint = random_clip(seed, persons=2, frames=5)
+    np.testing.assert_array_equal(resample(keypoint, frames), resample(keypoint, frames, blend_absent=False))
+
+
+@given(st.integers(0, 50), st.lists(st.sampled_from(['both', 'first', 'second', 'none']), min_size=5, max_size=9))
+def test_the_clean_steps_move_the_scene_as_one(seed, who):
+    """Global motion and the distance between persons survive; person 0 starts in the origin, upright, along x."""
+    scene = random_clip(seed, persons=2, frames=len(who) + 1)
+    for t, there in enumerate(who, start=1):  # person 0 is there in frame 0
+        scene[0, t] *= there in ('both', 'first')
+        scene[1, t] *= there in ('both', 'second')
+    filled = Pipeline({k: CLEAN[k] for k in ('trim', 'fill')})(as_clip(scene))['keypoint']
+    out = Pipeline(CLEAN)(as_clip((scene @ rotation(seed).T).astype(np.float32)))['keypoint']
+    seen = filled.any(axis=(2, 3))
+    np.testing.assert_array_equal(out.any(axis=(2, 3)), seen)
+    for joint in (KINECT.hip, 7):
+        before, after = filled[seen][:, joint], out[seen][:, joint]
+        apart = [np.linalg.norm(p[:, None] - p[None], axis=-1) for p in (before, after)]
+        np.testing.assert_allclose(*apart, atol=1e-4)
+    np.testing.assert_allclose(out[0, 0, KINECT.hip], 0, atol=1e-6)
+    across = out[0, 0, KINECT.shoulders[1]] - out[0, 0, KINECT.shoulders[0]]
+    assert across[0] > 0 and abs(across[2]) < 1e-4
+
+
+@pytest.mark.parametrize('frames', [1, 50, 64, 77])
+@pytest.mark.parametrize('joints', [20, 25])
+def test_the_clean_steps_give_any_number_of_frames(frames, joints):
+    last = {'resample': {'type': 'Resample', 'num_frames': frames, 'length': 'all', 'blend_absent': False}}
+    pipeline = Pipeline({**CLEAN, **last, 'pack': {'type': 'PackClip'}})
+    keypoint = random_clip(persons=2, frames=9, joints=joints)
+    keypoint[1, :4] = 0
+    layout = {20: KINECT, 25: NTU}[joints]
+    assert pipeline(as_clip(keypoint, layout))['inputs'].shape == (3, frames, joints, 2)
+
+
 def test_an_absent_second_person_stays_zero_through_all_steps():
     keypoint = random_clip(persons=2, joints=25)
     keypoint[1] = 0
@@ -264,6 +372,8 @@ def test_steps_run_in_the_order_written_and_none_removes_one():
             "AlignView: mode='yaw' is none of yaw_frame, yaw_first, body_first, none",
         ),
         ({'type': 'PackClip', 'num_persons': 0}, 'PackClip: num_persons=0'),
+        ({'type': 'TrimEmpty', 'where': 'middle'}, "TrimEmpty: where='middle' is none of start, end, ends, all"),
+        ({'type': 'FillGaps', 'longest': -1}, 'FillGaps: longest=-1 must not be negative'),
         ({'type': 'Center'}, "did you mean 'Centre'"),
     ],
 )

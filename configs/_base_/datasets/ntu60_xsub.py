@@ -7,6 +7,8 @@ dataset = dict(
     data='data/ntu60',
     protocol='xsub',
     pipeline=dict(
+        trim=None,  # places for the steps of pipelines/clean.py
+        fill=None,
         centre=dict(type='Centre', joint='root', reference='frame'),
         resample=dict(type='Resample', num_frames=64, length='released'),
         align=dict(type='AlignView', mode='yaw_frame'),

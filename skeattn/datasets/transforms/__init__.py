@@ -2,9 +2,22 @@
 
 from skeattn.datasets.transforms.align import AlignView
 from skeattn.datasets.transforms.centre import Centre
+from skeattn.datasets.transforms.gaps import FillGaps, TrimEmpty
 from skeattn.datasets.transforms.pack import PackClip
 from skeattn.datasets.transforms.pad import PadFrames, Window
 from skeattn.datasets.transforms.pipeline import Clip, Pipeline, present
 from skeattn.datasets.transforms.resample import Resample
 
-__all__ = ['AlignView', 'Centre', 'Clip', 'PackClip', 'PadFrames', 'Pipeline', 'Resample', 'Window', 'present']
+__all__ = [
+    'AlignView',
+    'Centre',
+    'Clip',
+    'FillGaps',
+    'PackClip',
+    'PadFrames',
+    'Pipeline',
+    'Resample',
+    'TrimEmpty',
+    'Window',
+    'present',
+]

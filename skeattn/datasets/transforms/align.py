@@ -7,7 +7,7 @@ The camera's y axis points up; the body's x axis runs from the left to the right
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from skeattn.datasets.transforms.pipeline import Clip
+from skeattn.datasets.transforms.pipeline import Clip, coordinates
 from skeattn.errors import ConfigError
 from skeattn.registry import TRANSFORMS
 from skeattn.skeletons import SkeletonLayout
@@ -94,7 +94,8 @@ class AlignView(BaseTransform):
         if self.mode == 'none':
             return results
         keypoint = results['keypoint']
-        if keypoint.shape[-1] != 3:
-            raise ConfigError(f'AlignView: {results["name"]} has {keypoint.shape[-1]} coordinates a joint, not 3')
-        results['keypoint'] = _MODES[self.mode](keypoint, results['layout'])
+        if (D := coordinates(results)) != 3:
+            raise ConfigError(f'AlignView: {results["name"]} has {D} coordinates a joint, not 3; set align=None')
+        turned = _MODES[self.mode](keypoint[..., :D], results['layout'])
+        results['keypoint'] = np.concatenate([turned, keypoint[..., D:]], axis=-1)
         return results

@@ -1,8 +1,9 @@
 """Moving the origin onto the body."""
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 
-from skeattn.datasets.transforms.pipeline import Clip, first_frame, present
+from skeattn.datasets.transforms.pipeline import Clip, coordinates, first_frame, present
 from skeattn.errors import ConfigError
 from skeattn.registry import TRANSFORMS
 
@@ -31,7 +32,8 @@ class Centre(BaseTransform):
         """Shift ``keypoint``; the absent stay zero."""
         keypoint = results['keypoint']
         layout = results['layout']
-        origin = layout.locate(keypoint, layout.joint(self.joint))
+        moves = np.arange(keypoint.shape[-1]) < coordinates(results)
+        origin = layout.locate(keypoint, layout.joint(self.joint)) * moves
         if self.reference == 'frame':
             results['keypoint'] = keypoint - origin[:, :, None]
         else:

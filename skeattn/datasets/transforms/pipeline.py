@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from skeattn.channels import AXES, BY_COUNT, num_coordinates
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
 
-# keypoint (M, T, V, C) float32 metres, layout, name, total_frames; PackClip adds inputs (C, T, V, M).
+# keypoint (M, T, V, C) float32, layout, name, total_frames, channels (what the C values are: by default told by their
+# number); PackClip adds inputs (C, T, V, M).
 Clip = dict[str, Any]
 
 
@@ -38,6 +40,11 @@ class Pipeline:
 def present(keypoint: np.ndarray) -> np.ndarray:
     """Which person is there in which frame, ``(M, T)`` bool: an absent one is all zero, and every step keeps it so."""
     return np.asarray(keypoint.any(axis=(2, 3)))
+
+
+def coordinates(clip: Clip) -> int:
+    """How many of a joint's values are its coordinates, 2 or 3; the others, such as a score, follow them."""
+    return num_coordinates(clip.get('channels') or BY_COUNT.get(clip['keypoint'].shape[-1], AXES))
 
 
 def first_frame(clip: Clip) -> int:

@@ -8,19 +8,26 @@ from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
 
 
-def resample(keypoint: np.ndarray, num_frames: int) -> np.ndarray:
+def resample(keypoint: np.ndarray, num_frames: int, blend_absent: bool = True) -> np.ndarray:
     """Linear interpolation in time at ``(i + 0.5) T / num_frames - 0.5``, clamped at both ends, without smoothing.
 
     Args:
         keypoint: ``(M, T, V, C)``.
         num_frames: frames of the result.
+        blend_absent: see :class:`Resample`.
     """
     T = keypoint.shape[1]
     position = np.clip((np.arange(num_frames) + 0.5) * (T / num_frames) - 0.5, 0, T - 1)
     before = position.astype(int)
     after = np.minimum(before + 1, T - 1)
     weight = (position - before).astype(keypoint.dtype)[:, None, None]
-    return keypoint[:, before] * (1 - weight) + keypoint[:, after] * weight
+    blend = keypoint[:, before] * (1 - weight) + keypoint[:, after] * weight
+    if blend_absent:
+        return blend
+    there = present(keypoint)
+    nearest = np.where(weight[:, 0, 0] < 0.5, before, after)
+    both = there[:, before] & there[:, after]
+    return np.where(both[:, :, None, None], blend, keypoint[:, nearest])
 
 
 @TRANSFORMS.register_module()
@@ -31,19 +38,22 @@ class Resample(BaseTransform):
         num_frames: frames of the result.
         length: ``'released'``: the number of frames in which person 0 is there, counted over the whole clip but cut
             from its start, so empty frames at the start stay in and the end is lost; ``'all'``: every frame.
+        blend_absent: True, as released: between a frame in which a person is there and one in which it is not, the
+            person shrinks towards the origin. False: such a frame is the nearer of the two.
 
     Raises:
         ConfigError: unknown length rule or fewer than one frame asked for.
         DataError: the length is 0.
     """
 
-    def __init__(self, num_frames: int = 64, length: str = 'released') -> None:
+    def __init__(self, num_frames: int = 64, length: str = 'released', blend_absent: bool = True) -> None:
         if length not in ('released', 'all') or num_frames < 1:
             raise ConfigError(
                 f'Resample: num_frames={num_frames!r} must be positive and length={length!r} "released" or "all"'
             )
         self.num_frames = num_frames
         self.length = length
+        self.blend_absent = blend_absent
 
     def transform(self, results: Clip) -> Clip:
         """Replace ``keypoint`` and ``total_frames``."""
@@ -51,6 +61,6 @@ class Resample(BaseTransform):
         length = keypoint.shape[1] if self.length == 'all' else int(present(keypoint[:1]).sum())
         if not length:
             raise DataError(f'{results["name"]}: person 0 is absent (all zero) in every frame')
-        results['keypoint'] = resample(keypoint[:, :length], self.num_frames)
+        results['keypoint'] = resample(keypoint[:, :length], self.num_frames, self.blend_absent)
         results['total_frames'] = self.num_frames
         return results
