@@ -59,7 +59,8 @@ def embed(
     Args:
         model: from :func:`load_model`.
         keypoints: for each clip the joint coordinates in metres, ``(T, V, C)`` or ``(M, T, V, C)``, joints in the order
-            of the model's layout; T may differ between clips, an absent person is all zero.
+            of the model's layout, their values those of its ``channels``; T may differ between clips, an absent person
+            is all zero.
         pipeline: the steps that the model was trained with, ``cfg.dataset.pipeline``.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
         batch_size: clips per forward pass.
@@ -70,7 +71,8 @@ def embed(
     Raises:
         DataError: a clip has the wrong shape or a NaN coordinate.
     """
-    clips = _Arrays(keypoints, model.data_preprocessor.layout, Pipeline(pipeline))  # type: ignore[arg-type, union-attr]
+    preprocessor: Any = model.data_preprocessor
+    clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
     return extract_features(model, clips, batch_size, source).x.numpy()
 
 
@@ -89,8 +91,14 @@ def _quiet() -> Iterator[None]:
 class _Arrays:
     """What evaluation reads of a data set, made of arrays."""
 
-    def __init__(self, keypoints: Sequence[np.ndarray], layout: SkeletonLayout, pipeline: Pipeline) -> None:
-        self.layout = layout
+    def __init__(
+        self,
+        keypoints: Sequence[np.ndarray],
+        layout: SkeletonLayout,
+        channels: tuple[str, ...],
+        pipeline: Pipeline,
+    ) -> None:
+        self.layout, self.channels = layout, channels
         self.names = [f'clip {i}' for i in range(len(keypoints))]
         clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
         if not clips:
@@ -101,14 +109,15 @@ class _Arrays:
     def _prepare(self, name: str, clip: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
         keypoint = np.asarray(clip, dtype=np.float32)
         keypoint = keypoint[None] if keypoint.ndim == 3 else keypoint
-        V = self.layout.num_joints
-        if keypoint.ndim != 4 or keypoint.shape[2:] != (V, 3) or not keypoint.size:
+        V, C = self.layout.num_joints, len(self.channels)
+        if keypoint.ndim != 4 or keypoint.shape[2:] != (V, C) or not keypoint.size:
             raise DataError(
-                f'{name}: shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, 3) or (M, T, {V}, 3)'
+                f'{name}: shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or (M, T, {V}, {C})'
             )
         if not np.isfinite(keypoint).all():
             raise DataError(f'{name}: NaN or infinite coordinate; set absent persons to zero')
-        done = pipeline({'keypoint': keypoint, 'layout': self.layout, 'name': name, 'total_frames': len(keypoint[0])})
+        known = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
+        done = pipeline({'keypoint': keypoint, **known})
         return torch.from_numpy(done['inputs'])
 
     def __len__(self) -> int:

@@ -15,11 +15,19 @@ Partners = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What an operation may know of the batch before drawing: T frames, the layout, clips in the global batch."""
+    """What an operation may know of the batch before drawing.
+
+    Args:
+        frames: T.
+        layout: the skeleton.
+        batch: clips in the global batch.
+        coordinates: how many of the channels are coordinates, 2 or 3.
+    """
 
     frames: int
     layout: SkeletonLayout
     batch: int
+    coordinates: int = 3
 
 
 class Augment:
@@ -32,9 +40,15 @@ class Augment:
         on: ``'joint'``: the operation sees joint coordinates. ``'stream'``: it sees the stream (motion, bone) derived
             from them, after all operations on joint coordinates.
 
+    Attributes:
+        coordinates_only: the operation sees the coordinates of a joint and not its score; otherwise it sees both, to
+            take them along.
+
     Raises:
         ConfigError: a value outside those.
     """
+
+    coordinates_only = False
 
     def __init__(self, per: str = 'sample', probability: float = 1.0, on: str = 'joint') -> None:
         name = type(self).__name__

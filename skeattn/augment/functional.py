@@ -27,8 +27,12 @@ def crop(x: Tensor, start: Tensor, padding: int) -> Tensor:
 
 
 def linear_map(x: Tensor, A: Tensor) -> Tensor:
-    """``x' = A x`` on the coordinate axis; ``A`` is ``(N, 3, 3)``, one matrix per clip."""
-    return torch.einsum('nij,njtvm->nitvm', A.to(x.dtype), x)
+    """``x' = A x`` on the coordinate axis; ``A`` is ``(N, 3, 3)``, one matrix per clip.
+
+    A 2-D skeleton is a figure in the plane z = 0, moved in space and looked at along z again.
+    """
+    C = x.shape[1]
+    return torch.einsum('nij,njtvm->nitvm', A[:, :C, :C].to(x.dtype), x)
 
 
 def shear_matrix(s: Tensor) -> Tensor:

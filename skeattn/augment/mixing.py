@@ -88,6 +88,8 @@ class SkeleAdaIN(Augment):
         ConfigError: unknown ``statistics``; on drawing, a batch without a partner.
     """
 
+    coordinates_only = True
+
     def __init__(self, statistics: str = 'clip', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if statistics not in ('clip', 'frame'):

@@ -15,6 +15,8 @@ from skeattn.registry import AUGMENTS
 class Shear(Augment):
     """Random shear: six off-diagonal factors uniform in (-amplitude, amplitude)."""
 
+    coordinates_only = True
+
     def __init__(self, amplitude: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.amplitude = amplitude
@@ -36,6 +38,8 @@ class Rotate(Augment):
         other: the two others turn by U(0, other) degrees.
         kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
+
+    coordinates_only = True
 
     def __init__(self, main: float = 30.0, other: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -75,11 +79,13 @@ class SpatialFlip(Augment):
 class AxisMask(Augment):
     """One coordinate axis, drawn uniformly, set to zero everywhere (AimCLR; HiCLR's channel mask)."""
 
+    coordinates_only = True
+
     def __init__(self, probability: float = 0.5, **kwargs: Any) -> None:
         super().__init__(probability=probability, **kwargs)
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        return {'axis': integers(0, 2, count, generator)}
+        return {'axis': integers(0, spec.coordinates - 1, count, generator)}
 
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         masked = torch.arange(x.shape[1], device=x.device) == params['axis'][:, None]
@@ -95,6 +101,8 @@ class GaussianNoise(Augment):
         absent: True, as released: absent (all-zero) persons become noise too. False leaves them absent.
         probability, kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
+
+    coordinates_only = True
 
     def __init__(self, std: float = 0.01, absent: bool = False, probability: float = 0.5, **kwargs: Any) -> None:
         super().__init__(probability=probability, **kwargs)

@@ -9,6 +9,7 @@ import torch
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
+from skeattn.channels import AXES
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.protocols import split as split_by
 from skeattn.datasets.transforms import Pipeline
@@ -35,6 +36,7 @@ class SkeletonDataset(Dataset):
         split: ``'train'`` or ``'test'``.
         pipeline: ``{name: transform config or None}``, the last one ``PackClip``.
         layout: the layout that the model is built for, compared with the set's when given.
+        channels: the values of a joint that the model is built for, compared with the set's.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
@@ -43,11 +45,13 @@ class SkeletonDataset(Dataset):
         subjects: (N,) int64, -1 where unknown.
         classes: class names.
         layout: the :class:`~skeattn.skeletons.SkeletonLayout`.
+        channels: what the C values of a joint are.
         split: ``'train'`` or ``'test'``.
 
     Raises:
         DataError: the set is missing or damaged, or a clip does not come out of the pipeline finite and in shape.
-        ConfigError: unknown protocol or split, a layout that is not the set's, or a pipeline without ``PackClip``.
+        ConfigError: unknown protocol or split, a layout or channels that are not the set's, or a
+            pipeline without ``PackClip``.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class SkeletonDataset(Dataset):
         split: str = 'train',
         pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
         layout: str | None = None,
+        channels: Sequence[str] = AXES,
     ) -> None:
         if split not in ('train', 'test'):
             raise ConfigError(f'split={split!r} is neither "train" nor "test"')
@@ -66,11 +71,15 @@ class SkeletonDataset(Dataset):
                 f'layout={layout!r}, but {packed.path} holds skeletons of layout '
                 f'{packed.layout.name!r}; set layout={packed.layout.name!r}, or read another set'
             )
+        if tuple(channels) != packed.channels:
+            found, asked = list(packed.channels), list(channels)
+            raise ConfigError(f'channels={asked}, but {packed.path} holds {found}; set channels={found} in the config')
         chosen = split_by(packed, protocol)[split == 'test']
         steps = Pipeline(pipeline or {})
         packed.verify()
         self.split = split
         self.layout = packed.layout
+        self.channels = packed.channels
         self.classes = packed.classes
         self.labels = torch.from_numpy(packed.table['label'][chosen])
         self.names = packed.table['name'][chosen]
@@ -107,7 +116,8 @@ def _materialise(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline) -> t
 
 def _run(packed: PackedSet, i: int, pipeline: Pipeline) -> np.ndarray:
     keypoint, name = packed.clip(i), str(packed.table['name'][i])
-    clip = pipeline({'keypoint': keypoint, 'layout': packed.layout, 'name': name, 'total_frames': keypoint.shape[1]})
+    known = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
+    clip = pipeline({'keypoint': keypoint, **known})
     if 'inputs' not in clip:
         raise ConfigError('the pipeline must end with a PackClip step: pack=dict(type="PackClip", num_persons=...)')
     inputs: np.ndarray = clip['inputs']

@@ -1,6 +1,6 @@
 """From a batch of clips to what the encoders read: views, stream, layout of the axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 from skeattn.augment.base import Augment, ClipSpec, Params
 from skeattn.augment.draws import generator
 from skeattn.augment.functional import STREAMS, derive_stream
+from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
 from skeattn.models.queue import partner_rows
 from skeattn.registry import AUGMENTS, MODELS
@@ -39,9 +40,12 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         layout: name of the skeleton layout.
         stream: ``'joint'``, ``'motion'`` or ``'bone'``; or several of them, for a method that reads them together.
         views: the training views.
+        channels: what the C values of a joint are. Streams and operations that move the body change its coordinates
+            alone; a score that stands beside them stays the joint's own.
 
     Raises:
-        ConfigError: unknown stream or layout, or a view that refers to one that does not precede it.
+        ConfigError: unknown stream or layout, channels without coordinates, or a view that refers to one that does not
+            precede it.
     """
 
     def __init__(
@@ -49,8 +53,10 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         layout: str | SkeletonLayout,
         stream: str | Sequence[str] = 'joint',
         views: dict[str, dict[str, Any]] | None = None,
+        channels: Sequence[str] = AXES,
     ) -> None:
         super().__init__()
+        self.channels = check_channels(channels)
         self.layout = get_layout(layout)
         self.stream = stream if isinstance(stream, str) else tuple(stream)
         for name in self.streams:
@@ -126,7 +132,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 if op.on == 'stream':
                     view.late.append((op, params))
                 else:
-                    view.clips = _apply(op, params, view.clips)
+                    view.clips = self._changed(op, params, view.clips)
                 view.notes.update(op.notes(params, clips.shape[2]))
             views[name] = view
         self._iteration = None
@@ -136,18 +142,28 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     def _draw(self, op: Augment, clips: Tensor, draws: torch.Generator) -> Params:
         """This process's rows of the parameters drawn for the global batch."""
         B, rank = len(clips), get_rank()
-        spec = ClipSpec(frames=clips.shape[2], layout=self.layout, batch=B * get_world_size())
+        spec = ClipSpec(clips.shape[2], self.layout, B * get_world_size(), num_coordinates(self.channels))
         params = op.draw(spec, draws)
         return {name: value[rank * B : (rank + 1) * B].to(clips.device) for name, value in params.items()}
 
     def _to_model(self, view: 'View') -> Any:
         found = {}
         for stream in self.streams:
-            x = derive_stream(view.clips, stream, self.layout)
+            x = self._on_coordinates(partial(derive_stream, stream=stream, layout=self.layout), view.clips)
             for op, params in view.late:
-                x = _apply(op, params, x)
+                x = self._changed(op, params, x)
             found[stream] = x.permute(0, 4, 1, 2, 3).contiguous()
         return found[self.stream] if isinstance(self.stream, str) else found
+
+    def _changed(self, op: Augment, params: Params, x: Tensor) -> Tensor:
+        def change(x: Tensor) -> Tensor:
+            return op.apply(x, params, partial(partner_rows, x))
+
+        return self._on_coordinates(change, x) if op.coordinates_only else change(x)
+
+    def _on_coordinates(self, change: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        D = num_coordinates(self.channels)
+        return change(x) if x.shape[1] == D else torch.cat([change(x[:, :D]), x[:, D:]], dim=1)
 
 
 @dataclass
@@ -163,7 +179,3 @@ class View:
     clips: Tensor
     late: list[tuple[Augment, Params]] = field(default_factory=list)
     notes: dict[str, Tensor] = field(default_factory=dict)
-
-
-def _apply(op: Augment, params: Params, x: Tensor) -> Tensor:
-    return op.apply(x, params, partial(partner_rows, x))

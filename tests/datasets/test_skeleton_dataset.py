@@ -72,6 +72,23 @@ def test_a_layout_that_is_not_the_sets_names_both(data):
         SkeletonDataset(data, 'xsub', 'train', PLAIN, layout='ntu25')
 
 
+def test_channels_that_are_not_the_models_are_refused_and_scores_reach_the_batch(tmp_path):
+    protocols = {'xsub': {'field': 'subject', 'train': [1]}}
+    with PackedWriter(tmp_path / 'flat', 'toy', 'kinect20', ['a'], protocols, channels=['x', 'y', 'score']) as writer:
+        for i in range(2):
+            writer.add(f'c{i}', clip(i), label=0, subject=1 + i)
+    with pytest.raises(ConfigError, match=r"channels=\['x', 'y', 'z'\], but .* set channels=\['x', 'y', 'score'\]"):
+        SkeletonDataset(tmp_path / 'flat', 'xsub', 'train', PLAIN)
+    centred = {'centre': {'type': 'Centre', 'joint': 'hip'}, **PLAIN}
+    train = SkeletonDataset(tmp_path / 'flat', 'xsub', 'train', centred, channels=['x', 'y', 'score'])
+    assert train.channels == ('x', 'y', 'score')
+    assert not train.clips[0, :2, :, 0].any()  # the hip is the origin
+    np.testing.assert_array_equal(train.clips[0, 2, :, :, 0].numpy(), clip(0)[0, ..., 2])
+    with pytest.raises(ConfigError, match='AlignView: c0 has 2 coordinates a joint, not 3; set align=None'):
+        turned = {'align': {'type': 'AlignView'}, **PLAIN}
+        SkeletonDataset(tmp_path / 'flat', 'xsub', 'train', turned, channels=['x', 'y', 'score'])
+
+
 def test_a_flipped_byte_stops_the_split(data):
     content = bytearray((data / FRAMES).read_bytes())
     content[1000] ^= 1
@@ -81,7 +98,7 @@ def test_a_flipped_byte_stops_the_split(data):
 
 
 def test_clips_of_different_length_ask_for_a_resample_step(data):
-    with pytest.raises(DataError, match=r'c2: shape \(3, 6, 20, 2\) .* a Resample step'):
+    with pytest.raises(DataError, match=r'c2: shape \(3, 6, 20, 2\) .* a Resample or PadFrames step'):
         SkeletonDataset(data, 'xsub', 'train', {'pack': {'type': 'PackClip'}})
 
 
