@@ -1,71 +1,76 @@
-"""Raw files to a packed set: python tools/convert.py {ntu,nwucla,utdmhad,synthetic} [SOURCE] --out data/NAME"""
+"""Raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
 
 import argparse
+import inspect
 from collections import Counter
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 from tabulate import tabulate
 
 from skeattn import cli
-from skeattn.datasets import PackedSet
+from skeattn.datasets import PackedSet, synthetic
+from skeattn.datasets.converters import ntu, nwucla, utdmhad
 
 
-def ntu(args: argparse.Namespace) -> None:
-    """NTU RGB+D (120): a folder of .skeleton files."""
-    from skeattn.datasets.converters.ntu import convert
+class Format(NamedTuple):
+    """A module with ``convert(source, out, ...)``, its own options, and whether it takes several sources."""
 
-    convert(args.source, args.out, dataset=args.dataset, skip_bad=args.skip_bad, overwrite=args.overwrite)
-
-
-def nwucla(args: argparse.Namespace) -> None:
-    """Northwestern-UCLA: a folder or zip of .json files."""
-    from skeattn.datasets.converters.nwucla import convert
-
-    convert(args.source, args.out, skip_bad=args.skip_bad, overwrite=args.overwrite)
+    module: ModuleType
+    options: dict[str, dict[str, Any]] = {}
+    several: bool = False
 
 
-def utdmhad(args: argparse.Namespace) -> None:
-    """UTD-MHAD: a folder or zip of .mat files."""
-    from skeattn.datasets.converters.utdmhad import convert
+NTU = {
+    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: told by the actions found'},
+    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'which bodies become persons'},
+}
+GENERATED = {
+    '--seed': {'type': int, 'default': 0},
+    '--clips': {'type': int, 'default': 1200, 'help': 'number of clips (1200)'},
+    '--raw': {'metavar': 'DIR', 'help': 'also write the clips as raw NTU .skeleton files'},
+}
 
-    convert(args.source, args.out, skip_bad=args.skip_bad, overwrite=args.overwrite)
+# A further format is one line here.
+FORMATS = {
+    'ntu': Format(ntu, NTU, several=True),
+    'nwucla': Format(nwucla),
+    'utdmhad': Format(utdmhad),
+    'synthetic': Format(synthetic, GENERATED),
+}
 
-
-def synthetic(args: argparse.Namespace) -> None:
-    """The embedded set: generated motions, no download."""
-    from skeattn.datasets.synthetic import convert
-
-    convert(args.out, seed=args.seed, clips=args.clips, raw=args.raw, overwrite=args.overwrite)
+# Offered wherever ``convert`` has a parameter of that name.
+SHARED = {
+    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of leaving it out'},
+    'overwrite': {'action': 'store_true', 'help': 'replace a packed set at OUT'},
+    'jobs': {'type': int, 'metavar': 'N', 'help': 'number of processes (all cores)'},
+}
 
 
 def parser() -> argparse.ArgumentParser:
-    """A subcommand per format; a further format is one function above and one line here."""
+    """A subcommand per format."""
     top = argparse.ArgumentParser(description=__doc__)
-    formats = top.add_subparsers(required=True, metavar='FORMAT')
-
-    def add(convert, source=True):
-        sub = formats.add_parser(convert.__name__, help=convert.__doc__, description=convert.__doc__)
-        sub.set_defaults(convert=convert)
-        if source:
-            sub.add_argument('source', metavar='SOURCE', help='folder or zip archive with the raw files')
-            sub.add_argument('--skip-bad', action='store_true', help='leave out unusable files instead of stopping')
+    formats = top.add_subparsers(required=True, metavar='FORMAT', dest='format')
+    for name, (module, options, several) in FORMATS.items():
+        about = inspect.getdoc(module).split('\n')[0]
+        sub = formats.add_parser(name, help=about, description=about)
+        parameters = inspect.signature(module.convert).parameters
+        if 'source' in parameters:
+            text = 'folder, file or zip archive with the raw data' + ('; several may be given' if several else '')
+            sub.add_argument('source', metavar='SOURCE', nargs='+' if several else None, help=text)
         sub.add_argument('--out', required=True, help='folder of the packed set, data/NAME')
-        sub.add_argument('--overwrite', action='store_true', help='replace a packed set at OUT')
-        return sub
-
-    add(ntu).add_argument('--dataset', choices=['ntu60', 'ntu120'], help='default: told by the actions found')
-    add(nwucla)
-    add(utdmhad)
-    generated = add(synthetic, source=False)
-    generated.add_argument('--seed', type=int, default=0)
-    generated.add_argument('--clips', type=int, default=1200, help='number of clips (1200)')
-    generated.add_argument('--raw', metavar='DIR', help='also write the clips as raw NTU .skeleton files')
+        for option, settings in options.items():
+            sub.add_argument(option, **settings)
+        for option, settings in SHARED.items():
+            if option in parameters:
+                sub.add_argument(f'--{option}', **settings)
     return top
 
 
 def summary(packed: PackedSet) -> str:
     """What the set holds, and what was left out and why."""
-    frames, table = packed.table['frames'], packed.table
+    frames, table, skipped = packed.table['frames'], packed.table, packed.manifest['skipped']
     rows = [
         ('data set', packed.manifest['dataset']),
         ('layout', packed.layout.name),
@@ -76,18 +81,25 @@ def summary(packed: PackedSet) -> str:
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in sorted(Counter(table['persons'].tolist()).items()))),
         ('frames min / median / max', f'{frames.min()} / {int(np.median(frames))} / {frames.max()}'),
         ('protocols', ', '.join(packed.manifest['protocols'])),
-        ('skipped', len(packed.manifest['skipped'])),
+        *packed.manifest.get('notes', {}).items(),
+        ('skipped', len(skipped)),
     ]
-    left_out = [f'  skipped {skip["name"]}: {skip["reason"]}' for skip in packed.manifest['skipped'][:20]]
-    more = len(packed.manifest['skipped']) - len(left_out)
-    tail = [f'  and {more} more, listed in {packed.path / "manifest.json"}'] if more else []
-    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *left_out, *tail])
+    # A reason that many clips share, such as a list of the data set's authors, is said once.
+    reasons = Counter(skip['reason'] for skip in skipped)
+    shared = [f'  skipped {count} clips: {reason}' for reason, count in reasons.items() if count > 1]
+    single = [f'  skipped {skip["name"]}: {skip["reason"]}' for skip in skipped if reasons[skip['reason']] == 1]
+    more = [f'  and {len(single) - 20} more, listed in {packed.path / "manifest.json"}'] if len(single) > 20 else []
+    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *shared, *single[:20], *more])
 
 
 def main() -> None:
-    args = parser().parse_args()
-    args.convert(args)
-    print(summary(PackedSet.open(args.out)))
+    options = vars(parser().parse_args())
+    module = FORMATS[options.pop('format')].module
+    module.convert(**options)
+    packed = PackedSet.open(options['out'])
+    print(summary(packed))
+    if packed.manifest['dataset'] in ntu.PUBLISHED:
+        print(ntu.compare_with_published(packed))
 
 
 if __name__ == '__main__':

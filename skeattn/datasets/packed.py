@@ -7,7 +7,7 @@ of the other two.
 """
 
 import contextlib
-import hashlib
+import errno
 import json
 import os
 import shutil
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import BY_COUNT, check_channels
+from skeattn.datasets.integrity import WORTH_NOTING, is_intact, sha256
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
@@ -29,7 +30,7 @@ COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 # A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
 _HEADER_BYTES = 128
 _SOURCES = {'ntu60': 'ntu', 'ntu120': 'ntu', 'nwucla': 'nwucla', 'utdmhad': 'utdmhad', 'demo': 'synthetic'}
-_intact: dict[Path, tuple[int, int, str]] = {}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class PackedWriter:
@@ -49,7 +50,7 @@ class PackedWriter:
         columns: names of columns of the set's own, integers, beside :data:`COLUMNS`.
 
     Raises:
-        DataError: ``out`` exists and ``overwrite`` is not set; a clip is unusable; no clip was added.
+        DataError: ``out`` exists and ``overwrite`` is not set; a clip is unusable; no clip was added; the disk is full.
         ConfigError: unknown layout, channels without x and y, or a protocol over an unknown column.
     """
 
@@ -73,6 +74,9 @@ class PackedWriter:
         self.columns = tuple(columns)
         self.overwrite = overwrite
         self.skipped: list[dict[str, str]] = []
+        self.notes: dict[str, Any] = {}  # what else the manifest shall say of the conversion
+        self.complete = False
+        self.resources = contextlib.ExitStack()  # closed once the set is complete, or given up
         self._rows: list[tuple[Any, ...]] = []
         self._names: set[str] = set()
         self._offset = 0
@@ -83,22 +87,39 @@ class PackedWriter:
         self._refuse_existing()
 
     def __enter__(self) -> 'PackedWriter':
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
-        self._file = open(self._partial / FRAMES, 'wb')
-        self._file.write(bytes(_HEADER_BYTES))
+        try:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial.mkdir(parents=True)
+            self._file = open(self._partial / FRAMES, 'wb')
+            self._file.write(bytes(_HEADER_BYTES))
+        except OSError as error:
+            raise _unwritable(self.out, error) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
-            if kind is None:
+            with self.resources:
+                self._end(kind is None)
+        except OSError as failure:
+            raise _unwritable(self.out, failure) from failure
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise _unwritable(self.out, error) from error
+
+    def _end(self, complete: bool) -> None:
+        try:
+            if complete:
                 self._finish()
+                self.complete = True
         finally:
-            self._file.close()
+            with contextlib.suppress(OSError):  # bytes that found no room on the disk
+                self._file.close()
             shutil.rmtree(self._partial, ignore_errors=True)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
 
     def add(
         self,
@@ -181,7 +202,8 @@ class PackedWriter:
             'protocols': self.protocols,
             'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)},
             'skipped': self.skipped,
-            'sha256': {file: _sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
+            **({'notes': self.notes} if self.notes else {}),
+            'sha256': {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
         }
         with open(self._partial / MANIFEST, 'w', encoding='utf-8') as text:
             json.dump(manifest, text, indent=1, ensure_ascii=False)
@@ -261,20 +283,21 @@ class PackedSet:
         rows = np.asarray(self.frames[start : start + M * T])  # a plain view, no longer a memmap
         return rows.reshape(M, T, *self.frames.shape[1:])
 
-    def verify(self, again: bool = False) -> None:
-        """Compare the files with the manifest's hashes, once per process for unchanged files unless ``again``.
+    def verify(self, again: bool = False, folder: Path | None = None) -> None:
+        """Compare the files with the manifest's hashes.
+
+        Args:
+            again: read them in any case; otherwise once per process, for as long as they are unchanged.
+            folder: where notes on large files let later processes do without reading them again.
 
         Raises:
             DataError: a file differs from the one that was written.
         """
         for file, expected in self.manifest['sha256'].items():
-            path = (self.path / file).resolve()
-            stat = path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, expected)
-            if again or _intact.get(path) != seen:
-                if _sha256(path) != expected:
-                    raise DataError(f'{self.path / file} is damaged (sha256 differs from {MANIFEST}): convert it again')
-                _intact[path] = seen
+            path = self.path / file
+            note = folder / f'{file}.json' if folder and path.stat().st_size >= WORTH_NOTING else None
+            if not is_intact(path, expected, note, again):
+                raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
 
 
 def convert_command(path: str | os.PathLike[str]) -> str:
@@ -333,19 +356,17 @@ def _damage(path: Path) -> Any:
         raise DataError(f'{path} is damaged ({error}): convert the source again') from error
 
 
+def _unwritable(out: Path, error: OSError) -> DataError:
+    if error.errno in _FULL:
+        return DataError(f'{out}: the disk is full, no set is written there; free some space and run the command again')
+    return DataError(f'{out} cannot be written ({error})')
+
+
 def _npy_header(shape: tuple[int, ...]) -> bytes:
     fields = repr({'descr': '<f4', 'fortran_order': False, 'shape': shape}).encode()
     magic = np.lib.format.magic(1, 0)
     length = _HEADER_BYTES - len(magic) - 2
     return magic + length.to_bytes(2, 'little') + fields.ljust(length - 1) + b'\n'
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _sync(file: Any) -> None:

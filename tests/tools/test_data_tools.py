@@ -52,10 +52,10 @@ def test_convert_then_verify_then_damage(tmp_path, raw, tool):
     assert err.startswith('error: ') and 'frames.npy is damaged' in err
 
 
-def test_a_truncated_file_stops_the_conversion_or_is_left_out_on_request(tmp_path, raw):
+def test_a_truncated_file_stops_a_strict_conversion(tmp_path, raw):
     """In a process of its own: what a shell sees."""
     (raw / 'S001C003P004R001A002.skeleton').write_bytes(b'7\n')
-    command = [sys.executable, ROOT / 'tools' / 'convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60']
+    command = [sys.executable, ROOT / 'tools' / 'convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60', '--strict']
     stopped = subprocess.run(command, capture_output=True, text=True, check=False)
     assert stopped.returncode == 2
     assert stopped.stderr.startswith('error: ') and 'S001C003P004R001A002.skeleton is truncated' in stopped.stderr
@@ -65,7 +65,7 @@ def test_a_truncated_file_stops_the_conversion_or_is_left_out_on_request(tmp_pat
 
 def test_what_is_left_out_stands_in_the_summary(tmp_path, raw, tool):
     (raw / 'S001C003P004R001A002.skeleton').write_bytes(b'7\n')
-    status, out, err = tool('convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60', '--skip-bad')
+    status, out, err = tool('convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60')
     assert status == 0, err
     assert 'skipped S001C003P004R001A002' in out
 

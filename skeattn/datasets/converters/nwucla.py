@@ -31,24 +31,27 @@ _NAME = re.compile(r'a(\d+)_s(\d+)_e(\d+)_v(\d+)$')
 def convert(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    skip_bad: bool = False,
+    *,
+    strict: bool = False,
     overwrite: bool = False,
+    jobs: int | None = None,
 ) -> None:
     """Pack the files ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view), each with ``skeletons`` ``[T][20][3]``.
 
     Args:
         source: folder or zip archive.
         out: the packed set's folder.
-        skip_bad: leave out unusable files instead of stopping.
+        strict: stop at the first unusable file instead of leaving it out.
         overwrite: replace a set at ``out``.
+        jobs: number of processes; by default one a core.
 
     Raises:
-        DataError: the source or a file is unusable, or ``out`` exists.
+        DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
     """
     files = Source(source, '.json')
     classes = list(ACTIONS.values())
     with PackedWriter(out, 'nwucla', 'kinect20', classes, PROTOCOLS['nwucla'], overwrite) as writer:
-        add_all(writer, files, parse, skip_bad)
+        add_all(writer, files, parse, strict=strict, jobs=jobs)
 
 
 def parse(path: str, content: bytes) -> Parsed:

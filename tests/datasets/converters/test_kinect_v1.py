@@ -100,7 +100,7 @@ def test_a_clip_of_one_frame_survives(tmp_path):
 def test_a_damaged_nwucla_file_is_named(tmp_path, name, content, message):
     (tmp_path / f'{name}.json').write_bytes(content)
     with pytest.raises(DataError, match=f'{name}.*{message}'):
-        nwucla.convert(tmp_path, tmp_path / 'packed')
+        nwucla.convert(tmp_path, tmp_path / 'packed', strict=True)
     assert not (tmp_path / 'packed').exists()
 
 
@@ -122,5 +122,5 @@ def test_a_damaged_utdmhad_file_is_named(tmp_path, name, content, message):
         content = stream.getvalue()
     (tmp_path / f'{name}.mat').write_bytes(content)
     with pytest.raises(DataError, match=f'{name}.*{message}'):
-        utdmhad.convert(tmp_path, tmp_path / 'packed')
+        utdmhad.convert(tmp_path, tmp_path / 'packed', strict=True)
     assert not (tmp_path / 'packed').exists()

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skeattn.datasets import PackedSet, split
-from skeattn.datasets.converters.ntu import convert, parse, read_skeleton
+from skeattn.datasets.converters.bodies import BODIES, file_order
+from skeattn.datasets.converters.ntu import convert, parse, read_bodies
 from skeattn.datasets.converters.source import bundled
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import shared_path
@@ -23,6 +24,10 @@ def write(folder, names, **kwargs):
     for seed, name in enumerate(names):
         (folder / f'{name}.skeleton').write_bytes(skeleton_text(clip(seed, joints=25), **kwargs))
     return folder
+
+
+def read_file(path, content):
+    return file_order(read_bodies(path, content))
 
 
 def test_the_released_files_give_the_released_coordinates_and_splits(tmp_path):
@@ -73,7 +78,7 @@ def test_the_name_tells_the_columns(tmp_path):
 def test_bodies_are_taken_in_file_order_and_the_third_is_dropped():
     keypoint = clip(persons=3, frames=2, joints=25)
     keypoint[0, 1] = 0  # in frame 1 the second body is listed first
-    stored = read_skeleton('f', skeleton_text(keypoint))
+    stored = read_file('f', skeleton_text(keypoint))
     assert stored.shape == (2, 2, 25, 3)
     np.testing.assert_array_equal(stored[:, 0], keypoint[:2, 0])
     np.testing.assert_array_equal(stored[:, 1], keypoint[1:, 1])
@@ -82,7 +87,7 @@ def test_bodies_are_taken_in_file_order_and_the_third_is_dropped():
 def test_empty_frames_stay_and_more_than_300_frames_are_kept():
     keypoint = clip(frames=310, joints=25)
     keypoint[0, :4] = 0
-    np.testing.assert_array_equal(read_skeleton('f', skeleton_text(keypoint)), keypoint)
+    np.testing.assert_array_equal(read_file('f', skeleton_text(keypoint)), keypoint)
 
 
 def test_clips_on_the_authors_list_are_skipped_and_named(tmp_path):
@@ -123,28 +128,29 @@ def test_the_data_set_follows_from_the_actions_unless_named(tmp_path):
         (b'', r'A060.skeleton is empty'),
         (b' \r\n', r'A060.skeleton is empty'),
         (TEXT[: len(TEXT) // 2], r'A060.skeleton is truncated: it ends in frame 2 of 3, body 1'),
-        (TEXT.replace(b'2\n7205', b'two\n7205', 1), r'A060.skeleton, line 2: not a number'),
+        (TEXT.replace(b'2\n7205', b'two\n7205', 1), r'line 2: two is no number of bodies in frame 1 of 3'),
         (TEXT.replace(b'\n25\n', b'\n24\n', 1), r'A060.skeleton, line 4: 24 joints in frame 1 of 3, not 25'),
         (TEXT + b'0.5\n', r'A060.skeleton, line 167: 1 value\(s\) left after the last of 3 frames'),
         (b'-1\n', r'line 1: -1 is no number of frames'),
         (b'1.5\n', r'line 1: 1.5 is no number of frames'),
         (b'2\n0\n0\n', r'no body in any of the 2 frames'),
         (b'1\n1\n', r'truncated: line 2 announces 1 bodies in frame 1 of 1, more than follow'),
-        (b'1\n1\n7205 0 1\n', r'truncated: it ends before the number of joints in frame 1 of 1 \(line 4\)'),
+        (b'1\n1\n7205 0 1\n', r'truncated: it ends before the number of joints in frame 1 of 1'),
         (b'\xff\xfe1\n', r'line 1: not a number'),
-        (b'1e9\n', r'truncated: line 1 announces 1e\+09 frames, more than follow'),
+        (b'1e9\n', r'line 1: 1e9 is no number of frames'),
         (b'nan\n', r'line 1: nan is no number of frames'),
-        (skeleton_text(clip(joints=25) * [1, np.nan, 1]), r'A060: NaN or infinite coordinate at person 0, frame 0'),
-        (skeleton_text(clip(joints=25).astype(float) * 1e60), r'A060: NaN or infinite coordinate at person 0, frame 0'),
+        (skeleton_text(clip(joints=25) * [1, np.nan, 1]), r'line 5: nan is no coordinate, which is a finite number'),
+        (skeleton_text(clip(joints=25).astype(float) * 1e60), r'line 5: \S+e\+(59|60) is no coordinate'),
     ],
 )
 def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path, content, message):
     raw = write(tmp_path / 'raw', ['S001C001P001R001A001'])
     (raw / f'{NAME}.skeleton').write_bytes(content)
-    with pytest.raises(DataError, match=f'(?s){message}.*--skip-bad'):
-        convert(raw, tmp_path / 'packed')
-    assert [p.name for p in tmp_path.iterdir()] == ['raw']
-    convert(raw, tmp_path / 'packed', skip_bad=True)
+    with pytest.raises(DataError, match=f'(?s){message}.*--strict'):
+        convert(raw, tmp_path / 'packed', strict=True)
+    assert not (tmp_path / 'packed').exists()
+    convert(raw, tmp_path / 'packed')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['packed', 'raw']
     packed = PackedSet.open(tmp_path / 'packed')
     assert packed.table['name'].tolist() == ['S001C001P001R001A001']
     assert [skip['name'] for skip in packed.manifest['skipped']] == [NAME]
@@ -158,7 +164,7 @@ def test_a_foreign_name_and_a_copy_in_a_subfolder_are_named(tmp_path):
     write(raw, [NAME])
     write(raw / 'copy', [NAME])
     with pytest.raises(DataError, match=f'{NAME}: a clip of this name was added before'):
-        convert(raw, tmp_path / 'packed')
+        convert(raw, tmp_path / 'packed', strict=True)
 
 
 def test_a_source_that_is_missing_empty_or_no_archive_is_named(tmp_path):
@@ -187,7 +193,7 @@ def test_a_zip_gives_the_same_set_as_the_folder_and_its_damage_is_noticed(tmp_pa
     content[300] ^= 0xFF
     archive.write_bytes(content)
     with pytest.raises(DataError, match=r'cannot be read|damaged'):
-        convert(archive, tmp_path / 'c')
+        convert(archive, tmp_path / 'c', strict=True)
 
 
 @st.composite
@@ -205,10 +211,13 @@ def mutated(draw):
 
 
 @settings(max_examples=300)
-@given(st.one_of(mutated(), st.binary(max_size=200), st.text('0123456789 .-e\n', max_size=200).map(str.encode)))
-def test_whatever_the_bytes_the_parser_answers_or_names_the_file(content):
+@given(
+    st.one_of(mutated(), st.binary(max_size=200), st.text('0123456789 .-e\n', max_size=200).map(str.encode)),
+    st.sampled_from(sorted(BODIES)),
+)
+def test_whatever_the_bytes_the_parser_answers_or_names_the_file(content, bodies):
     try:
-        _, keypoint, _ = parse(f'raw/{NAME}.skeleton', content)
+        _, keypoint, *_ = parse(f'raw/{NAME}.skeleton', content, bodies)
     except DataError as error:
         assert NAME in str(error)
         return

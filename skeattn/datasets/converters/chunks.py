@@ -1,0 +1,255 @@
+"""Parsed clips kept beside a set that is being made, so that processes can share the work and none of it is lost.
+
+The files of a source are cut into chunks. Whoever parses a chunk, any process of any run, leaves what came of it as a
+file in a hidden folder beside the target, named after all that it depends on; it appears there complete or not at all.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import inspect
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skeattn.errors import DataError
+
+if TYPE_CHECKING:
+    from skeattn.datasets.converters.source import Source
+
+# Name of the clip, keypoint (M, T, V, C), the columns that its name tells, and, where the format has something to
+# count, how often it was met in the clip; the counts are summed in the manifest's notes.
+Parsed = tuple[str, np.ndarray, dict[str, int]] | tuple[str, np.ndarray, dict[str, int], dict[str, int]]
+Parse = Callable[[str, bytes], Parsed]
+
+CHUNK = 32  # files: less than a second of work, and a few megabytes
+_LOCK = 'lock'
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one file: a clip, or the reason why there is none."""
+
+    member: str
+    parsed: Parsed | None
+    reason: str = ''
+
+
+class Chunks:
+    """The work on a source, cut into pieces of :data:`CHUNK` files.
+
+    Args:
+        folder: where finished chunks lie.
+        source: the files.
+        parse: what becomes of each.
+    """
+
+    def __init__(self, folder: Path, source: 'Source', parse: Parse) -> None:
+        self._source = source
+        self._parse = parse
+        self._members = [source.members[i : i + CHUNK] for i in range(0, len(source), CHUNK)]
+        code = _code(parse)
+        self._files = [folder / f'{self._key(members, code)}.npz' for members in self._members]
+
+    def _key(self, members: list[str], code: str) -> str:
+        """Of the files, their state, the parser, its options and its source text."""
+        states = []
+        for member in members:
+            with contextlib.suppress(DataError):  # said when the file is read
+                states.append([member, *self._source.state(member)])
+        return hashlib.sha256(json.dumps([members, states, code]).encode()).hexdigest()[:32]
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def waiting(self) -> list[int]:
+        """The chunks that nobody has finished yet."""
+        return [number for number, file in enumerate(self._files) if not file.exists()]
+
+    def size(self, number: int) -> int:
+        """The number of files of a chunk."""
+        return len(self._members[number])
+
+    def outcomes(self, jobs: int) -> Generator[list[Outcome], None, None]:
+        """The outcomes of each chunk in the order of the source, parsed by ``jobs`` processes."""
+        with self._workers(jobs) as workers:
+            for number in range(len(self)):
+                while workers and not self._files[number].exists():
+                    ended = wait([worker.sentinel for worker in workers], timeout=0.02)
+                    workers = [worker for worker in workers if worker.sentinel not in ended]
+                yield self._load(number)
+
+    def _load(self, number: int) -> list[Outcome]:
+        """A finished chunk; one that is missing or damaged, whatever became of its worker, is made here."""
+        try:
+            return _read(self._files[number])
+        except Exception:  # a file of ours, cut by a crash of the machine
+            self._make(number)
+            return _read(self._files[number])
+
+    def _make(self, number: int) -> None:
+        """Parse a chunk and leave the file."""
+        outcomes = [self._outcome(member) for member in self._members[number]]
+        file = self._files[number]
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix='.', delete=False) as partial:
+            try:
+                _write(partial, outcomes)
+                partial.flush()
+                os.replace(partial.name, file)
+            except BaseException:
+                os.unlink(partial.name)
+                raise
+
+    def _outcome(self, member: str) -> Outcome:
+        try:
+            return Outcome(member, self._parse(member, self._source.read(member)))
+        except DataError as error:
+            return Outcome(member, None, str(error))
+
+    @contextlib.contextmanager
+    def _workers(self, jobs: int) -> Iterator[list[Any]]:
+        """Processes that make the waiting chunks; none where one process is enough."""
+        waiting = self.waiting()
+        if min(jobs, len(waiting)) < 2:
+            yield []
+            return
+        # Forked where that is sound: a worker then starts at once and shares the memory of what is imported.
+        context: Any = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
+        claimed = context.Value('q', 0)
+        arguments = (self, waiting, claimed, os.getpid())
+        workers = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(min(jobs, len(waiting)))]
+        try:
+            for worker in workers:
+                worker.start()
+            yield workers
+        finally:
+            for worker in workers:
+                worker.terminate()
+                worker.join()
+
+
+def _work(chunks: Chunks, waiting: list[int], claimed: Any, parent: int) -> None:
+    """A worker: claims chunk after chunk until none is left or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends its workers
+    while os.getppid() == parent:
+        with claimed.get_lock():
+            turn = claimed.value
+            claimed.value += 1
+        if turn >= len(waiting):
+            return
+        try:
+            chunks._make(waiting[turn])
+        except Exception:  # the parent comes to this chunk, meets the same and says it
+            return
+
+
+@contextlib.contextmanager
+def kept_beside(out: Path, complete: Callable[[], bool]) -> Iterator[Path]:
+    """The hidden folder beside ``out`` for its finished chunks; removed at the end if ``complete()``, or if empty.
+
+    Raises:
+        DataError: another process is making ``out``.
+    """
+    folder = out.parent / f'.{out.name}.chunks'
+    lock = _lock(folder)
+    if lock is None:
+        raise DataError(f'another conversion to {out} is running; wait for it, or choose another folder')
+    try:
+        _remove_abandoned(out)
+        yield folder
+    finally:
+        if complete() or not any(folder.glob('*.npz')):
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
+
+
+def _lock(folder: Path) -> Any:
+    """An open file that no other process has locked, or None. The lock ends with the process, however that ends."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            file = (folder / _LOCK).open('a')
+        except FileNotFoundError:  # whoever had it has just finished
+            continue
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: forked workers do not hold it
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
+                return file
+        except BlockingIOError:
+            file.close()
+            return None
+        except FileNotFoundError:
+            pass
+        file.close()
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove what killed processes began to write for ``out``."""
+    for partial in out.parent.glob(f'.{out.name}.*.partial'):
+        number = partial.name.split('.')[-2]
+        if number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _code(parse: Parse) -> str:
+    """The parser's name and options, and a hash of the source text that it comes from."""
+    options: list[Any] = []
+    function: Any = parse
+    while isinstance(function, functools.partial):
+        options.append([function.args, sorted(function.keywords.items())])
+        function = function.func
+    digest = hashlib.sha256(repr([function.__module__, function.__qualname__, options]).encode())
+    for file in sorted({*Path(__file__).parent.glob('*.py'), Path(inspect.getfile(function))}):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _write(file: Any, outcomes: list[Outcome]) -> None:
+    keypoints, notes = [], []
+    for outcome in outcomes:
+        note: dict[str, Any] = {'member': outcome.member, 'reason': outcome.reason}
+        if outcome.parsed is not None:
+            name, keypoint, *rest = outcome.parsed
+            with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name
+                keypoints.append(np.asarray(keypoint, '<f4').ravel())
+            note['parsed'] = [name, np.shape(keypoint), *rest]
+        notes.append(note)
+    text = np.frombuffer(json.dumps(notes, default=int).encode(), np.uint8)
+    np.savez(file, keypoint=np.concatenate([np.zeros(0, '<f4'), *keypoints]), notes=text)
+
+
+def _read(file: Path) -> list[Outcome]:
+    with np.load(file, allow_pickle=False) as stored:  # compares checksums
+        keypoints, notes = stored['keypoint'], json.loads(stored['notes'].tobytes())
+    outcomes, at = [], 0
+    for note in notes:
+        parsed = None
+        if 'parsed' in note:
+            name, shape, *rest = note['parsed']
+            size = int(np.prod(shape))
+            parsed = (name, keypoints[at : at + size].reshape(shape), *rest)
+            at += size
+        outcomes.append(Outcome(note['member'], parsed, note['reason']))
+    return outcomes
