@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
 from skeattn.channels import AXES
+from skeattn.datasets.cache import cached, folder_of, key_of
+from skeattn.datasets.materialise import materialise
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.protocols import split as split_by
 from skeattn.datasets.transforms import Pipeline
-from skeattn.errors import ConfigError, DataError
-from skeattn.progress import progress
+from skeattn.errors import ConfigError
 from skeattn.registry import DATASETS
 
 Batch = dict[str, torch.Tensor]
+CLIPS_WORTH_CACHING = 8000
+"""Fewer are prepared in a second."""
 
 
 @FUNCTIONS.register_module()
@@ -37,6 +41,8 @@ class SkeletonDataset(Dataset):
         pipeline: ``{name: transform config or None}``, the last one ``PackClip``.
         layout: the layout that the model is built for, compared with the set's when given.
         channels: the values of a joint that the model is built for, compared with the set's.
+        cache: where prepared clips of a large split are kept for the next start: True: ``$SKEATTN_CACHE`` or
+            ``.cache`` in the set's folder; a folder; False: nowhere.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
@@ -62,6 +68,7 @@ class SkeletonDataset(Dataset):
         pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
         layout: str | None = None,
         channels: Sequence[str] = AXES,
+        cache: bool | str = True,
     ) -> None:
         if split not in ('train', 'test'):
             raise ConfigError(f'split={split!r} is neither "train" nor "test"')
@@ -76,7 +83,8 @@ class SkeletonDataset(Dataset):
             raise ConfigError(f'channels={asked}, but {packed.path} holds {found}; set channels={found} in the config')
         chosen = split_by(packed, protocol)[split == 'test']
         steps = Pipeline(pipeline or {})
-        packed.verify()
+        folder = folder_of(packed.path, cache) if len(chosen) >= CLIPS_WORTH_CACHING else None
+        packed.verify(folder=folder)
         self.split = split
         self.layout = packed.layout
         self.channels = packed.channels
@@ -84,7 +92,7 @@ class SkeletonDataset(Dataset):
         self.labels = torch.from_numpy(packed.table['label'][chosen])
         self.names = packed.table['name'][chosen]
         self.subjects = packed.table['subject'][chosen]
-        self.clips = _materialise(packed, chosen, steps)
+        self.clips = torch.from_numpy(_prepared(packed, chosen, pipeline or {}, steps, folder))
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -99,28 +107,10 @@ class SkeletonDataset(Dataset):
         return {key: value[0] for key, value in self.__getitems__([index]).items()}
 
 
-def _materialise(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
-    clips = torch.empty(0)
-    for row, i in enumerate(progress(chosen, f'preparing clips of {packed.path}')):
-        inputs = _run(packed, int(i), pipeline)
-        if row == 0:
-            clips = torch.empty(len(chosen), *inputs.shape)
-        elif inputs.shape != clips.shape[1:]:
-            raise DataError(
-                f'{packed.table["name"][i]}: shape {inputs.shape} after the pipeline, the clips before have '
-                f'{tuple(clips.shape[1:])}; a Resample or PadFrames step brings all to the same number of frames'
-            )
-        clips[row] = torch.from_numpy(inputs)
-    return clips
-
-
-def _run(packed: PackedSet, i: int, pipeline: Pipeline) -> np.ndarray:
-    keypoint, name = packed.clip(i), str(packed.table['name'][i])
-    known = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
-    clip = pipeline({'keypoint': keypoint, **known})
-    if 'inputs' not in clip:
-        raise ConfigError('the pipeline must end with a PackClip step: pack=dict(type="PackClip", num_persons=...)')
-    inputs: np.ndarray = clip['inputs']
-    if not np.isfinite(inputs).all():
-        raise DataError(f'{name}: NaN or infinite coordinate after the pipeline (packed set {packed.path})')
-    return inputs
+def _prepared(
+    packed: PackedSet, chosen: np.ndarray, written: Mapping[str, Any], steps: Pipeline, folder: Path | None
+) -> np.ndarray:
+    key = key_of(packed, chosen, written, steps) if folder else None
+    if folder is None or key is None:
+        return materialise(packed, chosen, steps)
+    return cached(folder, key, lambda: materialise(packed, chosen, steps))

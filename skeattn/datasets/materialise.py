@@ -1,0 +1,123 @@
+"""Running clips through the pipeline, on all cores where that pays."""
+
+import ctypes
+import mmap
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+
+import numpy as np
+import torch
+
+from skeattn.datasets.packed import PackedSet
+from skeattn.datasets.transforms import Pipeline
+from skeattn.errors import ConfigError, DataError, SkeAttnError
+from skeattn.progress import progress
+
+CLIPS_PER_PROCESS = 4000
+"""Fewer are prepared sooner than a further process is started and fed."""
+CHUNK = 128
+_PR_SET_PDEATHSIG = 1
+
+
+def materialise(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, jobs: int | None = None) -> np.ndarray:
+    """Clips as the pipeline leaves them, the same for any number of processes.
+
+    Args:
+        packed: the set.
+        chosen: indices of N clips.
+        pipeline: ends with ``PackClip``.
+        jobs: processes; by default as many as there are cores for this process and clips that keep them busy.
+
+    Returns:
+        ``(N, C, T, V, M)`` float32.
+
+    Raises:
+        DataError: a clip does not come out finite and in the shape of the first; the first such clip is named.
+        ConfigError: the pipeline does not end with ``PackClip``.
+    """
+    jobs = _cores(len(chosen)) if jobs is None else jobs
+    first = run(packed, int(chosen[0]), pipeline)
+    shape = (len(chosen), *first.shape)
+    clips = np.empty(shape, np.float32) if jobs == 1 else _shared(shape)
+    prepare = partial(_prepare, packed, chosen, pipeline, clips)
+    rows = map(prepare, range(len(chosen))) if jobs == 1 else _in_processes(prepare, len(chosen), jobs)
+    for _ in progress(rows, f'preparing clips of {packed.path}', total=len(chosen)):
+        pass
+    return clips
+
+
+def run(packed: PackedSet, i: int, pipeline: Pipeline) -> np.ndarray:
+    """Clip ``i`` after the pipeline, ``(C, T, V, M)``."""
+    keypoint, name = packed.clip(i), str(packed.table['name'][i])
+    known = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
+    clip = pipeline({'keypoint': keypoint, **known})
+    if 'inputs' not in clip:
+        raise ConfigError('the pipeline must end with a PackClip step: pack=dict(type="PackClip", num_persons=...)')
+    inputs: np.ndarray = clip['inputs']
+    if not np.isfinite(inputs).all():
+        raise DataError(f'{name}: NaN or infinite coordinate after the pipeline (packed set {packed.path})')
+    return inputs
+
+
+def _prepare(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, clips: np.ndarray, row: int) -> None:
+    i = int(chosen[row])
+    inputs = run(packed, i, pipeline)
+    if inputs.shape != clips.shape[1:]:
+        raise DataError(
+            f'{packed.table["name"][i]}: shape {inputs.shape} after the pipeline, the clips before have '
+            f'{clips.shape[1:]}; a Resample or PadFrames step brings all to the same number of frames'
+        )
+    clips[row] = inputs
+
+
+def _cores(clips: int) -> int:
+    """Processes that pay. Forked ones inherit the set, the steps and the result; elsewhere than on Linux one does."""
+    if sys.platform != 'linux' or multiprocessing.current_process().daemon:
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), clips // CLIPS_PER_PROCESS))
+
+
+def _shared(shape: tuple[int, ...]) -> np.ndarray:
+    """Memory that forked processes write for this one."""
+    size = int(np.prod(shape))
+    return np.frombuffer(mmap.mmap(-1, 4 * size), np.float32, size).reshape(shape)
+
+
+def _in_processes(prepare: Callable[[int], None], rows: int, jobs: int) -> Iterator[None]:
+    """Yield once per row, in order, so that the first unusable clip is named whoever met it."""
+    context = multiprocessing.get_context('fork')
+    pool = ProcessPoolExecutor(jobs, context, _begin, (prepare, os.getpid()))
+    try:
+        futures: list[Future[int]] = [pool.submit(_chunk, start, rows) for start in range(0, rows, CHUNK)]
+        for future in futures:
+            yield from [None] * future.result()
+    except BrokenProcessPool as error:
+        raise SkeAttnError('a process that prepared clips was killed, perhaps for want of memory') from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_task: list[Callable[[int], None]] = []
+
+
+def _begin(prepare: Callable[[int], None], parent: int) -> None:
+    """In a new process: take the task over by inheritance, compute on one core, end with the parent."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _task[:] = [prepare]
+
+
+def _chunk(start: int, rows: int) -> int:
+    stop = min(start + CHUNK, rows)
+    for row in range(start, stop):
+        _task[0](row)
+    return stop - start
