@@ -125,10 +125,11 @@ def _store(path: Path, array: np.ndarray) -> np.ndarray:
     partial = path.with_suffix('.partial')
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    parts: list[Any] = [header.getbuffer(), *np.array_split(array, 1 + (array.nbytes >> 26))]
     digest = hashlib.sha256()
     try:
         with open(partial, 'wb') as file:
-            for part in (header.getvalue(), *(rows.data for rows in np.array_split(array, 1 + (array.nbytes >> 26)))):
+            for part in parts:
                 digest.update(part)
                 file.write(part)
             file.flush()
