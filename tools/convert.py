@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
-from skeattn.datasets.converters import ntu, nwucla, utdmhad
+from skeattn.datasets.converters import ntu, nwucla, pkummd, utdmhad
 
 
 class Format(NamedTuple):
@@ -26,6 +26,15 @@ NTU = {
     '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: told by the actions found'},
     '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'which bodies become persons'},
 }
+PKUMMD = {
+    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: told by the names of the videos'},
+    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to leave out, one a line'},
+    '--unlisted': {
+        'choices': ['neither', 'test'],
+        'default': 'neither',
+        'help': 'side of the clips whose video a split file does not name; the releases test on them (neither)',
+    },
+}
 GENERATED = {
     '--seed': {'type': int, 'default': 0},
     '--clips': {'type': int, 'default': 1200, 'help': 'number of clips (1200)'},
@@ -35,6 +44,7 @@ GENERATED = {
 # A further format is one line here.
 FORMATS = {
     'ntu': Format(ntu, NTU, several=True),
+    'pkummd': Format(pkummd, PKUMMD, several=True),
     'nwucla': Format(nwucla),
     'utdmhad': Format(utdmhad),
     'synthetic': Format(synthetic, GENERATED),

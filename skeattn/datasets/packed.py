@@ -29,7 +29,15 @@ FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 # A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
 _HEADER_BYTES = 128
-_SOURCES = {'ntu60': 'ntu', 'ntu120': 'ntu', 'nwucla': 'nwucla', 'utdmhad': 'utdmhad', 'demo': 'synthetic'}
+_SOURCES = {
+    'ntu60': 'ntu',
+    'ntu120': 'ntu',
+    'pkummd1': 'pkummd --part 1',
+    'pkummd2': 'pkummd --part 2',
+    'nwucla': 'nwucla',
+    'utdmhad': 'utdmhad',
+    'demo': 'synthetic',
+}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

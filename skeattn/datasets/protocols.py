@@ -22,6 +22,9 @@ NTU120_XSUB_SUBJECTS = (
 NTU_XVIEW_CAMERAS = (2, 3)
 NTU120_XSET_SETUPS = tuple(range(2, 33, 2))
 
+# Of PKU-MMD the data set's own files name the videos of each side; a column says which.
+_LISTED = {name: {'field': name, 'train': (1,), 'test': (0,)} for name in ('xsub', 'xview')}
+
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     'ntu60': {
         'xsub': {'field': 'subject', 'train': NTU60_XSUB_SUBJECTS},
@@ -35,6 +38,8 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     },
     'nwucla': {'xview': {'field': 'camera', 'train': (1, 2)}},
     'utdmhad': {'xsub': {'field': 'subject', 'train': (1, 3, 5, 7)}},
+    'pkummd1': _LISTED,
+    'pkummd2': _LISTED,
 }
 
 
