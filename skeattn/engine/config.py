@@ -5,6 +5,7 @@ built from ``stream`` elsewhere, so the places are filled when the Runner is bui
 and stored in checkpoints is the one the user wrote: it can be read, changed in one place and run again.
 """
 
+import contextlib
 import copy
 import difflib
 import os
@@ -15,9 +16,10 @@ from typing import Any
 from mmengine import registry as mmengine
 from mmengine.config import Config, ConfigDict
 
-from skeattn.errors import ConfigError
+from skeattn.datasets.packed import PackedSet
+from skeattn.errors import ConfigError, DataError
 from skeattn.registry import DATASETS, EVALUATORS, HOOKS, LOOPS, MODELS, Registry
-from skeattn.skeletons import get_layout
+from skeattn.skeletons import LAYOUTS, get_layout
 
 # Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
 OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, *_ = (
@@ -103,7 +105,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     top level        written to
     ===============  ==================================================================================================
     ``stream``       the preprocessor (default: joint; a list for a method that reads several)
-    ``layout``       the preprocessor, the backbone, the data set, by name; a definition (a dict) is registered
+    ``layout``       the preprocessor, the backbone, the data set, by name; one's own may be defined here (a dict)
     ``channels``     the preprocessor, the data set, and by their number the backbone (default: x, y, z)
     ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``
@@ -127,8 +129,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     cfg.setdefault('stream', 'joint')
-    if isinstance(cfg.get('layout'), Mapping):
-        cfg.layout = get_layout(cfg.layout).name
+    if cfg.get('layout') is not None:
+        cfg.layout = _learn_layout(cfg)
     for key, places in PLACES.items():
         if cfg.get(key) is not None:
             for place in places:
@@ -192,6 +194,15 @@ def check_types(cfg: Config) -> None:
         if isinstance(name, str) and registry.get(name) is None:
             near = _nearest(name, registry.names())
             raise ConfigError(f'{place}: type={name!r} is not in the registry {registry.name!r}; {near}')
+
+
+def _learn_layout(cfg: Config) -> str:
+    """The layout's name; a layout that is defined in the config or by the packed set is known from then on."""
+    layout, data = cfg.layout, cfg.get('dataset', {}).get('data')
+    if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
+        with contextlib.suppress(DataError):  # said when the set is read
+            PackedSet.open(data)
+    return get_layout(layout).name
 
 
 def _resolve_training(cfg: Config, world_size: int) -> None:

@@ -91,13 +91,36 @@ def test_the_layout_of_a_config_reaches_every_place_by_name(tmp_path):
     assert resolve_config(resolved).to_dict() == resolved.to_dict()
 
 
+def test_the_layout_that_the_documentation_defines_is_one(tmp_path):
+    text = (ROOT / 'docs/datasets/layouts.md').read_text()
+    (tmp_path / 'mine.py').write_text(text.split('```python\n')[1].split('```')[0].replace("'../", f"'{ROOT}/configs/"))
+    resolved = resolve_config(read_config(tmp_path / 'mine.py'))
+    assert resolved.model.backbone.layout == 'stick6' and resolved.dataset.data == 'data/mine'
+    assert get_layout('stick6').spine == (0, 1) and get_layout('stick6').mirrored == (0, 1, 3, 2, 5, 4)
+
+
+def test_a_config_may_name_a_layout_that_only_its_set_defines(tmp_path):
+    with pytest.raises(ConfigError, match="unknown skeleton layout 'stick6'"):
+        resolve_config(config(tmp_path, "layout = 'stick6'\n"))
+    write(tmp_path / 'set', definition())
+    del LAYOUTS['stick6']
+    assert resolve_config(config(tmp_path, "layout = 'stick6'\n")).layout == 'stick6'
+    assert get_layout('stick6').hip == (4, 5)
+
+
+def test_a_module_of_ones_own_may_register_it(tmp_path, monkeypatch):
+    (tmp_path / 'my_layouts.py').write_text(f'from skeattn.skeletons import get_layout\n{LAYOUT}\nget_layout(layout)\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = config(tmp_path, "custom_imports = dict(imports=['my_layouts'])\nlayout = 'stick6'\n")
+    assert resolve_config(cfg).model.data_preprocessor.layout == 'stick6'
+    assert get_layout('stick6').num_joints == 6
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('where', ['config', 'set'])
 def test_training_and_resuming_on_a_layout_of_ones_own(tmp_path, where):
     write(tmp_path / 'set', definition())
     del LAYOUTS['stick6']
-    if where == 'set':  # whoever opened the set may say its name
-        PackedSet.open(tmp_path / 'set')
     cfg = config(tmp_path, LAYOUT if where == 'config' else "layout = 'stick6'\n")
     runner = SkeAttnRunner.from_cfg(cfg)
     runner.train()
