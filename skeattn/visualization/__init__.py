@@ -1,4 +1,7 @@
-"""Pictures: curves, embedding maps, skeletons coloured by the attention mask. Needs the extra ``[vis]``."""
+"""Pictures: curves, embedding maps, clips at every step, skeletons coloured by the attention mask.
+
+Needs the extra ``[vis]``.
+"""
 
 from skeattn.errors import ConfigError
 
@@ -11,8 +14,21 @@ except ModuleNotFoundError as error:
         f'pictures need matplotlib, pillow and scikit-learn ({error.name} is missing): pip install "skeattn[vis]"'
     ) from None
 
+from skeattn.visualization.clip_player import play_clip
+from skeattn.visualization.clip_steps import Panel, in_stream, pipeline_steps, view_steps
 from skeattn.visualization.curves import draw_curves
 from skeattn.visualization.embedding import draw_embedding
 from skeattn.visualization.mask_player import MaskedClip, masked_clips, play_masks
 
-__all__ = ['MaskedClip', 'draw_curves', 'draw_embedding', 'masked_clips', 'play_masks']
+__all__ = [
+    'MaskedClip',
+    'Panel',
+    'draw_curves',
+    'draw_embedding',
+    'in_stream',
+    'masked_clips',
+    'pipeline_steps',
+    'play_clip',
+    'play_masks',
+    'view_steps',
+]

@@ -120,7 +120,7 @@ def play_masks(
             if t == 0:
                 figure.set_layout_engine('none')  # the first frame's layout holds for all
             frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    _write_gif(frames, Path(path), fps)
+    write_gif(frames, Path(path), fps)
     return low, high
 
 
@@ -191,7 +191,7 @@ def _check(clip: MaskedClip) -> None:
             )
 
 
-def _write_gif(frames: Sequence[Image.Image], path: Path, fps: float) -> None:
+def write_gif(frames: Sequence[Image.Image], path: Path, fps: float) -> None:
     """One palette for all frames and no dithering: nothing flickers, and the file stays small."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, 4).astype(int))]

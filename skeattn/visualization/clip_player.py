@@ -1,0 +1,216 @@
+"""Plays a clip at several steps side by side: as one HTML page, an animated GIF or an MP4."""
+
+import base64
+import html
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from matplotlib.animation import FFMpegWriter
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from PIL import Image
+
+from skeattn.engine.checkpoint import write_text
+from skeattn.errors import ConfigError, DataError
+from skeattn.progress import progress
+from skeattn.skeletons import SkeletonLayout
+from skeattn.visualization.clip_steps import Panel
+from skeattn.visualization.mask_player import TALL, write_gif
+from skeattn.visualization.style import COLOURS, INK, look
+
+YAW = 25.0
+"""Degrees from which a 3-D clip is seen: a little from the side."""
+COLUMNS = 6
+_PAGE = Path(__file__).with_name('clip_player.html')
+
+
+def play_clip(
+    panels: Sequence[Panel],
+    layout: SkeletonLayout,
+    path: str | os.PathLike[str],
+    title: str = '',
+    fps: float = 30.0,
+    frames: int | None = None,
+) -> Path:
+    """Draw the panels, each in its own scale, and play them in step: each shows the same share of its frames.
+
+    Args:
+        panels: in the order of drawing; the first one tells which way is up.
+        layout: whose bones are drawn; motion and bone streams are drawn as vectors from one point.
+        path: file to write, by its suffix: ``.html`` (a page that needs nothing else), ``.gif`` or ``.mp4``.
+        title: above the panels.
+        fps: frames of the longest panel a second.
+        frames: pictures of a GIF or MP4; by default as many as the longest panel has frames.
+
+    Returns:
+        the path.
+
+    Raises:
+        ConfigError: another suffix, or MP4 without ffmpeg.
+        DataError: there is nothing to draw.
+    """
+    path = Path(path)
+    kinds = {'.html': _write_html, '.gif': _write_gif, '.mp4': _write_mp4}
+    if path.suffix not in kinds:
+        raise ConfigError(f'{path}: the suffix must be one of {", ".join(kinds)}')
+    if not any(panel.keypoint.any() for panel in panels):
+        raise DataError(f'{title}: nobody is there (all zero) at any step, nothing can be drawn')
+    longest = max(panel.keypoint.shape[1] for panel in panels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kinds[path.suffix](panels, layout, path, title, fps, frames or longest)
+    return path
+
+
+def upwards(panel: Panel, layout: SkeletonLayout) -> int:
+    """1 where the y axis of a joint clip points up, -1 where down (pictures): where its spines point on average."""
+    there = panel.keypoint[panel.keypoint.any(axis=(2, 3))]
+    lower, upper = (layout.locate(there, place) for place in layout.spine)
+    return -1 if (upper - lower)[..., 1].mean() < 0 else 1
+
+
+def frame_of(panel: Panel) -> tuple[np.ndarray, float]:
+    """(centre ``(D,)``, half the width) of the part of space that a panel shows: all frames, from whatever side."""
+    points = panel.keypoint[panel.keypoint.any(axis=(2, 3))].reshape(-1, panel.keypoint.shape[-1])
+    centre = np.zeros(panel.keypoint.shape[-1])
+    if panel.stream == 'joint' and len(points):
+        centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    away = points - centre
+    across, up = np.linalg.norm(np.delete(away, 1, axis=1), axis=1), np.abs(away[:, 1])
+    return centre, float(max(across.max(initial=0), up.max(initial=0) / TALL)) or 1.0
+
+
+def _write_html(panels: Sequence[Panel], layout: SkeletonLayout, path: Path, title: str, fps: float, _: int) -> None:
+    data = {
+        'title': title,
+        'fps': fps,
+        'up': upwards(panels[0], layout),
+        'yaw': YAW,
+        'bones': layout.bones,
+        'joints': layout.joints,
+        'colours': COLOURS,
+        'panels': [_as_data(panel) for panel in panels],
+    }
+    text = json.dumps(data).replace('<', '\\u003c')  # a name must not end the script
+    page = Template(_PAGE.read_text(encoding='utf-8'))
+    write_text(path, page.substitute(title=html.escape(title), data=text, ink=INK))
+
+
+def _as_data(panel: Panel) -> dict[str, Any]:
+    centre, reach = frame_of(panel)
+    content = base64.b64encode(np.ascontiguousarray(panel.keypoint, '<f4').tobytes()).decode()
+    return {
+        'step': panel.step,
+        'stream': panel.stream,
+        'note': panel.note,
+        'shape': panel.keypoint.shape,
+        'centre': centre.tolist(),
+        'reach': reach,
+        'keypoint': content,
+    }
+
+
+def _write_gif(
+    panels: Sequence[Panel], layout: SkeletonLayout, path: Path, title: str, fps: float, frames: int
+) -> None:
+    with look():
+        canvas = FigureCanvasAgg(Figure(dpi=70, layout='constrained'))
+        images = [
+            Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+            for _ in _draw(canvas, panels, layout, title, frames)
+        ]
+    write_gif(images, path, _pace(panels, fps, frames))
+
+
+def _write_mp4(
+    panels: Sequence[Panel], layout: SkeletonLayout, path: Path, title: str, fps: float, frames: int
+) -> None:
+    if not FFMpegWriter.isAvailable():
+        raise ConfigError(f'{path}: an MP4 needs the program ffmpeg on PATH; install it, or ask for .html or .gif')
+    temporary = path.with_name(f'.{path.stem}.tmp.mp4')
+    try:
+        with look():
+            canvas = FigureCanvasAgg(Figure(dpi=100, layout='constrained'))
+            writer: Any = FFMpegWriter(_pace(panels, fps, frames))  # type: ignore[arg-type]
+            for k, _ in enumerate(_draw(canvas, panels, layout, title, frames)):
+                if k == 0:
+                    writer.setup(canvas.figure, str(temporary))
+                writer.grab_frame()
+            writer.finish()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pace(panels: Sequence[Panel], fps: float, frames: int) -> float:
+    """Pictures a second, so that fewer of them take as long."""
+    return fps * frames / max(panel.keypoint.shape[1] for panel in panels)
+
+
+def _draw(
+    canvas: FigureCanvasAgg, panels: Sequence[Panel], layout: SkeletonLayout, title: str, frames: int
+) -> Iterator[None]:
+    """Draw picture after picture on the canvas, a row or more of panels per stream."""
+    streams = list(dict.fromkeys(panel.stream for panel in panels))
+    grouped = [[panel for panel in panels if panel.stream == stream] for stream in streams]
+    columns = min(COLUMNS, max(map(len, grouped)))
+    rows = [group[i : i + columns] for group in grouped for i in range(0, len(group), columns)]
+    figure = canvas.figure
+    figure.set_size_inches(2.0 * columns + 0.4, 2.0 * TALL * len(rows) + 0.6)
+    figure.suptitle(title, fontsize=13.5)
+    up = upwards(panels[0], layout)
+    players = []
+    for axes, row in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
+        for ax in axes[len(row) :]:
+            ax.set_visible(False)
+        players += [_Player(ax, panel, layout, up) for ax, panel in zip(axes, row, strict=False)]
+    for k in progress(range(frames), 'drawing the clip'):
+        for player in players:
+            player.show(k / frames)
+        canvas.draw()
+        if k == 0:
+            figure.set_layout_engine('none')  # the first picture's layout holds for all
+        yield
+
+
+class _Player:
+    """A panel in a figure: a colour per person."""
+
+    def __init__(self, ax: Axes, panel: Panel, layout: SkeletonLayout, up: int) -> None:
+        centre, reach = frame_of(panel)
+        self.there = np.asarray(panel.keypoint.any(axis=(2, 3)))
+        self.points = project(panel.keypoint - centre, up)
+        self.bones = np.array(layout.bones) if panel.stream == 'joint' else None
+        self.lines = [
+            LineCollection([], colors=COLOURS[person % len(COLOURS)], linewidths=1.8)
+            for person in range(len(self.points))
+        ]
+        for lines in self.lines:
+            ax.add_collection(lines)
+        half = 1.05 * reach
+        ax.set(xlim=(-half, half), ylim=(-half * TALL, half * TALL))
+        ax.set(box_aspect=TALL, xticks=[], yticks=[])
+        ax.set_title(f'{panel.step}\n{panel.stream}, {panel.keypoint.shape[1]} frames', fontsize=9)
+        for spine in ax.spines.values():
+            spine.set(visible=True, color='#DDDDDD')
+
+    def show(self, share: float) -> None:
+        t = int(share * self.points.shape[1])
+        for lines, points, there in zip(self.lines, self.points[:, t], self.there[:, t], strict=True):
+            ends = points[self.bones] if self.bones is not None else np.stack([0 * points, points], axis=1)
+            lines.set_segments(list(ends) if there else [])
+
+
+def project(points: np.ndarray, up: int) -> np.ndarray:
+    """Where points ``(..., D)`` are drawn, ``(..., 2)``: 2-D as they are, 3-D seen by one who faces the person."""
+    if points.shape[-1] == 2:
+        return points * [1, up]
+    yaw = np.deg2rad(YAW)
+    x, y, z = np.moveaxis(points, -1, 0)
+    return np.stack([-x * np.cos(yaw) + z * np.sin(yaw), up * y], axis=-1)

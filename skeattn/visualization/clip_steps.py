@@ -1,0 +1,119 @@
+"""A clip before and after every step on its way to the encoder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skeattn.augment.base import Augment, Params, Partners
+from skeattn.augment.functional import derive_stream
+from skeattn.channels import num_coordinates
+from skeattn.datasets.transforms import Pipeline
+from skeattn.models.preprocessor import SkeletonPreprocessor
+from skeattn.skeletons import SkeletonLayout
+
+RAW = 'raw'
+
+
+@dataclass
+class Panel:
+    """A clip at one step.
+
+    Attributes:
+        step: name of the step, ``'raw'``, ``'centre'``, ``'query.crop'``.
+        stream: ``'joint'``, ``'motion'`` or ``'bone'``.
+        keypoint: coordinates ``(M, T, V, 2 or 3)`` in that stream; an absent person or frame is all zero.
+        note: what else there is to say.
+    """
+
+    step: str
+    stream: str
+    keypoint: np.ndarray
+    note: str = ''
+
+
+def pipeline_steps(clip: Mapping[str, Any], pipeline: Pipeline) -> list[Panel]:
+    """A stored clip and what each step of the pipeline makes of it.
+
+    Args:
+        clip: ``keypoint`` ``(M, T, V, C)`` and the other keys of a clip in the pipeline.
+        pipeline: its steps.
+    """
+    D = num_coordinates(clip['channels'])
+    panels = [Panel(RAW, 'joint', clip['keypoint'][..., :D])]
+    results = dict(clip)
+    for name, transform in pipeline.steps.items():
+        results = transform(results)
+        keypoint = results['inputs'].transpose(3, 1, 2, 0) if 'inputs' in results else results['keypoint']
+        panels.append(Panel(name, 'joint', keypoint[..., :D].copy()))
+    return panels
+
+
+def view_steps(
+    preprocessor: SkeletonPreprocessor, clips: Tensor, views: Sequence[str], seed: int = 0, iteration: int = 0
+) -> list[Panel]:
+    """The first clip of a batch after each operation of the training views, as training would draw them.
+
+    Args:
+        preprocessor: of one stream; its operations are watched from now on.
+        clips: ``(B, C, T, V, M)``; the others are the partners of operations that mix.
+        views: those to show.
+        seed: of the draws.
+        iteration: training iteration of the draws.
+    """
+    layout, stream = preprocessor.layout, str(preprocessor.stream)
+    D = num_coordinates(preprocessor.channels)
+    panels: dict[str, list[Panel]] = {view: [] for view in preprocessor.ops}
+
+    def watch(view: str, name: str, op: Augment) -> Augment:
+        def note(before: Tensor, after: Tensor) -> None:
+            if op.on != 'stream':
+                before, after = (derive_stream(x[:, :D], stream, layout) for x in (before, after))
+            same = 'changes nothing in this draw' if torch.equal(before[0], after[0]) else ''
+            panels[view].append(Panel(f'{view}.{name}', stream, _persons_first(after[0, :D]), same))
+
+        return _Watched(op, note)
+
+    for view, ops in preprocessor.ops.items():
+        preprocessor.ops[view] = {name: watch(view, name, op) for name, op in ops.items()}
+    preprocessor.begin_iteration(seed, iteration)
+    drawn = preprocessor({'inputs': clips}, training=True)['inputs']
+    for view, steps in panels.items():
+        if not steps:  # a view without operations of its own
+            final = drawn[view][0, :, :D].permute(0, 2, 3, 1).numpy()
+            steps.append(Panel(view, stream, final, f'as {preprocessor.sources[view]}'))
+    return [panel for view in views for panel in panels[view]]
+
+
+def in_stream(panel: Panel, stream: str, layout: SkeletonLayout) -> Panel:
+    """The same step of the joint stream, seen in another."""
+    x = torch.tensor(panel.keypoint).permute(3, 1, 2, 0)[None]
+    return replace(panel, stream=stream, keypoint=_persons_first(derive_stream(x, stream, layout)[0]))
+
+
+def _persons_first(x: Tensor) -> np.ndarray:
+    """``(D, T, V, M)`` -> ``(M, T, V, D)``."""
+    return x.permute(3, 1, 2, 0).numpy().copy()
+
+
+class _Watched(Augment):
+    """An operation that tells what it made of the clips; everything else is the operation's own."""
+
+    def __init__(self, op: Augment, note: Callable[[Tensor, Tensor], None]) -> None:
+        self.__dict__.update(op.__dict__)
+        self.op, self.note = op, note
+        self.coordinates_only = op.coordinates_only
+
+    def draw(self, *arguments: Any) -> Params:
+        return self.op.draw(*arguments)
+
+    def apply(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        changed = self.op.apply(x, params, partners)
+        self.note(x, changed)
+        return changed
+
+    def notes(self, params: Params, frames: int) -> Params:
+        return self.op.notes(params, frames)

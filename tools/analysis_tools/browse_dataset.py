@@ -1,0 +1,104 @@
+"""Play a clip before and after every step of a config's pipeline and of its training views.
+
+    python tools/analysis_tools/browse_dataset.py configs/skeattnclr/stgcn_nwucla_xview.py --clip 7 --out clip.html
+
+The page needs nothing but a browser: space plays and pauses, dragging turns 3-D skeletons. The views are those that
+training draws with --seed in --iteration, of a batch that begins with the clip; the next ones are its partners where an
+operation mixes clips.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+import skeattn.models  # noqa: F401  registers what a config can name
+from skeattn import cli
+from skeattn.augment.functional import STREAMS
+from skeattn.datasets import PackedSet, Pipeline, split
+from skeattn.datasets.materialise import materialise
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import ConfigError
+from skeattn.registry import MODELS
+from skeattn.visualization import Panel, in_stream, pipeline_steps, play_clip, view_steps
+
+PARTNERS = 7
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('config', metavar='CONFIG')
+    top.add_argument('--clip', default='0', metavar='NAME|INDEX', help='name, or place in the split (0)')
+    top.add_argument('--split', choices=['train', 'test'], default='train')
+    top.add_argument('--view', nargs='+', metavar='VIEW', help='training views to show (all)')
+    top.add_argument('--stream', default='joint', metavar='STREAM,…', help=f'of {", ".join(STREAMS)} (joint)')
+    top.add_argument('--out', metavar='FILE', help='.html, .gif or .mp4 (work_dirs/browse/NAME.html)')
+    top.add_argument('--fps', type=float, default=30.0, help='frames of the longest panel a second (30)')
+    top.add_argument('--frames', type=int, help='pictures of a GIF or MP4 (as many as the longest panel has)')
+    top.add_argument('--seed', type=int, default=0, help='of the draws (0)')
+    top.add_argument('--iteration', type=int, default=0, help='training iteration of the draws (0)')
+    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    return top
+
+
+def find_clip(packed: PackedSet, chosen: list[int], wanted: str, side: str) -> int:
+    """Place in the split of a clip given by name or by that place.
+
+    Raises:
+        ConfigError: no such clip.
+    """
+    names = packed.table['name'][chosen].tolist()
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return int(wanted)
+    if wanted in packed.table['name']:
+        raise ConfigError(f'--clip {wanted}: not a {side} clip; choose the other --split')
+    raise ConfigError(f'--clip {wanted}: neither a name in {packed.path} nor a place in 0..{len(names) - 1}')
+
+
+def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list[Panel]]:
+    """(title, set, panels) of the clip that the command line asks for.
+
+    Raises:
+        ConfigError: an unknown clip, view or stream.
+    """
+    streams = args.stream.split(',')
+    views = (cfg.model.data_preprocessor.get('views') or {}) if 'model' in cfg else {}
+    shown = args.view or list(views)
+    for option, asked, known in (('stream', streams, STREAMS), ('view', shown, views)):
+        if unknown := [name for name in asked if name not in known]:
+            raise ConfigError(f'--{option} {unknown[0]}: unknown; choose among {", ".join(known) or "none"}')
+    packed = PackedSet.open(cfg.dataset.data)
+    chosen = split(packed, cfg.dataset.protocol)[args.split == 'test'].tolist()
+    place = find_clip(packed, chosen, args.clip, args.split)
+    i, pipeline = chosen[place], Pipeline(cfg.dataset.pipeline)
+    name, label = str(packed.table['name'][i]), int(packed.table['label'][i])
+    keypoint = packed.clip(i)
+    clip = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
+    steps = pipeline_steps({**clip, 'keypoint': keypoint}, pipeline)
+    batch = np.array([chosen[(place + k) % len(chosen)] for k in range(1 + PARTNERS)])
+    clips = torch.from_numpy(materialise(packed, batch, pipeline, jobs=1))
+    panels = []
+    for stream in streams:
+        panels += [in_stream(panel, stream, packed.layout) for panel in steps]
+        if shown:
+            preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
+            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration)
+    return f'{name}: {packed.classes[label]} ({packed.path}, {args.split})', packed, panels
+
+
+def main() -> None:
+    args = parser().parse_args()
+    cfg = resolve_config(read_config(args.config, args.cfg_options))
+    title, packed, panels = collect(cfg, args)
+    out = Path(args.out or f'work_dirs/browse/{title.split(":")[0]}.html')
+    play_clip(panels, packed.layout, out, title, args.fps, args.frames)
+    print(f'wrote {out}: {len(panels)} panels: {" | ".join(panel.step for panel in panels)}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
