@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
-from skeattn.datasets.converters import ntu, nwucla, pkummd, utdmhad
+from skeattn.datasets.converters import ntu, nwucla, pkummd, pyskl, utdmhad
 
 
 class Format(NamedTuple):
@@ -35,6 +35,17 @@ PKUMMD = {
         'help': 'side of the clips whose video a split file does not name; the releases test on them (neither)',
     },
 }
+LAYOUT = {'help': 'the skeleton: ntu25, coco17, ... or a .json file that defines it'}
+OWN = {
+    '--classes': {'metavar': 'FILE', 'help': 'text file with one class a line (default: told by the source)'},
+    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, as x,y,score (default: told by their number)'},
+}
+PYSKL = {
+    '--layout': {**LAYOUT, 'required': True},
+    **OWN,
+    '--test': {'metavar': 'FILE', 'help': 'a second file, whose clips test, where the first has no splits'},
+    '--normalise': {'action': 'store_true', 'help': 'pixels to half the longer side of the image, from its centre'},
+}
 GENERATED = {
     '--seed': {'type': int, 'default': 0},
     '--clips': {'type': int, 'default': 1200, 'help': 'number of clips (1200)'},
@@ -46,6 +57,7 @@ FORMATS = {
     'ntu': Format(ntu, NTU, several=True),
     'pkummd': Format(pkummd, PKUMMD, several=True),
     'nwucla': Format(nwucla),
+    'pyskl': Format(pyskl, PYSKL),
     'utdmhad': Format(utdmhad),
     'synthetic': Format(synthetic, GENERATED),
 }
@@ -84,6 +96,7 @@ def summary(packed: PackedSet) -> str:
     rows = [
         ('data set', packed.manifest['dataset']),
         ('layout', packed.layout.name),
+        ('channels', ', '.join(packed.channels)),
         ('clips', len(packed)),
         ('classes', f'{len(np.unique(table["label"]))} of {len(packed.classes)}'),
         ('subjects', len(np.unique(table['subject']))),

@@ -1,12 +1,7 @@
-"""NTU RGB+D and NTU RGB+D 120: one .skeleton text file a clip, Kinect v2
-
-The text: number of frames; per frame the number of bodies; per body one line of ten values (the tracking id first),
-one with the number of joints, and per joint twelve values, of which the first three are x, y, z in metres.
-"""
+"""NTU RGB+D and NTU RGB+D 120: one .skeleton text file a clip, Kinect v2"""
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
@@ -16,7 +11,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS, Bodies
+from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS
+from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import Parsed, Source, add_all, bundled
 from skeattn.datasets.packed import PackedSet, PackedWriter
 from skeattn.datasets.protocols import PROTOCOLS
@@ -24,9 +20,6 @@ from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 
 _LAYOUT = get_layout('ntu25')
-_V = _LAYOUT.num_joints
-_BODY_VALUES, _JOINT_VALUES = 10, 12
-_LARGEST = float(np.finfo(np.float32).max)
 _NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})$', re.ASCII)
 _NUM_CLASSES = {'ntu60': 60, 'ntu120': 120}
 _CAMERAS = (1, 2, 3)
@@ -98,15 +91,13 @@ def parse(path: str, content: bytes, bodies: str = 'file_order') -> Parsed:
         DataError: the name or the content is not of this format.
     """
     name = Path(path).stem
-    match = _NAME.match(name)
-    if match is None:
+    columns = told_by(name)
+    if columns is None:
         raise DataError(f'{path}: the name is not of the form SsssCcccPpppRrrrAaaa.skeleton')
-    setup, camera, subject, replication, action = map(int, match.groups())
-    if not 1 <= action <= _NUM_CLASSES['ntu120']:
-        raise DataError(f'{path}: action {action} is outside 1..{_NUM_CLASSES["ntu120"]}')
-    if camera not in _CAMERAS:
-        raise DataError(f'{path}: camera {camera} is none of {", ".join(map(str, _CAMERAS))}')
-    columns = {'label': action - 1, 'setup': setup, 'camera': camera, 'subject': subject, 'replication': replication}
+    if not 0 <= columns['label'] < _NUM_CLASSES['ntu120']:
+        raise DataError(f'{path}: action {columns["label"] + 1} is outside 1..{_NUM_CLASSES["ntu120"]}')
+    if columns['camera'] not in _CAMERAS:
+        raise DataError(f'{path}: camera {columns["camera"]} is none of {", ".join(map(str, _CAMERAS))}')
     listed = read_bodies(path, content)
     crowded = int(listed.place.max() >= MAX_PERSONS)
     changing = int(len(set(listed.ids)) > MAX_PERSONS)
@@ -114,95 +105,13 @@ def parse(path: str, content: bytes, bodies: str = 'file_order') -> Parsed:
     return name, BODIES[bodies](listed), columns, notes
 
 
-def read_bodies(path: str, content: bytes) -> Bodies:
-    """Every body that a file lists. Of a joint's twelve values the last nine are counted, but not read.
-
-    Raises:
-        DataError: truncated, not numeric, another joint count, values left over, or no body at all; with the line.
-    """
-    try:
-        tokens = content.decode('ascii').split()
-    except UnicodeDecodeError as error:
-        line = content.count(b'\n', 0, error.start) + 1
-        raise DataError(f'{path}, line {line}: not a number, the file is no text') from None
-    if not tokens:
-        raise DataError(f'{path} is empty')
-    T = _count(path, content, tokens, 0, 'frames')
-    places, starts, at = [], [], 1
-    for frame in range(T):
-        where = f'in frame {frame + 1} of {T}'
-        listed = _count(path, content, tokens, at, f'bodies {where}')
-        at += 1
-        for place in range(listed):
-            joints = _count(path, content, tokens, at + _BODY_VALUES, f'joints {where}')
-            if joints != _V:
-                line = _line(content, at + _BODY_VALUES)
-                raise DataError(f'{path}, line {line}: {joints} joints {where}, not {_V}')
-            at += _BODY_VALUES + 1
-            starts.append(at)
-            places.append((frame, place))
-            at += _V * _JOINT_VALUES
-            if at > len(tokens):
-                raise DataError(f'{path} is truncated: it ends {where}, body {place + 1}')
-    if at != len(tokens):
-        line = _line(content, at)
-        raise DataError(f'{path}, line {line}: {len(tokens) - at} value(s) left after the last of {T} frames')
-    if not starts:
-        raise DataError(f'{path}: no body in any of the {T} frames')
-    frames, order = np.array(places).T
-    ids = [tokens[start - _BODY_VALUES - 1] for start in starts]
-    return Bodies(T, frames, order, ids, _joints(path, content, tokens, starts))
-
-
-def _joints(path: str, content: bytes, tokens: list[str], starts: list[int]) -> np.ndarray:
-    """x, y and z of the bodies whose first joints stand at ``starts``, ``(B, 25, 3)``."""
-    wanted: list[str] = []
-    for start in starts:
-        stop = start + _V * _JOINT_VALUES
-        for axis in range(3):
-            wanted += tokens[start + axis : stop : _JOINT_VALUES]
-    with warnings.catch_warnings():
-        warnings.simplefilter('error', DeprecationWarning)
-        try:  # much faster than float() on each
-            values = np.fromstring(' '.join(wanted), sep=' ')
-        except (ValueError, DeprecationWarning):
-            values = np.empty(0)
-    # More of them, where '1.2.3' was read as two numbers.
-    if len(values) != len(wanted) or not (np.abs(values) <= _LARGEST).all():
-        bad = next(i for i, token in enumerate(wanted) if not _is_coordinate(token))
-        body, joint = divmod(bad, 3 * _V)
-        line = _line(content, starts[body] + joint % _V * _JOINT_VALUES)
-        raise DataError(f'{path}, line {line}: {wanted[bad][:20]} is no coordinate, which is a finite number')
-    return values.reshape(-1, 3, _V).transpose(0, 2, 1)
-
-
-def _is_coordinate(token: str) -> bool:
-    try:
-        return '_' not in token and abs(float(token)) <= _LARGEST
-    except ValueError:
-        return False
-
-
-def _count(path: str, content: bytes, tokens: list[str], at: int, what: str) -> int:
-    if at >= len(tokens):
-        raise DataError(f'{path} is truncated: it ends before the number of {what}')
-    token = tokens[at]
-    if not token.isdigit():
-        raise DataError(f'{path}, line {_line(content, at)}: {token[:20]} is no number of {what}')
-    # Each of them takes at least one more value, so that a wrong count is noticed before memory is taken for it.
-    if len(token) > 9 or int(token) > len(tokens) - at - 1:
-        announced = f'line {_line(content, at)} announces {token[:20]} {what}'
-        raise DataError(f'{path} is truncated: {announced}, more than follow')
-    return int(token)
-
-
-def _line(content: bytes, at: int) -> int:
-    """The line, from 1, of token ``at``."""
-    for number, line in enumerate(content.decode('ascii').split('\n'), 1):
-        at -= len(line.split())
-        if at < 0:
-            return number
-    raise IndexError(at)
+def told_by(name: str) -> dict[str, int] | None:
+    """The columns that the name of a clip of this set tells; None for any other name."""
+    match = _NAME.match(name)
+    if match is None:
+        return None
+    setup, camera, subject, replication, action = map(int, match.groups())
+    return {'label': action - 1, 'setup': setup, 'camera': camera, 'subject': subject, 'replication': replication}
 
 
 def compare_with_published(packed: PackedSet) -> str:

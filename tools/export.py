@@ -1,0 +1,35 @@
+"""A packed set to a format of others: python tools/export.py pyskl data/NAME --out NAME.pkl"""
+
+import argparse
+from pathlib import Path
+
+from skeattn import cli
+from skeattn.datasets import PackedSet
+from skeattn.datasets.converters import pyskl
+from skeattn.errors import DataError
+
+# A further format is one line here.
+FORMATS = {'pyskl': pyskl.export}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('format', choices=FORMATS)
+    parser.add_argument('data', help='folder of the packed set')
+    parser.add_argument('--out', required=True, type=Path, help='file to write')
+    parser.add_argument('--classes', type=Path, help='also write the class names to this text file, one a line')
+    parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
+    args = parser.parse_args()
+    for path in filter(None, (args.out, args.classes)):
+        if path.exists() and not args.overwrite:
+            raise DataError(f'{path} exists already; choose another name or pass --overwrite')
+    packed = PackedSet.open(args.data)
+    packed.verify()
+    FORMATS[args.format](packed, args.out)
+    if args.classes:
+        args.classes.write_text('\n'.join([*packed.classes, '']), encoding='utf-8')
+    print(f'wrote {args.out}: {len(packed)} clips, channels {", ".join(packed.channels)}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
