@@ -257,6 +257,11 @@ class Actions(Source):
         start = action.start + max(0, action.stop - action.start - MAX_FRAMES) // 2
         return b'\n'.join(lines[start : min(action.stop, start + MAX_FRAMES)])
 
+    def read_ahead(self, members: Sequence[str]) -> None:
+        """Have the system fetch the videos of these actions."""
+        actions = [found for found in map(self._found.get, members) if isinstance(found, Action)]
+        self._files.read_ahead(list(dict.fromkeys(self._skeletons[action.video] for action in actions)))
+
     def state(self, member: str) -> tuple[int, int]:
         """Size of the video's file, and a checksum over its time of change and the action."""
         found = self._found[member]

@@ -269,6 +269,15 @@ def test_the_set_depends_neither_on_the_order_of_files_nor_on_processes_nor_on_a
         assert (tmp_path / 'a' / file).read_bytes() == (tmp_path / 'b' / file).read_bytes()
 
 
+def test_an_interrupted_conversion_goes_on_but_not_with_what_has_changed(tmp_path):
+    raw = tree(tmp_path / 'raw')
+    (raw / 'Label/0003-R.txt').write_text('8,3,12,2\n51,20,39\n8,12,3,2\n')
+    with pytest.raises(DataError, match='from frame 12 to 3'):
+        convert(raw, tmp_path / 'packed', strict=True, jobs=1)
+    (raw / 'Label/0002-L.txt').write_text('8,4,12,2\n51,20,39,1\n')  # the same clip of other frames
+    np.testing.assert_array_equal(packed(raw).clip(0), video(0)[:1, 3:12].astype(np.float32))
+
+
 def test_the_classes_are_fifty_one():
     classes = bundled('pkummd_actions.txt')
     assert len(set(classes)) == len(classes) == 51
