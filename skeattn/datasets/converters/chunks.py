@@ -101,6 +101,7 @@ class Chunks:
 
     def _make(self, number: int) -> None:
         """Parse a chunk and leave the file."""
+        self._source.read_ahead(self._members[number])
         outcomes = [self._outcome(member) for member in self._members[number]]
         file = self._files[number]
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix='.', delete=False) as partial:

@@ -104,10 +104,10 @@ def _decimals(chars: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.nd
     negative = chars[starts] == ord('-')
     points, count = is_point.sum(axis=0, dtype=np.uint8), is_digit.sum(axis=0, dtype=np.uint8)
     # How far the places right of the point reach; digits left of it stand one place too high for an integer.
-    scale = _POWERS[np.where(points > 0, width - 1 - (is_point * place).sum(axis=0, dtype=np.uint8), 0)]
+    scale = _POWERS[np.where(points == 1, width - 1 - (is_point * place).sum(axis=0, dtype=np.uint8), 0)]
     digits *= is_digit
     total = _POWERS[width - 1 :: -1].copy() @ digits.astype(float)
-    whole = total - 9 * scale * np.where(points > 0, np.floor(total / (10 * scale)), 0)
+    whole = total - 9 * scale * np.where(points == 1, np.floor(total / (10 * scale)), 0)
     values = whole / scale
     np.negative(values, out=values, where=negative)
     for i in np.flatnonzero((count + points + negative != lengths) | (points > 1) | (count == 0)):

@@ -8,7 +8,7 @@ import numpy as np
 from skeattn.datasets.synthetic.body import LAYOUT
 from skeattn.errors import DataError
 
-FIRST_ID = 72057594037900000  # 17 digits, beyond what a float64 counts exactly, as in the real files
+FIRST_ID = 72057594037931101  # 17 digits, more than a float64 holds, as in the real files
 # Focal length and centre of the depth and the colour image, in pixels.
 _DEPTH, _COLOUR = (365.0, 256.0, 212.0), (1060.0, 960.0, 540.0)
 _TRACKED = 2
@@ -27,10 +27,10 @@ def write_skeleton_file(
     Args:
         path: the file; its folder must exist.
         keypoint: ``(M, T, 25, 3)`` metres in camera coordinates.
-        body_ids: tracking id of each body, ``(M,)`` or, where bodies change places, ``(M, T)``.
+        body_ids: tracking id of each body, integers ``(M,)`` or, where bodies change places, ``(M, T)``.
 
     Raises:
-        DataError: another shape, or not finite.
+        DataError: another shape, not finite, or ids that are no integers.
     """
     keypoint = np.asarray(keypoint, dtype=np.float64)
     if keypoint.ndim != 4 or keypoint.shape[2:] != (LAYOUT.num_joints, 3) or not np.isfinite(keypoint).all():
@@ -39,6 +39,8 @@ def write_skeleton_file(
         )
     M, T = keypoint.shape[:2]
     ids = np.arange(M) + FIRST_ID if body_ids is None else np.asarray(body_ids)
+    if ids.dtype.kind not in 'iu':
+        raise DataError(f'{path}: tracking ids are integers, {ids.dtype} does not hold their digits')
     ids = np.broadcast_to(ids[:, None] if ids.ndim == 1 else ids, (M, T))
     present: np.ndarray = np.any(keypoint, axis=(2, 3))
     columns = _columns(keypoint)

@@ -4,12 +4,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from skeattn.datasets import PackedSet, split
-from skeattn.datasets.converters.bodies import BODIES, file_order
-from skeattn.datasets.converters.ntu import convert, parse, read_bodies
+from skeattn.datasets.converters.bodies import file_order
+from skeattn.datasets.converters.ntu import convert
+from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import bundled
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import shared_path
@@ -194,32 +193,3 @@ def test_a_zip_gives_the_same_set_as_the_folder_and_its_damage_is_noticed(tmp_pa
     archive.write_bytes(content)
     with pytest.raises(DataError, match=r'cannot be read|damaged'):
         convert(archive, tmp_path / 'c', strict=True)
-
-
-@st.composite
-def mutated(draw):
-    """The text of a good file, cut, overwritten or spliced in a few places."""
-    text = bytearray(TEXT)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(text)))
-        length = draw(st.sampled_from([0, 1, 2, 30, len(text)]))
-        fill = draw(
-            st.one_of(st.binary(max_size=4), st.sampled_from([b'\n', b' ', b'-', b'1e400 ', b'nan', b'25\n', b'\0']))
-        )
-        text[at : at + length] = fill
-    return bytes(text)
-
-
-@settings(max_examples=300)
-@given(
-    st.one_of(mutated(), st.binary(max_size=200), st.text('0123456789 .-e\n', max_size=200).map(str.encode)),
-    st.sampled_from(sorted(BODIES)),
-)
-def test_whatever_the_bytes_the_parser_answers_or_names_the_file(content, bodies):
-    try:
-        _, keypoint, *_ = parse(f'raw/{NAME}.skeleton', content, bodies)
-    except DataError as error:
-        assert NAME in str(error)
-        return
-    assert keypoint.dtype == np.float32
-    assert keypoint.shape[0] in (1, 2) and keypoint.shape[1] >= 1 and keypoint.shape[2:] == (25, 3)

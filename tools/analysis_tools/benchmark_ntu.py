@@ -1,0 +1,214 @@
+"""How fast NTU RGB+D is converted on this machine, beside a parser in the style of the released codebases.
+
+    python tools/analysis_tools/benchmark_ntu.py --files 5000
+
+Writes raw files of realistic size (about 0.23 MB each, deleted at the end), converts them in one process and in
+``--jobs``, each in a process of its own and from files that were dropped from the disk cache where the system allows
+it, and says what follows for the 114,480 files of NTU RGB+D 120. Both ways end in the same packed set, byte for byte.
+"""
+
+import argparse
+import multiprocessing
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from skeattn import cli
+from skeattn.datasets import PackedSet, PackedWriter
+from skeattn.datasets.converters import ntu
+from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.synthetic import generate, write_skeleton_file
+from skeattn.errors import DataError
+from skeattn.evaluation.record import environment, write_json
+from skeattn.progress import progress
+
+NTU120_FILES, NTU120_CLIPS = 114_480, ntu.PUBLISHED['ntu120']['clips']
+BODY_KEYS = [
+    *('bodyID', 'clipedEdges', 'handLeftConfidence', 'handLeftState', 'handRightConfidence', 'handRightState'),
+    *('isResticted', 'leanX', 'leanY', 'trackingState'),
+]
+JOINT_KEYS = [
+    *('x', 'y', 'z', 'depthX', 'depthY', 'colorX', 'colorY'),
+    *('orientationW', 'orientationX', 'orientationY', 'orientationZ', 'trackingState'),
+]
+
+
+def convert_line_by_line(raw: Path, out: Path) -> None:
+    """The reference: every value of every line into a dict, then the frames joint by joint."""
+    classes = [f'class {i}' for i in range(60)]
+    with PackedWriter(out, 'ntu60', 'ntu25', classes, PROTOCOLS['ntu60']) as writer:
+        for file in sorted(raw.iterdir()):
+            keypoint = line_by_line(file)
+            name, _, columns, *_ = ntu.parse(str(file), MINIMAL)
+            writer.add(name, keypoint, **columns)
+
+
+# The least that the parser accepts, for the columns that a name tells.
+MINIMAL = ('1\n1\n' + '1 ' * 10 + '25\n' + '1 ' * 300).encode()
+
+
+def line_by_line(path: Path) -> np.ndarray:
+    """``(M, T, 25, 3)`` of one file."""
+    frames = []
+    with open(path) as file:
+        for _ in range(int(file.readline())):
+            bodies = []
+            for _ in range(int(file.readline())):
+                body: dict[str, Any] = dict(zip(BODY_KEYS, map(float, file.readline().split()), strict=True))
+                body['joints'] = []
+                for _ in range(int(file.readline())):
+                    body['joints'].append(dict(zip(JOINT_KEYS, map(float, file.readline().split()), strict=True)))
+                bodies.append(body)
+            frames.append(bodies)
+    persons = min(max(map(len, frames)), 2)
+    keypoint = np.zeros((persons, len(frames), 25, 3), np.float32)
+    for t, bodies in enumerate(frames):
+        for m, body in enumerate(bodies[:2]):
+            for v, joint in enumerate(body['joints']):
+                keypoint[m, t, v] = joint['x'], joint['y'], joint['z']
+    return keypoint
+
+
+def write_raw(folder: Path, files: int) -> int:
+    """Clips of the embedded set as raw files; their total size in bytes."""
+    folder.mkdir()
+    for clip in progress(generate(0, files), 'writing raw files', total=files):
+        write_skeleton_file(folder / f'{clip.name}.skeleton', clip.keypoint)
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def drop_from_cache(folder: Path) -> bool:
+    """Have the next reader of these files go to the disk; False where the system offers no way."""
+    if not hasattr(os, 'posix_fadvise'):
+        return False
+    os.sync()  # what is not yet written cannot be dropped
+    for file in folder.iterdir():
+        descriptor = os.open(file, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+    return True
+
+
+def measure(work: Callable[..., None], raw: Path, *arguments: Any) -> dict[str, float]:
+    """Seconds, and peak memory in bytes of the largest process, of one run in a fresh process."""
+    drop_from_cache(raw)
+    context = multiprocessing.get_context('spawn')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_timed, args=(sender, work, raw, *arguments))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        raise DataError(f'the measured process ended without an answer, see above ({work.__name__})') from None
+    finally:
+        process.join()
+
+
+def _timed(sender: Any, work: Callable[..., None], *arguments: Any) -> None:
+    start = time.perf_counter()
+    work(*arguments)
+    seconds = time.perf_counter() - start
+    # Linux counts in kilobytes, macOS in bytes.
+    unit = 1 if sys.platform == 'darwin' else 1024
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    sender.send({'seconds': seconds, 'peak_bytes': peak * unit})
+
+
+def convert(raw: Path, out: Path, jobs: int) -> None:
+    """The toolbox's converter."""
+    ntu.convert(raw, out, dataset='ntu60', jobs=jobs)
+
+
+def seconds_to_open(folder: Path, clips: int) -> float:
+    """Open a packed set of as many clips; they are short, since opening reads none of them."""
+    frame = np.ones((1, 1, 25, 3), np.float32)
+    with PackedWriter(folder, 'ntu120', 'ntu25', ['a'], PROTOCOLS['ntu120']) as writer:
+        for i in range(clips):
+            writer.add(f'S{i:019d}', frame, label=0)
+    start = time.perf_counter()
+    PackedSet.open(folder)
+    return time.perf_counter() - start
+
+
+def benchmark(folder: Path, files: int, jobs: int) -> dict[str, Any]:
+    """Every figure; ``folder`` is filled and not cleared."""
+    raw = folder / 'raw'
+    size = write_raw(raw, files)
+    runs = {'line by line, 1 process': measure(convert_line_by_line, raw, folder / 'reference')}
+    for count in sorted({1, jobs}):
+        runs[f'convert.py ntu, {count} process{"es" if count > 1 else ""}'] = measure(
+            convert, raw, folder / f'jobs{count}', count
+        )
+    hashes = {PackedSet.open(out).manifest['sha256']['frames.npy'] for out in folder.iterdir() if out != raw}
+    if len(hashes) != 1:
+        raise DataError('the ways to convert disagree: a defect of the toolbox')
+    slow = next(iter(runs.values()))['seconds']
+    for run in runs.values():
+        run |= {'files_per_second': files / run['seconds'], 'times_faster': slow / run['seconds']}
+        run['ntu120_seconds'] = NTU120_FILES / run['files_per_second']
+    packed = sum(file.stat().st_size for file in (folder / 'jobs1').iterdir())
+    return {
+        'files': files,
+        'raw_bytes': size,
+        'packed_bytes': packed,
+        'runs': runs,
+        'open_seconds': seconds_to_open(folder / 'large', NTU120_CLIPS),
+        'from_disk': hasattr(os, 'posix_fadvise'),
+        'cores': os.cpu_count(),
+        **environment(),
+    }
+
+
+def report(record: dict[str, Any]) -> str:
+    """The record as a table and two lines."""
+    rows = [
+        (
+            name,
+            f'{run["seconds"]:.1f}',
+            f'{run["files_per_second"]:.0f}',
+            f'{run["times_faster"]:.1f}',
+            f'{run["peak_bytes"] / 1e6:.0f}',
+            f'{run["ntu120_seconds"] / 60:.1f}',
+        )
+        for name, run in record['runs'].items()
+    ]
+    headers = ('', 'seconds', 'files/s', 'times faster', 'peak MB, largest process', f'min for {NTU120_FILES:,} files')
+    megabytes = f'{record["raw_bytes"] / 1e6:.0f} MB raw, {record["packed_bytes"] / 1e6:.0f} MB packed'
+    return '\n'.join(
+        [
+            f'{record["files"]:,} files, {megabytes}; {record["cores"]} cores, {record["hardware"]}',
+            tabulate(rows, headers=headers),
+            f'PackedSet.open of {NTU120_CLIPS:,} clips: {record["open_seconds"]:.2f} s',
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--files', type=int, default=5000, help='number of raw files (5000, about 1.2 GB)')
+    parser.add_argument('--jobs', type=int, default=1, help='also measure with so many processes')
+    parser.add_argument('--folder', help='where to put the files; default: the system temporary folder')
+    parser.add_argument('--out', default='work_dirs/benchmark_ntu.json', help='the record')
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix='benchmark_ntu_', dir=args.folder))
+    try:
+        record = benchmark(folder, args.files, args.jobs)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    write_json(args.out, record)
+    print(report(record))
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
