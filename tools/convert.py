@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
-from skeattn.datasets.converters import ntu, nwucla, pkummd, pyskl, utdmhad
+from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, pyskl, stgcn_arrays, utdmhad
 
 
 class Format(NamedTuple):
@@ -46,6 +46,11 @@ PYSKL = {
     '--test': {'metavar': 'FILE', 'help': 'a second file, whose clips test, where the first has no splits'},
     '--normalise': {'action': 'store_true', 'help': 'pixels to half the longer side of the image, from its centre'},
 }
+ARRAYS = {
+    '--layout': {**LAYOUT, 'default': 'ntu25'},
+    **OWN,
+    '--protocol': {'metavar': 'NAME', 'default': 'split', 'help': 'what the split into two arrays is called (split)'},
+}
 GENERATED = {
     '--seed': {'type': int, 'default': 0},
     '--clips': {'type': int, 'default': 1200, 'help': 'number of clips (1200)'},
@@ -58,6 +63,10 @@ FORMATS = {
     'pkummd': Format(pkummd, PKUMMD, several=True),
     'nwucla': Format(nwucla),
     'pyskl': Format(pyskl, PYSKL),
+    'stgcn_arrays': Format(
+        stgcn_arrays, {**ARRAYS, '--labels': {'metavar': 'DIR', 'help': 'folder of the .pkl files'}}
+    ),
+    'ctrgcn': Format(ctrgcn, ARRAYS),
     'utdmhad': Format(utdmhad),
     'synthetic': Format(synthetic, GENERATED),
 }

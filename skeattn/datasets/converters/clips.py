@@ -65,6 +65,25 @@ def absent(reason: str) -> tuple[np.ndarray, dict[str, int]]:
     raise DataError(reason)
 
 
+def unflatten(rows: np.ndarray, V: int, C: int) -> np.ndarray:
+    """Rows of a frame each ``(T, M * V * C)``, person by person and joint by joint, as ``(M, T, V, C)``.
+
+    Raises:
+        DataError: the rows are not a whole number of persons long.
+    """
+    T, width = rows.shape
+    if not width or width % (V * C):
+        raise DataError(f'{width} values a frame are no whole number of persons of {V} joints x {C} values')
+    return rows.reshape(T, -1, V, C).swapaxes(0, 1)
+
+
+def without_padding(keypoint: np.ndarray) -> np.ndarray:
+    """``(M, T, V, C)`` without the all-zero frames at its end and the all-zero persons at its end."""
+    there = np.argwhere(keypoint.any(axis=(2, 3)))
+    M, T = there.max(axis=0) + 1 if len(there) else (0, 0)
+    return keypoint[:M, :T]
+
+
 def read_classes(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a text file, one class a line in the order of the labels.
 

@@ -1,0 +1,143 @@
+"""The .npz file of CTR-GCN: x_train, x_test (N, T, M * V * C) and y_train, y_test, one-hot
+
+A frame's values are person by person, joint by joint. Clips are padded with empty frames at the end, which are cut off
+again. They have no names; they are called by their places, ``train_00000`` and so on.
+"""
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from skeattn.channels import AXES
+from skeattn.datasets.converters.clips import (
+    TESTS,
+    TRAINS,
+    Read,
+    Table,
+    add_clips,
+    parse_channels,
+    read_layout,
+    unflatten,
+    without_padding,
+)
+from skeattn.datasets.packed import PackedWriter
+from skeattn.errors import DataError
+from skeattn.skeletons import SkeletonLayout
+
+_SIDES = {'train': TRAINS, 'test': TESTS}
+
+
+def convert(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    layout: str | SkeletonLayout = 'ntu25',
+    protocol: str = 'split',
+    classes: str | os.PathLike[str] | None = None,
+    channels: str | Sequence[str] | None = None,
+    *,
+    strict: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Pack the file's clips, one in memory at a time.
+
+    Args:
+        source: the ``.npz`` file.
+        out: the packed set's folder.
+        layout: the skeleton, by name or as a ``.json`` file that defines it.
+        protocol: what the split into training and test clips is called.
+        classes: text file with one class a line; by default numbers.
+        channels: what the values of a joint are, as ``'x,y,score'``; by default x, y, z.
+        strict: stop at the first unusable clip.
+        overwrite: replace a set at ``out``.
+
+    Raises:
+        DataError: the file is damaged or of another form, no clip is usable, or with ``strict`` one is not.
+        ConfigError: unknown layout or channels.
+    """
+    source, skeleton, named = Path(source), read_layout(layout), parse_channels(channels) or AXES
+    labels = {side: _labels(source, f'y_{side}') for side in _SIDES}
+    names = {side: [f'{side}_{i:05d}' for i in range(len(given))] for side, given in labels.items()}
+    sides = {name: trains for side, trains in _SIDES.items() for name in names[side]}
+    table = Table([*sides], [label for side in _SIDES for label in labels[side]], {protocol: sides}, classes)
+
+    def read() -> Iterator[tuple[str, str, Read]]:
+        number = 0
+        for side in _SIDES:
+            for i, rows in enumerate(_clips(source, f'x_{side}', len(names[side]))):
+                parse = partial(_clip, rows, skeleton.num_joints, len(named), table.row(number))
+                yield names[side][i], f'x_{side}[{i}]', parse
+                number += 1
+
+    dataset = Path(out).name
+    with PackedWriter(
+        out, dataset, skeleton, table.class_names(), table.protocols(), overwrite, named, table.columns
+    ) as writer:
+        add_clips(writer, str(source), read(), len(sides), strict=strict)
+
+
+def _clip(rows: np.ndarray, V: int, C: int, columns: dict[str, int]) -> tuple[np.ndarray, dict[str, int]]:
+    if columns['label'] < 0:
+        raise DataError('its row of labels is not one-hot: one 1, else 0')
+    return without_padding(unflatten(rows, V, C)), columns
+
+
+def _labels(source: Path, key: str) -> list[int]:
+    """The place of the 1 in each row, -1 where a row is not one-hot."""
+    with _member(source, key) as (file, shape, dtype):
+        rows = _read(source, key, file, shape, dtype)
+    if rows.ndim != 2 or not rows.size:
+        raise DataError(f'{source}: {key} has the shape {shape}, not (clips, classes)')
+    one_hot = (rows == 1).sum(axis=1) == 1
+    one_hot &= (rows != 0).sum(axis=1) == 1
+    return np.where(one_hot, rows.argmax(axis=1), -1).tolist()
+
+
+def _clips(source: Path, key: str, count: int) -> Iterator[np.ndarray]:
+    """The clips ``(T, M * V * C)`` in turn."""
+    with _member(source, key) as (file, shape, dtype):
+        if len(shape) != 3 or shape[0] != count:
+            raise DataError(f'{source}: {key} has the shape {shape}, not ({count} clips, frames, values)')
+        for _ in range(count):
+            yield _read(source, key, file, shape[1:], dtype)
+
+
+@contextmanager
+def _member(source: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
+    """An array of the file, open behind its header, and what that says; numpy itself would read the array whole."""
+    try:
+        archive = zipfile.ZipFile(source)
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise DataError(f'{source} is no .npz file, or a damaged or truncated one ({error})') from error
+    with archive:
+        if f'{key}.npy' not in archive.namelist():
+            held = ', '.join(name.removesuffix('.npy') for name in archive.namelist()[:8])
+            raise DataError(f'{source} holds no array {key}, but {held!a}')
+        try:
+            file = archive.open(f'{key}.npy')
+            header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+            shape, fortran, dtype = header(file)
+        except Exception as error:  # a damaged header fails in many ways
+            raise DataError(f'{source}: {key} is no array, or a damaged one ({error!r})') from error
+        if fortran or dtype.kind not in 'fiu' or any(size < 0 for size in shape):
+            raise DataError(f'{source}: {key} holds {dtype} {shape}, not numbers, clip by clip')
+        with file:
+            yield file, shape, dtype
+
+
+def _read(source: Path, key: str, file: IO[bytes], shape: Any, dtype: np.dtype) -> np.ndarray:
+    """The next array of a shape."""
+    size = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
+    try:
+        content = file.read(size)
+    except Exception as error:  # zlib.error is no ValueError
+        raise DataError(f'{source}: {key} is damaged ({error})') from error
+    if len(content) != size:
+        raise DataError(f'{source}: {key} is truncated')
+    return np.frombuffer(content, dtype).reshape(shape)
