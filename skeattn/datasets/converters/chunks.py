@@ -222,8 +222,10 @@ def _code(parse: Parse) -> str:
         options.append([function.args, sorted(function.keywords.items())])
         function = function.func
     digest = hashlib.sha256(repr([function.__module__, function.__qualname__, options]).encode())
-    for file in sorted({*Path(__file__).parent.glob('*.py'), Path(inspect.getfile(function))}):
-        digest.update(file.read_bytes())
+    files = {*Path(__file__).parent.glob('*.py'), Path(inspect.getfile(inspect.unwrap(function)))}
+    for file in sorted(files):
+        if file.exists():  # a function typed into a shell has none
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
