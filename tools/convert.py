@@ -130,7 +130,7 @@ def main() -> None:
     module.convert(**options)
     packed = PackedSet.open(options['out'])
     print(summary(packed))
-    if packed.manifest['dataset'] in ntu.PUBLISHED:
+    if module is ntu:
         print(ntu.compare_with_published(packed))
 
 

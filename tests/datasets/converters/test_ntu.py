@@ -1,15 +1,17 @@
 """Raw NTU text: parsed as released, damaged files named, nothing half-written."""
 
+import re
 import zipfile
 
 import numpy as np
 import pytest
 
-from skeattn.datasets import PackedSet, split
+from skeattn.datasets import PackedSet, PackedWriter, split
 from skeattn.datasets.converters.bodies import file_order
-from skeattn.datasets.converters.ntu import convert
+from skeattn.datasets.converters.ntu import PUBLISHED, compare_with_published, convert
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import bundled
+from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import shared_path
 from tests.datasets.raw import clip, skeleton_text
@@ -193,3 +195,74 @@ def test_a_zip_gives_the_same_set_as_the_folder_and_its_damage_is_noticed(tmp_pa
     archive.write_bytes(content)
     with pytest.raises(DataError, match=r'cannot be read|damaged'):
         convert(archive, tmp_path / 'c', strict=True)
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('S001C001P001R001A000', r'action 0 is outside 1\.\.120'),
+        ('S001C001P001R001A121', r'action 121 is outside 1\.\.120'),
+        ('S001C004P001R001A001', r'camera 4 is none of 1, 2, 3'),
+        ('S001C001P001R001A01', r'not of the form SsssCcccPpppRrrrAaaa'),
+        ('S001C001P001R001A001 (1)', r'not of the form SsssCcccPpppRrrrAaaa'),
+        ('S001C001P001R001A٠٠١', r'not of the form SsssCcccPpppRrrrAaaa'),
+    ],
+)
+def test_a_wrong_name_is_left_out_and_decides_nothing(tmp_path, name, message):
+    convert(write(tmp_path / 'raw', [NAME, name]), tmp_path / 'packed')
+    packed = PackedSet.open(tmp_path / 'packed')
+    assert packed.manifest['dataset'] == 'ntu60'
+    assert packed.table['name'].tolist() == [NAME]
+    (skip,) = packed.manifest['skipped']
+    assert skip['name'] == name and re.search(message, skip['reason'])
+
+
+def test_the_published_counts_are_those_of_the_files_and_lists():
+    """56,880 and 114,480 files without the authors' lists; each protocol shares out all clips."""
+    assert PUBLISHED['ntu60']['clips'] == 56880 - len(bundled('ntu60_missing.txt'))
+    assert PUBLISHED['ntu120']['clips'] == 114480 - len(bundled('ntu120_missing.txt'))
+    for counts in PUBLISHED.values():
+        protocols = [sides for what, sides in counts.items() if what != 'clips']
+        assert len(protocols) == 2 and {sum(sides) for sides in protocols} == {counts['clips']}
+
+
+def named(setups, actions, missing):
+    """A set of one-frame clips of the right names: each setup, camera, subject and action."""
+    for setup in setups:
+        for camera in (1, 2, 3):
+            for action in actions:
+                name = f'S{setup:03d}C{camera:03d}P{setup:03d}R001A{action:03d}'
+                if name not in missing:
+                    yield name, {'setup': setup, 'camera': camera, 'subject': setup, 'label': action - 1}
+
+
+def packed_set(out, dataset, setups, actions):
+    missing = set(bundled(f'{dataset}_missing.txt'))
+    with PackedWriter(out, dataset, 'ntu25', [str(i) for i in range(120)], PROTOCOLS[dataset]) as writer:
+        for name, columns in named(setups, actions, missing):
+            writer.add(name, np.ones((1, 1, 25, 3)), **columns)
+    return PackedSet.open(out)
+
+
+def test_a_subset_is_told_beside_the_published_counts(tmp_path):
+    """One of the two archives of NTU-120 forgotten: what is there, what should be, which setups are absent."""
+    packed = packed_set(tmp_path / 'ntu120', 'ntu120', range(1, 18), range(1, 3))
+    clips, even = len(packed), int((packed.table['setup'] % 2 == 0).sum())
+    told = compare_with_published(packed)
+    rows = [line.split('  ') for line in told.splitlines()]
+    found = {row[0]: [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
+    assert found['clips'] == [str(clips), '113,945', 'differs']
+    assert found['xset'] == [f'{even} / {clips - even}', '54,468 / 59,477', 'differs']
+    assert told.splitlines()[-1] == (
+        f'This is not the whole data set: {clips} of its clips are here; setups without a clip: 18-32.'
+    )
+
+
+def test_a_whole_set_is_as_published(tmp_path, monkeypatch):
+    packed = packed_set(tmp_path / 'ntu60', 'ntu60', [*range(1, 4), *range(5, 18)], [1])
+    assert compare_with_published(packed).endswith('setups without a clip: 4.')
+    trains = int(np.isin(packed.table['subject'], PROTOCOLS['ntu60']['xsub']['train']).sum())
+    counts = {'clips': len(packed), 'xsub': (trains, len(packed) - trains), 'xview': (32, 16)}
+    monkeypatch.setitem(PUBLISHED, 'ntu60', counts)
+    told = compare_with_published(packed)
+    assert told.count('as published') == 3 and 'differs' not in told and 'not the whole' not in told
