@@ -1,5 +1,6 @@
 """convert.py and verify_data.py as a user runs them: tables, exit status, and no traceback for what a user can cure."""
 
+import json
 import runpy
 import subprocess
 import sys
@@ -100,3 +101,43 @@ def test_verify_names_the_command_for_a_missing_set(tmp_path, tool):
 def test_a_wrong_command_line_shows_the_usage(tool, arguments):
     status, _, err = tool('convert.py', *arguments)
     assert status == 2 and err.startswith('usage: convert.py')
+
+
+def test_the_summary_says_a_shared_reason_once_and_a_subset_plainly(tmp_path, raw, tool):
+    missing = ['S001C002P005R002A008', 'S001C002P006R001A008']
+    for name in missing:
+        (raw / f'{name}.skeleton').write_bytes(b'0\n')
+    (raw / 'S001C003P004R001A002.skeleton').write_bytes(b'7\n')
+    status, out, err = tool('convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60', '--bodies', 'motion', '--jobs', 2)
+    assert status == 0, err
+    assert 'skipped 2 clips: listed by the authors of the data set as without a usable skeleton' in out
+    assert not any(name in out for name in missing)
+    assert ['bodies', 'motion'] in [line.split() for line in out.splitlines()]
+    assert ['clips', '2', '56,578', 'differs'] in [line.split() for line in out.splitlines()]
+    assert 'This is not the whole data set: 2 of its clips are here; setups without a clip: 2-17.' in out
+
+
+def test_several_sources_are_one_set(tmp_path, raw, tool):
+    more = tmp_path / 'more'
+    more.mkdir()
+    (more / 'S018C001P041R002A061.skeleton').write_bytes(skeleton_text(clip(joints=25)))
+    status, out, err = tool('convert.py', 'ntu', raw, more, '--out', tmp_path / 'ntu120')
+    assert status == 0, err
+    assert ['data', 'set', 'ntu120'] in [line.split() for line in out.splitlines()]
+    assert ['clips', '3'] in [line.split() for line in out.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_and_clears_up(tmp_path, tool):
+    out, work = tmp_path / 'record.json', tmp_path / 'work'
+    work.mkdir()
+    status, text, err = tool('analysis_tools/benchmark_ntu.py', '--files', 5, '--folder', work, '--out', out)
+    assert status == 0, err
+    record = json.loads(out.read_text())
+    assert record['files'] == 5 and set(record['runs']) == {'line by line, 1 process', 'convert.py ntu, 1 process'}
+    for run in record['runs'].values():
+        assert run['files_per_second'] == pytest.approx(5 / run['seconds'])
+        assert run['ntu120_seconds'] == pytest.approx(114480 * run['seconds'] / 5)
+        assert 0 < run['peak_bytes'] < 2e9
+    assert 'line by line, 1 process' in text and '113,945 clips' in text
+    assert not list(work.iterdir())
