@@ -1,6 +1,7 @@
 """What every command line tool shares: overrides of a config, and how an error that the user can cure is shown."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,11 +27,16 @@ class KeyValue(DictAction):
 def run(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and leave the process with its exit status (None counts as 0).
 
-    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and ends in status 2, an interrupt in 130.
+    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and ends in status 2, an interrupt in 130, a
+    reader that is gone in 141.
     Anything else is a defect of the toolbox and keeps its traceback.
     """
     try:
         status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
     except SkeAttnError as error:
         print(f'error: {error}', file=sys.stderr)
         status = 2

@@ -1,6 +1,8 @@
 """How tools end: curable errors without a traceback, defects with one."""
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,16 @@ def test_success_interrupt_and_a_given_status():
     assert end(lambda: None) == 0
     assert end(lambda: 3) == 3
     assert end(fail(KeyboardInterrupt())) == 130
+
+
+def test_a_reader_that_is_gone_is_no_defect():
+    """``tool | head``"""
+    code = "from skeattn import cli; cli.run(lambda: print('line\\n' * 100_000))"
+    tool = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert tool.stdout.readline() == 'line\n'
+    tool.stdout.close()
+    assert (tool.stderr.read(), tool.wait()) == ('', 141)
+    tool.stderr.close()
 
 
 def test_a_defect_keeps_its_traceback():

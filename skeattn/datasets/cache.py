@@ -43,24 +43,6 @@ _INSTALLED = tuple({str(Path(sysconfig.get_path(p)).resolve()) for p in ('stdlib
 _FRAMEWORK = ('builtins', 'abc', 'typing', 'mmcv', 'mmengine', 'numpy', 'torch')
 
 
-def folder_of(data: Path, cache: bool | str = True) -> Path | None:
-    """Where entries and notes of a packed set lie, made if need be; None where there is no such place.
-
-    Args:
-        data: the set.
-        cache: a folder for all sets; True: ``$SKEATTN_CACHE``, else ``.cache`` in the set's own; False: None.
-    """
-    if cache is False:
-        return None
-    data = data.resolve()
-    shared = os.environ.get('SKEATTN_CACHE') if cache is True else cache
-    name = f'{data.name}-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}'
-    folder = Path(shared).expanduser() / name if shared else data / '.cache'
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder if folder.is_dir() else None
-
-
 def key_of(packed: PackedSet, chosen: np.ndarray, steps: Mapping[str, Any], pipeline: Pipeline) -> str | None:
     """Name of the entry, a hash; None where the clips may not be cached, because a change could go unnoticed."""
     code = _code(pipeline)

@@ -16,6 +16,24 @@ WORTH_NOTING = 1 << 28
 _seen: dict[Path, dict[str, Any]] = {}
 
 
+def folder_of(data: Path, cache: bool | str = True) -> Path | None:
+    """Where notes and prepared clips of a packed set lie, made if need be; None where there is no such place.
+
+    Args:
+        data: the set.
+        cache: a folder for all sets; True: ``$SKEATTN_CACHE``, else ``.cache`` in the set's own; False: None.
+    """
+    if cache is False:
+        return None
+    data = data.resolve()
+    shared = os.environ.get('SKEATTN_CACHE') if cache is True else cache
+    name = f'{data.name}-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}'
+    folder = Path(shared).expanduser() / name if shared else data / '.cache'
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder if folder.is_dir() else None
+
+
 def sha256(path: Path) -> str:
     """Digest of a file, with a progress line where that takes long."""
     digest = hashlib.sha256()

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import BY_COUNT, check_channels
-from skeattn.datasets.integrity import WORTH_NOTING, is_intact, sha256
+from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact, sha256
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
@@ -291,20 +291,21 @@ class PackedSet:
         rows = np.asarray(self.frames[start : start + M * T])  # a plain view, no longer a memmap
         return rows.reshape(M, T, *self.frames.shape[1:])
 
-    def verify(self, again: bool = False, folder: Path | None = None) -> None:
+    def verify(self, again: bool = False, cache: bool | str = True) -> None:
         """Compare the files with the manifest's hashes.
 
         Args:
             again: read them in any case; otherwise once per process, for as long as they are unchanged.
-            folder: where notes on large files let later processes do without reading them again.
+            cache: where notes on large files let later processes do without reading them, see
+                :func:`~skeattn.datasets.integrity.folder_of`.
 
         Raises:
             DataError: a file differs from the one that was written.
         """
         for file, expected in self.manifest['sha256'].items():
             path = self.path / file
-            note = folder / f'{file}.json' if folder and path.stat().st_size >= WORTH_NOTING else None
-            if not is_intact(path, expected, note, again):
+            folder = folder_of(self.path, cache) if path.stat().st_size >= WORTH_NOTING else None
+            if not is_intact(path, expected, folder and folder / f'{file}.json', again):
                 raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
 
 

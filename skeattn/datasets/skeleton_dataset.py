@@ -11,7 +11,8 @@ from mmengine.registry import FUNCTIONS
 from torch.utils.data import Dataset
 
 from skeattn.channels import AXES
-from skeattn.datasets.cache import cached, folder_of, key_of
+from skeattn.datasets.cache import cached, key_of
+from skeattn.datasets.integrity import folder_of
 from skeattn.datasets.materialise import materialise
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.protocols import split as split_by
@@ -84,7 +85,7 @@ class SkeletonDataset(Dataset):
         chosen = split_by(packed, protocol)[split == 'test']
         steps = Pipeline(pipeline or {})
         folder = folder_of(packed.path, cache) if len(chosen) >= CLIPS_WORTH_CACHING else None
-        packed.verify(folder=folder)
+        packed.verify(cache=cache)
         self.split = split
         self.layout = packed.layout
         self.channels = packed.channels

@@ -347,12 +347,11 @@ def test_the_entries_used_longest_ago_go_first(data, monkeypatch):
 
 def test_a_set_found_intact_is_not_read_again_until_it_changes(data, monkeypatch):
     monkeypatch.setattr('skeattn.datasets.packed.WORTH_NOTING', 0)
-    folder = cache.folder_of(data)
-    PackedSet.open(data).verify(folder=folder)
+    PackedSet.open(data).verify()
     monkeypatch.setattr(integrity, '_seen', {})  # another process
     with monkeypatch.context() as patch:
         patch.setattr(integrity, 'sha256', lambda path: pytest.fail('read again'))
-        PackedSet.open(data).verify(folder=folder)
+        PackedSet.open(data).verify()
     path = data / FRAMES
     stat, content = path.stat(), bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -360,16 +359,16 @@ def test_a_set_found_intact_is_not_read_again_until_it_changes(data, monkeypatch
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     monkeypatch.setattr(integrity, '_seen', {})
     with pytest.raises(DataError, match=f'{FRAMES} is damaged'):
-        PackedSet.open(data).verify(folder=folder)
+        PackedSet.open(data).verify()
 
 
 def test_a_note_does_not_hide_what_is_asked_to_be_read_again(data, monkeypatch):
     monkeypatch.setattr('skeattn.datasets.packed.WORTH_NOTING', 0)
     packed = PackedSet.open(data)
-    packed.verify(folder=cache.folder_of(data))
+    packed.verify()
     read = []
     monkeypatch.setattr(integrity, 'sha256', lambda path: read.append(path.name) or _sha256(path))
-    packed.verify(again=True, folder=cache.folder_of(data))
+    packed.verify(again=True)
     assert sorted(read) == ['frames.npy', 'samples.npz']
 
 

@@ -80,12 +80,12 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
     keypoint = packed.clip(i)
     clip = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
     steps = pipeline_steps({**clip, 'keypoint': keypoint}, pipeline)
-    batch = np.array([chosen[(place + k) % len(chosen)] for k in range(1 + PARTNERS)])
-    clips = torch.from_numpy(materialise(packed, batch, pipeline, jobs=1))
     panels = []
     for stream in streams:
         panels += [in_stream(panel, stream, packed.layout) for panel in steps]
         if shown:
+            batch = np.array([chosen[(place + k) % len(chosen)] for k in range(1 + PARTNERS)])
+            clips = torch.from_numpy(materialise(packed, batch, pipeline, jobs=1))
             preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
             panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration)
     return f'{name}: {packed.classes[label]} ({packed.path}, {args.split})', packed, panels
