@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
-from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
 
 
 class Format(NamedTuple):
@@ -51,6 +51,11 @@ ARRAYS = {
     **OWN,
     '--protocol': {'metavar': 'NAME', 'default': 'split', 'help': 'what the split into two arrays is called (split)'},
 }
+PLAIN = {
+    '--layout': {**LAYOUT, 'required': True},
+    **OWN,
+    '--labels': {'metavar': 'FILE', 'help': 'table with the columns name and label (SOURCE/labels.csv)'},
+}
 GENERATED = {
     '--seed': {'type': int, 'default': 0},
     '--clips': {'type': int, 'default': 1200, 'help': 'number of clips (1200)'},
@@ -67,6 +72,7 @@ FORMATS = {
         stgcn_arrays, {**ARRAYS, '--labels': {'metavar': 'DIR', 'help': 'folder of the .pkl files'}}
     ),
     'ctrgcn': Format(ctrgcn, ARRAYS),
+    'plain': Format(plain, PLAIN),
     'utdmhad': Format(utdmhad),
     'synthetic': Format(synthetic, GENERATED),
 }
