@@ -314,7 +314,7 @@ def convert_command(path: str | os.PathLike[str]) -> str:
     source = _SOURCES.get(Path(path).name)
     if source == 'synthetic':
         return f'python tools/convert.py synthetic --out {path}'
-    return f'python tools/convert.py {source or "{ntu,nwucla,utdmhad,synthetic}"} SOURCE --out {path}'
+    return f'python tools/convert.py {source or "FORMAT"} SOURCE --out {path}'
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
