@@ -114,7 +114,7 @@ def test_the_summary_says_a_shared_reason_once_and_a_subset_plainly(tmp_path, ra
     assert not any(name in out for name in missing)
     assert ['bodies', 'motion'] in [line.split() for line in out.splitlines()]
     assert ['clips', '2', '56,578', 'differs'] in [line.split() for line in out.splitlines()]
-    assert 'This is not the whole data set: 2 of its clips are here; setups without a clip: 2-17.' in out
+    assert 'This is a part of the data set, 2 of 56,578 clips; setups without a clip: 2-17.' in out
 
 
 def test_several_sources_are_one_set(tmp_path, raw, tool):

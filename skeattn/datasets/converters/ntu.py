@@ -127,9 +127,12 @@ def compare_with_published(packed: PackedSet) -> str:
     table = tabulate(rows, headers=('train / test', 'here', 'published', ''), tablefmt='simple')
     if all(row[-1] == 'as published' for row in rows):
         return table
+    published = PUBLISHED[packed.manifest['dataset']]['clips']
+    if len(packed) >= published:
+        return f'{table}\nThese are not the published counts.'
     absent = sorted(set(_SETUPS[packed.manifest['dataset']]) - set(packed.table['setup'].tolist()))
     setups = f'; setups without a clip: {_ranges(absent)}' if absent else ''
-    return f'{table}\nThis is not the whole data set: {_counts(len(packed))} of its clips are here{setups}.'
+    return f'{table}\nThis is a part of the data set, {len(packed):,} of {published:,} clips{setups}.'
 
 
 def _counts(counts: int | tuple[int, int]) -> str:

@@ -254,7 +254,7 @@ def test_a_subset_is_told_beside_the_published_counts(tmp_path):
     assert found['clips'] == [str(clips), '113,945', 'differs']
     assert found['xset'] == [f'{even} / {clips - even}', '54,468 / 59,477', 'differs']
     assert told.splitlines()[-1] == (
-        f'This is not the whole data set: {clips} of its clips are here; setups without a clip: 18-32.'
+        f'This is a part of the data set, {clips} of 113,945 clips; setups without a clip: 18-32.'
     )
 
 
@@ -265,4 +265,6 @@ def test_a_whole_set_is_as_published(tmp_path, monkeypatch):
     counts = {'clips': len(packed), 'xsub': (trains, len(packed) - trains), 'xview': (32, 16)}
     monkeypatch.setitem(PUBLISHED, 'ntu60', counts)
     told = compare_with_published(packed)
-    assert told.count('as published') == 3 and 'differs' not in told and 'not the whole' not in told
+    assert told.count('as published') == 3 and 'differs' not in told and 'part of' not in told
+    monkeypatch.setitem(PUBLISHED, 'ntu60', {**counts, 'clips': len(packed) - 1})
+    assert compare_with_published(packed).endswith('These are not the published counts.')
