@@ -12,6 +12,7 @@ from skeattn.datasets.transforms import (
     PadFrames,
     Pipeline,
     Resample,
+    ScaleBody,
     TrimEmpty,
     Window,
 )
@@ -27,6 +28,7 @@ __all__ = [
     'PadFrames',
     'Pipeline',
     'Resample',
+    'ScaleBody',
     'SkeletonDataset',
     'TrimEmpty',
     'Window',

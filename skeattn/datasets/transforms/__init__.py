@@ -7,6 +7,7 @@ from skeattn.datasets.transforms.pack import PackClip
 from skeattn.datasets.transforms.pad import PadFrames, Window
 from skeattn.datasets.transforms.pipeline import Clip, Pipeline, present
 from skeattn.datasets.transforms.resample import Resample
+from skeattn.datasets.transforms.scale import ScaleBody
 
 __all__ = [
     'AlignView',
@@ -17,6 +18,7 @@ __all__ = [
     'PadFrames',
     'Pipeline',
     'Resample',
+    'ScaleBody',
     'TrimEmpty',
     'Window',
     'present',
