@@ -36,6 +36,8 @@ Parse = Callable[[str, bytes], Parsed]
 
 CHUNK = 32  # files: less than a second of work, and a few megabytes
 _LOCK = 'lock'
+# Forked where that is sound: a worker then starts at once and shares the memory of what is imported.
+_START = 'fork' if sys.platform == 'linux' else 'spawn'
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,7 @@ class Chunks:
         if min(jobs, len(waiting)) < 2:
             yield []
             return
-        # Forked where that is sound: a worker then starts at once and shares the memory of what is imported.
-        context: Any = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
+        context: Any = multiprocessing.get_context(_START)
         claimed = context.Value('q', 0)
         arguments = (self, waiting, claimed, os.getpid())
         workers = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(min(jobs, len(waiting)))]

@@ -111,6 +111,10 @@ class Source:
             raise DataError(f'{member}: cannot be read ({error})') from error
         return stat.st_size, stat.st_mtime_ns
 
+    def __getstate__(self) -> dict[str, Any]:
+        """An open archive stays with its process."""
+        return {**self.__dict__, '_opened': {}}
+
     def __str__(self) -> str:
         return ', '.join(map(str, self.paths))
 

@@ -1,13 +1,12 @@
 """UTD-MHAD (Chen et al., ICIP 2015): one MATLAB file a clip, Kinect v1."""
 
-import io
 import os
 import re
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
+from skeattn.datasets.converters.mat5 import read_array
 from skeattn.datasets.converters.source import Parsed, Source, add_all
 from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.protocols import PROTOCOLS
@@ -66,9 +65,10 @@ def parse(path: str, content: bytes) -> Parsed:
     if not 1 <= action <= len(ACTIONS):
         raise DataError(f'{path}: action {action} is outside 1..{len(ACTIONS)}')
     try:
-        stored = np.asarray(loadmat(io.BytesIO(content), variable_names=['d_skel'])['d_skel'], dtype=np.float32)
-    except Exception as error:  # scipy's reader fails in many ways on damaged bytes
-        raise DataError(f'{path}: no MATLAB file with the variable d_skel ({error!r})') from error
+        with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name
+            stored = read_array(content, 'd_skel').astype(np.float32)
+    except ValueError as error:
+        raise DataError(f'{path}: no MATLAB file with the variable d_skel ({error})') from error
     if stored.ndim == 2:  # MATLAB drops a last axis of size 1
         stored = stored[..., None]
     if stored.ndim != 3 or len(stored) != len(_ORDER):

@@ -4,6 +4,7 @@ import errno
 import functools
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def test_processes_give_the_same_bytes(raw, tmp_path, expected, jobs):
     manifest = json.loads(expected['manifest.json'])
     assert manifest['counts']['clips'] == FILES - 1
     assert [skip['name'] for skip in manifest['skipped']] == [name(4)]
+
+
+@pytest.mark.slow
+def test_processes_that_are_not_forked_give_the_same_bytes(raw, tmp_path, monkeypatch, expected):
+    """As on macOS, here from an archive, which cannot be handed from process to process."""
+    monkeypatch.setattr(chunks, '_START', 'spawn')
+    convert(zipped(tmp_path / 'raw.zip', sorted(raw.iterdir())), tmp_path / 'packed', jobs=2)
+    assert contents(tmp_path / 'packed')['frames.npy'] == expected['frames.npy']
 
 
 def stop_after(monkeypatch, done, error):
@@ -321,3 +330,9 @@ def test_a_file_that_vanishes_meanwhile_is_left_out(raw, tmp_path):
     with PackedWriter(tmp_path / 'packed', 'ntu60', 'ntu25', ['a'] * 60, {}) as writer:
         add_all(writer, source, parse, jobs=1)
     assert 'cannot be read' in PackedSet.open(tmp_path / 'packed').manifest['skipped'][0]['reason']
+
+
+def test_a_source_can_be_handed_to_another_process(raw, tmp_path):
+    source = Source(zipped(tmp_path / 'raw.zip', sorted(raw.iterdir())), '.skeleton')
+    copy = pickle.loads(pickle.dumps(source))
+    assert list(copy) == list(source) and copy.read(next(iter(copy))) == (raw / f'{name(1)}.skeleton').read_bytes()

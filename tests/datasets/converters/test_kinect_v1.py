@@ -6,6 +6,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
 from skeattn.datasets import PackedSet, split
@@ -124,3 +126,38 @@ def test_a_damaged_utdmhad_file_is_named(tmp_path, name, content, message):
     with pytest.raises(DataError, match=f'{name}.*{message}'):
         utdmhad.convert(tmp_path, tmp_path / 'packed', strict=True)
     assert not (tmp_path / 'packed').exists()
+
+
+JSON = nwucla_file()
+MAT = io.BytesIO()
+savemat(MAT, {'d_skel': clip(frames=3)[0].transpose(1, 2, 0)})
+
+
+@st.composite
+def damaged(draw, good):
+    """A good file with a few places overwritten, cut out or spliced."""
+    content = bytearray(good)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(content)))
+        length = draw(st.sampled_from([0, 1, 2, 20, len(content)]))
+        pieces = st.sampled_from([b'[', b']', b'{', b'null', b'NaN', b'1e999', b'"', b',', bytes(8), b'\xff' * 4])
+        content[at : at + length] = draw(st.one_of(st.binary(max_size=4), pieces))
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ('parse', 'path', 'good'),
+    [(nwucla.parse, 'a01_s01_e00_v01.json', JSON), (utdmhad.parse, 'a1_s1_t1_skeleton.mat', MAT.getvalue())],
+)
+def test_whatever_the_bytes_the_parsers_answer_or_name_the_file(parse, path, good):
+    @settings(max_examples=400)
+    @given(st.one_of(damaged(good), st.binary(max_size=200)))
+    def check(content):
+        try:
+            _, keypoint, _ = parse(path, content)
+        except DataError as error:
+            assert path in str(error)
+        else:
+            assert keypoint.dtype == np.float32 and keypoint.ndim == 4
+
+    check()
