@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import sys
 from collections import Counter
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -133,7 +134,12 @@ def summary(packed: PackedSet) -> str:
 def main() -> None:
     options = vars(parser().parse_args())
     module = FORMATS[options.pop('format')].module
-    module.convert(**options)
+    try:
+        module.convert(**options)
+    except KeyboardInterrupt:
+        if 'jobs' in options:  # read file by file
+            print('\nwhat is converted is kept, the same command goes on with it', file=sys.stderr)
+        raise
     packed = PackedSet.open(options['out'])
     print(summary(packed))
     if module is ntu:

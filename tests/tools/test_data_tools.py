@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from skeattn.datasets.converters.source import Source
 from tests.conftest import ROOT, shared_path
 from tests.datasets.raw import clip, skeleton_text
 
@@ -115,6 +116,17 @@ def test_the_summary_says_a_shared_reason_once_and_a_subset_plainly(tmp_path, ra
     assert ['bodies', 'motion'] in [line.split() for line in out.splitlines()]
     assert ['clips', '2', '56,578', 'differs'] in [line.split() for line in out.splitlines()]
     assert 'This is a part of the data set, 2 of 56,578 clips; setups without a clip: 2-17.' in out
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path, raw, tool, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Source, 'read', interrupted)
+        status, _, err = tool('convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60')
+    assert status == 130 and 'the same command goes on with it' in err and 'Traceback' not in err
+    assert tool('convert.py', 'ntu', raw, '--out', tmp_path / 'ntu60')[0] == 0
 
 
 def test_several_sources_are_one_set(tmp_path, raw, tool):
