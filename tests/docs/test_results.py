@@ -1,0 +1,49 @@
+"""The tables in the docs are what the committed records give."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from skeattn.experiments import make_rows, render
+from tests.conftest import ROOT
+
+RESULTS = ROOT / 'docs/results'
+COMPARISONS = sorted(folder for folder in RESULTS.glob('compare_*') if folder.is_dir())
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob('*.json'))]
+
+
+def test_there_are_comparisons():
+    assert COMPARISONS
+
+
+@pytest.mark.parametrize('folder', COMPARISONS, ids=lambda folder: folder.name)
+def test_the_comparison_in_the_docs_is_rendered_from_its_records(folder):
+    table = render(make_rows(records(folder)), 'github')
+    assert table in (RESULTS / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('folder', COMPARISONS, ids=lambda folder: folder.name)
+def test_all_methods_drew_the_same_number_of_clips(folder):
+    drawn = {record['training']['clips_seen'] for record in records(folder) if record['training']}
+    assert len(drawn) == 1
+
+
+@pytest.mark.parametrize('folder', COMPARISONS, ids=lambda folder: folder.name)
+def test_every_method_beats_the_untrained_encoder_by_five_points(folder):
+    gains = {(row.name, row.streams): row.gain for row in make_rows(records(folder)) if row.step_gmacs}
+    assert gains and all(gain >= 5 for gain in gains.values()), gains
+
+
+def test_the_front_page_shows_the_comparison_on_nw_ucla():
+    table = render(make_rows(records(RESULTS / 'compare_nwucla_xview')), 'github')
+    assert table in (ROOT / 'README.md').read_text()
+
+
+def test_records_name_no_machine_and_no_path_outside_the_checkout():
+    for path in RESULTS.rglob('*.json'):
+        text = path.read_text()
+        assert '"/' not in text and 'hostname' not in text, path
