@@ -52,7 +52,7 @@ def convert(
         out: the packed set's folder.
         layout: the skeleton, by name or as a ``.json`` file that defines it.
         protocol: what the split into training and test clips is called.
-        classes: text file with one class a line; by default numbers.
+        classes: text file with one class a line; by default numbers, as many as the rows of labels are long.
         channels: what the values of a joint are, as ``'x,y,score'``; by default x, y, z.
         strict: stop at the first unusable clip.
         overwrite: replace a set at ``out``.
@@ -62,7 +62,8 @@ def convert(
         ConfigError: unknown layout or channels.
     """
     source, skeleton, named = Path(source), read_layout(layout), parse_channels(channels) or AXES
-    labels = {side: _labels(source, f'y_{side}') for side in _SIDES}
+    one_hot = {side: _one_hot(source, f'y_{side}') for side in _SIDES}
+    labels = {side: _labels(rows) for side, rows in one_hot.items()}
     names = {side: [f'{side}_{i:05d}' for i in range(len(given))] for side, given in labels.items()}
     sides = {name: trains for side, trains in _SIDES.items() for name in names[side]}
     table = Table([*sides], [label for side in _SIDES for label in labels[side]], {protocol: sides}, classes)
@@ -76,8 +77,10 @@ def convert(
                 number += 1
 
     dataset = Path(out).name
+    numbered = [f'class {i}' for i in range(max(rows.shape[1] for rows in one_hot.values()))]
+    names_of_classes = numbered if classes is None else table.class_names()
     with PackedWriter(
-        out, dataset, skeleton, table.class_names(), table.protocols(), overwrite, named, table.columns
+        out, dataset, skeleton, names_of_classes, table.protocols(), overwrite, named, table.columns
     ) as writer:
         add_clips(writer, str(source), read(), len(sides), strict=strict)
 
@@ -88,12 +91,16 @@ def _clip(rows: np.ndarray, V: int, C: int, columns: dict[str, int]) -> tuple[np
     return without_padding(unflatten(rows, V, C)), columns
 
 
-def _labels(source: Path, key: str) -> list[int]:
-    """The place of the 1 in each row, -1 where a row is not one-hot."""
+def _one_hot(source: Path, key: str) -> np.ndarray:
     with _member(source, key) as (file, shape, dtype):
         rows = _read(source, key, file, shape, dtype)
     if rows.ndim != 2 or not rows.size:
         raise DataError(f'{source}: {key} has the shape {shape}, not (clips, classes)')
+    return rows
+
+
+def _labels(rows: np.ndarray) -> list[int]:
+    """The place of the 1 in each row, -1 where a row is not one-hot."""
     one_hot = (rows == 1).sum(axis=1) == 1
     one_hot &= (rows != 0).sum(axis=1) == 1
     return np.where(one_hot, rows.argmax(axis=1), -1).tolist()

@@ -177,6 +177,7 @@ def test_ctrgcn_arrays_lose_their_padding_and_nothing_else(tmp_path, save):
     expected = ['train_00000', 'train_00001', 'train_00002', 'test_00000', 'test_00001']
     assert packed.table['name'].tolist() == expected
     assert packed.table['label'].tolist() == [0, 1, 2, 0, 1]
+    assert packed.classes == ['class 0', 'class 1', 'class 2', 'class 3']  # as many as a row of labels is long
     assert [side.tolist() for side in split(packed, 'xsub')] == [[0, 1, 2], [3, 4]]
 
 
