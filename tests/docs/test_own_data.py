@@ -1,0 +1,70 @@
+"""The page on one's own data says what the tools do: its config trains, on its own walk."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from skeattn.apis import embed
+from skeattn.datasets import PackedSet
+from skeattn.datasets.converters import plain
+from skeattn.datasets.synthetic import CLASSES
+from skeattn.engine import SkeAttnRunner
+from skeattn.engine.config import read_config
+from tests.conftest import ROOT
+from tests.datasets.detector import detections
+from tests.engine.toy import tool
+
+PAGE = (ROOT / 'docs/datasets/own_data.md').read_text()
+CONFIG = next(block for block in re.findall(r'```python\n(.*?)```', PAGE, re.DOTALL) if block.startswith('_base_'))
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Detections of generated clips, converted as the page says."""
+    folder = tmp_path_factory.mktemp('walk')
+    (folder / 'poses').mkdir()
+    rows = ['name,label,subject,split']
+    for i, (clip, detected) in enumerate(detections(24)):
+        np.save(folder / f'poses/clip_{i:03d}.npy', detected)
+        rows.append(f'clip_{i:03d},{CLASSES[clip.label]},{clip.subject},{"test" if i % 3 == 0 else "train"}')
+    (folder / 'poses/labels.csv').write_text('\n'.join(rows))
+    plain.convert(folder / 'poses', folder / 'mine', layout='coco17', channels='x,y,score', strict=True)
+    return folder / 'mine'
+
+
+@pytest.mark.parametrize('stream', ['joint', 'motion', 'bone'])
+def test_the_config_of_the_page_trains_two_iterations(data, tmp_path, stream):
+    path = tmp_path / 'mine.py'
+    path.write_text(CONFIG.replace("'_base_/", f"'{ROOT}/configs/_base_/"))
+    options = {
+        'dataset.data': str(data),
+        'stream': stream,
+        'batch_size': 4,
+        'max_iters': 2,
+        'model.queue.size': 32,
+        'evaluation.evaluators': None,
+        'default_hooks.checkpoint': None,
+        'visualizer.vis_backends': [{'type': 'LocalVisBackend'}],
+        'work_dir': str(tmp_path / 'run'),
+    }
+    runner = SkeAttnRunner.from_cfg(read_config(path, options))
+    runner.train()
+    losses, _ = runner.message_hub.get_scalar('train/loss').data
+    assert len(losses) == 2 and all(map(math.isfinite, losses))
+    assert runner.model.encoder_q.backbone.in_channels == 3
+    clips = runner.train_dataloader.dataset.clips
+    assert clips.shape == (16, 3, 64, 17, 1)
+    assert clips[:, 2].min() >= 0 and 0.5 < clips[:, 2].max() <= 1  # scores
+    detected = [PackedSet.open(data).clip(i) for i in range(3)]
+    assert np.isfinite(embed(runner.model, detected, runner.cfg.dataset.pipeline)).all()
+
+
+def test_the_commands_of_the_page_are_known_to_the_tools():
+    commands = re.findall(r'^python tools/convert\.py (.*)$', PAGE, re.MULTILINE)
+    formats = set()
+    for command in commands:
+        args = [token for token in command.replace('[', '').replace(']', '').split() if token != '\\']
+        formats.add(tool('convert').parser().parse_args(args).format)
+    assert formats == {'plain', 'pyskl', 'stgcn_arrays', 'ctrgcn'}
