@@ -111,13 +111,15 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     """Read a checkpoint safely and copy its weights into a model; logs what was loaded.
 
     Raises:
-        CheckpointError: trained on another stream or layout; see also :func:`read_checkpoint`, :func:`load_weights`.
+        CheckpointError: trained on another stream, layout or channels; see also :func:`read_checkpoint` and
+            :func:`load_weights`.
     """
     checkpoint = read_checkpoint(path)
     preprocessor = getattr(model, 'data_preprocessor', None)
     for key, now in (
         ('stream', _plain(getattr(preprocessor, 'stream', None))),
         ('layout', getattr(preprocessor, 'layout', None)),
+        ('channels', _plain(getattr(preprocessor, 'channels', None))),
     ):
         then, now = _plain(checkpoint['meta'].get(key)), getattr(now, 'name', now)
         if None not in (then, now) and then != now:

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 
 import skeattn
 from skeattn.apis.checkpoint import load_weights, read_checkpoint
+from skeattn.channels import AXES
 from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint, write_text
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
@@ -212,6 +213,7 @@ class SkeAttnRunner(Runner):
             'seed': self.seed,
             'stream': self.cfg.get('stream'),
             'layout': self.layout,
+            'channels': list(self.cfg.get('channels') or AXES),
             'batch_size': self.cfg.get('batch_size'),
             'world_size': self.world_size,
             'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),

@@ -207,6 +207,11 @@ def test_a_checkpoint_of_another_stream_is_refused(tmp_path):
         write_checkpoint(path, {'state_dict': net().state_dict(), 'meta': {'stream': stream, 'layout': layout}})
         with pytest.raises(CheckpointError, match=r"was trained with (stream='joint'|layout='kinect20')"):
             load_checkpoint(model, path)
+    write_checkpoint(path, {'state_dict': net().state_dict(), 'meta': {'channels': ['x', 'y', 'score']}})
+    with pytest.raises(
+        CheckpointError, match=r"was trained with channels=\['x', 'y', 'score'\], the config says \['x', 'y'"
+    ):
+        load_checkpoint(model, path)
     write_checkpoint(path, {'state_dict': net().state_dict(), 'meta': {'stream': 'bone', 'layout': 'ntu25'}})
     assert len(load_checkpoint(model, path).loaded) == 4
 

@@ -1,7 +1,6 @@
 """convert.py and verify_data.py as a user runs them: tables, exit status, and no traceback for what a user can cure."""
 
 import json
-import runpy
 import subprocess
 import sys
 
@@ -10,19 +9,6 @@ import pytest
 from skeattn.datasets.converters.source import Source
 from tests.conftest import ROOT, shared_path
 from tests.datasets.raw import clip, skeleton_text
-
-
-@pytest.fixture
-def tool(monkeypatch, capsys):
-    """Run a tool in this process: ``tool('convert.py', ...) -> (status, stdout, stderr)``."""
-
-    def run(name, *arguments):
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
-        return ended.value.code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
