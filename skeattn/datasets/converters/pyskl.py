@@ -75,7 +75,8 @@ def convert(
         if lists:
             raise ConfigError(f'test={os.fspath(test)!r}, but {source} has splits of its own: {", ".join(lists)}')
         tests, _ = _read(Path(test))
-        lists = {'train': _names(annotations), 'test': _names(tests)}
+        parts = {'train': annotations, 'test': tests}
+        lists = {side: [name for item in items if (name := _name(item))] for side, items in parts.items()}
         annotations = [*annotations, *tests]
     sides, made_of = pair(lists, str(source))
     table = Table(_names(annotations), [_label(item) for item in annotations], sides, classes)
@@ -122,6 +123,8 @@ def parse_annotation(annotation: Any, scored: bool, normalise: bool = False) -> 
         raise DataError(f'{name}: {"no" if scored else "a"} keypoint_score, unlike the first annotation')
     shapes = {key: _image(annotation, key) for key in SHAPES}
     if normalise:
+        if keypoint.shape[3] < 2:
+            raise DataError(f'{name}: {keypoint.shape[3]} values a joint are no x and y')
         keypoint = to_image_units(keypoint, *_known(name, shapes['img_shape']))
     if scored:
         score = _numbers(annotation, 'keypoint_score')
@@ -133,9 +136,16 @@ def parse_annotation(annotation: Any, scored: bool, normalise: bool = False) -> 
 
 
 def to_image_units(keypoint: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pixels ``(..., 2)`` to the image's centre as origin and half its longer side as unit; (0, 0) is not detected."""
-    moved = (keypoint - np.array([width / 2, height / 2])) / (max(height, width) / 2)
-    return moved * keypoint.any(axis=-1, keepdims=True)
+    """Pixels to the image's centre as origin and half its longer side as unit; (0, 0) is not detected.
+
+    Args:
+        keypoint: ``(..., C)``, x and y first; other values stay as they are.
+        height, width: of the image, in pixels.
+    """
+    with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name
+        pixels = keypoint[..., :2].astype(np.float32)
+    moved = (pixels - np.array([width, height], np.float32) / 2) / (max(height, width) / 2)
+    return np.concatenate([moved * pixels.any(axis=-1, keepdims=True), keypoint[..., 2:]], axis=-1)
 
 
 def export(packed: PackedSet, out: str | os.PathLike[str]) -> None:
@@ -279,7 +289,7 @@ def _notes(annotations: list[Any], made_of: dict[str, str], normalise: bool) -> 
     dicts = [item for item in annotations if isinstance(item, dict)]
     arrays = (item.get(key) for item in dicts for key in ('keypoint', 'keypoint_score'))
     dtypes = {array.dtype for array in arrays if isinstance(array, np.ndarray)}
-    if dtypes == {np.dtype('float16')}:
+    if dtypes == {np.dtype('float16')} and not normalise:
         notes[_PRECISION] = 'float16'
     if normalise:
         notes['coordinates'] = 'origin at the image centre, unit half its longer side'

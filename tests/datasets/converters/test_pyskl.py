@@ -139,7 +139,7 @@ def test_three_dimensions_without_scores_round_trip_with_ntus_own_columns(tmp_pa
 
 
 def test_two_lists_without_splits_are_training_and_test(tmp_path):
-    test = saved(tmp_path, content()['annotations'][5:], 'test.pkl')
+    test = saved(tmp_path, [*content()['annotations'][5:], {}], 'test.pkl')
     packed = convert(tmp_path, content()['annotations'][:5], test=test)
     assert [side.tolist() for side in split(packed, 'split')] == [[0, 1, 2, 3, 4], [5, 6, 7]]
     with pytest.raises(ConfigError, match='has splits of its own: xsub_train, xsub_val'):
@@ -166,6 +166,10 @@ def test_normalising_moves_pixels_to_the_image_and_leaves_what_was_not_detected(
     packed = convert(tmp_path, given, normalise=True)
     np.testing.assert_allclose(packed.clip(0)[0, 0, :4, :2], [[1, 0.5625], [-1, 0.5625], [0, 0], [0, 0]])
     np.testing.assert_array_equal(packed.clip(0)[0, :, :, 2], given['annotations'][0]['keypoint_score'][0])
+    inside = [annotation(0, coordinates=3, keypoint_score=None), annotation(1, coordinates=1, keypoint_score=None)]
+    packed = convert(tmp_path, inside, normalise=True, channels='x,y,score')
+    np.testing.assert_array_equal(packed.clip(0)[..., 2], inside[0]['keypoint'][..., 2])
+    assert 'clip1: 1 values a joint are no x and y' in packed.manifest['skipped'][0]['reason']
     with pytest.raises(DataError, match='clip0: without img_shape its pixels cannot be normalised'):
         convert(tmp_path, content(img_shape=None), normalise=True, strict=True)
     with pytest.raises(ConfigError, match='is for pixels, but these clips are in 3-D'):
