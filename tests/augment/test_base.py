@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skeattn.augment import (
-    Augment,
     AxisMask,
     Crop,
     GaussianBlur,
@@ -50,7 +49,8 @@ def rows(params, which):
 
 
 def test_every_operation_is_tried_here():
-    assert {AUGMENTS.get(name) for name in OPS} == set(Augment.__subclasses__())
+    ours = {name for name, op in AUGMENTS.module_dict.items() if op.__module__.startswith('skeattn.')}
+    assert OPS.keys() == ours
 
 
 def test_generators_depend_on_every_name():
