@@ -60,7 +60,7 @@ def view_steps(
     Args:
         preprocessor: of one stream; its operations are watched from now on.
         clips: ``(B, C, T, V, M)``; the others are the partners of operations that mix.
-        views: those to show.
+        views: those to show, each after the views that it starts from.
         seed: of the draws.
         iteration: training iteration of the draws.
     """
@@ -85,7 +85,13 @@ def view_steps(
         if not steps:  # a view without operations of its own
             final = drawn[view][0, :, :D].permute(0, 2, 3, 1).numpy()
             steps.append(Panel(view, stream, final, f'as {preprocessor.sources[view]}'))
-    return [panel for view in views for panel in panels[view]]
+
+    def lineage(view: str) -> list[str]:
+        source = preprocessor.sources[view]
+        return [*(lineage(source) if source in panels else ()), view]
+
+    shown = dict.fromkeys(step for view in views for step in lineage(view))
+    return [panel for view in shown for panel in panels[view]]
 
 
 def in_stream(panel: Panel, stream: str, layout: SkeletonLayout) -> Panel:

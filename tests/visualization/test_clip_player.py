@@ -74,8 +74,8 @@ def test_each_operation_of_the_views_is_seen_as_training_draws_it(stream: str) -
         assert last[view].stream == stream
     assert last['plain'].note == 'as clip'
     some = view_steps(SkeletonPreprocessor('kinect20', stream, VIEWS), clips, ['mix'], seed=3, iteration=9)
-    assert [panel.step for panel in some] == ['mix.skelemix']
-    np.testing.assert_array_equal(some[0].keypoint, last['mix'].keypoint)
+    assert [panel.step for panel in some] == [*(f'query.{op}' for op in VIEWS['query']), 'mix.skelemix']
+    np.testing.assert_array_equal(some[-1].keypoint, last['mix'].keypoint)
 
 
 def test_an_operation_that_was_not_drawn_says_so() -> None:
