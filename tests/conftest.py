@@ -1,6 +1,7 @@
 """What every test module shares: where the research data and golden files lie, one thread, no stop-watch."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+# A shell starts what it puts in the background with interrupts ignored, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long one example takes depends on what else the machine is doing.
 settings.register_profile('skeattn', deadline=None)
 settings.load_profile('skeattn')

@@ -118,10 +118,21 @@ def _timed(sender: Any, work: Callable[..., None], *arguments: Any) -> None:
     start = time.perf_counter()
     work(*arguments)
     seconds = time.perf_counter() - start
-    # Linux counts in kilobytes, macOS in bytes.
-    unit = 1 if sys.platform == 'darwin' else 1024
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    sender.send({'seconds': seconds, 'peak_bytes': peak * unit})
+    sender.send({'seconds': seconds, 'peak_bytes': max(own_peak(), usage(resource.RUSAGE_CHILDREN))})
+
+
+def own_peak() -> int:
+    """Peak memory of this process; what Linux counts as its usage begins with that of the process it came from."""
+    status = Path('/proc/self/status')
+    if not status.exists():
+        return usage(resource.RUSAGE_SELF)
+    return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith('VmHWM'))
+
+
+def usage(who: int) -> int:
+    """Largest resident set in bytes."""
+    unit = 1 if sys.platform == 'darwin' else 1024  # macOS counts in bytes
+    return unit * resource.getrusage(who).ru_maxrss
 
 
 def convert(raw: Path, out: Path, jobs: int) -> None:
