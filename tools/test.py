@@ -42,10 +42,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--baselines', action='store_true', help='add rows for raw coordinates and the untrained network')
     top.add_argument(
         '--source',
-        action='append',
+        nargs='+',
+        action='extend',
         metavar='SOURCE',
         help='features to judge: backbone, projector, predictor, logits, joint/backbone …, as far as the method has '
-        'them, or raw, the coordinates; may be repeated (default: what the config and the method name)',
+        'them, or raw, the coordinates; several at once (default: what the config and the method name)',
     )
     top.add_argument('--seed', type=int, default=0, help='of the linear probe, and the first of the untrained ones (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
@@ -147,6 +148,7 @@ def record_of(judging: Judging) -> dict[str, Any]:
     """What is written beside the checkpoint."""
     args, cfg, start = judging.args, judging.cfg, time.monotonic()
     sources = judging.sources()
+    features = [source for source in sources if source not in ('logits', RAW)]
     record = {
         'name': cfg.model.type,
         'config': args.config,
@@ -159,7 +161,7 @@ def record_of(judging: Judging) -> dict[str, Any]:
         'training': {**training_facts(args.checkpoint), **training_cost(judging.fresh(), sample_batch(judging.train))}
         if args.checkpoint
         else None,
-        'baselines': judging.baselines(sources[0]) if args.baselines else {},
+        'baselines': judging.baselines(features[0] if features else 'backbone') if args.baselines else {},
         'sources': {source: judging.judge(source) for source in sources},
     }
     seconds = round(time.monotonic() - start, 1)
@@ -186,7 +188,8 @@ def main() -> None:
     out = Path(args.out or Path(args.work_dir or beside) / f'test_{Path(args.checkpoint or UNTRAINED).stem}.json')
     write_json(out, record)
     sources = ', '.join(record['sources'])
-    print(f'{args.config}, {record["stream"]} stream, {record["data"]} {record["protocol"]}, {sources} features')
+    stream = record['stream'] if isinstance(record['stream'], str) else '+'.join(record['stream'])
+    print(f'{args.config}, {stream} stream, {record["data"]} {record["protocol"]}, {sources} features')
     print(metrics_table(rows_of(record)))
     print(f'{NOTE}\nwrote {out}')
 

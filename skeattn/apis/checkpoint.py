@@ -124,6 +124,9 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
         then, now = _plain(checkpoint['meta'].get(key)), getattr(now, 'name', now)
         if None not in (then, now) and then != now:
             raise CheckpointError(f'{path} was trained with {key}={then!r}, the config says {now!r}; set {key}={then}')
+    method, ours = checkpoint['meta'].get('method'), type(model).__name__
+    if method and method.lower() != ours.lower():
+        raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
     report = load_weights(model, checkpoint['state_dict'], path, min_match)
     print_log(f'{path}: {report}', 'current')
     return report

@@ -163,10 +163,24 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: such a key, with the nearest known ones.
     """
-    for option in options:
+    for option, value in options.items():
+        if value is None:
+            _refuse_unknown_step(cfg, option)
         key = option.split('.')[0]
         if key not in cfg and key not in TOP_LEVEL:
             raise ConfigError(f'--cfg-options {option}: the config has no {key!r}; {_nearest(key, [*cfg, *TOP_LEVEL])}')
+
+
+def _refuse_unknown_step(cfg: Config, option: str) -> None:
+    """``views.query.share=None`` would remove nothing, and the run be taken for an ablation."""
+    *path, last = option.split('.')
+    node: Any = cfg.to_dict()
+    for key in path:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    if path and isinstance(node, Mapping) and last not in node and last not in MMENGINE_HOOKS:
+        raise ConfigError(
+            f'--cfg-options {option}=None: {".".join(path)} has no {last!r} to remove; {_nearest(last, list(node))}'
+        )
 
 
 def check_types(cfg: Config) -> None:

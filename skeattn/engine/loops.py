@@ -34,6 +34,15 @@ class EpochLoop(EpochBasedTrainLoop):
             self._max_iters = max_iters
             self._max_epochs = math.ceil(max_iters / len(self.dataloader))
 
+    def run(self) -> Any:
+        """Train, unless a resumed run has nothing left."""
+        if self._epoch >= self._max_epochs:
+            self.runner.logger.warning(
+                f'nothing left to train: epoch {self._epoch} of {self._max_epochs} is done; raise train_cfg.max_epochs '
+                f'(a run that max_iters cut short counts its last epoch as done)'
+            )
+        return super().run()
+
     def run_epoch(self) -> None:
         """One epoch, or what is left of it until ``max_iters``."""
         self.runner.call_hook('before_train_epoch')

@@ -136,6 +136,9 @@ class SkeAttnRunner(Runner):
             text = record.getMessage()
             return 'requires_grad=False' not in text and not text.startswith('paramwise_options')
 
+        if isinstance(optim_wrapper, dict) and optim_wrapper.get('paramwise_cfg'):  # a shared head is learnt once
+            paramwise = {'bypass_duplicate': True, **optim_wrapper['paramwise_cfg']}
+            optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
         self.logger.addFilter(terse)
         try:
             return super().build_optim_wrapper(optim_wrapper)
@@ -152,6 +155,15 @@ class SkeAttnRunner(Runner):
             if 'argument' not in str(error):
                 raise
             raise ConfigError(f'train_cfg: {error}; check its keys') from error
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """mmengine's, with a ConfigError for a wrong key."""
+        try:
+            return super().build_param_scheduler(scheduler)
+        except TypeError as error:
+            if 'argument' not in str(error):
+                raise
+            raise ConfigError(f'param_scheduler: {error}; check its keys') from error
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
         """mmengine's; TensorBoard is left out where it is not installed."""
@@ -211,6 +223,7 @@ class SkeAttnRunner(Runner):
             'iter': self.iter,
             'cfg': self.cfg.pretty_text,
             'seed': self.seed,
+            'method': type(self.model.module if is_model_wrapper(self.model) else self.model).__name__,
             'stream': self.cfg.get('stream'),
             'layout': self.layout,
             'channels': list(self.cfg.get('channels') or AXES),

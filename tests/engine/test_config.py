@@ -164,6 +164,7 @@ def test_a_cosine_decay_ends_with_the_last_epoch_unless_told_otherwise(folder):
     [
         ({'optim_wrapper__optimizer__lrr': 1}, r'optim_wrapper: .*lrr'),
         ({'train_cfg__max_epoch': 1}, r'train_cfg: .*max_epoch'),
+        ({'param_scheduler__gama': 1}, r'param_scheduler: .*gama'),
         ({'max_iters': 0}, r'max_iters=0 must be'),
         ({'default_hooks__momentum__base_momentum': 'abc'}, r"base_momentum='abc'"),
     ],
@@ -177,3 +178,22 @@ def test_an_own_module_that_cannot_be_imported_says_where_to_put_it(tmp_path):
     (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['no_such_module_here'])")
     with pytest.raises(ConfigError, match='PYTHONPATH'):
         read_config(tmp_path / 'own.py')
+
+
+@pytest.mark.parametrize(
+    ('option', 'near'),
+    [
+        ('model.data_preprocessor.views.query.share', 'shear'),
+        ('default_hooks.momentun', 'momentum'),
+        ('dataset.pipeline.resampel', 'resample'),
+    ],
+)
+def test_removing_a_step_that_is_not_there_is_refused(tmp_path, option, near):
+    with pytest.raises(ConfigError, match=f"to remove; did you mean '{near}'"):
+        read_config(write_config(tmp_path), {option: None})
+
+
+def test_steps_and_hooks_are_removed_by_none(tmp_path):
+    options = {'model.data_preprocessor.views.query.shear': None, 'default_hooks.runtime_info': None}
+    cfg = read_config(write_config(tmp_path), options)
+    assert cfg.model.data_preprocessor.views.query.shear is None

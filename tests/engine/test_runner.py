@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from skeattn import cli
+from skeattn.apis import load_model
 from skeattn.apis.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
@@ -249,3 +250,35 @@ def test_the_command_ends_in_one_line_where_the_user_can_help(tmp_path, data, mo
 )
 def test_configs_of_equal_name_do_not_share_a_work_dir(config, folder):
     assert default_work_dir(config) == Path(folder)
+
+
+def test_a_head_that_streams_share_is_learnt_once_under_any_optimiser(tmp_path, data):
+    paramwise = dict(custom_keys=dict(backbone=dict(lr_mult=0.5)))
+    runner = toy_runner(
+        tmp_path,
+        model='crossclr',
+        data=data,
+        model__shared_heads=True,
+        optim_wrapper__paramwise_cfg=paramwise,
+        max_iters=2,
+        evaluation__evaluators=None,
+        default_hooks__checkpoint__save_best=None,
+    )
+    runner.train()
+    groups = [p for group in runner.optim_wrapper.param_groups for p in group['params']]
+    assert len(groups) == len(set(map(id, groups)))
+
+
+def test_a_finished_run_says_that_nothing_is_left(tmp_path, finished, data, caplog):
+    folder = tmp_path / 'again'
+    shutil.copytree(finished, folder)
+    runner = toy_runner(folder, data=data, resume=True)
+    runner.train()
+    logs = ''.join(path.read_text() for path in folder.rglob('*.log'))
+    assert 'nothing left to train: epoch 3 of 3 is done' in logs
+
+
+def test_a_checkpoint_of_another_method_is_not_judged(tmp_path, finished, data):
+    newest = next(finished.rglob('epoch_3.pth'))
+    with pytest.raises(CheckpointError, match='was trained by SkeAttnCLR, the config says SkeletonCLR'):
+        load_model(toy_config(tmp_path, model='skeletonclr', data=data), newest)

@@ -6,9 +6,10 @@ from torch.nn.functional import cross_entropy, normalize
 
 from skeattn.engine.hooks import MiningHook
 from skeattn.errors import ConfigError
-from skeattn.models import AimCLR, AttentionDrop, CrosSCLR, HiCLR, SkeleMixCLR
+from skeattn.models import STGCN, AimCLR, AttentionDrop, CrosSCLR, HiCLR, SkeleMixCLR
 from skeattn.models.encoder import FeatureMap
 from skeattn.models.losses import first_positive, follow, mean_of_logs, mined_info_nce, nearest
+from skeattn.registry import MODELS
 from tests.models.test_algorithms import NORMAL, PARTS, batch, losses
 
 NORMAL_VIEWS = dict(query=NORMAL, key=dict(like='query'))
@@ -171,6 +172,18 @@ def test_hiclr_changes_edges_in_the_strongest_view_alone():
     model.encoder_q.backbone.forward = lambda x, edges=None: (calls.append(edges), forward(x, edges))[1]
     losses(model, batch())
     assert calls[:2] == [None, None] and calls[2] is model.edges
+
+
+def test_hiclr_says_which_backbones_have_no_edges_to_change():
+    class WithoutGraph(STGCN):
+        def forward(self, x):
+            return super().forward(x)
+
+    MODELS.register_module(module=WithoutGraph, force=True)
+    backbone = {**PARTS['backbone'], 'type': 'WithoutGraph'}
+    with pytest.raises(ConfigError, match=r'model\.edges=None'):
+        hiclr(edges=dict(type='DropAddEdges'), backbone=backbone)
+    assert 'loss' in losses(hiclr(backbone=backbone), batch())
 
 
 def test_hiclr_lets_gradients_flow_from_strong_to_weak_only():

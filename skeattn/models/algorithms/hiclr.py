@@ -1,10 +1,12 @@
 """HiCLR: hierarchical consistent contrastive learning with growing augmentations (Zhang et al., AAAI 2023)."""
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import MomentumContrast, Switches
 from skeattn.models.encoder import present_persons
 from skeattn.models.losses import follow, mined_info_nce
@@ -21,6 +23,9 @@ class HiCLR(MomentumContrast):
         top_k: queue entries that every branch adds to the positives while ``mining`` (MiningHook switches it on).
         kwargs: see :class:`~skeattn.models.algorithms.base.MomentumContrast`.
 
+    Raises:
+        ConfigError: ``edges`` for a backbone that has none.
+
     Attributes:
         mask_fill: what stands in the masked joints of the strongest view; learnt.
     """
@@ -30,6 +35,12 @@ class HiCLR(MomentumContrast):
     def __init__(self, edges: dict[str, Any] | None = None, top_k: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.edges = MODELS.build(edges) if edges else None
+        backbone = self.encoder_q.backbone
+        if edges and 'edges' not in inspect.signature(backbone.forward).parameters:
+            raise ConfigError(
+                f'model.edges: {type(backbone).__name__}.forward takes no "edges", it has no graph to change; '
+                f'set model.edges=None'
+            )
         self.mask_fill = nn.Parameter(torch.zeros(()))
         self.top_k = top_k
 
