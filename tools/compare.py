@@ -15,6 +15,7 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
+import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn import cli
 from skeattn.datasets import PackedSet, split
 from skeattn.engine.checkpoint import write_text
@@ -23,6 +24,7 @@ from skeattn.errors import ConfigError
 from skeattn.evaluation.record import environment, write_json
 from skeattn.experiments import NOTE, Clock, Run, clips_seen, execute, make_rows, prepare_data, render
 from skeattn.experiments.process import leave_on_sigterm
+from skeattn.registry import MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS: dict[str, dict[str, Any]] = {'full': {}, 'small': {'dataset.pipeline.resample.num_frames': 32}}
@@ -65,6 +67,15 @@ def plan(
         config = references[stream]
         baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
     return baselines + runs
+
+
+def check_models(runs: Sequence[Run]) -> None:
+    """Build every model once: what one of them does not take is said before anything trains."""
+    for run in {run.config: run for run in runs}.values():
+        try:
+            MODELS.build(run.cfg.model)
+        except ConfigError as error:
+            raise ConfigError(f'{run.config}: {error}') from error
 
 
 def planned_clips(run: Run) -> int:
@@ -123,6 +134,7 @@ def main() -> int:
     runs = plan(find_configs(args.dataset), args.methods, args.seeds, {**BUDGETS[args.budget], **args.cfg_options})
     for folder in dict.fromkeys(run.cfg.dataset.data for run in runs):
         prepare_data(Path(folder), clock.say)
+    check_models(runs)
     unequal = compare_clips(runs)
     if unequal and args.check:
         raise ConfigError(f'{unequal}; give them the same train_cfg.max_epochs and batch_size')
