@@ -7,6 +7,8 @@ import os
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,17 @@ from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
 
 _started: Counter[str] = Counter()
+
+
+@contextmanager
+def _wrong_key_in(place: str) -> Iterator[None]:
+    """What mmengine builds from that place of the config does not take one of its keys: a ConfigError that names it."""
+    try:
+        yield
+    except TypeError as error:
+        if 'argument' not in str(error):
+            raise
+        raise ConfigError(f'{place}: {error}; check its keys') from error
 
 
 def default_work_dir(config: str) -> Path:
@@ -141,29 +154,20 @@ class SkeAttnRunner(Runner):
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
         self.logger.addFilter(terse)
         try:
-            return super().build_optim_wrapper(optim_wrapper)
-        except TypeError as error:
-            raise ConfigError(f'optim_wrapper: {error}; check its keys') from error
+            with _wrong_key_in('optim_wrapper'):
+                return super().build_optim_wrapper(optim_wrapper)
         finally:
             self.logger.removeFilter(terse)
 
     def build_train_loop(self, loop: Any) -> Any:
         """mmengine's, with a ConfigError for a wrong key."""
-        try:
+        with _wrong_key_in('train_cfg'):
             return super().build_train_loop(loop)
-        except TypeError as error:
-            if 'argument' not in str(error):
-                raise
-            raise ConfigError(f'train_cfg: {error}; check its keys') from error
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """mmengine's, with a ConfigError for a wrong key."""
-        try:
+        with _wrong_key_in('param_scheduler'):
             return super().build_param_scheduler(scheduler)
-        except TypeError as error:
-            if 'argument' not in str(error):
-                raise
-            raise ConfigError(f'param_scheduler: {error}; check its keys') from error
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
         """mmengine's; TensorBoard is left out where it is not installed."""
