@@ -211,6 +211,8 @@ def main() -> None:
     parser.add_argument('--folder', help='where to put the files; default: the system temporary folder')
     parser.add_argument('--out', default='work_dirs/benchmark_ntu.json', help='the record')
     args = parser.parse_args()
+    if args.folder:
+        Path(args.folder).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix='benchmark_ntu_', dir=args.folder))
     try:
         record = benchmark(folder, args.files, args.jobs)
