@@ -1,0 +1,44 @@
+"""What comes of judging: numbers, and the class scores that they were made of."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+
+@dataclass
+class Scores:
+    """Class scores of named clips, for fusion, accuracy by class and confusion.
+
+    Args:
+        scores: (N, classes), higher is likelier; logits where a classifier made them.
+        labels: (N,) int64.
+        names: N clip names.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass
+class Outcome:
+    """The result of one protocol.
+
+    Args:
+        metrics: name -> value, in percent where it is an accuracy.
+        test: scores of the test clips after the last epoch; None where the protocol has no classes.
+        heldout: scores of held-out training subjects' clips by a classifier that saw none of their clips; None where
+            there are no such subjects.
+        curves: name -> one value per epoch.
+        files: what was drawn or written beside.
+    """
+
+    metrics: dict[str, float]
+    test: Scores | None = None
+    heldout: Scores | None = None
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
