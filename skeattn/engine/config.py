@@ -51,7 +51,7 @@ TOP_LEVEL = (
     'test_dataloader', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports',
     'default_scope', 'env_cfg', 'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer',
     'log_processor', 'log_level', 'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
-    'compile', 'auto_scale_lr', 'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor',
+    'compile', 'auto_scale_lr', 'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor', 'protocols',
 )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
             _refuse_unknown_step(cfg, option)
         key = option.split('.')[0]
         if key not in cfg and key not in TOP_LEVEL:
-            raise ConfigError(f'--cfg-options {option}: the config has no {key!r}; {_nearest(key, [*cfg, *TOP_LEVEL])}')
+            raise ConfigError(f'--cfg-options {option}: the config has no {key!r}; {nearest(key, [*cfg, *TOP_LEVEL])}')
 
 
 def _refuse_unknown_step(cfg: Config, option: str) -> None:
@@ -179,7 +179,7 @@ def _refuse_unknown_step(cfg: Config, option: str) -> None:
         node = node.get(key) if isinstance(node, Mapping) else None
     if path and isinstance(node, Mapping) and last not in node and last not in MMENGINE_HOOKS:
         raise ConfigError(
-            f'--cfg-options {option}=None: {".".join(path)} has no {last!r} to remove; {_nearest(last, list(node))}'
+            f'--cfg-options {option}=None: {".".join(path)} has no {last!r} to remove; {nearest(last, list(node))}'
         )
 
 
@@ -206,7 +206,7 @@ def check_types(cfg: Config) -> None:
     for place, component, registry in components:
         name = component.get('type') if isinstance(component, Mapping) else None
         if isinstance(name, str) and registry.get(name) is None:
-            near = _nearest(name, registry.names())
+            near = nearest(name, registry.names())
             raise ConfigError(f'{place}: type={name!r} is not in the registry {registry.name!r}; {near}')
 
 
@@ -251,7 +251,7 @@ def _resolve_evaluation(cfg: Config) -> None:
     evaluation = cfg.get('evaluation') or ConfigDict()
     for key in evaluation:
         if key not in EVALUATION:
-            raise ConfigError(f'evaluation has no {key!r}; {_nearest(key, list(EVALUATION))}')
+            raise ConfigError(f'evaluation has no {key!r}; {nearest(key, list(EVALUATION))}')
     evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
     if not evaluators:
         return
@@ -280,6 +280,7 @@ def _write(cfg: Config, place: str, value: Any, source: str) -> None:
     node[last] = copy.deepcopy(value)
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """The known names that a wrong one could have meant, as a hint for the end of a message."""
     near = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.4)
     return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(sorted(known))}'

@@ -1,0 +1,5 @@
+"""Weighted nearest neighbours on the encoder's pooled features of clean clips; the papers name no K, so several."""
+
+type = 'KNNEvaluator'
+k = (1, 5, 10, 20, 40)
+temperature = 0.1
