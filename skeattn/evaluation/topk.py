@@ -1,9 +1,13 @@
-"""Accuracy of class scores."""
+"""Accuracy of class scores: over all clips, by class, and which class is taken for which."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import Features
+from skeattn.evaluation.outcome import Outcome, Scores
 from skeattn.registry import EVALUATORS
 
 
@@ -16,6 +20,18 @@ def accuracy(scores: Tensor, labels: Tensor, k: int = 1) -> float:
     return 100 * (guesses == labels[:, None]).any(dim=1).double().mean().item()
 
 
+def confusion(scores: Scores, classes: Sequence[str]) -> list[list[int]]:
+    """Numbers of clips: a row for each true class, a column for each that was guessed, both in label order."""
+    guesses, C = scores.scores.argmax(dim=1), len(classes)
+    return torch.bincount(scores.labels * C + guesses, minlength=C * C).reshape(C, C).tolist()
+
+
+def per_class(scores: Scores, classes: Sequence[str]) -> dict[str, float]:
+    """Clips of a class in percent that are recognised; classes without a clip are left out."""
+    rows = zip(classes, confusion(scores, classes), strict=True)
+    return {name: 100 * row[label] / sum(row) for label, (name, row) in enumerate(rows) if any(row)}
+
+
 @EVALUATORS.register_module()
 class TopK:
     """Accuracy of a trained classifier: the features are its logits, ``evaluation.source='logits'``.
@@ -24,7 +40,11 @@ class TopK:
     """
 
     def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        """The metrics of the test clips.
+        """The metrics alone."""
+        return self.evaluate(bank, test).metrics
+
+    def evaluate(self, bank: Features, test: Features) -> Outcome:
+        """Metrics and logits of the test clips.
 
         Raises:
             ConfigError: a label without logit.
@@ -38,4 +58,4 @@ class TopK:
         metrics = {'top1': accuracy(test.x, test.labels)}
         if classes > 5:
             metrics['top5'] = accuracy(test.x, test.labels, 5)
-        return metrics
+        return Outcome(metrics, Scores(test.x, test.labels, test.names))
