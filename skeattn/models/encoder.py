@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from skeattn.errors import ConfigError
+from skeattn.models.backbones.contract import check_backbone
 from skeattn.registry import BACKBONES, NECKS
 
 
@@ -19,24 +20,32 @@ class FeatureMap(NamedTuple):
     """A backbone's map with the weight of each person in the clip's mean.
 
     Attributes:
-        values: F, ``(N, M, C, T', V')``.
-        persons: weights that sum to 1 over a clip's persons, ``(N, M)``.
+        values: F, ``(N, M', C, T', V')``.
+        persons: weights that sum to 1 over a clip's persons, ``(N, M')``.
+        pooling: ``'mean'`` over all positions, or of the ``'last'`` frame's.
     """
 
     values: Tensor
     persons: Tensor
+    pooling: str = 'mean'
 
     def pool(self, mask: Tensor | None = None) -> Tensor:
-        """Mean over positions and persons, ``(N, C)``; with a mask ``(N, M, C, T', V')`` of ``F * mask`` (eq. 6).
+        """Mean over positions and persons, ``(N, C)``; with a mask ``(N, M', C, T', V')`` of ``F * mask`` (eq. 6).
 
         The mean divides by the number of positions, not by the mask's sum, so the salient and the non-salient pooled
         features add up to the global one.
         """
         values = self.values if mask is None else self.values * mask
-        return self._over_persons(values.mean(dim=(3, 4)))
+        return self._over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
 
     def region(self, cells: Tensor) -> Tensor:
-        """Mean over the chosen positions ``(N, T', V')`` (bool) and persons, ``(N, C)`` (SkeleMixCLR)."""
+        """Mean over the chosen positions ``(N, T', V)`` (bool) and persons, ``(N, C)`` (SkeleMixCLR).
+
+        Where the map does not keep the joints apart (V' = 1), each joint is taken to have its frame's feature: a frame
+        weighs as much as it has chosen joints.
+        """
+        if self.values.shape[4] == 1:
+            cells = cells.sum(dim=2, keepdim=True)
         chosen = (self.values * cells[:, None, None]).sum(dim=(3, 4))
         return self._over_persons(chosen / cells.sum(dim=(1, 2)).clamp(min=1)[:, None, None])
 
@@ -50,31 +59,47 @@ class Encoder(BaseModule):
     Args:
         backbone, projector: configs; the projector's ``in_channels`` follows from the backbone. None for no projector.
         persons: ``'all'`` encodes and averages absent (all-zero) persons too, as released. ``'present'`` does neither,
-            which halves the work on single-person clips of two-person sets.
+            which halves the work on single-person clips of two-person sets. A backbone that reads the persons of a clip
+            together is given all of them either way.
+        pool: ``'mean'`` over all frames (eq. 6) or the ``'last'`` frame, which the release takes with BIGRU.
 
     Raises:
-        ConfigError: unknown ``persons``.
+        ConfigError: unknown ``persons`` or ``pool``, or a backbone that breaks the contract, see
+            :func:`~skeattn.models.backbones.contract.check_backbone`.
     """
 
-    def __init__(self, backbone: dict[str, Any], projector: dict[str, Any] | None = None, persons: str = 'all') -> None:
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        projector: dict[str, Any] | None = None,
+        persons: str = 'all',
+        pool: str = 'mean',
+    ) -> None:
         super().__init__()
         if persons not in ('all', 'present'):
             raise ConfigError(f'model.persons={persons!r}; choose "all" or "present"')
-        self.persons = persons
+        if pool not in ('mean', 'last'):
+            raise ConfigError(f'model.pool={pool!r}; choose "mean" or "last"')
+        self.persons, self.pool = persons, pool
         self.backbone = BACKBONES.build(backbone)
+        if 'layout' not in backbone:
+            raise ConfigError('model.backbone.layout is missing; name the layout at the top of the config')
+        self.persons_together = check_backbone(self.backbone, backbone['layout'], backbone.get('in_channels', 3))
         if projector is not None:
             self.projector = NECKS.build(projector, default_args={'in_channels': self.backbone.out_channels})
 
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
         """Feature map of clips ``(N, M, C, T, V)``; ``options`` are handed to the backbone (STGCN: ``edges``)."""
         present = present_persons(x)
-        if bool(present.all()) or (self.persons == 'all' and self.training):
+        if self.persons_together:
+            values, present = self.backbone(x, **options), present.any(dim=1, keepdim=True)
+        elif bool(present.all()) or (self.persons == 'all' and self.training):
             values = self.backbone(x, **options)
         else:
             values = self._encode_present(x, present, options)
         if self.persons == 'all':
             present = torch.ones_like(present)
-        return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1))
+        return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1), self.pool)
 
     def _encode_present(self, x: Tensor, present: Tensor, options: dict[str, Any]) -> Tensor:
         """The map with absent persons left at zero or, where they count, at the one map that they all share.

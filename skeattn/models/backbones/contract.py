@@ -1,0 +1,61 @@
+"""What every backbone promises, checked on one short clip when an encoder is built."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from skeattn.errors import ConfigError
+from skeattn.skeletons import SkeletonLayout, get_layout
+
+_PROMISED = {
+    'out_channels': "C', the channels of its map",
+    'temporal_stride': 'the frames of a clip per row of its map',
+}
+
+
+@torch.no_grad()
+def check_backbone(backbone: nn.Module, layout: str | SkeletonLayout, in_channels: int = 3) -> bool:
+    """Hold a backbone to the contract of docs/backbones.md, before a training trips over it.
+
+    A copy of it reads one clip of zeros ``(1, M, C, 3 * temporal_stride, V)`` in eval mode; torch's random state stays
+    as it is. M is the backbone's ``num_persons`` where it has one, else 2.
+
+    Args:
+        backbone: as built.
+        layout: whose joints the clips have.
+        in_channels: C, values per joint.
+
+    Returns:
+        Whether it reads the persons of a clip together: M' = 1 for several persons.
+
+    Raises:
+        ConfigError: ``out_channels`` or ``temporal_stride`` is missing, or the map has not the promised shape.
+    """
+    name = type(backbone).__name__
+    for attribute, meaning in _PROMISED.items():
+        value = getattr(backbone, attribute, None)
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(
+                f'model.backbone: {name} needs the attribute {attribute!r}, a whole number ({meaning}); it has '
+                f'{value!r}. Set self.{attribute} in its __init__'
+            )
+    M, T, V = getattr(backbone, 'num_persons', 2), 3 * backbone.temporal_stride, get_layout(layout).num_joints
+    clip = torch.zeros(1, M, in_channels, T, V)
+    with torch.random.fork_rng(devices=[]):
+        found = copy.deepcopy(backbone).eval()(clip)
+    shape = tuple(found.shape) if isinstance(found, Tensor) else ()
+    allowed = ((1,), (1, M), (backbone.out_channels,), (3,), (1, V))
+    if len(shape) != 5 or any(size not in sizes for size, sizes in zip(shape, allowed, strict=True)):
+        expected = f'(1, {_or_one(M)}, {backbone.out_channels}, 3, {_or_one(V)})'
+        raise ConfigError(
+            f'model.backbone: {name} makes {shape or type(found).__name__} of clips (N, M, C, T, V) = '
+            f"{tuple(clip.shape)}; expected a map (N, M', C', T', V') = {expected}: C' = out_channels, "
+            f"T' = ceil(T / temporal_stride) with temporal_stride={backbone.temporal_stride}, M' or V' = 1 where it "
+            f'reads the persons or the joints together'
+        )
+    return shape[1] < M
+
+
+def _or_one(size: int) -> str:
+    return '1' if size == 1 else f'{size} or 1'
