@@ -1,0 +1,480 @@
+"""Late fusion of several streams' class scores, joined clip by clip by name.
+
+The releases add raw classifier outputs, weighted, and choose the weights, where they choose, on the test labels. Here
+they are chosen on held-out training clips; the test clips choose only where that is asked for, and the record says so.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.outcome import Scores
+from skeattn.evaluation.record import environment, sha256, write_json
+from skeattn.evaluation.scores import ScoreFile
+from skeattn.evaluation.topk import accuracy, confusion, per_class
+
+EQUAL = 'equal'
+WEIGHT_SETS = {'aimclr': {'joint': 0.6, 'bone': 0.6, 'motion': 0.4}}
+"""Weights of the releases by stream; ``'equal'`` is known for any streams."""
+SELECTIONS = {
+    'given': 'weights given beforehand',
+    'heldout': 'weights chosen on held-out training clips',
+    'test': 'weights chosen ON THE TEST CLIPS, with their labels',
+}
+STEPS = 10
+"""Weights are tried in steps of a tenth."""
+GRID_STREAMS = 4
+"""Up to so many streams all weights are tried; beyond, one stream's at a time."""
+FUSED = 'fusion'
+
+
+def fuse(
+    parts: Sequence[Scores], weights: Sequence[float], scores: str = 'logits', files: Sequence[str] | None = None
+) -> Scores:
+    """The weighted sum of several classifiers' scores of the same clips.
+
+    Args:
+        parts: scores of each stream, clips in any order.
+        weights: one for each, not negative; the sum is not normalised, as released.
+        scores: ``'logits'``: raw outputs are added, as released; ``'softmax'``: probabilities.
+        files: what messages call the parts.
+
+    Returns:
+        float64 scores, clips in the order of the first part.
+
+    Raises:
+        DataError: the parts hold other clips, other labels or another number of classes, or a clip twice.
+        ConfigError: weights that are negative, all zero or not as many as parts; unknown ``scores``.
+    """
+    first = parts[0]
+    return Scores(_sum(_join(parts, scores, files), _checked(weights, len(parts))), first.labels, list(first.names))
+
+
+def choose_weights(
+    parts: Sequence[Scores],
+    scores: str = 'logits',
+    candidates: Sequence[Sequence[float]] | None = None,
+    files: Sequence[str] | None = None,
+) -> list[float]:
+    """The weights with the best top-1 accuracy on these clips, which should be held-out ones.
+
+    All multiples of a tenth that add up to one are tried, and equal weights; with more than four streams one weight
+    is changed at a time, from equal weights or the best single stream on, until nothing improves. Each stream alone is
+    among them, so the fusion is never worse on these clips than the best of its streams. Of equally good weights
+    the nearest to equal ones are taken, of these the ones that favour earlier streams; nothing is drawn at random.
+
+    Args:
+        parts, scores, files: see :func:`fuse`.
+        candidates: try these alone.
+    """
+    stack, labels, n = _join(parts, scores, files), parts[0].labels, len(parts)
+
+    def merit(weights: Sequence[float]) -> tuple[float, float]:
+        total = sum(weights)
+        distance = sum((weight / total - 1 / n) ** 2 for weight in weights)
+        return accuracy(_sum(stack, weights), labels), -round(distance, 9)
+
+    if candidates is not None:
+        return max((_checked(weights, n) for weights in candidates), key=merit)
+    equal = [1 / n] * n
+    if n <= GRID_STREAMS:
+        return max([equal, *_simplex(n)], key=merit)
+    best = max([equal, *([float(i == j) for j in range(n)] for i in range(n))], key=merit)
+    improves = True
+    while improves:
+        before = best
+        for i in range(n):
+            best = max([best, *_changed(best, i)], key=merit)
+        improves = merit(best) > merit(before)
+    return best
+
+
+def named_weights(name: str, streams: Sequence[str]) -> list[float]:
+    """A named set of weights for these streams.
+
+    Raises:
+        ConfigError: no such set, or it has no weight for one of the streams.
+    """
+    if name == EQUAL:
+        return [1.0] * len(streams)
+    if name not in WEIGHT_SETS:
+        raise ConfigError(f'weights={name!r}: give numbers, or one of {", ".join([EQUAL, *WEIGHT_SETS])}')
+    known = WEIGHT_SETS[name]
+    strange = [stream for stream in streams if stream not in known]
+    if strange:
+        raise ConfigError(
+            f'weights={name!r} are for {", ".join(known)}, not for {", ".join(strange)}; give numbers, or {EQUAL!r}'
+        )
+    return [known[stream] for stream in streams]
+
+
+@dataclass
+class Part:
+    """One stream of an ensemble.
+
+    Args:
+        path: the score file; ``sha256`` its digest.
+        file: what it holds.
+        stream: its stream, several joined by ``+``.
+        facts: what the record that names the file says of it; empty without one.
+    """
+
+    path: Path
+    sha256: str
+    file: ScoreFile
+    stream: str
+    facts: dict[str, Any]
+
+
+@dataclass
+class Fusion:
+    """Several streams as one classifier: :func:`fuse_files` makes it.
+
+    Args:
+        protocol: the evaluation protocol whose scores were added, for example ``'linear'``.
+        parts: the streams.
+        weights: one for each.
+        selection: a key of :data:`SELECTIONS`.
+        kind: what was added, ``'logits'`` or ``'softmax'``.
+        scores: of the fusion.
+    """
+
+    protocol: str
+    parts: list[Part]
+    weights: list[float]
+    selection: str
+    kind: str
+    scores: ScoreFile
+
+    @property
+    def rows(self) -> list[str]:
+        """A name for each part: its stream, with the file where two are of one stream."""
+        count = Counter(part.stream for part in self.parts)
+        return [part.stream if count[part.stream] == 1 else f'{part.stream}, {part.path}' for part in self.parts]
+
+    @property
+    def default_path(self) -> Path:
+        """The record's place beside the first part; another ensemble has another name."""
+        identity = [[part.sha256 for part in self.parts], self.weights, self.selection, self.kind]
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+        return self.parts[0].path.parent / f'{FUSED}_{self.protocol}_{digest}.json'
+
+    def record(self) -> dict[str, Any]:
+        """The fusion in the shape of the records of ``tools/test.py``, its one source ``'fusion'``."""
+        facts, fused = self.scores.facts, self.scores
+        outcome = {
+            'selection': {'top1': f'last epoch, {SELECTIONS[self.selection]}'},
+            'per_class': per_class(fused.test, fused.classes),
+            'confusion': confusion(fused.test, fused.classes),
+        }
+        source = {
+            'streams': [part.stream for part in self.parts],
+            'metrics': metrics(self.protocol, fused.test),
+            'outcomes': {self.protocol: outcome},
+            **{key: _total(part.facts.get(key) for part in self.parts) for key in ('parameters', 'gmacs')},
+        }
+        return {
+            'name': facts['name'],
+            'data': facts['data'],
+            'manifest_sha256': facts['manifest_sha256'],
+            'protocol': facts['protocol'],
+            'stream': facts['stream'],
+            'seed': _common([part.facts.get('seed') for part in self.parts]),
+            'checkpoint': None,
+            'checkpoint_sha256': None,
+            'training': None,
+            'baselines': {},
+            'protocols': {self.protocol: _common([part.facts.get('settings') for part in self.parts])},
+            'sources': {FUSED: source},
+            'weights': dict(zip(self.rows, self.weights, strict=True)),
+            'selection': self.selection,
+            'added': self.kind,
+            'heldout_top1': _top1(fused.heldout),
+            'parts': [self._part(part, weight) for part, weight in zip(self.parts, self.weights, strict=True)],
+        }
+
+    def write(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Write the record, and the fused scores beside it; returns the record."""
+        start, path = time.monotonic(), Path(path)
+        beside = path.with_name(f'{path.stem}.{self.protocol}.npz')
+        self.scores.write(beside)
+        record = self.record()
+        record['sources'][FUSED]['outcomes'][self.protocol] |= {'scores': beside.name, 'scores_sha256': sha256(beside)}
+        finished = datetime.now(timezone.utc).isoformat(timespec='seconds')
+        seconds = round(time.monotonic() - start, 1)
+        write_json(path, record := {**record, **environment(), 'seconds': seconds, 'finished': finished})
+        return record
+
+    def _part(self, part: Part, weight: float) -> dict[str, Any]:
+        return {
+            'scores': part.path.name,
+            'scores_sha256': part.sha256,
+            'stream': part.stream,
+            'weight': weight,
+            'metrics': metrics(self.protocol, part.file.test),
+            'heldout_top1': _top1(part.file.heldout),
+            'name': part.file.facts.get('name'),
+            'checkpoint_sha256': part.file.facts.get('checkpoint_sha256'),
+            **{key: part.facts[key] for key in ('record', 'source', 'checkpoint', 'seed') if key in part.facts},
+        }
+
+
+def fuse_records(paths: Sequence[str | os.PathLike[str]], **options: Any) -> dict[str, Any]:
+    """:func:`fuse_files`, as a record; nothing is written."""
+    return fuse_files(paths, **options).record()
+
+
+def fuse_files(
+    paths: Sequence[str | os.PathLike[str]],
+    protocol: str = 'linear',
+    weights: Sequence[float] | str | None = None,
+    select: str = 'heldout',
+    scores: str = 'logits',
+    sources: Sequence[str] | None = None,
+    same_stream: bool = False,
+) -> Fusion:
+    """Fuse what ``tools/test.py`` wrote.
+
+    Args:
+        paths: records (``.json``) or score files (``.npz``), one for each stream.
+        protocol: whose scores are read.
+        weights: one for each part in their order, or the name of a set; None: they are chosen.
+        select: where nothing is given: ``'heldout'`` or ``'test'``, see :data:`SELECTIONS`.
+        scores: see :func:`fuse`.
+        sources: the features whose scores are taken from every record; needed where it has several.
+        same_stream: several parts of one stream are wanted, such as seeds.
+
+    Raises:
+        DataError: a file is missing, was changed or does not belong to the others; held-out scores are missing.
+        ConfigError: see :func:`fuse` and :func:`named_weights`.
+    """
+    parts = [part for path in paths for part in read_parts(path, protocol, sources)]
+    _check_together(parts, protocol, same_stream)
+    files = [str(part.path) for part in parts]
+    tests = [part.file.test for part in parts]
+    heldout = [part.file.heldout for part in parts if part.file.heldout is not None]
+    if weights is not None:
+        select = 'given'
+        if isinstance(weights, str):
+            weights = named_weights(weights, [part.stream for part in parts])
+    elif select == 'heldout':
+        _check_heldout(parts, protocol)
+        weights = choose_weights(heldout, scores, files=files)
+    elif select == 'test':
+        weights = choose_weights(tests, scores, files=files)
+    else:
+        raise ConfigError(f'select={select!r} is neither "heldout" nor "test"')
+    first = parts[0].file
+    names = dict.fromkeys(str(part.file.facts.get('name')) for part in parts)
+    facts = {
+        **{key: first.facts.get(key) for key in ('data', 'manifest_sha256', 'protocol')},
+        'stream': [part.stream for part in parts],
+        'checkpoint_sha256': None,
+        'name': f'{" + ".join(names)}, {len(parts)} fused',
+        'evaluation': protocol,
+    }
+    whole = len(heldout) == len(parts)
+    fused = ScoreFile(
+        fuse(tests, weights, scores, files),
+        fuse(heldout, weights, scores, files) if whole else None,
+        first.classes,
+        facts,
+    )
+    return Fusion(protocol, parts, list(weights), select, scores, fused)
+
+
+def read_parts(
+    path: str | os.PathLike[str], protocol: str = 'linear', sources: Sequence[str] | None = None
+) -> list[Part]:
+    """The scores of a protocol that a record names, or those of a score file.
+
+    Raises:
+        DataError: a file is missing, damaged or changed, or the record has no scores of the protocol.
+        ConfigError: the record has several sources with scores, and none of them was asked for.
+    """
+    path = Path(path)
+    if path.suffix != '.json':
+        file = ScoreFile.read(path)
+        return [Part(path, sha256(path), file, _stream(file.facts.get('stream', 'joint')), {})]
+    record = _read_record(path)
+    found = {name: (part.get('outcomes') or {}).get(protocol) or {} for name, part in record['sources'].items()}
+    scored = {name: outcome for name, outcome in found.items() if 'scores' in outcome}
+    if not scored:
+        raise DataError(
+            f'{path} names no scores of protocol {protocol!r}; it has {_known(record)}. Run tools/test.py again, with '
+            f'--protocol {protocol}'
+        )
+    if sources is None and len(scored) > 1:
+        raise ConfigError(f'{path} has scores of {", ".join(scored)}; say which with --source')
+    if missing := [source for source in sources or () if source not in scored]:
+        raise DataError(f'{path} has no scores of {", ".join(missing)} for {protocol!r}, only of {", ".join(scored)}')
+    return [_read_part(path, record, source, protocol, scored[source]) for source in sources or scored]
+
+
+def metrics(protocol: str, scores: Scores) -> dict[str, float]:
+    """Accuracy in percent: ``<protocol>/top1``, and ``<protocol>/top5`` with more than five classes."""
+    found = {f'{protocol}/top1': accuracy(scores.scores, scores.labels)}
+    if scores.scores.shape[1] > 5:
+        found[f'{protocol}/top5'] = accuracy(scores.scores, scores.labels, 5)
+    return found
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        if not all(isinstance(part, Mapping) for part in record['sources'].values()):
+            raise TypeError('its sources are no objects')
+    except FileNotFoundError as error:
+        raise DataError(f'{path}: no such record; tools/test.py writes it') from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f'{path} is no record of tools/test.py: {error!r}') from error
+    return record
+
+
+def _read_part(path: Path, record: Mapping[str, Any], source: str, protocol: str, outcome: Mapping[str, Any]) -> Part:
+    scores, part = path.parent / outcome['scores'], record['sources'][source]
+    file = ScoreFile.read(scores)
+    if (digest := sha256(scores)) != outcome.get('scores_sha256'):
+        raise DataError(f'{scores} is not the file that {path} was written with; run tools/test.py again')
+    facts = {
+        'record': path.name,
+        'source': source,
+        'settings': (record.get('protocols') or {}).get(protocol),
+        **{key: record[key] for key in ('checkpoint', 'seed') if key in record},
+        **{key: part[key] for key in ('parameters', 'gmacs') if key in part},
+    }
+    return Part(scores, digest, file, _stream(part['streams']), facts)
+
+
+def _known(record: Mapping[str, Any]) -> str:
+    names = dict.fromkeys(name for part in record['sources'].values() for name in part.get('outcomes') or {})
+    return ', '.join(names) or 'none'
+
+
+def _check_together(parts: Sequence[Part], protocol: str, same_stream: bool) -> None:
+    """Refuse to add what does not belong together."""
+    first = parts[0]
+    for part in parts:
+        facts, pair = part.file.facts, f'{first.path} and {part.path}'
+        if facts.get('evaluation') != protocol:
+            raise DataError(
+                f'{part.path} holds scores of protocol {facts.get("evaluation")!r}, not {protocol!r}; '
+                f'choose with --protocol'
+            )
+        for key, what in (('manifest_sha256', 'data sets'), ('protocol', 'splits')):
+            if facts.get(key) != first.file.facts.get(key):
+                both = ' and '.join(
+                    f'{item.get("data")} {item.get("protocol")} ({str(item.get("manifest_sha256"))[:8]})'
+                    for item in (first.file.facts, facts)
+                )
+                raise DataError(f'{pair} are of different {what}: {both}')
+        if part.file.classes != first.file.classes:
+            differing = sorted(set(part.file.classes) ^ set(first.file.classes)) or ['the same in another order']
+            raise DataError(f'{pair} have other classes: {_few(differing)}')
+    if files := _alike(parts, 'sha256'):
+        raise DataError(f'{files} hold the same scores; give each once')
+    if not same_stream and (files := _alike(parts, 'stream')):
+        raise DataError(f'{files} are of the same stream; with --same-stream they are fused all the same')
+
+
+def _alike(parts: Sequence[Part], key: str) -> str:
+    """The first files that agree in this; empty where none do."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for part in parts:
+        groups[getattr(part, key)].append(str(part.path))
+    return next((' and '.join(files) for files in groups.values() if len(files) > 1), '')
+
+
+def _check_heldout(parts: Sequence[Part], protocol: str) -> None:
+    missing = [str(part.path) for part in parts if part.file.heldout is None]
+    if missing:
+        raise DataError(
+            f'{", ".join(missing)}: no scores of held-out training clips under protocol {protocol!r}, so nothing can '
+            f'choose the weights; give them with --weights, such as --weights {EQUAL}'
+        )
+
+
+def _join(parts: Sequence[Scores], kind: str, files: Sequence[str] | None) -> Tensor:
+    """The parts' scores as (n, N, classes) float64, clips in the first part's order."""
+    if kind not in ('logits', 'softmax'):
+        raise ConfigError(f'scores={kind!r} is neither "logits" nor "softmax"')
+    files = files or [f'part {i + 1}' for i in range(len(parts))]
+    first, joined = parts[0], []
+    for part, file in zip(parts, files, strict=True):
+        place, pair = {name: i for i, name in enumerate(part.names)}, f'{files[0]} and {file}'
+        if len(place) < len(part.names):
+            twice = [name for name, count in Counter(part.names).items() if count > 1]
+            raise DataError(f'{file} holds {len(twice)} clips twice: {_few(twice)}')
+        if strange := sorted(place.keys() ^ set(first.names)):
+            raise DataError(f'{pair} hold different clips: {len(strange)} are in one alone, {_few(strange)}')
+        if part.scores.shape[1] != first.scores.shape[1]:
+            raise DataError(f'{pair} have {first.scores.shape[1]} and {part.scores.shape[1]} classes')
+        order = torch.tensor([place[name] for name in first.names])
+        if wrong := (part.labels[order] != first.labels).nonzero()[:, 0].tolist():
+            raise DataError(f'{pair} give {len(wrong)} clips other labels: {_few([first.names[i] for i in wrong])}')
+        scores = part.scores[order].double()
+        joined.append(F.softmax(scores, dim=1) if kind == 'softmax' else scores)
+    return torch.stack(joined)
+
+
+def _sum(stack: Tensor, weights: Sequence[float]) -> Tensor:
+    return torch.einsum('n,nkc->kc', torch.tensor(weights, dtype=stack.dtype), stack)
+
+
+def _checked(weights: Sequence[float], n: int) -> list[float]:
+    values = [float(weight) for weight in weights]
+    if len(values) != n:
+        raise ConfigError(f'{len(values)} weights for {n} streams; give one for each, in their order')
+    if not all(0 <= weight < float('inf') for weight in values) or not any(values):
+        raise ConfigError(f'weights={values}: none may be negative or infinite, and one must be above zero')
+    return values
+
+
+def _simplex(n: int) -> Iterator[list[float]]:
+    """All n multiples of a tenth, not negative, that add up to one; those that favour earlier ones first."""
+    for bars in reversed(list(combinations(range(STEPS + n - 1), n - 1))):
+        ends = (-1, *bars, STEPS + n - 1)
+        yield [(after - before - 1) / STEPS for before, after in pairwise(ends)]
+
+
+def _changed(weights: Sequence[float], i: int) -> Iterator[list[float]]:
+    """These weights with another share, in tenths, for stream i."""
+    rest = sum(weights) - weights[i]
+    for step in range(STEPS) if rest else ():
+        share = step / STEPS
+        yield [share if j == i else weight * (1 - share) / rest for j, weight in enumerate(weights)]
+
+
+def _stream(stream: str | Sequence[str]) -> str:
+    return stream if isinstance(stream, str) else '+'.join(stream)
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    return ', '.join(names[:most]) + (', …' if len(names) > most else '')
+
+
+def _top1(scores: Scores | None) -> float | None:
+    return None if scores is None else accuracy(scores.scores, scores.labels)
+
+
+def _common(values: Sequence[Any]) -> Any:
+    """What all say alike; None where they do not."""
+    return values[0] if all(value == values[0] for value in values) else None
+
+
+def _total(values: Iterable[Any]) -> float | None:
+    known = list(values)
+    return None if None in known else sum(known)

@@ -1,0 +1,105 @@
+"""Fuse streams by their class scores: python tools/ensemble.py RESULT RESULT ... [--weights 0.6 0.6 0.4]
+
+RESULT is a record that tools/test.py wrote (test_*.json), one for each stream, or one of its score files (.npz). Clips
+are matched by name. Prints a table of each stream alone and of the fusion, and writes a record beside the first RESULT.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from skeattn import cli
+from skeattn.errors import ConfigError
+from skeattn.evaluation.fusion import EQUAL, FUSED, SELECTIONS, WEIGHT_SETS, Fusion, fuse_files
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('results', metavar='RESULT', nargs='+', help='a record or a score file of tools/test.py')
+    top.add_argument('--protocol', default='linear', help='whose scores are added (linear)')
+    top.add_argument(
+        '--source', nargs='+', metavar='SOURCE', help='features whose scores a record gives, if of several'
+    )
+    how = top.add_mutually_exclusive_group()
+    how.add_argument(
+        '--weights',
+        nargs='+',
+        metavar='WEIGHT',
+        help=f'one for each RESULT in their order, or the name of a set: {", ".join([EQUAL, *WEIGHT_SETS])}',
+    )
+    how.add_argument(
+        '--select',
+        choices=['heldout', 'test'],
+        default='heldout',
+        help='choose weights on held-out training clips (default), or on the test clips with their labels, as some '
+        'releases do',
+    )
+    top.add_argument('--scores', choices=['logits', 'softmax'], default='logits', help='what is added (logits)')
+    top.add_argument('--same-stream', action='store_true', help='fuse results of one stream, such as several seeds')
+    top.add_argument('--out', metavar='FILE', help='the JSON record (fusion_<protocol>_<digest>.json)')
+    return top
+
+
+def weights(given: list[str] | None) -> list[float] | str | None:
+    """Numbers, the name of a set, or None.
+
+    Raises:
+        ConfigError: numbers and words mixed.
+    """
+    if given is None:
+        return None
+    try:
+        return [float(weight) for weight in given]
+    except ValueError as error:
+        if len(given) == 1:
+            return given[0]
+        raise ConfigError(f'--weights {" ".join(given)}: give numbers, or the name of one set') from error
+
+
+def table(record: dict[str, Any]) -> str:
+    """A row for each stream and one for the fusion, accuracy in percent."""
+    fused = {'weight': None, 'metrics': record['sources'][FUSED]['metrics'], 'heldout_top1': record['heldout_top1']}
+    rows = [*zip(record['weights'], record['parts'], strict=True), (FUSED, fused)]
+    top1, *top5 = fused['metrics']
+    lines = [
+        [
+            name,
+            number(part['weight'], '.2g'),
+            *(number(part['metrics'][key]) for key in (top1, *top5)),
+            number(part['heldout_top1']),
+        ]
+        for name, part in rows
+    ]
+    headings = ['', 'weight', top1, *top5, 'top1 on\nheld-out clips']
+    align = ('left', *['right'] * (len(headings) - 1))
+    return tabulate(lines, headings, tablefmt='simple', disable_numparse=True, colalign=align)
+
+
+def number(value: float | None, form: str = '.1f') -> str:
+    """Text of a number that may be unknown."""
+    return '' if value is None else format(value, form)
+
+
+def report(fusion: Fusion, record: dict[str, Any]) -> str:
+    """What is printed."""
+    facts = f'{record["name"]}: {record["data"]} {record["protocol"]}, weighted sum of {record["added"]}'
+    return f'{facts}\n{table(record)}\n{SELECTIONS[fusion.selection]}: {" ".join(f"{w:g}" for w in fusion.weights)}'
+
+
+def main() -> None:
+    args = parser().parse_args()
+    fusion = fuse_files(
+        args.results, args.protocol, weights(args.weights), args.select, args.scores, args.source, args.same_stream
+    )
+    if len(set(streams := [part.stream for part in fusion.parts])) < len(streams):
+        print(f'warning: several results are of the same stream: {", ".join(streams)}')
+    out = Path(args.out or fusion.default_path)
+    print(report(fusion, fusion.write(out)))
+    print(f'wrote {out}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
