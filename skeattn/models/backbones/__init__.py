@@ -1,5 +1,9 @@
-"""Encoders E: clips ``(N, M, C, T, V)`` to feature maps ``(N, M, C', T', V')``."""
+"""Encoders E: clips ``(N, M, C, T, V)`` to feature maps ``(N, M', C', T', V')``; see contract."""
 
+from skeattn.models.backbones.agcn import AGCN
+from skeattn.models.backbones.ctrgcn import CTRGCN
 from skeattn.models.backbones.stgcn import STGCN
+from skeattn.models.backbones.stgcnpp import STGCNPP
+from skeattn.models.backbones.transformer import SkeletonTransformer
 
-__all__ = ['STGCN']
+__all__ = ['AGCN', 'CTRGCN', 'STGCN', 'STGCNPP', 'SkeletonTransformer']

@@ -1,22 +1,14 @@
 """ST-GCN (Yan et al., AAAI 2018) as the contrastive methods of this field configure it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from mmcv.cnn import build_activation_layer, build_norm_layer
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from skeattn.errors import ConfigError
-from skeattn.graph import adjacency
+from skeattn.models.backbones.joints import GraphBackbone
 from skeattn.models.dropout import Dropout
 from skeattn.registry import BACKBONES
-from skeattn.skeletons import SkeletonLayout, get_layout
-
-# Per block: output width in multiples of the base width (None: out_channels), temporal stride.
-_BLOCKS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (None, 1))
 
 
 class GraphConv(nn.Module):
@@ -76,117 +68,31 @@ def _gather(neighbours: Tensor, rows: Tensor) -> Tensor:
     return torch.bmm(neighbours.expand(N, -1, -1), rows).view(N, V, -1)
 
 
-class STGCNBlock(nn.Module):
-    """Graph convolution, BN, ReLU, 9x1 temporal convolution, BN, dropout, residual, ReLU."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        subsets: int,
-        stride: int,
-        dropout: float,
-        residual: bool,
-        norm_cfg: dict[str, Any],
-        act_cfg: dict[str, Any],
-        kernel_size: int,
-    ) -> None:
-        super().__init__()
-        self.gcn = GraphConv(in_channels, out_channels, subsets)
-        self.tcn = nn.Sequential(
-            build_norm_layer(norm_cfg, out_channels)[1],
-            build_activation_layer(act_cfg),
-            nn.Conv2d(out_channels, out_channels, (kernel_size, 1), (stride, 1), (kernel_size // 2, 0)),
-            build_norm_layer(norm_cfg, out_channels)[1],
-            Dropout(dropout),
-        )
-        self.residual: nn.Module | None = None
-        if residual and in_channels == out_channels and stride == 1:
-            self.residual = nn.Identity()
-        elif residual:
-            self.residual = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), build_norm_layer(norm_cfg, out_channels)[1]
-            )
-        self.relu = build_activation_layer(act_cfg)
-
-    def forward(self, x: Tensor, A: Tensor) -> Tensor:
-        """``(N, C, T, V)`` -> ``(N, C', T / stride, V)``."""
-        y = self.tcn(self.gcn(x, A))
-        return self.relu(y if self.residual is None else y + self.residual(x))
-
-
 @BACKBONES.register_module()
-class STGCN(BaseModule):
-    """ST-GCN, 10 blocks, temporal stride 4.
+class STGCN(GraphBackbone):
+    """ST-GCN: a block is graph convolution, BN, ReLU, 9x1 temporal convolution, BN, dropout; residual; ReLU.
 
-    Args:
-        layout: name of the skeleton layout.
-        base_channels: w; blocks have widths w, 2w, 4w. 64 in SkeAttnCLR, 16 in the methods it is compared with.
-        out_channels: D, width of the last block.
-        graph: adjacency strategy, ``'agcn'`` or ``'spatial'``.
-        dropout: after every temporal convolution but the first block's.
-        in_channels: coordinates per joint.
-        kernel_size: frames a temporal convolution sees.
-        norm_cfg, act_cfg: normalisation and activation, built by ``mmcv.cnn``.
-
-    Raises:
-        ConfigError: unknown layout or graph strategy.
+    Its arguments are those of :class:`~skeattn.models.backbones.joints.GraphBackbone`. ``base_channels`` is 64 in
+    SkeAttnCLR, 16 in the methods it is compared with. ``edge_importance`` weighs the edges of the graph.
     """
 
-    temporal_stride = 4
+    def layers(self, in_channels: int, out_channels: int, stride: int, dropout: float) -> tuple[nn.Module, nn.Module]:
+        """See :meth:`GraphBackbone.layers`."""
+        size = self.kernel_size
+        gcn = GraphConv(in_channels, out_channels, len(self.A))
+        tcn = nn.Sequential(
+            self.norm(out_channels),
+            self.act(),
+            nn.Conv2d(out_channels, out_channels, (size, 1), (stride, 1), (size // 2, 0)),
+            self.norm(out_channels),
+            Dropout(dropout),
+        )
+        return gcn, tcn
 
-    A: Tensor
+    def untaught(self) -> Tensor:
+        """See :meth:`GraphBackbone.untaught`: every edge counts as it is."""
+        return torch.ones_like(self.A)
 
-    def __init__(
-        self,
-        layout: str | SkeletonLayout,
-        base_channels: int = 64,
-        out_channels: int = 256,
-        graph: str = 'agcn',
-        dropout: float = 0.5,
-        in_channels: int = 3,
-        kernel_size: int = 9,
-        norm_cfg: dict[str, Any] | None = None,
-        act_cfg: dict[str, Any] | None = None,
-        init_cfg: Any = None,
-    ) -> None:
-        super().__init__(init_cfg)
-        norm_cfg, act_cfg = norm_cfg or {'type': 'BN'}, act_cfg or {'type': 'ReLU'}
-        self.layout, self.in_channels, self.out_channels = get_layout(layout), in_channels, out_channels
-        A = torch.tensor(adjacency(self.layout, graph), dtype=torch.get_default_dtype())
-        self.register_buffer('A', A, persistent=False)
-        self.data_bn = nn.BatchNorm1d(in_channels * self.layout.num_joints)
-        self.blocks = nn.ModuleList()
-        width = in_channels
-        for i, (multiple, stride) in enumerate(_BLOCKS):
-            new = multiple * base_channels if multiple else out_channels
-            drop = 0.0 if i == 0 else dropout
-            self.blocks.append(STGCNBlock(width, new, len(A), stride, drop, i > 0, norm_cfg, act_cfg, kernel_size))
-            width = new
-        self.edge_importance = nn.ParameterList([nn.Parameter(torch.ones_like(A)) for _ in _BLOCKS])
-
-    def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Feature map of clips.
-
-        Args:
-            x: ``(N, M, C, T, V)``.
-            edges: changes each block's weighted adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
-
-        Returns:
-            ``(N, M, D, ceil(T / 4), V)``.
-
-        Raises:
-            ConfigError: joints or channels are not the layout's.
-        """
-        N, M, C, T, V = x.shape
-        if (self.in_channels, self.layout.num_joints) != (C, V):
-            raise ConfigError(
-                f'backbone STGCN was built for {self.in_channels} channels and layout {self.layout.name!r} '
-                f'({self.layout.num_joints} joints), but the clips have {C} channels and {V} joints'
-            )
-        x = x.flatten(0, 1).permute(0, 3, 1, 2).reshape(N * M, V * C, T)
-        x = self.data_bn(x).view(N * M, V, C, T).permute(0, 2, 3, 1)
-        for block, importance in zip(self.blocks, self.edge_importance, strict=True):
-            A = self.A * importance
-            x = block(x, A if edges is None else edges(A))
-        return x.unflatten(0, (N, M))
+    def weighted(self, importance: Tensor) -> Tensor:
+        """See :meth:`GraphBackbone.weighted`."""
+        return self.A * importance

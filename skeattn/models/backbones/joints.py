@@ -1,0 +1,177 @@
+"""What backbones on joints share: how they read clips and, for graph convolutions, the form of ten blocks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from skeattn.errors import ConfigError
+from skeattn.graph import adjacency
+from skeattn.skeletons import SkeletonLayout, get_layout
+
+# Per block: output width in multiples of the base width (None: out_channels), temporal stride.
+_BLOCKS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (None, 1))
+
+
+class JointBackbone(BaseModule):
+    """Reads clips person by person; BN over the batch for every value of every joint.
+
+    Args:
+        layout: the skeleton layout, or its name.
+        in_channels: values per joint.
+        out_channels: D, channels of the map.
+        init_cfg: mmengine initialisation.
+
+    Raises:
+        ConfigError: unknown layout.
+    """
+
+    def __init__(
+        self, layout: str | SkeletonLayout, in_channels: int = 3, out_channels: int = 256, init_cfg: Any = None
+    ) -> None:
+        super().__init__(init_cfg)
+        self.layout, self.in_channels, self.out_channels = get_layout(layout), in_channels, out_channels
+        self.data_bn = nn.BatchNorm1d(in_channels * self.layout.num_joints)
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """Clips ``(N, M, C, T, V)`` -> normalised persons ``(N * M, C, T, V)``.
+
+        Raises:
+            ConfigError: joints or channels are not those the backbone was built for.
+        """
+        N, M, C, T, V = x.shape
+        if (self.in_channels, self.layout.num_joints) != (C, V):
+            raise ConfigError(
+                f'backbone {type(self).__name__} was built for {self.in_channels} channels and layout '
+                f'{self.layout.name!r} ({self.layout.num_joints} joints), '
+                f'but the clips have {C} channels and {V} joints'
+            )
+        x = x.flatten(0, 1).permute(0, 3, 1, 2).reshape(N * M, V * C, T)
+        return self.data_bn(x).view(N * M, V, C, T).permute(0, 2, 3, 1)
+
+
+class GraphBackbone(JointBackbone):
+    """Ten blocks ``act(tcn(gcn(x, A)) + shortcut(x))``, temporal stride 4. A subclass gives the blocks' :meth:`layers`.
+
+    Args:
+        layout: the skeleton layout, or its name.
+        base_channels: w; blocks have widths w, 2w, 4w.
+        out_channels: D, width of the last block.
+        graph: adjacency strategy, ``'agcn'`` or ``'spatial'``.
+        dropout: rate, in every block but the first.
+        in_channels: values per joint.
+        kernel_size: frames a temporal convolution sees, an odd number.
+        norm_cfg, act_cfg: normalisation and activation, built by ``mmcv.cnn``; BN and ReLU.
+        init_cfg: mmengine initialisation.
+
+    Attributes:
+        edge_importance: what each block learns about the graph, ``(K, V, V)``.
+
+    Raises:
+        ConfigError: unknown layout or graph strategy.
+    """
+
+    temporal_stride = 4
+
+    A: Tensor
+
+    def __init__(
+        self,
+        layout: str | SkeletonLayout,
+        base_channels: int = 64,
+        out_channels: int = 256,
+        graph: str = 'agcn',
+        dropout: float = 0.5,
+        in_channels: int = 3,
+        kernel_size: int = 9,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(layout, in_channels, out_channels, init_cfg)
+        A = torch.tensor(adjacency(self.layout, graph), dtype=torch.get_default_dtype())
+        self.register_buffer('A', A, persistent=False)
+        self.kernel_size, self.norm_cfg, self.act_cfg = (
+            kernel_size,
+            norm_cfg or {'type': 'BN'},
+            act_cfg or {'type': 'ReLU'},
+        )
+        self.blocks = nn.ModuleList()
+        width = in_channels
+        for i, (multiple, stride) in enumerate(_BLOCKS):
+            new = multiple * base_channels if multiple else out_channels
+            gcn, tcn = self.layers(width, new, stride, dropout if i else 0.0)
+            shortcut = self.shortcut(width, new, stride) if i else None
+            self.blocks.append(GraphBlock(gcn, tcn, shortcut, self.act()))
+            width = new
+        self.edge_importance = nn.ParameterList([nn.Parameter(self.untaught()) for _ in _BLOCKS])
+
+    def layers(self, in_channels: int, out_channels: int, stride: int, dropout: float) -> tuple[nn.Module, nn.Module]:
+        """A block's graph convolution, called with ``(x, A)``, and what follows in time."""
+        raise NotImplementedError
+
+    def untaught(self) -> Tensor:
+        """What ``edge_importance`` is before training, ``(K, V, V)``: here the graph itself."""
+        return self.A.clone()
+
+    def weighted(self, importance: Tensor) -> Tensor:
+        """The adjacency that a block's ``edge_importance`` makes: here what is learnt takes the graph's place."""
+        return importance
+
+    def shortcut(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
+        """The identity, or a 1x1 convolution and a norm where width or length change."""
+        if in_channels == out_channels and stride == 1:
+            return nn.Identity()
+        return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), self.norm(out_channels))
+
+    def with_shortcut(self, conv: nn.Module, in_channels: int, out_channels: int) -> nn.Module:
+        """A graph convolution with a norm, a shortcut of its own and an activation behind it."""
+        shortcut = self.shortcut(in_channels, out_channels)
+        return GraphBlock(conv, self.norm(out_channels), shortcut, self.act())
+
+    def norm(self, channels: int) -> nn.Module:
+        """A new normalisation by ``norm_cfg``."""
+        return build_norm_layer(self.norm_cfg, channels)[1]
+
+    def act(self) -> nn.Module:
+        """A new activation by ``act_cfg``."""
+        return build_activation_layer(self.act_cfg)
+
+    def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Feature map of clips.
+
+        Args:
+            x: ``(N, M, C, T, V)``.
+            edges: changes each block's weighted adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
+
+        Returns:
+            ``(N, M, D, ceil(T / 4), V)``.
+
+        Raises:
+            ConfigError: joints or channels are not the layout's.
+        """
+        N, M = x.shape[:2]
+        x = self.normalised(x)
+        for block, importance in zip(self.blocks, self.edge_importance, strict=True):
+            A = self.weighted(importance)
+            x = block(x, A if edges is None else edges(A))
+        return x.unflatten(0, (N, M))
+
+
+class GraphBlock(nn.Module):
+    """``act(tcn(gcn(x, A)) + shortcut(x))``, without the shortcut where it is None.
+
+    A graph convolution with a shortcut of its own is one, too: what follows it is then a norm alone.
+    """
+
+    def __init__(self, gcn: nn.Module, tcn: nn.Module, shortcut: nn.Module | None, act: nn.Module) -> None:
+        super().__init__()
+        self.gcn, self.tcn, self.residual, self.relu = gcn, tcn, shortcut, act
+
+    def forward(self, x: Tensor, A: Tensor) -> Tensor:
+        """``(N, C, T, V)``, ``A`` ``(K, V, V)`` -> ``(N, C', ceil(T / stride), V)``."""
+        y = self.tcn(self.gcn(x, A))
+        return self.relu(y if self.residual is None else y + self.residual(x))
