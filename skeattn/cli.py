@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
 
-from skeattn.errors import SkeAttnError
+from skeattn.errors import ConfigError, SkeAttnError
 
 
 class KeyValue(DictAction):
@@ -44,3 +45,14 @@ def run(main: Callable[[], int | None]) -> None:
         print('interrupted', file=sys.stderr)
         status = 130
     sys.exit(status or 0)
+
+
+def output(asked: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:
+    """The file to write: the one asked for, else a default that must not be there yet.
+
+    Raises:
+        ConfigError: the default exists; only a name that was asked for is overwritten.
+    """
+    if asked is None and Path(default).exists():
+        raise ConfigError(f'{default} is there already; to overwrite it, or for another name, say --out FILE')
+    return Path(default if asked is None else asked)

@@ -2,19 +2,23 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skeattn.errors import DataError
-from skeattn.visualization.style import COLOURS, INK, MARKERS, look, quiet, save
+from skeattn.visualization.style import COLOURS, INK, class_style, look, quiet, save
 
 Series = dict[float, float]
+Runs = Mapping[str, str | os.PathLike[str] | Sequence[str | os.PathLike[str]]]
+FEW = 40
+"""Epochs up to which each has a marker."""
 
 
 @dataclass
@@ -71,7 +75,7 @@ def _add(series: dict[str, Series], entry: dict[str, Any], at: float, wanted: An
 
 
 def draw_curves(
-    runs: Mapping[str, str | os.PathLike[str]],
+    runs: Runs,
     path: str | os.PathLike[str],
     metric: str = 'knn/top1_k1',
     levels: Mapping[str, float] | None = None,
@@ -80,7 +84,8 @@ def draw_curves(
     """One panel with the accuracy of all runs, and one with the losses of each.
 
     Args:
-        runs: name -> work_dir.
+        runs: name -> work_dir, or several of them (seeds), of which the mean is drawn with a band from the least to
+            the greatest.
         path: PNG to write.
         metric: the accuracy to draw, as logged.
         levels: name -> accuracy in percent, drawn as horizontal lines (baselines).
@@ -89,33 +94,92 @@ def draw_curves(
     Raises:
         DataError: a work_dir without log, or without that metric.
     """
-    logs = {name: read_log(work_dir) for name, work_dir in runs.items()}
-    for name, log in logs.items():
-        if metric not in log.val:
-            raise DataError(f'{runs[name]}: metric {metric!r} was not logged; logged: {", ".join(sorted(log.val))}')
+    logs = read_logs(runs)
     with look():
-        figure = Figure(figsize=(5.4 + 3.9 * len(runs), 4.6), layout='constrained')
-        axes = figure.subplots(1, 1 + len(runs), width_ratios=[1.35, *[1] * len(runs)])
-        _accuracy(axes[0], {name: log.val[metric] for name, log in logs.items()}, levels or {})
+        figure = Figure(figsize=(5.4 + 3.9 * len(logs), 4.6), layout='constrained')
+        axes = figure.subplots(1, 1 + len(logs), width_ratios=[1.35, *[1] * len(logs)])
+        _accuracy(axes[0], logged(logs, metric), levels or {})
         axes[0].set_title(_readable(metric))
-        for ax, (name, log) in zip(axes[1:], logs.items(), strict=True):
-            _losses(ax, log.train)
+        for ax, (name, group) in zip(axes[1:], logs.items(), strict=True):
+            _losses(ax, group)
             ax.set_title(f'losses of {name}')
-        for ax in axes:
-            ax.set_xlabel('epoch')
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            quiet(ax)
-        if title:
-            figure.suptitle(title, fontsize=14)
-        return save(figure, path)
+        return _finish(figure, list(axes), path, title)
 
 
-def _accuracy(ax: Axes, series: Mapping[str, Series], levels: Mapping[str, float]) -> None:
-    for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS, strict=False):
-        epochs, values = _sorted(points)
-        ax.plot(
-            epochs, values, color=colour, marker=marker, markersize=6, linewidth=2.4, label=f'{name} {values[-1]:.1f}'
-        )
+def draw_series(
+    panels: Mapping[str, Mapping[str, Sequence[Series]]], path: str | os.PathLike[str], title: str = ''
+) -> Path:
+    """A panel per quantity, with a curve per run.
+
+    Args:
+        panels: quantity -> run -> its values by epoch, a series per seed; of several seeds the mean is drawn with a
+            band from the least to the greatest.
+        path: PNG to write.
+        title: above all panels.
+    """
+    with look():
+        figure = Figure(figsize=(5.2 * len(panels), 4.6), layout='constrained')
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for ax, (quantity, runs) in zip(axes, panels.items(), strict=True):
+            for i, (name, group) in enumerate(runs.items()):
+                _line(ax, group, name, *class_style(i))
+            ax.set_title(_readable(quantity))
+            ax.margins(y=0.12)
+            ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10.5)
+        return _finish(figure, list(axes), path, title)
+
+
+def read_logs(runs: Runs) -> dict[str, list[Log]]:
+    """Name -> logs of its work_dirs (see :func:`read_log`)."""
+    return {
+        name: [read_log(folder) for folder in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
+        for name, folders in runs.items()
+    }
+
+
+def logged(logs: Mapping[str, Sequence[Log]], metric: str) -> dict[str, list[Series]]:
+    """A metric of evaluators, or a loss, of every run.
+
+    Raises:
+        DataError: a run did not log it.
+    """
+    for name, group in logs.items():
+        for log in group:
+            if metric not in log.val | log.train:
+                known = ', '.join(sorted(log.val) + sorted(log.train)) or 'nothing yet'
+                raise DataError(f'{name}: metric {metric!r} was not logged; logged: {known}')
+    return {name: [(log.val | log.train)[metric] for log in group] for name, group in logs.items()}
+
+
+def band(group: Sequence[Series]) -> tuple[list[float], np.ndarray]:
+    """(epochs that all have, ``(3, epochs)`` mean, least and greatest) of a quantity with several seeds."""
+    epochs = sorted(set[float].intersection(*(set(series) for series in group)))
+    values = np.array([[series[epoch] for epoch in epochs] for series in group])
+    return epochs, np.stack([values.mean(0), values.min(0), values.max(0)]) if epochs else np.zeros((3, 0))
+
+
+def _line(ax: Axes, group: Sequence[Series], label: str, colour: str, marker: str = '', **style: Any) -> None:
+    epochs, (mean, least, greatest) = band(group)
+    marker = marker if len(epochs) <= FEW else ''
+    ax.plot(epochs, mean, color=colour, marker=marker, markersize=6, linewidth=2.4, label=label, **style)
+    if len(group) > 1:
+        ax.fill_between(epochs, least, greatest, color=colour, alpha=0.18, linewidth=0)
+
+
+def _finish(figure: Figure, axes: Sequence[Axes], path: str | os.PathLike[str], title: str) -> Path:
+    for ax in axes:
+        ax.set_xlabel('epoch')
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        quiet(ax)
+    if title:
+        figure.suptitle(title, fontsize=14)
+    return save(figure, path)
+
+
+def _accuracy(ax: Axes, series: Mapping[str, Sequence[Series]], levels: Mapping[str, float]) -> None:
+    for i, (name, group) in enumerate(series.items()):
+        mean = band(group)[1][0]
+        _line(ax, group, f'{name} {mean[-1]:.1f}' if len(mean) else name, *class_style(i))
     for (name, value), style in zip(levels.items(), ('--', ':', '-.', (0, (1, 3))), strict=False):
         ax.axhline(value, color=INK, linestyle=style, linewidth=1.3, label=f'{name} {value:.1f}')
     ax.set_ylabel('accuracy on the test clips, %')
@@ -123,19 +187,14 @@ def _accuracy(ax: Axes, series: Mapping[str, Series], levels: Mapping[str, float
     ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10.5)
 
 
-def _losses(ax: Axes, series: Mapping[str, Series]) -> None:
-    names = sorted(series, key=lambda key: (key != 'loss', key))
+def _losses(ax: Axes, group: Sequence[Log]) -> None:
+    names = sorted(set[str].intersection(*(set(log.train) for log in group)), key=lambda key: (key != 'loss', key))
     for name, colour, style in zip(names, (INK, *COLOURS), ('-', '-', '--', ':', '-.'), strict=False):
-        ax.plot(*_sorted(series[name]), color=colour, linestyle=style, linewidth=2.0, label=_symbol(name))
+        _line(ax, [log.train[name] for log in group], _symbol(name), colour, linestyle=style)
     ax.margins(y=0.12)
     ax.legend(
         loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=max(1, len(names)), fontsize=10.5, columnspacing=1.0
     )
-
-
-def _sorted(points: Series) -> tuple[list[float], list[float]]:
-    steps = sorted(points)
-    return steps, [points[step] for step in steps]
 
 
 def _symbol(name: str) -> str:
@@ -144,6 +203,8 @@ def _symbol(name: str) -> str:
 
 
 def _readable(metric: str) -> str:
-    evaluator, _, name = metric.partition('/')
+    evaluator, found, name = metric.rpartition('/')
+    if not found:
+        return _symbol(metric)
     known = {'knn': 'KNN', 'linear': 'linear probe'}
     return f'{known.get(evaluator, evaluator)}, {name.replace("top1_k", "K = ").replace("_", " ")}'

@@ -8,11 +8,8 @@ it, and says what follows for the 114,480 files of NTU RGB+D 120. Both ways end 
 """
 
 import argparse
-import multiprocessing
 import os
-import resource
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +26,7 @@ from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 from skeattn.errors import DataError
 from skeattn.evaluation.record import environment, write_json
+from skeattn.measure import measure
 from skeattn.progress import progress
 
 NTU120_FILES, NTU120_CLIPS = 114_480, ntu.PUBLISHED['ntu120']['clips']
@@ -98,41 +96,11 @@ def drop_from_cache(folder: Path) -> bool:
     return True
 
 
-def measure(work: Callable[..., None], raw: Path, *arguments: Any) -> dict[str, float]:
+def measure_cold(work: Callable[..., None], raw: Path, *arguments: Any) -> dict[str, float]:
     """Seconds, and peak memory in bytes of the largest process, of one run in a fresh process."""
     drop_from_cache(raw)
-    context = multiprocessing.get_context('spawn')
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_timed, args=(sender, work, raw, *arguments))
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv()
-    except EOFError:
-        raise DataError(f'the measured process ended without an answer, see above ({work.__name__})') from None
-    finally:
-        process.join()
-
-
-def _timed(sender: Any, work: Callable[..., None], *arguments: Any) -> None:
-    start = time.perf_counter()
-    work(*arguments)
-    seconds = time.perf_counter() - start
-    sender.send({'seconds': seconds, 'peak_bytes': max(own_peak(), usage(resource.RUSAGE_CHILDREN))})
-
-
-def own_peak() -> int:
-    """Peak memory of this process; what Linux counts as its usage begins with that of the process it came from."""
-    status = Path('/proc/self/status')
-    if not status.exists():
-        return usage(resource.RUSAGE_SELF)
-    return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith('VmHWM'))
-
-
-def usage(who: int) -> int:
-    """Largest resident set in bytes."""
-    unit = 1 if sys.platform == 'darwin' else 1024  # macOS counts in bytes
-    return unit * resource.getrusage(who).ru_maxrss
+    run = measure(work, raw, *arguments)
+    return {key: run[key] for key in ('seconds', 'peak_bytes')}
 
 
 def convert(raw: Path, out: Path, jobs: int) -> None:
@@ -155,9 +123,9 @@ def benchmark(folder: Path, files: int, jobs: int) -> dict[str, Any]:
     """Every figure; ``folder`` is filled and not cleared."""
     raw = folder / 'raw'
     size = write_raw(raw, files)
-    runs = {'line by line, 1 process': measure(convert_line_by_line, raw, folder / 'reference')}
+    runs = {'line by line, 1 process': measure_cold(convert_line_by_line, raw, folder / 'reference')}
     for count in sorted({1, jobs}):
-        runs[f'convert.py ntu, {count} process{"es" if count > 1 else ""}'] = measure(
+        runs[f'convert.py ntu, {count} process{"es" if count > 1 else ""}'] = measure_cold(
             convert, raw, folder / f'jobs{count}', count
         )
     hashes = {PackedSet.open(out).manifest['sha256']['frames.npy'] for out in folder.iterdir() if out != raw}

@@ -1,0 +1,125 @@
+"""Time and memory of KNN at the size of NTU RGB+D 60: python tools/analysis_tools/benchmark_knn.py
+
+Features are random clusters. Measured are the toolbox's KNN on all queries, and on a part of them beside two ways to do
+the same: all similarities at once, and one query after the other. Each runs in a fresh process. The ratios of one run
+hold, single times depend on the machine and on what else it does.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from tabulate import tabulate
+from torch import Tensor
+
+from skeattn import cli
+from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.knn import knn_scores, vote
+from skeattn.evaluation.record import environment, write_json
+from skeattn.measure import measure
+
+CLASSES, NOISE = 60, 3.0
+Scorer = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+
+
+def clusters(clips: int, dim: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Features (clips, dim) around centres that do not depend on the seed, and their labels."""
+    centres = torch.randn(CLASSES, dim, generator=torch.Generator().manual_seed(7))
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(CLASSES, (clips,), generator=generator)
+    return torch.randn(clips, dim, generator=generator).mul_(NOISE).add_(centres[labels]), labels
+
+
+def at_once(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
+    """All similarities in one matrix."""
+    similarities, indices = (F.normalize(queries) @ F.normalize(bank).T).topk(k, dim=1)
+    return vote(similarities, labels[indices], CLASSES)
+
+
+def one_by_one(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
+    """A loop over queries."""
+    bank = F.normalize(bank)
+    found = [(bank @ query).topk(k) for query in F.normalize(queries)]
+    similarities, indices = (torch.stack(part) for part in zip(*found, strict=True))
+    return vote(similarities, labels[indices], CLASSES)
+
+
+def chunked(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
+    """The toolbox's."""
+    return knn_scores(queries, bank, labels, k, num_classes=CLASSES)
+
+
+def features_alone(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
+    """No KNN: what the features and the libraries occupy."""
+    return queries.new_zeros(len(queries), CLASSES)
+
+
+def guesses(scorer: Scorer, bank_clips: int, queries: int, dim: int, k: int, threads: int) -> tuple[float, list[int]]:
+    """(seconds of the scoring alone, guessed classes)."""
+    torch.set_num_threads(threads)
+    (bank, labels), (wanted, _) = clusters(bank_clips, dim, 0), clusters(queries, dim, 1)
+    start = time.perf_counter()
+    scores = scorer(wanted, bank, labels, k)
+    return time.perf_counter() - start, scores.argmax(1).tolist()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--bank', type=int, default=40_091, help='training clips (40,091, NTU RGB+D 60 xsub)')
+    parser.add_argument('--queries', type=int, default=16_487, help='test clips (16,487)')
+    parser.add_argument('--part', type=int, default=2048, help='queries on which the ways are compared (2048)')
+    parser.add_argument('--dim', type=int, default=256, help='of the features (256)')
+    parser.add_argument('--k', type=int, default=20, help='neighbours (20)')
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--out', metavar='FILE', help='also write a JSON record')
+    args = parser.parse_args()
+    for option in ('bank', 'queries', 'part', 'dim', 'k', 'threads'):
+        if getattr(args, option) < 1:
+            raise ConfigError(f'--{option} must be positive, not {getattr(args, option)}')
+
+    part = min(args.part, args.queries)
+    work = [
+        ('features alone', features_alone, args.queries),
+        ('toolbox', chunked, args.queries),
+        ('toolbox', chunked, part),
+        ('all at once', at_once, part),
+        ('one by one', one_by_one, part),
+    ]
+    runs, answers = [], []
+    for name, scorer, queries in work:
+        run = measure(guesses, scorer, args.bank, queries, args.dim, args.k, args.threads)
+        seconds, guessed = run['result']
+        runs.append({'name': name, 'queries': queries, 'seconds': seconds, 'peak_bytes': run['peak_bytes']})
+        answers.append(guessed)
+    reference = answers[2]
+    for run, guessed in zip(runs[3:], answers[3:], strict=True):
+        same = sum(a == b for a, b in zip(guessed, reference, strict=True)) / part
+        if same < 0.999:  # rounding can swap neighbours that are equally near
+            raise DataError(f'{run["name"]} agrees with the toolbox on {same:.1%} only: a defect of the toolbox')
+    base, ours = runs[0]['peak_bytes'], runs[2]
+    rows = [
+        (
+            run['name'],
+            f'{run["queries"]:,}',
+            f'{run["seconds"]:.2f}',
+            f'{1e3 * run["seconds"] / run["queries"]:.3f}',
+            f'{run["peak_bytes"] / 1e6:.0f}',
+            f'{max(0, run["peak_bytes"] - base) / 1e6:.0f}',
+            f'{run["seconds"] / ours["seconds"]:.2f}' if run in runs[2:] else '',
+        )
+        for run in runs
+    ]
+    facts = environment()
+    print(f'bank {args.bank:,} x {args.dim}, K = {args.k}, {args.threads} threads, {facts["hardware"]}, '
+          f'torch {torch.__version__}')  # fmt: skip
+    headings = ('', 'queries', 'seconds', 'ms a query', 'peak MB', 'of it KNN', f'times the toolbox, {part:,}')
+    print(tabulate(rows, headings, disable_numparse=True, colalign=('left', *['right'] * 6)))
+    if args.out:
+        write_json(args.out, {'bank': args.bank, 'dim': args.dim, 'k': args.k, 'runs': runs, **facts})
+        print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,42 @@
+"""Which classes gain: accuracy by class of a method beside a baseline's, both over their seeds.
+
+    python tools/analysis_tools/class_gain.py --baseline RECORD… --ours RECORD… [--protocol linear]
+
+Give one record per seed. A class of few test clips moves by many points with each of them: look at the column of clips.
+"""
+
+import argparse
+
+from skeattn import cli
+from skeattn.evaluation.gains import class_gains, gains_table
+from skeattn.evaluation.recorded import read_recorded
+from skeattn.visualization.gains import draw_gains
+
+NOTE = (
+    'Accuracy by class on the test clips in %, mean ± standard deviation over seeds; gain in percentage points. Which '
+    'classes\nstand on top was chosen by these same clips: the extremes are flattered by chance.'
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--baseline', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
+    parser.add_argument('--ours', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
+    parser.add_argument('--protocol', default='linear', help='whose predictions (linear)')
+    parser.add_argument('--source', help='features, where a record has several')
+    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    parser.add_argument('--out', metavar='FILE', help='picture (class_gain_<protocol>.png beside the first of --ours)')
+    args = parser.parse_args()
+    baseline, ours = (
+        [read_recorded(path, args.protocol, args.source) for path in paths] for paths in (args.baseline, args.ours)
+    )
+    gains = class_gains(baseline, ours)
+    out = cli.output(args.out, ours[0].path.with_name(f'class_gain_{args.protocol}.png'))
+    names = baseline[0].name, ours[0].name
+    draw_gains(gains, out, f'{names[1]} over {names[0]}, {args.protocol}')
+    print(gains_table(gains, *names, args.format))
+    print(f'{NOTE}\nwrote {out}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

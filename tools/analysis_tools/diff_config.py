@@ -1,0 +1,97 @@
+"""What differs between two configs once everything in them is resolved.
+
+    python tools/analysis_tools/diff_config.py configs/skeletonclr/stgcn_demo.py configs/skeattnclr/stgcn_demo.py
+
+Exit status 0: equal, 1: they differ, 2: one cannot be read. What resolving wrote to other places too is shown once.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tabulate import tabulate
+
+import skeattn.models  # noqa: F401  registers what a config can name
+from skeattn import cli
+from skeattn.engine.config import read_config, resolve_config
+
+ABSENT = '(not there)'
+ORDERED = ('pipeline', 'views')
+"""Keys whose steps run in the order written; below a view its operations, too."""
+Rows = dict[str, tuple[str, str]]
+
+
+def leaves(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in a config that holds nothing else; lists of components by ``[index]``."""
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from leaves(item, f'{key}.{name}' if key else str(name))
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        for i, item in enumerate(value):
+            yield from leaves(item, f'{key}[{i}]')
+    else:
+        yield key, list(value) if isinstance(value, tuple) else value
+
+
+def orders(value: Any, key: str = '', ordered: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """(dotted key, its keys as they stand) of every mapping whose order is that of its steps."""
+    if isinstance(value, Mapping):
+        if ordered:
+            yield key, list(value)
+        for name, item in value.items():
+            inside = name in ORDERED or (ordered and isinstance(item, Mapping) and 'type' not in item)
+            yield from orders(item, f'{key}.{name}' if key else str(name), inside)
+
+
+def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> Rows:
+    """Dotted key -> the two values as text, in the order of the configs; :data:`ABSENT` where a config has no such."""
+    sides = dict(leaves(left)), dict(leaves(right))
+    rows = {}
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        if key not in sides[0] or key not in sides[1] or sides[0][key] != sides[1][key]:
+            rows[key] = tuple(repr(side[key]) if key in side else ABSENT for side in sides)
+    sequences = dict(orders(left)), dict(orders(right))
+    for key in sequences[0].keys() & sequences[1].keys():
+        first, second = sequences[0][key], sequences[1][key]
+        if first != second and sorted(first) == sorted(second):
+            rows[f'{key} (order)'] = ', '.join(first), ', '.join(second)
+    return rows
+
+
+def once(rows: Rows) -> Rows:
+    """Without the places that only repeat another row: same values, a key that ends in the other's."""
+    return {
+        key: values
+        for key, values in rows.items()
+        if not any(key.endswith(f'.{other}') and values == same for other, same in rows.items())
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('a', metavar='A', help='a config file')
+    parser.add_argument('b', metavar='B', help='another')
+    for side in 'ab':
+        option = f'--cfg-options-{side}'
+        parser.add_argument(option, nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    parser.add_argument('--all', action='store_true', help='also the places that repeat a difference')
+    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    args = parser.parse_args()
+    left, right = (
+        resolve_config(read_config(path, options)).to_dict()
+        for path, options in ((args.a, args.cfg_options_a), (args.b, args.cfg_options_b))
+    )
+    rows = differences(left, right)
+    if not rows:
+        return 0
+    shown = rows if args.all else once(rows)
+    table = [(key, *values) for key, values in shown.items()]
+    widths = None if args.format == 'github' else [None, 48, 48]
+    print(tabulate(table, ('', args.a, args.b), tablefmt=args.format, disable_numparse=True, maxcolwidths=widths))
+    if len(shown) < len(rows):
+        print(f'places that only repeat one of these: {len(rows) - len(shown)}; --all shows them')
+    return 1
+
+
+if __name__ == '__main__':
+    cli.run(main)

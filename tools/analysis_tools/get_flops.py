@@ -1,0 +1,163 @@
+"""Parameters, multiply-accumulates and activation memory of configs: of the encoder and of a training step.
+
+    python tools/analysis_tools/get_flops.py configs/skeattnclr/stgcn_ntu60_xsub.py --depth 3
+    python tools/analysis_tools/get_flops.py configs/*/stgcn_ntu60_xsub.py          # a Markdown table
+
+Counted, not timed, on random clips that went through the config's pipeline, so no data set is needed.
+"""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from tabulate import tabulate
+from torch import Tensor, nn
+
+from skeattn import cli
+from skeattn.apis import load_model
+from skeattn.channels import AXES
+from skeattn.datasets import Pipeline
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import ConfigError
+from skeattn.evaluation.complexity import encoder_cost, gmacs_by_module, saved_activations, training_cost
+from skeattn.skeletons import get_layout
+
+FRAMES = 120
+"""Of the random clips before the pipeline."""
+NOTE = (
+    'GMACs: 10^9 multiply-accumulates per clip, of matrix products and convolutions, as torch counts them. A training '
+    'step is\nforward and backward, all views. Activations: what autograd holds for the backward pass at its peak, per '
+    "clip, in float32;\nweights, gradients, the optimiser and an operation's own scratch space come on top."
+)
+
+
+def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Tensor]:
+    """A batch of random motions as the pipeline leaves them, everyone present throughout."""
+    layout, channels = get_layout(cfg.layout), tuple(cfg.get('channels') or AXES)
+    rng, pipeline = np.random.default_rng(0), Pipeline(cfg.dataset.pipeline)
+    clips = []
+    for i in range(batch):
+        pose = rng.normal(size=(persons, 1, layout.num_joints, len(channels)))
+        motion = rng.normal(size=(persons, FRAMES, layout.num_joints, len(channels))).cumsum(axis=1)
+        known = {'layout': layout, 'channels': channels, 'name': f'random {i}', 'total_frames': FRAMES}
+        done = pipeline({**known, 'keypoint': (pose + 0.02 * motion).astype(np.float32)})
+        clips.append(torch.from_numpy(done['inputs']))
+    return {'inputs': torch.stack(clips), 'labels': torch.zeros(batch, dtype=torch.int64)}
+
+
+def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:
+    """Every figure of a config."""
+    encoder, training = encoder_cost(load_model(cfg), clips, source), training_cost(load_model(cfg), clips)
+    model = load_model(cfg)
+    held = saved_activations(model, clips)
+    return {
+        'encoder_parameters': encoder['parameters'],
+        'encoder_gmacs': encoder['gmacs'],
+        'parameters': training['parameters'],
+        'all_parameters': sum(p.numel() for p in model.parameters()),
+        'buffers': sum(b.numel() for b in model.buffers()),
+        'gmacs': training['gmacs'],
+        'activation_bytes': held,
+    }
+
+
+def tree(model: nn.Module, clips: dict[str, Tensor], source: str, depth: int) -> str:
+    """Parameters and work by module, down to ``depth`` levels."""
+    features = gmacs_by_module(model, clips, source)
+    step = gmacs_by_module(model, clips, training=True)
+    rows = []
+    for name, module in model.named_modules():
+        level, parameters = name.count('.') + bool(name), sum(p.numel() for p in module.parameters())
+        if level <= depth and (parameters or name in step):
+            label = '  ' * level + (name.rpartition('.')[2] or type(module).__name__)
+            rows.append((label, f'{parameters:,}', _gmacs(features, name), _gmacs(step, name)))
+    headings = ('', 'parameters', 'GMACs, features', 'GMACs, training step')
+    align = ('left', 'right', 'right', 'right')
+    return tabulate(rows, headings, disable_numparse=True, colalign=align, preserve_whitespace=True)
+
+
+def _gmacs(counted: Mapping[str, float], name: str) -> str:
+    return f'{counted[name]:.4f}' if name in counted else ''
+
+
+def summary(cost: Mapping[str, Any], batch: int) -> str:
+    """The figures of one config, a line each."""
+    rows = [
+        ('encoder, parameters', f'{cost["encoder_parameters"]:,}'),
+        ('encoder, GMACs per clip', f'{cost["encoder_gmacs"]:.3f}'),
+        ('training, parameters that learn', f'{cost["parameters"]:,}'),
+        ('training, parameters with the key encoder', f'{cost["all_parameters"]:,}'),
+        ('training, values in buffers (queue, BN)', f'{cost["buffers"]:,}'),
+        ('training step, GMACs per clip', f'{cost["gmacs"]:.3f}'),
+        ('training step, activations per clip, MB', f'{cost["activation_bytes"] / batch / 1e6:.1f}'),
+        (f'training step, activations of {batch} clips, MB', f'{cost["activation_bytes"] / 1e6:.1f}'),
+    ]
+    return tabulate(rows, tablefmt='plain', disable_numparse=True, colalign=('left', 'right'))
+
+
+def markdown(costs_of: Mapping[str, Mapping[str, Any]], batch: int) -> str:
+    """A row per config."""
+    rows = [
+        (
+            name,
+            _shape(cost),
+            f'{cost["encoder_parameters"] / 1e6:.2f}',
+            f'{cost["encoder_gmacs"]:.2f}',
+            f'{cost["parameters"] / 1e6:.2f}',
+            f'{cost["gmacs"]:.2f}',
+            f'{cost["activation_bytes"] / batch / 1e6:.1f}',
+        )
+        for name, cost in costs_of.items()
+    ]
+    headings = (
+        *(
+            'config',
+            'clip (channels, frames, joints, persons)',
+            'encoder, M parameters',
+            'encoder, GMACs',
+            'training, M parameters',
+        ),
+        *('training, M parameters', 'training step, GMACs', 'training step, MB of activations'),
+    )
+    return tabulate(rows, headings, 'github', disable_numparse=True, colalign=('left', 'left', *['right'] * 5))
+
+
+def _shape(cost: Mapping[str, Any]) -> str:
+    return ' x '.join(map(str, cost['shape']))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='several: a Markdown table')
+    parser.add_argument('--batch', type=int, default=4, help='clips to count on (4)')
+    parser.add_argument('--persons', type=int, help='in each clip (as many as the pipeline keeps)')
+    parser.add_argument('--source', default='backbone', help='features that the encoder is judged by (backbone)')
+    parser.add_argument('--depth', type=int, default=2, help='levels of modules, of one config (2)')
+    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    args = parser.parse_args()
+    for option, least in (('batch', 2), ('persons', 1), ('depth', 0)):
+        if getattr(args, option) is not None and getattr(args, option) < least:
+            raise ConfigError(f'--{option} must be at least {least}, not {getattr(args, option)}')
+    found = {}
+    for path in args.configs:
+        cfg = resolve_config(read_config(path, args.cfg_options))
+        if 'dataset' not in cfg or 'layout' not in cfg:
+            raise ConfigError(f'{path} names no dataset and layout; it is not one to train with')
+        *_, pack = Pipeline(cfg.dataset.pipeline).steps.values()
+        persons = args.persons or pack.num_persons
+        clips = random_clips(cfg, args.batch, persons)
+        found[path] = {'shape': tuple(clips['inputs'].shape[1:]), **costs(cfg, clips, args.source)}
+    if len(found) > 1:
+        print(f'{markdown(found, args.batch)}\n')
+    else:
+        print(f'{cfg.model.type}, clips {_shape(found[path])}, {min(persons, pack.num_persons)} persons present\n')
+        print(tree(load_model(cfg), clips, args.source, args.depth))
+        print(f'\n{summary(found[path], args.batch)}\n')
+    print(NOTE)
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,52 @@
+"""Draw the confusion matrix of records, and print which classes are taken for each other.
+
+    python tools/analysis_tools/plot_confusion.py RECORD… [--protocol linear]
+
+Several records are seeds of one method: their counts are added up.
+"""
+
+import argparse
+
+import numpy as np
+from tabulate import tabulate
+
+from skeattn import cli
+from skeattn.errors import ConfigError
+from skeattn.evaluation.recorded import check_alike, read_recorded
+from skeattn.visualization.confusion import draw_confusion, most_confused
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('records', nargs='+', metavar='RECORD', help='JSON records of tools/test.py')
+    parser.add_argument('--protocol', default='linear', help='whose predictions (linear)')
+    parser.add_argument('--source', help='features, where a record has several')
+    parser.add_argument('--pairs', type=int, default=10, help='most confused pairs to print (10)')
+    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    parser.add_argument('--out', metavar='FILE', help='picture (confusion_<protocol>.png beside the first record)')
+    args = parser.parse_args()
+    if args.pairs < 1:
+        raise ConfigError(f'--pairs must be positive, not {args.pairs}')
+    recorded = [read_recorded(path, args.protocol, args.source) for path in args.records]
+    check_alike(recorded, ('name', 'stream', 'source'))
+    first = recorded[0]
+    out = cli.output(args.out, first.path.with_name(f'confusion_{args.protocol}.png'))
+    counts = np.sum([one.confusion for one in recorded], axis=0)
+    pairs = [
+        (first.classes[i], first.classes[j], f'{clips}', f'{percent:.1f}')
+        for i, j, clips, percent in most_confused(counts, args.pairs)
+    ]
+    right = 100 * np.trace(counts) / max(counts.sum(), 1)
+    title = f'{first.name}, {first.stream} stream, {args.protocol}: {right:.1f} % of {counts.sum():,} clips'
+    if len(recorded) > 1:
+        title += f' of {len(recorded)} records'
+    draw_confusion(counts, first.classes, out, title)
+    print(title)
+    headings = ('true', 'taken for', 'clips', '% of the true class')
+    align = ('left', 'left', 'right', 'right')
+    print(tabulate(pairs, headings, tablefmt=args.format, disable_numparse=True, colalign=align))
+    print(f'wrote {out}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,91 @@
+"""Draw learning curves of runs, or of the protocols in their records.
+
+    python tools/analysis_tools/plot_curves.py work_dirs/a work_dirs/b
+    python tools/analysis_tools/plot_curves.py SkeAttnCLR=DIR,DIR SkeletonCLR=DIR,DIR --metric knn/top1_k1 loss
+    python tools/analysis_tools/plot_curves.py SkeAttnCLR=RECORD,RECORD --protocol linear
+
+RUN is a work_dir of a training run or a JSON record of tools/test.py, or NAME= and several of them, comma-separated:
+seeds, drawn as their mean and a band from the least to the greatest. All of them are work_dirs, or all are records.
+"""
+
+import argparse
+from pathlib import Path
+
+from skeattn import cli
+from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.recorded import read_recorded
+from skeattn.visualization.curves import Series, draw_curves, draw_series, logged, read_logs
+
+DEFAULTS = ('knn/top1_k1', 'linear/top1', 'topk/top1')
+"""Accuracies to look for where none is named."""
+
+
+def parse_runs(arguments: list[str]) -> dict[str, list[Path]]:
+    """Name -> work_dirs or records.
+
+    Raises:
+        ConfigError: two runs have one name, or a name has no path.
+    """
+    runs: dict[str, list[Path]] = {}
+    for argument in arguments:
+        name, grouped, paths = argument.partition('=')
+        group = [Path(path) for path in (paths.split(',') if grouped else [argument]) if path]
+        if not grouped:
+            name = group[0].stem if group[0].is_file() else group[0].resolve().name
+        if not group or not name:
+            raise ConfigError(f'{argument}: write NAME=PATH,PATH')
+        if name in runs:
+            raise ConfigError(f'two runs are called {name!r}; give them names: NAME={",".join(map(str, group))}')
+        runs[name] = group
+    return runs
+
+
+def curves_of_records(
+    runs: dict[str, list[Path]], protocol: str, source: str | None, metrics: list[str] | None
+) -> dict[str, dict[str, list[Series]]]:
+    """Quantity -> run -> values by epoch of each seed.
+
+    Raises:
+        DataError: a record has no curves, or not the one asked for, or no curve stands in all of them.
+    """
+    curves = {name: [read_recorded(path, protocol, source).curves for path in paths] for name, paths in runs.items()}
+    known = [
+        key for key in next(iter(curves.values()))[0] if all(key in one for group in curves.values() for one in group)
+    ]
+    if unknown := [metric for metric in metrics or () if metric not in known]:
+        raise DataError(f'curve {unknown[0]!r} is not in all of the records; in all are {", ".join(known) or "none"}')
+    if not known:
+        raise DataError(f'the records have no curve of {protocol} in common')
+    return {
+        metric: {name: [dict(enumerate(one[metric], 1)) for one in group] for name, group in curves.items()}
+        for metric in metrics or known
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', metavar='RUN')
+    parser.add_argument('--metric', nargs='+', help='panels: names as logged (accuracy, and the losses of each run)')
+    parser.add_argument('--protocol', default='linear', help='whose curves, of records (linear)')
+    parser.add_argument('--source', help='features, where a record has several')
+    parser.add_argument('--title', default='')
+    parser.add_argument('--out', metavar='FILE', help='picture (work_dirs/curves.png)')
+    args = parser.parse_args()
+    runs, out = parse_runs(args.runs), cli.output(args.out, 'work_dirs/curves.png')
+    kinds = {path.suffix == '.json' for paths in runs.values() for path in paths}
+    if len(kinds) > 1:
+        raise ConfigError('some runs are work_dirs and some are records; draw them one after the other')
+    if kinds == {True}:
+        draw_series(curves_of_records(runs, args.protocol, args.source, args.metric), out, args.title)
+    else:
+        logs = read_logs(runs)
+        if args.metric:
+            draw_series({metric: logged(logs, metric) for metric in args.metric}, out, args.title)
+        else:
+            common = [key for key in DEFAULTS if all(key in log.val for group in logs.values() for log in group)]
+            draw_curves(runs, out, common[0] if common else DEFAULTS[0], title=args.title)
+    print(f'wrote {out}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

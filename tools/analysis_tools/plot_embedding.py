@@ -1,0 +1,77 @@
+"""Draw a map of a checkpoint's features, coloured by class, subject or camera.
+
+    python tools/analysis_tools/plot_embedding.py CONFIG CHECKPOINT [--method umap] [--colour subject]
+
+Distances between groups and sizes of groups on a t-SNE or UMAP map mean nothing; who is next to whom does.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skeattn import cli
+from skeattn.apis import load_model
+from skeattn.datasets import PackedSet
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation import Features, extract_features
+from skeattn.registry import DATASETS
+from skeattn.visualization.embedding import METHODS, check_method, draw_embedding
+
+COLOURS = {'label': 'class', 'subject': 'subject', 'camera': 'camera'}
+"""Column of the packed set -> what the legend calls it."""
+
+
+def coloured(features: Features, packed: PackedSet, column: str) -> tuple[Features, list[str]]:
+    """The features with labels that say which group of a column a clip belongs to, and the groups' names.
+
+    Raises:
+        DataError: the set does not know the column of these clips.
+    """
+    if column == 'label':
+        return features, packed.classes
+    place = {str(name): i for i, name in enumerate(packed.table['name'])}
+    values = packed.table[column][[place[name] for name in features.names]]
+    if (values < 0).any():
+        raise DataError(f'{packed.path} does not know the {column} of its clips; choose another --colour')
+    groups, labels = np.unique(values, return_inverse=True)
+    return dataclasses.replace(features, labels=torch.from_numpy(labels)), [f'{column} {group}' for group in groups]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, or untrained')
+    parser.add_argument('--method', choices=METHODS, default='tsne', help='umap needs umap-learn (tsne)')
+    parser.add_argument('--split', choices=['train', 'test'], default='test')
+    parser.add_argument('--source', help='features: backbone, projector … (what the config names)')
+    parser.add_argument('--colour', choices=COLOURS, default='label', help='(label)')
+    parser.add_argument('--limit', type=int, default=2000, help='most clips on the map, evenly spaced (2000)')
+    parser.add_argument('--seed', type=int, default=0, help='of the map (0)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--out', metavar='FILE', help='picture (embedding_<method>_<colour>.png beside the checkpoint)')
+    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    args = parser.parse_args()
+    check_method(args.method)
+    if args.limit < 4:
+        raise ConfigError(f'--limit must be at least 4, not {args.limit}')
+    file = None if args.checkpoint == 'untrained' else Path(args.checkpoint)
+    beside = file.parent if file else Path('work_dirs')
+    out = cli.output(args.out, beside / f'embedding_{args.method}_{args.colour}.png')
+    cfg = resolve_config(read_config(args.config, args.cfg_options))
+    evaluation = cfg.get('evaluation') or {}
+    source = args.source or evaluation.get('source', 'backbone')
+    model = load_model(cfg, file).to(args.device)
+    clips = DATASETS.build({**cfg.dataset, 'split': args.split})
+    features = extract_features(model, clips, evaluation.get('batch_size', 256), source)
+    features, names = coloured(features, PackedSet.open(cfg.dataset.data), args.colour)
+    title = f'{cfg.model.type}, {source} features, {args.split} clips'
+    draw_embedding({args.method: features}, names, out, title, args.seed, args.limit, args.method, COLOURS[args.colour])
+    print(f'wrote {out}: {min(args.limit, len(features))} of {len(features)} {args.split} clips')
+
+
+if __name__ == '__main__':
+    cli.run(main)
