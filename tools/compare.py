@@ -23,11 +23,11 @@ from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.evaluation.record import environment, write_json
 from skeattn.experiments import NOTE, Clock, Run, clips_seen, execute, make_rows, prepare_data, render
+from skeattn.experiments.plan import BUDGETS, budget_options, check_models, method_name
 from skeattn.experiments.process import leave_on_sigterm
-from skeattn.registry import MODELS
+from skeattn.experiments.run import ROOT as RUNS
 
 ROOT = Path(__file__).resolve().parent.parent
-BUDGETS: dict[str, dict[str, Any]] = {'full': {}, 'small': {'dataset.pipeline.resample.num_frames': 32}}
 RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
 
 
@@ -60,22 +60,12 @@ def plan(
     chosen = {method: read[method] for method in methods or configs}
     for seed in seeds:  # outermost, for a first table as soon as possible
         for method, cfg in chosen.items():
-            name = cfg.model.type if cfg.model.type.lower() == method else method
-            runs.append(Run(name, configs[method], seed, options))
+            runs.append(Run(method_name(method, cfg), configs[method], seed, options))
     baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, ('raw',))]
     for stream in dict.fromkeys(str(cfg.stream) for cfg in chosen.values()):
         config = references[stream]
         baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
     return baselines + runs
-
-
-def check_models(runs: Sequence[Run]) -> None:
-    """Build every model once: what one of them does not take is said before anything trains."""
-    for run in {run.config: run for run in runs}.values():
-        try:
-            MODELS.build(run.cfg.model)
-        except ConfigError as error:
-            raise ConfigError(f'{run.config}: {error}') from error
 
 
 def planned_clips(run: Run) -> int:
@@ -95,9 +85,9 @@ def compare_clips(runs: Sequence[Run]) -> str | None:
     return f'methods see different numbers of clips in training: {listed}'
 
 
-def report(runs: Sequence[Run], dataset: str, out: Path) -> int:
+def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> int:
     """Print the table of the finished runs and write it; how many these are."""
-    found = {run.folder(out).name: record for run in runs if (record := run.record(out))}
+    found = {run.path(root): record for run in runs if (record := run.record(root))}
     if not found:
         return 0
     rows = make_rows(found.values())
@@ -105,7 +95,8 @@ def report(runs: Sequence[Run], dataset: str, out: Path) -> int:
     write_text(out / 'table.txt', f'{table}\n{notes}\n')
     write_text(out / 'table.md', f'{render(rows, "github")}\n\n{notes}\n')
     commits = sorted({record.get('commit', 'unknown') for record in found.values()})
-    facts = {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], 'runs': [*found], 'commits': commits}
+    finished = [str(path.relative_to(root)) for path in found]
+    facts = {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], 'runs': finished, 'commits': commits}
     write_json(out / 'results.json', {**facts, **environment()})
     print(f'\n{table}\n{notes}\n')
     return len(found)
@@ -118,7 +109,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1], help='of the trainings (0 1)')
     parser.add_argument('--jobs', type=int, help='runs at a time (one per GPU, or per core)')
     parser.add_argument('--budget', choices=BUDGETS, default='full', help='small: clips of 32 frames')
-    parser.add_argument('--work-dir', type=Path, metavar='DIR', help='work_dirs/compare/NAME')
+    parser.add_argument('--work-dir', type=Path, metavar='DIR', help=f'{RUNS}, the table in work_dirs/compare/NAME')
     parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
     parser.add_argument('--table-only', action='store_true', help='run nothing; the table of what is finished')
     parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
@@ -131,7 +122,9 @@ def main() -> int:
     leave_on_sigterm()
     MMLogger.get_instance('compare', log_level='WARNING')
     clock, out = Clock(), args.work_dir or Path('work_dirs/compare') / args.dataset
-    runs = plan(find_configs(args.dataset), args.methods, args.seeds, {**BUDGETS[args.budget], **args.cfg_options})
+    root = args.work_dir or RUNS
+    options = {**budget_options(args.budget), **args.cfg_options}
+    runs = plan(find_configs(args.dataset), args.methods, args.seeds, options)
     for folder in dict.fromkeys(run.cfg.dataset.data for run in runs):
         prepare_data(Path(folder), clock.say)
     check_models(runs)
@@ -141,8 +134,8 @@ def main() -> int:
     if unequal:
         clock.say(f'warning: {unequal}')
     patience = 10.0 if sys.stdout.isatty() else 60.0  # seconds between lines; a log need not be that long
-    failures = [] if args.table_only else execute(runs, out, args.jobs, clock.say, patience)
-    finished = report(runs, args.dataset, out)
+    failures = [] if args.table_only else execute(runs, root, args.jobs, clock.say, patience)
+    finished = report(runs, args.dataset, root, out)
     for failure in failures:
         print(f'\nfailed: {failure}', file=sys.stderr)
     clock.say(f'{finished} of {len(runs)} runs are finished; results in {out}')

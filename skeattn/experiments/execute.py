@@ -46,8 +46,8 @@ def execute(
 ) -> list[Failure]:
     """Carry out the runs that have no record yet; a second call repeats nothing.
 
-    Several processes may do so at once in the same folder: each run belongs to the one that took its lock, the others
-    wait for its record.
+    Several processes may do so at once in the same folder: each training and what is judged of it belongs to the one
+    that took its lock, the others wait.
 
     Args:
         runs: what to carry out; they start in this order.
@@ -63,7 +63,7 @@ def execute(
         ConfigError: ``jobs`` is less than 1, or the config of a run is wrong.
     """
     places = workplaces(jobs)
-    unfinished = {run.folder(root): run for run in runs if run.record(root) is None}
+    unfinished = {run.path(root): run for run in runs if not run.path(root).is_file()}
     waiting, active, failures = list(unfinished.values()), dict[int, _Active](), list[Failure]()
     pace = Pace(len(waiting), len(places))
     say(f'{len(waiting)} of {len(runs)} runs to do, {len(places)} at a time, in {root}')
@@ -112,7 +112,7 @@ def _take(waiting: list[Run], root: Path, place: Mapping[str, str]) -> '_Active 
         if held is None:
             continue
         waiting.remove(run)
-        if run.record(root) is None:
+        if not run.path(root).is_file():
             return _Active(run, root, held, place)
         held.close()
     return None

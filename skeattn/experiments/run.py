@@ -15,25 +15,34 @@ from mmengine.config import Config
 import skeattn
 from skeattn.engine.checkpoint import write_text
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
-from skeattn.evaluation.record import config_facts
+from skeattn.evaluation.protocols import read_protocol
+from skeattn.evaluation.record import sha256
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
-RECORD = 'record.json'
+ROOT = Path('work_dirs/runs')
+"""Where runs lie unless somebody says otherwise: one training serves every table that needs it."""
+FROZEN = ('knn', 'linear')
+"""Protocols on frozen features, cheap enough to go together."""
+TRAINED = 'trained'
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}
 """Training steps between lines of the log: often enough to tell the time left."""
+_ONLY_JUDGING = re.compile('evaluation|protocols|(val|test)_(cfg|dataloader|evaluator)')
 
 
 @dataclass(frozen=True)
 class Run:
     """A config with overrides and a seed: trained, then judged, once.
 
+    Runs that differ only in how they are judged share one folder, and the training in it.
+
     Args:
         name: the method, or whatever a table calls it.
         config: the config file.
-        seed: of training and of the linear probe.
+        seed: of training and of the protocols.
         options: overrides by dotted key.
         trained: False judges the network of the config untrained.
         sources: features to judge; default those that the method names.
+        protocols: how it is judged, see ``configs/_base_/protocols``.
 
     Raises:
         ConfigError: the config is wrong.
@@ -46,6 +55,7 @@ class Run:
     options: Mapping[str, Any] = field(default_factory=dict)
     trained: bool = True
     sources: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = FROZEN
 
     def __str__(self) -> str:
         return f'{self.name} seed {self.seed}'
@@ -62,40 +72,69 @@ class Run:
 
     @cached_property
     def digest(self) -> str:
-        """Identity: everything that the numbers follow from, except the code."""
-        facts = config_facts(self.cfg)
-        identity = [facts['config_sha256'], facts['manifest_sha256'], self.trained, self.sources]
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+        """Identity of the training: everything that its weights follow from, except the code."""
+        values = {key: value for key, value in sorted(self.cfg.to_dict().items()) if not _ONLY_JUDGING.fullmatch(key)}
+        if 'train_cfg' in values:
+            values['train_cfg'] = {key: value for key, value in values['train_cfg'].items() if key != 'val_interval'}
+        return _digest(values, sha256(Path(self.cfg.dataset.data) / 'manifest.json'), self.trained)
+
+    @cached_property
+    def judging(self) -> str:
+        """Identity of what is done with the weights: name of the record."""
+        settings = {name: read_protocol(name, self.cfg) for name in self.protocols}
+        source = (self.cfg.get('evaluation') or {}).get('source')
+        return f'{"_".join(self.protocols)}-{_digest(settings, source, self.sources)[:8]}'
 
     def folder(self, root: Path) -> Path:
-        """Where logs, checkpoints and the record lie."""
-        return root / f'{re.sub(r"[^A-Za-z0-9]+", "_", self.name)}-seed{self.seed}-{self.digest[:8]}'
+        """Where logs, checkpoints and records lie."""
+        untrained = '' if self.trained else 'untrained_'
+        return root / f'{untrained}{self.cfg.model.type}-seed{self.seed}-{self.digest[:8]}'
+
+    def path(self, root: Path) -> Path:
+        """The file of the record."""
+        return self.folder(root) / f'{self.judging}.json'
 
     def record(self, root: Path) -> dict[str, Any] | None:
-        """The record; None until the run is finished."""
-        path = self.folder(root) / RECORD
-        return json.loads(path.read_text()) if path.is_file() else None
+        """The record, under the name of this run; None until it is finished."""
+        path = self.path(root)
+        return {**json.loads(path.read_text()), 'name': self.name} if path.is_file() else None
 
     def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
         """``(what is done, command)``, one after the other; an interrupted command goes on where it was.
 
-        They read a copy of the config in the folder, so that a run does not change with a config edited meanwhile.
+        They read copies of the config in the folder, so that a run does not change with a config edited meanwhile.
         """
-        folder = self.folder(root)
+        folder, record = self.folder(root), self.path(root)
         config = folder / 'config' / Path(self.config).name
-        config.parent.mkdir(parents=True, exist_ok=True)
-        write_text(config, self.written.pretty_text)
-        if self.trained:
+        if self.trained and not (folder / TRAINED).exists():
+            self._write(config)
             yield 'trained', [*train_command(config, folder, LOG_INTERVAL), '--resume']
-        facts = {'name': self.name, 'config': self.config, 'cfg_options': {k: str(v) for k, v in self.options.items()}}
+            write_text(folder / TRAINED, f'{self.digest}\n')
+        config = folder / 'config' / record.stem / config.name  # other settings of the protocols, other files
+        self._write(config)
+        facts = {'name': self.name, 'config': self.config, 'cfg_options': stated(self.options)}
         yield (
             'judged',
             [
                 *(sys.executable, str(TOOLS / 'test.py'), str(config), str(folder) if self.trained else 'untrained'),
-                *('--seed', str(self.seed), '--out', str(folder / RECORD), '--facts', json.dumps(facts)),
+                *('--protocol', *self.protocols, '--seed', str(self.seed)),
+                *('--out', str(record), '--facts', json.dumps(facts)),
                 *(f'--source={source}' for source in self.sources),
             ],
         )
+
+    def _write(self, config: Path) -> None:
+        config.parent.mkdir(parents=True, exist_ok=True)
+        write_text(config, self.written.pretty_text)
+
+
+def stated(options: Mapping[str, Any]) -> dict[str, str]:
+    """Overrides as records state them."""
+    return {key: str(value) for key, value in options.items()}
+
+
+def _digest(*facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 
 def train_command(config: str | Path, work_dir: Path, options: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """Runs that take a moment: no training, but the same folders, locks, logs and records."""
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ if status:
     sys.exit('the end of the log')
 with open(folder + '/.tmp', 'w') as file:
     json.dump({'threads': os.environ['OMP_NUM_THREADS'], 'gpu': os.environ.get('CUDA_VISIBLE_DEVICES')}, file)
-os.rename(folder + '/.tmp', folder + '/record.json')
+os.rename(folder + '/.tmp', sys.argv[4])
 """
 
 
@@ -32,13 +31,20 @@ class Fake(Run):
     seconds: float = 0.1
     status: int = 0
 
+    training: str = ''
+
     @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.name.encode()).hexdigest()
+    def judging(self) -> str:
+        return self.name
+
+    def folder(self, root: Path) -> Path:
+        """Stand-ins of one training share it."""
+        return root / (self.training or self.name)
 
     def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
         yield 'trained', [sys.executable, '-c', 'print("training")']
-        yield 'judged', [sys.executable, '-c', CODE, str(self.folder(root)), str(self.seconds), str(self.status)]
+        arguments = [str(self.folder(root)), str(self.seconds), str(self.status), str(self.path(root))]
+        yield 'judged', [sys.executable, '-c', CODE, *arguments]
 
 
 def fakes(count: int, **options: float) -> list[Fake]:

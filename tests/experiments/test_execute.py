@@ -17,7 +17,6 @@ from skeattn.apis import read_checkpoint
 from skeattn.errors import ConfigError
 from skeattn.experiments import Run, execute
 from skeattn.experiments.execute import Pace, workplaces
-from skeattn.experiments.run import RECORD
 from tests.conftest import ROOT
 from tests.engine.toy import write_config
 from tests.experiments.standins import Fake, carried_out, fakes
@@ -55,8 +54,8 @@ def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     runs, said = fakes(3), []
     assert execute(runs, tmp_path, jobs=2, say=said.append) == []
     assert said[0] == f'3 of 3 runs to do, 2 at a time, in {tmp_path}'
-    assert runs[0].record(tmp_path) == {'threads': '1', 'gpu': None}
-    runs[1].folder(tmp_path).joinpath('record.json').unlink()
+    assert runs[0].record(tmp_path) == {'name': 'fake0', 'threads': '1', 'gpu': None}
+    runs[1].path(tmp_path).unlink()
     assert execute([*runs, runs[1]], tmp_path, jobs=2, say=said.append) == []
     assert [carried_out(run, tmp_path) for run in runs] == [1, 2, 1]
 
@@ -68,6 +67,16 @@ def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_pa
     assert str(failure).startswith(f'bad seed 0 ended with status 1; {runs[0].folder(tmp_path) / "run.log"}:\n')
     assert str(failure).endswith('the end of the log')
     assert all(run.record(tmp_path) for run in runs[1:]) and runs[0].record(tmp_path) is None
+
+
+def test_runs_of_one_training_take_turns_in_its_folder(tmp_path: Path) -> None:
+    """What the second needs is not written by two processes at once, and both get their record."""
+    runs = [Fake(name, seconds=0.4, training='shared') for name in ('linear', 'finetune')]
+    assert runs[0].folder(tmp_path) == runs[1].folder(tmp_path)
+    said = []
+    assert execute(runs, tmp_path, jobs=2, say=said.append, patience=0.0) == []
+    assert not any('linear' in line and 'finetune' in line for line in said)
+    assert all(run.record(tmp_path) for run in runs) and carried_out(runs[0], tmp_path) == 2
 
 
 def test_a_step_that_fails_is_the_last_one(tmp_path: Path, monkeypatch) -> None:
@@ -168,10 +177,10 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path: Path) -
         except subprocess.TimeoutExpired:
             process.send_signal(rng.choice([signal.SIGKILL, signal.SIGTERM]))
             process.wait()
-        for folder in (run.folder(rough) for run in runs):
-            if (folder / RECORD).exists():
-                written = (folder / RECORD).stat().st_mtime_ns
-                assert finished.setdefault(folder, written) == written
+        for path in (run.path(rough) for run in runs):
+            if path.exists():
+                written = path.stat().st_mtime_ns
+                assert finished.setdefault(path, written) == written
     assert status == 0 and attempt > 0
     assert all(timeless(run.record(rough)) == timeless(run.record(calm)) for run in runs)
     assert trained.record(rough)['training']['clips_seen'] == 3 * 24

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
-from skeattn.evaluation.record import config_facts
+from skeattn.evaluation.record import config_facts, write_json
 from skeattn.experiments import Run
 from tests.engine.toy import write_config, write_set
 
@@ -26,16 +27,29 @@ def config(tmp_path_factory) -> str:
     return str(write_config(tmp_path_factory.mktemp('run'), 'skeletonclr'))
 
 
-def test_identity_is_what_the_numbers_follow_from(config: str) -> None:
+def test_identity_is_what_the_weights_follow_from(config: str) -> None:
     run = Run('toy', config)
     others = [
         Run('toy', config, seed=1),
         Run('toy', config, options={'stream': 'bone'}),
         Run('toy', config, trained=False),
-        Run('toy', config, sources=('projector',)),
     ]
-    assert len({run.digest, *(other.digest for other in others)}) == 5
+    assert len({run.digest, *(other.digest for other in others)}) == 4
     assert Run('another name', config, options={'stream': 'joint'}).digest == run.digest
+
+
+def test_runs_that_are_only_judged_differently_share_their_training(config: str) -> None:
+    run, root = Run('toy', config), Path('root')
+    others = [
+        Run('toy', config, sources=('projector',)),
+        Run('toy', config, protocols=('linear',)),
+        Run('toy', config, options={'protocols.linear.epochs': 3}),
+        Run('toy', config, options={'evaluation.evaluators.knn.k': (1, 3)}),
+        Run('toy', config, options={'evaluation.source': 'projector'}),
+    ]
+    assert {other.folder(root) for other in others} == {run.folder(root)}
+    assert len({run.path(root), *(other.path(root) for other in others)}) == 6
+    assert Run('toy', config, options={'evaluation.interval': 3}).path(root) == run.path(root)
 
 
 def test_another_data_set_is_another_run(tmp_path: Path) -> None:
@@ -46,20 +60,45 @@ def test_another_data_set_is_another_run(tmp_path: Path) -> None:
     assert Run('toy', config).digest != before
 
 
-def test_folder_names_run_and_seed(config: str) -> None:
-    run = Run('own classifier, 3 streams', config, seed=2)
-    assert run.folder(Path('root')) == Path('root') / f'own_classifier_3_streams-seed2-{run.digest[:8]}'
+def test_folder_and_record_say_what_they_are_of(config: str) -> None:
+    run, untrained = Run('own classifier', config, seed=2), Run('any', config, trained=False)
+    assert run.folder(Path('root')) == Path('root') / f'SkeletonCLR-seed2-{run.digest[:8]}'
+    assert untrained.folder(Path('root')) == Path('root') / f'untrained_SkeletonCLR-seed0-{untrained.digest[:8]}'
+    assert re.fullmatch(r'knn_linear-[0-9a-f]{8}\.json', run.path(Path('root')).name)
 
 
-def test_commands_read_a_copy_that_means_the_same_config(config: str, tmp_path: Path) -> None:
+def test_a_record_has_the_name_of_the_run_that_asks_for_it(config: str, tmp_path: Path) -> None:
+    run, other = Run('toy', config), Run('Baseline*', config)
+    assert run.record(tmp_path) is None
+    write_json(run.path(tmp_path), {'name': 'toy', 'seed': 0})
+    assert other.record(tmp_path) == {'name': 'Baseline*', 'seed': 0}
+
+
+def test_commands_read_copies_that_mean_the_same_config(config: str, tmp_path: Path) -> None:
     """Values that no command line could express, too."""
-    run = Run('toy', config, seed=3, options=OPTIONS)
+    run = Run('toy', config, seed=3, options=OPTIONS, protocols=('knn', 'linear'))
     (_, train), (_, judge) = run.steps(tmp_path)
-    assert train[2] == judge[2] and Path(train[2]).is_relative_to(run.folder(tmp_path))
-    copied = resolve_config(read_config(train[2]))
-    assert config_facts(copied) == config_facts(run.cfg)
-    assert copied.randomness.seed == 3 and copied.model.data_preprocessor.stream == ['joint', 'bone']
+    for path in (train[2], judge[2]):
+        assert Path(path).is_relative_to(run.folder(tmp_path))
+        copied = resolve_config(read_config(path))
+        assert config_facts(copied) == config_facts(run.cfg)
+        assert copied.randomness.seed == 3 and copied.model.data_preprocessor.stream == ['joint', 'bone']
     assert json.loads(judge[judge.index('--facts') + 1])['config'] == config
+    assert judge[4:9] == ['--protocol', 'knn', 'linear', '--seed', '3']
+    assert judge[judge.index('--out') + 1] == str(run.path(tmp_path))
+
+
+def test_what_was_trained_is_not_trained_again(config: str, tmp_path: Path) -> None:
+    """Another protocol finds the weights, but its own config."""
+    run = Run('toy', config)
+    other = Run('toy', config, options={'protocols.linear.epochs': 3})
+    assert [step for step, _ in run.steps(tmp_path)] == ['trained', 'judged']
+    ((step, judge),) = other.steps(tmp_path)
+    assert step == 'judged' and read_config(judge[2]).protocols.linear.epochs == 3
+    assert next(Run('toy', config, seed=1).steps(tmp_path))[0] == 'trained'
+    interrupted = Run('toy', config, seed=2)
+    next(interrupted.steps(tmp_path))  # its end was never seen
+    assert next(interrupted.steps(tmp_path))[0] == 'trained'
 
 
 def test_a_config_edited_after_planning_does_not_reach_the_run(tmp_path: Path) -> None:

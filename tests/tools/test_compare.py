@@ -109,7 +109,7 @@ def test_one_table_of_all_methods_and_of_what_is_finished_when_one_fails(compare
     (fatal / 'stgcn_toy.py').write_text("_base_ = '../skeletonclr/stgcn_toy.py'\n" + FATAL)
     assert compare.start('--seeds', '0', '--check') == 1
     shown = capsys.readouterr()
-    assert shown.err.startswith('\nfailed: fatal seed 0 ended with status -9; work_dirs/compare/toy/fatal-seed0-')
+    assert shown.err.startswith('\nfailed: fatal seed 0 ended with status -9; work_dirs/runs/SkeletonCLR-seed0-')
     out = Path('work_dirs/compare/toy')
     table, results = (out / 'table.txt').read_text(), json.loads((out / 'results.json').read_text())
     assert table in shown.out and 'Every method drew 72 clips in training.' in table
@@ -117,13 +117,14 @@ def test_one_table_of_all_methods_and_of_what_is_finished_when_one_fails(compare
         *('raw coordinates', 'untrained encoder', 'SkeAttnCLR', 'SkeletonCLR'),
     }
     assert len((out / 'table.md').read_text().split('\n\n')[0].splitlines()) == 2 + 4
-    records = [json.loads(path.read_text()) for path in out.glob('S*/record.json')]
+    runs = Path('work_dirs/runs')
+    records = [json.loads(path.read_text()) for path in runs.glob('S*/knn_linear-*.json')]
     assert {record['config'] for record in records} == {
         *('configs/skeattnclr/stgcn_toy_common.py', 'configs/skeletonclr/stgcn_toy.py'),
     }
     assert all(record['training']['seconds_per_epoch'] > 0 for record in records)
 
-    written = {path: path.stat().st_mtime_ns for path in out.glob('*/record.json')}
+    written = {path: path.stat().st_mtime_ns for path in runs.glob('*/knn_linear-*.json')}
     arguments = ('--seeds', '0', '--methods', 'skeattnclr', 'skeletonclr')
     assert compare.start(*arguments) == 0  # without the one that failed
     assert untimed((out / 'table.txt').read_text()) == untimed(table)

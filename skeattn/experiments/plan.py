@@ -1,0 +1,273 @@
+"""From a table of the paper to the runs and fusions that fill it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from skeattn.engine.config import read_config
+from skeattn.errors import ConfigError, SkeAttnError
+from skeattn.evaluation.fusion import EQUAL, fuse_files, read_parts
+from skeattn.evaluation.record import environment, write_json
+from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, Table
+from skeattn.experiments.run import FROZEN, Run, stated
+from skeattn.registry import MODELS
+
+BUDGETS = ('full', 'small')
+FUSIONS = 'fusions'
+
+
+def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, Any]:
+    """Overrides of a budget: ``'small'`` has clips of 32 frames, and 30 epochs where a protocol trains the encoder."""
+    if budget == 'full':
+        return {}
+    training = [name for name in protocols if name not in FROZEN]
+    return {
+        'dataset.pipeline.resample.num_frames': 32,
+        **{f'protocols.{name}.train_cfg.max_epochs': 30 for name in training},
+    }
+
+
+def find_datasets() -> list[str]:
+    """Data sets that some config is for, by their name in it; what a longer name adds is another setting."""
+    stems = [path.stem for backbone in BACKBONES for path in Path('configs').glob(f'[!_]*/{backbone}_*.py')]
+    names = {stem.partition('_')[2] for stem in stems}
+    return sorted(name for name in names if not any(name.startswith(f'{other}_') for other in names))
+
+
+def find_table(key: str) -> Table:
+    """A table by its number or name.
+
+    Raises:
+        ConfigError: there is no such table; lists them.
+    """
+    if key not in TABLES:
+        raise ConfigError(f'no table {key!r}; there are {", ".join(TABLES)}')
+    return TABLES[key]
+
+
+def add_columns(table: Table, datasets: Iterable[str]) -> list[Column]:
+    """The paper's columns, and one more for each other data set and each backbone of the table.
+
+    Raises:
+        ConfigError: no config is for such a data set; lists those that have one.
+    """
+    known = find_datasets()
+    columns = {(column.dataset, column.backbone): column for column in table.columns}
+    backbones = dict.fromkeys(column.backbone for column in table.columns)
+    for dataset in datasets:
+        if dataset not in known and not any(column.dataset == dataset for column in table.columns):
+            raise ConfigError(f'--dataset {dataset}: no config is for it; there are {", ".join(known)}')
+        for backbone in backbones:
+            title = DATASETS.get(dataset, dataset)
+            title = title if len(backbones) == 1 else f'{title}, {BACKBONES[backbone]}'
+            columns.setdefault((dataset, backbone), Column(dataset, backbone, title))
+    return list(columns.values())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a line meets a column.
+
+    Args:
+        table: of which.
+        line: its row.
+        column: its column.
+        budget: of training.
+        overrides: of every config, by dotted key.
+    """
+
+    table: Table
+    line: Line
+    column: Column
+    budget: str = 'full'
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def protocol(self) -> str:
+        """By which it is judged."""
+        return self.line.protocol or self.table.protocol
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """What is judged together, so that tables share records."""
+        return FROZEN if self.protocol in FROZEN else (self.protocol,)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Overrides of the config, without the stream."""
+        return {**budget_options(self.budget, self.protocols), **self.overrides, **self.line.options}
+
+    @cached_property
+    def configs(self) -> list[str]:
+        """Files that could be its config, the best first; none for figures that others published."""
+        name = f'{self.column.backbone}_{self.column.dataset}'
+        return [f'configs/{self.line.method}/{name}{end}.py' for end in self.line.variants if self.line.method]
+
+    @cached_property
+    def config(self) -> str | None:
+        """The config, where there is one."""
+        return next((path for path in self.configs if Path(path).is_file()), None)
+
+    def value(self, record: Mapping[str, Any]) -> float | None:
+        """The number that a record has for it, in percent; None where the record is of something else."""
+        chosen = ('stream', f'protocols.{self.protocol}.stream')
+        options = {key: value for key, value in record.get('cfg_options', {}).items() if key not in chosen}
+        same = record['config'] == self.config and options == stated(self.options)
+        if not same or bool(record.get('checkpoint')) != self.line.trained:
+            return None
+        metric = f'{self.protocol}/{self.table.metric}'
+        for part in record['sources'].values():
+            if sorted(part['streams']) == sorted(self.line.streams) and metric in part['metrics']:
+                return float(part['metrics'][metric])
+        return None
+
+    def runs(self, seed: int) -> dict[str, Run]:
+        """Stream -> run; a single one for features of several streams that a method trains together."""
+        assert self.config is not None and self.line.method is not None
+        cfg = read_config(self.config, self.options)
+        name, trained = method_name(self.line.method, cfg), self.line.trained
+        if isinstance(cfg.stream, str):
+            streams = {stream: {'stream': stream} if stream != cfg.stream else {} for stream in self.line.streams}
+        elif self.protocol in FROZEN:
+            streams = {'+'.join(self.line.streams): {}}
+        else:  # one encoder of the several is trained further
+            streams = {stream: {f'protocols.{self.protocol}.stream': stream} for stream in self.line.streams}
+        return {
+            stream: Run(name, self.config, seed, {**self.options, **changes}, trained, protocols=self.protocols)
+            for stream, changes in streams.items()
+        }
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Several streams of one method, as one classifier."""
+
+    cell: Cell
+    parts: Mapping[str, Run]
+
+    def __str__(self) -> str:
+        return f'fusion of {self.first}, {self.cell.protocol}, {", ".join(self.parts)}'
+
+    @property
+    def first(self) -> Run:
+        """Of its parts."""
+        return next(iter(self.parts.values()))
+
+    def path(self, root: Path) -> Path:
+        """The file of its record."""
+        first = self.first.path(root)
+        words = first.parent.name, self.cell.protocol, '_'.join(self.parts), first.stem[-8:]
+        return root / FUSIONS / f'{"-".join(words)}.json'
+
+    def make(self, root: Path) -> None:
+        """Write the record, unless it is younger than what it is made of.
+
+        The weights are chosen on held-out training subjects where the protocol holds some out, and are equal otherwise.
+
+        Raises:
+            SkeAttnError: parts are not finished, or do not fit together.
+        """
+        paths = {stream: run.path(root) for stream, run in self.parts.items()}
+        missing = [stream for stream, path in paths.items() if not path.is_file()]
+        if missing:
+            raise SkeAttnError(f'no {self}: {" and ".join(missing)} missing')
+        out, protocol, run = self.path(root), self.cell.protocol, self.first
+        if out.is_file() and out.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in paths.values()):
+            return
+        try:
+            heldout = all(part.file.heldout for path in paths.values() for part in read_parts(path, protocol))
+            record = fuse_files([*paths.values()], protocol, None if heldout else EQUAL).record()
+        except SkeAttnError as error:
+            raise SkeAttnError(f'no {self}: {error}') from error
+        facts = {
+            'name': run.name,
+            'config': run.config,
+            'cfg_options': stated(self.cell.options),
+            'seed': run.seed,
+            'checkpoint': [path.parent.name for path in paths.values()] if run.trained else None,
+        }
+        finished = datetime.now(timezone.utc).isoformat(timespec='seconds')
+        write_json(out, {**record, **facts, **environment(), 'finished': finished})
+
+
+@dataclass
+class Plan:
+    """What fills a table.
+
+    Args:
+        cells: that are filled.
+        runs: each once, in the order in which they start.
+        fusions: made of them.
+        notes: on cells that stay empty.
+    """
+
+    cells: list[Cell]
+    runs: list[Run]
+    fusions: list[Fusion]
+    notes: list[str]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The packed sets that it reads."""
+        return [*dict.fromkeys(Path(run.written.dataset.data) for run in self.runs)]
+
+    def records(self, root: Path) -> list[Path]:
+        """The records that are there."""
+        paths = [*(run.path(root) for run in self.runs), *(fusion.path(root) for fusion in self.fusions)]
+        return [path for path in paths if path.is_file()]
+
+
+def find_folders(cells: Iterable[Cell]) -> list[Path]:
+    """The packed sets that cells need."""
+    read = [read_config(cell.config, cell.options) for cell in cells if cell.config]
+    return [*dict.fromkeys(Path(cfg.dataset.data) for cfg in read)]
+
+
+def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
+    """Runs and fusions of cells, seeds outermost, for a first table as soon as possible.
+
+    Every model is built once. A cell without config stays empty, and so does one of a sweep whose value does not fit
+    the backbone.
+
+    Raises:
+        ConfigError: a model cannot be built although its line changes nothing.
+    """
+    plan = Plan([], [], [], [])
+    for cell in cells:
+        if not cell.config:
+            plan.notes.append(f'{cell.configs[0]} does not exist: its cells stay empty')
+            continue
+        try:
+            check_models(cell.runs(seeds[0]).values())
+        except ConfigError as error:
+            if not cell.line.options:
+                raise
+            plan.notes.append(f'{error}: its cell stays empty')
+            continue
+        plan.cells.append(cell)
+    plan.notes = [*dict.fromkeys(plan.notes)]
+    for seed in seeds:
+        for cell in plan.cells:
+            runs = cell.runs(seed)
+            plan.runs += [run for run in runs.values() if run not in plan.runs]
+            plan.fusions += [Fusion(cell, runs)] if len(runs) > 1 else []
+    return plan
+
+
+def method_name(method: str, cfg: Config) -> str:
+    """What a table calls a method: its class, or its folder where they differ."""
+    return cfg.model.type if cfg.model.type.lower() == method else method
+
+
+def check_models(runs: Iterable[Run]) -> None:
+    """Build every model once: what one of them does not take is said before anything trains."""
+    for run in {(run.config, str(run.options)): run for run in runs}.values():
+        try:
+            MODELS.build(run.cfg.model)
+        except ConfigError as error:
+            raise ConfigError(f'{run.config}: {error}') from error

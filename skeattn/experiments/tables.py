@@ -1,0 +1,211 @@
+"""Tables of the paper from records: ours beside the paper's figures."""
+
+import json
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from skeattn.errors import DataError
+from skeattn.evaluation.record import write_json
+from skeattn.experiments.paper import Column, Line, Table
+from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
+
+NONE, DOUBTFUL = '–', ' [?]'
+FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
+Record = Mapping[str, Any]
+
+
+def read_records(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
+    """The records in folders, in their subfolders and among their fusions; file -> record.
+
+    Raises:
+        DataError: no such folder.
+    """
+    found = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f'no folder {folder} with records')
+        for path in sorted([*folder.glob('*.json'), *folder.glob('*/*.json')]):
+            record = read_record(path)
+            if record:
+                found[path] = record
+    return found
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A record as ``tools/test.py`` writes it; None where the file is anything else."""
+    try:
+        record = json.loads(path.read_text())
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and {'config', 'seed', 'sources'} <= record.keys() else None
+
+
+@dataclass
+class Filled:
+    """A table with what records say.
+
+    Args:
+        table: of the paper.
+        columns: data sets and backbones, in order.
+        records: file -> record.
+        datasets: whose columns of ours are shown even if they are empty.
+        budgets: of training; each has columns of its own.
+        overrides: of every config, by dotted key, that the records must have.
+        metric: instead of the table's.
+    """
+
+    table: Table
+    columns: Sequence[Column]
+    records: Mapping[Path, Record]
+    datasets: Sequence[str] = ()
+    budgets: Sequence[str] = BUDGETS
+    overrides: Mapping[str, Any] | None = None
+
+    def cell(self, line: Line, column: Column, budget: str) -> Cell:
+        """The cell of one of our columns."""
+        return Cell(self.table, line, column, budget, self.overrides or {})
+
+    @cached_property
+    def ours(self) -> dict[tuple[Column, str], list[dict[int, Path]]]:
+        """Column and budget -> for each line the record of each seed, the newest where there are several."""
+        columns = {}
+        ordered = sorted(self.records.items(), key=lambda item: item[1].get('finished', ''))
+        for column in self.columns:
+            for budget in self.budgets:
+                cells = [self.cell(line, column, budget) for line in self.table.lines]
+                found = [
+                    {record['seed']: path for path, record in ordered if cell.value(record) is not None}
+                    for cell in cells
+                ]
+                if any(found) or (column.dataset in self.datasets and budget == self.budgets[0]):
+                    columns[column, budget] = found
+        return columns
+
+    @property
+    def used(self) -> list[Path]:
+        """The records behind the table."""
+        return sorted({path for lines in self.ours.values() for seeds in lines for path in seeds.values()})
+
+    @property
+    def headings(self) -> list[str]:
+        """Labels, then for each data set the paper's column and ours."""
+        headings = [*self.table.headings]
+        for column in self.columns:
+            title = column.title + DOUBTFUL * column.doubtful
+            headings += [f'{title}\npaper'] if self._printed(column) else []
+            ours = ['ours' if budget == 'full' else f'ours, {budget}' for budget in self._budgets(column)]
+            headings += [f'{title}\n{name}' for name in ours]
+        return headings
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Text of the cells: ours as mean ± sample deviation over seeds, and their number."""
+        rows = []
+        for number, line in enumerate(self.table.lines):
+            row = [*line.labels[:-1], line.labels[-1] + DOUBTFUL * line.doubtful]
+            for column in self.columns:
+                if self._printed(column):
+                    figure = line.figures[self.table.columns.index(column)]
+                    row.append(NONE if figure is None else f'{figure:.1f}')
+                for budget in self._budgets(column):
+                    cell = self.cell(line, column, budget)
+                    paths = self.ours[column, budget][number].values()
+                    row.append(over_seeds([cell.value(self.records[path]) or 0.0 for path in paths]))
+            rows.append(row)
+        return rows
+
+    def _printed(self, column: Column) -> bool:
+        return column in self.table.columns and any(line.figures for line in self.table.lines)
+
+    def _budgets(self, column: Column) -> list[str]:
+        return [budget for known, budget in self.ours if known == column]
+
+    @property
+    def note(self) -> str:
+        """What the numbers are."""
+        chosen = (
+            '"paper": best epoch on the test clips, as the papers print; "ours": last epoch, nothing chosen on test '
+            'clips,'
+        )
+        protocols = dict.fromkeys(line.protocol or self.table.protocol for line in self.table.lines)
+        metric = ', '.join(f'{name}/{self.table.metric}' for name in protocols)
+        weights = 'Fusions (3S) have their weights from held-out training subjects where the protocol holds some out.'
+        return (
+            f'{self.table.title}. Top-1 on the test clips in % ({metric}).\n{chosen}\nmean ± standard deviation over '
+            f'seeds, (number of seeds); {NONE} nothing there; [?] doubtful.\n{weights}'
+        )
+
+    def render(self, fmt: str = 'simple') -> str:
+        """The table as text; ``fmt`` is one of :data:`FORMATS`."""
+        headings = self.headings if fmt == 'simple' else [text.replace('\n', ' ') for text in self.headings]
+        labels = len(self.table.headings)
+        align = (*['left'] * labels, *['right'] * (len(headings) - labels))
+        return tabulate(self.rows, headings, tablefmt=FORMATS[fmt], disable_numparse=True, colalign=align)
+
+
+def fill(
+    table: Table,
+    records: Mapping[Path, Record],
+    datasets: Sequence[str] | None = None,
+    budgets: Sequence[str] = BUDGETS,
+    overrides: Mapping[str, Any] | None = None,
+) -> Filled:
+    """A table filled from records.
+
+    Args:
+        table: of the paper.
+        records: file -> record.
+        datasets: whose columns are shown; default those of the paper and those that have records.
+        budgets: that count.
+        overrides: that the records must have beside those of table and budget.
+
+    Raises:
+        ConfigError: an unknown data set.
+    """
+    if datasets is None:
+        columns = add_columns(table, find_datasets())
+        filled = Filled(table, columns, records, (), budgets, overrides)
+        there = {column for column, _ in filled.ours}
+        filled.columns = [column for column in columns if column in table.columns or column in there]
+        return filled
+    columns = [column for column in add_columns(table, datasets) if column.dataset in datasets]
+    return Filled(table, columns, records, datasets, budgets, overrides)
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation with one decimal, and the number of values."""
+    if not values:
+        return NONE
+    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.1f}{spread} ({len(values)})'
+
+
+def export(filled: Filled, folder: Path) -> list[Path]:
+    """Copy the records behind a table, without paths of this machine; named by what they are of."""
+    written = []
+    for path in filled.used:
+        record = filled.records[path]
+        options = [f'{key.rpartition(".")[2]}_{value}' for key, value in record.get('cfg_options', {}).items()]
+        fused = [FUSIONS.removesuffix('s')] if list(record['sources']) == ['fusion'] else []
+        words = [*Path(record['config']).with_suffix('').parts[1:], *options, *record.get('protocols', {}), *fused]
+        untrained = [] if record.get('checkpoint') else ['untrained']
+        name = re.sub(r'[^A-Za-z0-9.]+', '_', '_'.join([*words, *untrained, f'seed{record["seed"]}']))
+        write_json(folder / f'{name}.json', portable(record))
+        written.append(folder / f'{name}.json')
+    return written
+
+
+def portable(value: Any) -> Any:
+    """A record in which paths of this machine are reduced to their last part."""
+    if isinstance(value, Mapping):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and value.startswith('/') else value
