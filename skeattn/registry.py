@@ -6,6 +6,8 @@ lists the nearest matches.
 """
 
 import difflib
+import inspect
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -41,7 +43,7 @@ class Registry(mmengine.Registry):
 
         Raises:
             ConfigError: ``type`` is missing or registered neither here nor in a parent or child, or the component
-                does not take the arguments given.
+                does not take the arguments given; names the nearest that it takes.
         """
         if not isinstance(cfg, (dict, Config, ConfigDict)) or 'type' not in cfg:
             raise ConfigError(f'{self.name}: a component needs a dict with the key "type", not {cfg!r}')
@@ -52,9 +54,10 @@ class Registry(mmengine.Registry):
         try:
             return super().build(cfg, *args, **kwargs)
         except TypeError as error:
-            if 'argument' not in str(error):
+            wrong = self._wrong_arguments(cfg, str(error))
+            if wrong is None:  # a defect of the component, whose traceback its author needs
                 raise
-            raise ConfigError(f'dict(type={name!r}, ...): {error}; check the keys') from error
+            raise ConfigError(wrong) from error
 
     def names(self) -> list[str]:
         """Every name that can be built here: own, children's and parents'."""
@@ -64,6 +67,23 @@ class Registry(mmengine.Registry):
             registries.append(parent)
             parent = parent.parent
         return sorted({name for registry in registries for name in registry.module_dict})
+
+    def _wrong_arguments(self, cfg: Any, error: str) -> str | None:
+        """What to say of a call that failed; None where it was not the config's arguments that failed."""
+        name = cfg['type']
+        component = self.get(name) if isinstance(name, str) else name
+        bases = [base for base in getattr(component, '__mro__', [component]) if base is not object]
+        called = re.search(r'(\w+)(\.__init__)?\(\) (got an unexpected|missing)', error)
+        key = re.search(r"unexpected keyword argument '(\w+)'", error)
+        ours = called is not None and called.group(1) in [base.__name__ for base in bases]
+        if not ours and (key is None or key.group(1) not in cfg):
+            return None
+        if key is None:
+            return f'dict(type={name!r}, ...): {error}; check the keys'
+        known = {argument for base in bases for argument in arguments_of(base)[0]}
+        near = difflib.get_close_matches(key.group(1), sorted(known), n=3, cutoff=0.4)
+        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(sorted(known))}'
+        return f'dict(type={name!r}, ...) takes no {key.group(1)!r}; {hint}'
 
     def _unknown(self, name: str) -> str:
         known = self.names()
@@ -75,8 +95,17 @@ class Registry(mmengine.Registry):
         )
 
 
-def _registry(name: str, parent: Any = None, scope: str = 'skeattn', module: str = '') -> Registry:
-    return Registry(name, parent=parent, scope=scope, locations=[f'skeattn.{module}'])
+def arguments_of(component: Any) -> tuple[set[str], bool]:
+    """Names that a class or function can be called with, and whether it takes any others (``**kwargs``) as well."""
+    parameters = inspect.signature(component).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = {parameter.name for parameter in parameters if parameter.kind in kinds}
+    return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _registry(name: str, parent: Any = None, scope: str = 'skeattn', module: str = '', more: str = '') -> Registry:
+    locations = [f'skeattn.{place}' for place in (module, more) if place]
+    return Registry(name, parent=parent, scope=scope, locations=locations)
 
 
 DATASETS = _registry('dataset', mmengine.DATASETS, module='datasets')
@@ -93,4 +122,5 @@ LOSSES = _registry('loss', MODELS, scope='losses', module='models')
 HOOKS = _registry('hook', mmengine.HOOKS, module='engine')
 LOOPS = _registry('loop', mmengine.LOOPS, module='engine')
 RUNNERS = _registry('runner', mmengine.RUNNERS, module='engine')
-EVALUATORS = _registry('evaluator', module='evaluation')
+# Fine-tuning needs the Runner, which itself needs the package of the evaluators.
+EVALUATORS = _registry('evaluator', module='evaluation', more='evaluation.finetune')

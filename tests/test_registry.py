@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from mmengine.registry import DefaultScope
+from torch import nn
 
 from skeattn import registry
 from skeattn.errors import ConfigError
@@ -41,6 +42,45 @@ def test_missing_type_is_named():
 def test_a_mistyped_argument_names_type_and_key(keys):
     with pytest.raises(ConfigError, match=r"type='STGCN'.*(base_chanels|channels)"):
         registry.BACKBONES.build(dict(type='STGCN', **{'layout': 'ntu25', **keys}))
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'near'),
+    [
+        (
+            dict(type='STGCN', layout='ntu25', base_chanels=4),
+            "STGCN.* takes no 'base_chanels'; did you mean 'base_chan",
+        ),
+        (dict(type='Own', widht=4), "Own.* takes no 'widht'; did you mean 'width'"),
+        (dict(type='Own', detph=4), "Own.* takes no 'detph'; did you mean 'depth'"),  # of the base class
+    ],
+)
+def test_a_mistyped_argument_names_the_nearest(own, cfg, near):
+    with pytest.raises(ConfigError, match=near):
+        registry.BACKBONES.build(cfg)
+
+
+def test_a_defect_within_a_component_keeps_its_traceback(own):
+    with pytest.raises(TypeError, match="'kernel'"):
+        registry.BACKBONES.build(dict(type='Own', width=3))
+
+
+@pytest.fixture
+def own():
+    """A component of one's own that takes more than its signature says, and calls a layer wrongly."""
+
+    class Base(nn.Module):
+        def __init__(self, depth=1):
+            super().__init__()
+            nn.Conv2d(3, 4, kernel=depth)
+
+    class Own(Base):
+        def __init__(self, width=2, **kwargs):
+            super().__init__(**kwargs)
+
+    registry.BACKBONES.register_module(module=Own)
+    yield
+    del registry.BACKBONES.module_dict['Own']
 
 
 def test_mmengine_components_are_reachable():

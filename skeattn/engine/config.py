@@ -18,7 +18,21 @@ from mmengine.config import Config, ConfigDict
 
 from skeattn.datasets.packed import PackedSet
 from skeattn.errors import ConfigError, DataError
-from skeattn.registry import DATASETS, EVALUATORS, HOOKS, LOOPS, MODELS, Registry
+from skeattn.registry import (
+    AUGMENTS,
+    BACKBONES,
+    DATASETS,
+    EVALUATORS,
+    HEADS,
+    HOOKS,
+    LOOPS,
+    LOSSES,
+    MODELS,
+    NECKS,
+    TRANSFORMS,
+    Registry,
+    arguments_of,
+)
 from skeattn.skeletons import LAYOUTS, get_layout
 
 # Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
@@ -42,6 +56,12 @@ PLACES = {
     'num_classes': ('model.head.num_classes',),
     'seed': ('randomness.seed',),
 }
+MODEL_PARTS = {
+    'data_preprocessor': MODELS, 'backbone': BACKBONES, 'head': HEADS, 'loss': LOSSES,
+    **dict.fromkeys(('projector', 'predictor', 'mhsam', 'attention_drop'), NECKS),
+}  # fmt: skip
+GIVEN = {**PLACES, 'channels': (*PLACES['channels'], 'model.backbone.in_channels')}
+VIEWS = 'model.data_preprocessor.views'
 OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -184,30 +204,63 @@ def _refuse_unknown_step(cfg: Config, option: str) -> None:
 
 
 def check_types(cfg: Config) -> None:
-    """Look up the components that mmengine builds, so that an unknown name ends the same way as one of ours.
+    """Look up every component that a config names, so that a typing error is told with its place.
 
     Raises:
-        ConfigError: an unknown ``type``; names its place in the config and the nearest matches.
+        ConfigError: an unknown ``type``, or an argument that it does not take; names the nearest known ones.
     """
     optim = cfg.get('optim_wrapper') or {}
     schedulers = cfg.get('param_scheduler') or []
     evaluators = cfg.get('test_evaluator') or {}
     schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
-    components = [
-        ('model', cfg.get('model'), MODELS),
-        ('dataset', cfg.get('dataset'), DATASETS),
+    ours = [
+        *_parts(cfg, '', {'model': MODELS, 'dataset': DATASETS}),
+        *_parts(cfg, 'model', MODEL_PARTS),
+        *(part for view in _at(cfg, VIEWS) for part in _parts(cfg, f'{VIEWS}.{view}', AUGMENTS)),
+        *_parts(cfg, 'dataset.pipeline', TRANSFORMS),
+    ]
+    others = [  # whose arguments are looked at where they are built
         ('optim_wrapper', optim, OPTIM_WRAPPERS),
         ('optim_wrapper.optimizer', optim.get('optimizer'), OPTIMIZERS),
         *((f'param_scheduler[{i}]', item, PARAM_SCHEDULERS) for i, item in enumerate(schedulers)),
-        *((loop, cfg.get(loop), LOOPS) for loop in ('train_cfg', 'val_cfg', 'test_cfg')),
-        *((f'default_hooks.{name}', item, HOOKS) for name, item in cfg.get('default_hooks', {}).items()),
+        *_parts(cfg, '', dict.fromkeys(('train_cfg', 'val_cfg', 'test_cfg'), LOOPS)),
+        *_parts(cfg, 'default_hooks', HOOKS),
         *((f'evaluation.evaluators.{name}', item, EVALUATORS) for name, item in evaluators.items()),
     ]
-    for place, component, registry in components:
+    for place, component, registry in ours + others:
         name = component.get('type') if isinstance(component, Mapping) else None
         if isinstance(name, str) and registry.get(name) is None:
             near = nearest(name, registry.names())
             raise ConfigError(f'{place}: type={name!r} is not in the registry {registry.name!r}; {near}')
+    for place, component, registry in ours:
+        if isinstance(component, Mapping) and 'type' in component:
+            _check_arguments(place, component, registry)
+
+
+def _at(cfg: Config, place: str) -> Mapping[str, Any]:
+    """The dict at a place; an empty one where there is none."""
+    node: Any = cfg
+    for key in filter(None, place.split('.')):
+        node = node.get(key) if isinstance(node, Mapping | Config) else None
+    return node if isinstance(node, Mapping | Config) else {}
+
+
+def _parts(cfg: Config, place: str, registries: Registry | Mapping[str, Registry]) -> list[tuple[str, Any, Registry]]:
+    """The named parts of a dict, each with its place and its registry."""
+    node = _at(cfg, place)
+    named = registries if isinstance(registries, Mapping) else dict.fromkeys(node, registries)
+    return [(f'{place}.{name}'.lstrip('.'), node.get(name), registry) for name, registry in named.items()]
+
+
+def _check_arguments(place: str, component: Mapping[str, Any], registry: Registry) -> None:
+    kind = component['type']
+    known, any_other = arguments_of(registry.get(kind) if isinstance(kind, str) else kind)
+    for key in () if any_other else sorted(component.keys() - {'type', '_scope_'} - known):
+        hint = nearest(key, list(known))
+        for top, places in GIVEN.items():
+            if f'{place}.{key}' in places:
+                hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'
+        raise ConfigError(f'{place}: {getattr(kind, "__name__", kind)} takes no {key!r}; {hint}')
 
 
 def _learn_layout(cfg: Config) -> str:

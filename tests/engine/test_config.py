@@ -174,6 +174,37 @@ def test_a_wrong_key_or_value_names_its_place(folder, option, message):
         toy_runner(folder, **option).train()
 
 
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        (
+            {'model.backbone.base_chanels': 4},
+            "model.backbone: STGCN takes no 'base_chanels'; did you mean 'base_channels",
+        ),
+        ({'model.loss.temprature': 1}, "model.loss: InfoNCE takes no 'temprature'; did you mean 'temperature'"),
+        ({'model.mhsam.lamb': 1}, "model.mhsam: MHSAM takes no 'lamb'; did you mean 'lam'"),
+        ({'dataset.protocoll': 'xsub'}, "dataset: SkeletonDataset takes no 'protocoll'; did you mean 'protocol'"),
+        ({'dataset.pipeline.resample.frames': 8}, "resample: Resample takes no 'frames'; did you mean 'num_frames'"),
+        ({'model.mhsam.type': 'MSHAM'}, "model.mhsam: type='MSHAM' .* did you mean 'MHSAM'"),
+        ({'model.data_preprocessor.views.query.crop.type': 'Crops'}, 'views.query.crop: .* did you mean .*Crop'),
+        ({'dataset.pipeline.resample.type': 'Resampel'}, "dataset.pipeline.resample: .* did you mean 'Resample'"),
+    ],
+)
+def test_a_typing_error_is_told_with_its_place_before_anything_is_built(folder, option, message):
+    cfg = toy_config(folder)
+    cfg.merge_from_dict(option)
+    with pytest.raises(ConfigError, match=message):
+        resolve_config(cfg)
+
+
+def test_a_backbone_that_does_not_take_the_layout_is_told_where_it_comes_from(folder):
+    cfg = toy_config(folder, model__backbone=dict(_delete_=True, type=torch.nn.Flatten))
+    with pytest.raises(
+        ConfigError, match=r"model.backbone: Flatten takes no 'layout'; it comes from 'layout' at the top"
+    ):
+        resolve_config(cfg)
+
+
 def test_an_own_module_that_cannot_be_imported_says_where_to_put_it(tmp_path):
     (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['no_such_module_here'])")
     with pytest.raises(ConfigError, match='PYTHONPATH'):
