@@ -1,0 +1,1 @@
+"""Parts that live outside the package: configs import them by name, ``projects.example_backbone.joint_tcn``."""

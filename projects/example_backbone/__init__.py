@@ -1,0 +1,1 @@
+"""A backbone of one's own; its README has the commands."""
