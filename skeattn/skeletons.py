@@ -126,6 +126,8 @@ def _members(place: Place) -> tuple[int, ...]:
 
 
 LAYOUTS: dict[str, SkeletonLayout] = {}
+# Kinect v1 and v2 name the same joints of the trunk differently. No other names in the shipped layouts are surely one.
+SYNONYMS = (('hip_centre', 'spine_base'), ('spine', 'spine_mid'), ('shoulder_centre', 'spine_upper'))
 
 
 def register_layout(layout: SkeletonLayout, force: bool = False) -> SkeletonLayout:
@@ -158,6 +160,27 @@ def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayo
     if layout not in LAYOUTS:
         raise ConfigError(f'unknown skeleton layout {layout!r}; known: {", ".join(sorted(LAYOUTS))}')
     return LAYOUTS[layout]
+
+
+def corresponding(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, ...]:
+    """For each joint of the target the source's joint of that name, or of another name for it (:data:`SYNONYMS`).
+
+    Raises:
+        ConfigError: the target has joints that the source lacks; names them and both layouts.
+    """
+    found = [next((joint for joint in _names(name) if joint in source.joints), None) for name in target.joints]
+    missing = [name for name, joint in zip(target.joints, found, strict=True) if joint is None]
+    if missing:
+        raise ConfigError(
+            f'layout {target.name!r} has joints that layout {source.name!r} lacks: {", ".join(missing)}; clips of '
+            f'{source.name!r} cannot be turned into {target.name!r}'
+        )
+    return tuple(source.joints.index(joint) for joint in found if joint is not None)
+
+
+def _names(joint: str) -> tuple[str, ...]:
+    """A joint's name, and then the other names for it."""
+    return (joint, *(name for group in SYNONYMS if joint in group for name in group if name != joint))
 
 
 def describe_layout(layout: SkeletonLayout) -> str | dict[str, Any]:

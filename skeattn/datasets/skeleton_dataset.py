@@ -40,7 +40,7 @@ class SkeletonDataset(Dataset):
         protocol: name of a split in its manifest, for example ``'xsub'``.
         split: ``'train'`` or ``'test'``.
         pipeline: ``{name: transform config or None}``, the last one ``PackClip``.
-        layout: the layout that the model is built for, compared with the set's when given.
+        layout: the layout that the model is built for, compared with that of the prepared clips when given.
         channels: the values of a joint that the model is built for, compared with the set's.
         cache: where prepared clips of a large split are kept for the next start: True: ``$SKEATTN_CACHE`` or
             ``.cache`` in the set's folder; a folder; False: nowhere.
@@ -51,7 +51,7 @@ class SkeletonDataset(Dataset):
         names: (N,) clip names.
         subjects: (N,) int64, -1 where unknown.
         classes: class names.
-        layout: the :class:`~skeattn.skeletons.SkeletonLayout`.
+        layout: the :class:`~skeattn.skeletons.SkeletonLayout` of the prepared clips.
         channels: what the C values of a joint are.
         split: ``'train'`` or ``'test'``.
 
@@ -74,20 +74,20 @@ class SkeletonDataset(Dataset):
         if split not in ('train', 'test'):
             raise ConfigError(f'split={split!r} is neither "train" nor "test"')
         packed = PackedSet.open(data)
-        if layout is not None and layout != packed.layout.name:
+        steps = Pipeline(pipeline or {})
+        self.layout = steps.layout_after(packed.layout)
+        if layout is not None and layout != self.layout.name:
             raise ConfigError(
                 f'layout={layout!r}, but {packed.path} holds skeletons of layout '
-                f'{packed.layout.name!r}; set layout={packed.layout.name!r}, or read another set'
+                f'{self.layout.name!r}; set layout={self.layout.name!r}, or read another set'
             )
         if tuple(channels) != packed.channels:
             found, asked = list(packed.channels), list(channels)
             raise ConfigError(f'channels={asked}, but {packed.path} holds {found}; set channels={found} in the config')
         chosen = split_by(packed, protocol)[split == 'test']
-        steps = Pipeline(pipeline or {})
         folder = folder_of(packed.path, cache) if len(chosen) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
         self.split = split
-        self.layout = packed.layout
         self.channels = packed.channels
         self.classes = packed.classes
         self.labels = torch.from_numpy(packed.table['label'][chosen])

@@ -221,6 +221,7 @@ class SkeAttnRunner(Runner):
         write_checkpoint(Path(out_dir) / filename, checkpoint)
 
     def _meta(self) -> dict[str, Any]:
+        dataset = self.cfg.get('dataset') or {}
         versions = {'skeattn': skeattn.__version__, 'mmengine': mmengine.__version__, 'torch': str(torch.__version__)}
         return {
             'epoch': self.epoch,
@@ -233,6 +234,8 @@ class SkeAttnRunner(Runner):
             'channels': list(self.cfg.get('channels') or AXES),
             'batch_size': self.cfg.get('batch_size'),
             'world_size': self.world_size,
+            'data': dataset.get('data'),
+            'protocol': dataset.get('protocol'),
             'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),
             'versions': versions,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),

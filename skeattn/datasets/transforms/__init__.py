@@ -3,6 +3,7 @@
 from skeattn.datasets.transforms.align import AlignView
 from skeattn.datasets.transforms.centre import Centre
 from skeattn.datasets.transforms.gaps import FillGaps, TrimEmpty
+from skeattn.datasets.transforms.layout import ToLayout
 from skeattn.datasets.transforms.pack import PackClip
 from skeattn.datasets.transforms.pad import PadFrames, Window
 from skeattn.datasets.transforms.pipeline import Clip, Pipeline, present
@@ -19,6 +20,7 @@ __all__ = [
     'Pipeline',
     'Resample',
     'ScaleBody',
+    'ToLayout',
     'TrimEmpty',
     'Window',
     'present',

@@ -8,6 +8,7 @@ import numpy as np
 from skeattn.channels import AXES, BY_COUNT, num_coordinates
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
+from skeattn.skeletons import SkeletonLayout
 
 # keypoint (M, T, V, C) float32, layout, name, total_frames, channels (what the C values are: by default told by their
 # number); PackClip adds inputs (C, T, V, M).
@@ -35,6 +36,16 @@ class Pipeline:
         for transform in self.steps.values():
             clip = transform(clip)
         return clip
+
+    def layout_after(self, layout: SkeletonLayout) -> SkeletonLayout:
+        """The layout of clips that had this one: a step that changes it has a method of this name, too.
+
+        Raises:
+            ConfigError: a step cannot make its layout of this one.
+        """
+        for transform in self.steps.values():
+            layout = transform.layout_after(layout) if hasattr(transform, 'layout_after') else layout
+        return layout
 
 
 def present(keypoint: np.ndarray) -> np.ndarray:

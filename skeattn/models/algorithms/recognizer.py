@@ -21,7 +21,7 @@ class Recognizer(BaseModel):
     Args:
         backbone: config of E.
         head: config of the classifier; ``in_channels`` follows from the backbone, ``num_classes`` from the top of the
-            config.
+            config. None: the encoder alone, for data that have other classes than it was trained on.
         data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` is trained on, ``query=dict()`` for
             the clip itself.
         persons: ``'all'`` or ``'present'``, see :class:`~skeattn.models.encoder.Encoder`.
@@ -32,7 +32,7 @@ class Recognizer(BaseModel):
     def __init__(
         self,
         backbone: dict[str, Any],
-        head: dict[str, Any],
+        head: dict[str, Any] | None,
         data_preprocessor: dict[str, Any] | None = None,
         persons: str = 'all',
         init_cfg: Any = None,
@@ -40,7 +40,8 @@ class Recognizer(BaseModel):
         super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
         refuse_several_streams(self)
         self.encoder = Encoder(backbone, persons=persons)
-        self.head = HEADS.build(head, default_args={'in_channels': self.encoder.backbone.out_channels})
+        width = self.encoder.backbone.out_channels
+        self.head = HEADS.build(head, default_args={'in_channels': width}) if head else None
 
     def forward(self, inputs: dict[str, Tensor], data_samples: Any = None, mode: str = 'tensor') -> Any:
         """mmengine's entry: losses in mode ``'loss'``, logits ``(N, classes)`` of the view ``clip`` otherwise."""
@@ -87,14 +88,15 @@ class Recognizer(BaseModel):
     def embed(self, clips: Tensor, source: str) -> Tensor:
         """:meth:`features` of clips ``(N, M, C, T, V)``."""
         if source not in self.feature_sources():
-            raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__}; it has '
+            why = ', which has no classifier for these classes (model.head=None)' if source == 'logits' else ''
+            raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__}{why}; it has '
                               f'{" and ".join(map(repr, self.feature_sources()))}')  # fmt: skip
         pooled = self.encoder.map(clips).pool()
-        return pooled if source == 'backbone' else self.head(pooled)
+        return pooled if source == 'backbone' or self.head is None else self.head(pooled)
 
     def feature_sources(self) -> tuple[str, ...]:
         """The sources by which a table judges the method."""
-        return 'backbone', 'logits'
+        return ('backbone', 'logits') if self.head else ('backbone',)
 
     def feature_views(self, source: str) -> int:
         """How many vectors, one per stream, :meth:`features` puts end to end."""

@@ -1,0 +1,112 @@
+"""Transfer: an encoder trained on one data set, judged on another."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from skeattn.channels import AXES
+from skeattn.datasets.packed import PackedSet
+from skeattn.engine.config import OrderedConfig, read_config, resolve_config
+from skeattn.errors import ConfigError
+from skeattn.skeletons import corresponding, describe_layout, get_layout
+
+STEP = 'to_layout'
+
+
+def retarget(cfg: Config, target: str | Path, num_frames: int | None = None) -> OrderedConfig:
+    """The config of a pre-trained model over another data set.
+
+    From the target come data, protocol, pipeline and number of classes. The model, its stream and layout are those of
+    pre-training. Where the target has another layout, a first step ``to_layout`` takes the model's joints by name. A
+    classifier trained for another number of classes is left out (``model.head=None``).
+
+    Args:
+        cfg: the config of the pre-training, not resolved.
+        target: a config file with a data set; a file of ``configs/_base_/datasets`` will do.
+        num_frames: frames of a clip; by default as many as in pre-training.
+
+    Raises:
+        ConfigError: the target has no data set, other channels, or lacks joints of the model's layout.
+    """
+    new, theirs = OrderedConfig.of(copy.deepcopy(cfg)), resolve_config(read_config(target))
+    if 'dataset' not in theirs:
+        raise ConfigError(f'{target} has no data set to judge on; name a config with dataset=dict(data=...)')
+    channels, wanted = (list(item.get('channels') or AXES) for item in (cfg, theirs))
+    if channels != wanted:
+        raise ConfigError(
+            f'channels={channels} of the model, but {target} has channels={wanted}; pre-train on data with these, or '
+            f'judge on data with {channels}'
+        )
+    ours = resolve_config(cfg)
+    steps = {name: dict(step) for name, step in (theirs.dataset.get('pipeline') or {}).items()}
+    frames = num_frames or _frames(ours)
+    if frames:
+        steps = {name: step | ({'num_frames': frames} if 'num_frames' in step else {}) for name, step in steps.items()}
+    if ours.get('layout') is not None:
+        model_layout = get_layout(ours.layout)
+        # Its definition, where one's own was learnt from the set of the pre-training, which is not read any more.
+        new.layout = describe_layout(model_layout)
+        if theirs.get('layout') not in (None, model_layout.name):
+            corresponding(get_layout(theirs.layout), model_layout)
+            steps = {STEP: {'type': 'ToLayout', 'layout': new.layout}, **steps}
+    kept = {key: value for key, value in theirs.dataset.items() if key not in ('layout', 'channels', 'pipeline')}
+    new.dataset = ConfigDict({**kept, 'pipeline': steps})
+    _change_classes(new, theirs.get('num_classes'))
+    return new
+
+
+def transfer_facts(meta: Mapping[str, Any], cfg: Config) -> dict[str, Any]:
+    """Where an encoder was trained and where it is judged.
+
+    Args:
+        meta: of its checkpoint.
+        cfg: the resolved config that it is judged by.
+
+    Returns:
+        ``pretrained_on`` and ``evaluated_on``, each with ``data``, ``protocol`` and ``layout``, None where unknown.
+    """
+    keys = ('data', 'protocol', 'layout')
+    here = PackedSet.open(cfg.dataset.data).layout.name
+    return {
+        'pretrained_on': {key: meta.get(key) for key in keys},
+        'evaluated_on': dict(zip(keys, (str(cfg.dataset.data), cfg.dataset.protocol, here), strict=True)),
+    }
+
+
+def transfer_text(facts: Mapping[str, Any]) -> str:
+    """:func:`transfer_facts` as a phrase: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'."""
+    return ', '.join(f'{what} {_place(facts[key])}' for what, key in (
+        ('pre-trained on', 'pretrained_on'), ('evaluated on', 'evaluated_on'),
+    ))  # fmt: skip
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    named = ' '.join(str(facts[key]) for key in ('data', 'protocol') if facts[key] is not None)
+    layout = f' ({facts["layout"]})' if facts['layout'] else ''
+    return (named or 'unknown data') + layout
+
+
+def _frames(cfg: Config) -> int | None:
+    """Frames of a clip of a resolved config, which its last step of that kind says."""
+    steps = (cfg.get('dataset') or {}).get('pipeline') or {}
+    frames = [step['num_frames'] for step in steps.values() if 'num_frames' in step]
+    return frames[-1] if frames else None
+
+
+def _change_classes(cfg: Config, num_classes: int | None) -> None:
+    """A classifier for another number of classes says nothing about these; nobody shall ask for its logits."""
+    before = cfg.get('num_classes')
+    if num_classes is not None:
+        cfg.num_classes = num_classes
+    if cfg.model.get('head') is None or num_classes == before:
+        return
+    cfg.model.head = None
+    evaluation = cfg.get('evaluation') or ConfigDict()
+    if evaluation.get('source') == 'logits':
+        evaluation.source = 'backbone'
+    for name, item in (evaluation.get('evaluators') or {}).items():
+        if item and item.get('type') == 'TopK':
+            evaluation.evaluators[name] = None
