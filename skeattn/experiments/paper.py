@@ -50,7 +50,7 @@ class Line:
         figures: the paper's, in percent, one for each column of the table.
         method: folder of configs; None for figures that others published.
         streams: of the features; several are fused.
-        options: overrides of the config, by dotted key.
+        options: what the config has to say, by dotted key.
         protocol: by which it is judged; default the table's.
         trained: False: from scratch.
         variants: ends of the config's name; the first that exists is taken.
@@ -103,9 +103,8 @@ def _by_stream(label: str, method: str | None, figures: Mapping[str, str], **mor
     return {stream: _line(f'{label}|{stream}', text, method, stream, **more) for stream, text in figures.items()}
 
 
-def _sweep(symbol: str, key: str, values: Sequence[float], default: float) -> tuple[Line, ...]:
-    """One line per value; the default needs no override and so shares the runs of the other tables."""
-    return tuple(_line(f'{symbol} = {value:g}', options={} if value == default else {key: value}) for value in values)
+def _sweep(symbol: str, key: str, values: Sequence[float]) -> tuple[Line, ...]:
+    return tuple(_line(f'{symbol} = {value:g}', options={key: value}) for value in values)
 
 
 def _interleave(*methods: Mapping[str, Line]) -> tuple[Line, ...]:
@@ -250,18 +249,18 @@ TABLES = {
         'Weight μ of the salient loss, joint stream, linear evaluation',
         ('weight',),
         _columns(*_NTU60),
-        _sweep('μ', 'model.mu', (0.0, 0.25, 0.5, 0.75, 1.0), 0.5),
+        _sweep('μ', 'model.mu', (0.0, 0.25, 0.5, 0.75, 1.0)),
     ),
     'lambda': Table(
         'Sharpness λ of the mask, joint stream, linear evaluation',
         ('sharpness',),
         _columns(*_NTU60),
-        _sweep('λ', 'model.mhsam.lam', (0.5, 1.0, 2.0, 4.0), 2.0),
+        _sweep('λ', 'model.mhsam.lam', (0.5, 1.0, 2.0, 4.0)),
     ),
     'heads': Table(
         'Heads of the attention, joint stream, linear evaluation',
         ('heads',),
         _columns(*_NTU60),
-        _sweep('h', 'model.mhsam.num_heads', (1, 2, 4, 8, 16), 8),
+        _sweep('h', 'model.mhsam.num_heads', (1, 2, 4, 8, 16)),
     ),
 }

@@ -97,10 +97,12 @@ class Cell:
         """What is judged together, so that tables share records."""
         return FROZEN if self.protocol in FROZEN else (self.protocol,)
 
-    @property
+    @cached_property
     def options(self) -> dict[str, Any]:
-        """Overrides of the config, without the stream."""
-        return {**budget_options(self.budget, self.protocols), **self.overrides, **self.line.options}
+        """Overrides of the config, without the stream; what it says anyway is none, so that tables share runs."""
+        said = read_config(self.config).to_dict() if self.config and self.line.options else {}
+        changes = {key: value for key, value in self.line.options.items() if _lookup(said, key) != value}
+        return {**budget_options(self.budget, self.protocols), **self.overrides, **changes}
 
     @cached_property
     def configs(self) -> list[str]:
@@ -257,6 +259,13 @@ def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
             plan.runs += [run for run in runs.values() if run not in plan.runs]
             plan.fusions += [Fusion(cell, runs)] if len(runs) > 1 else []
     return plan
+
+
+def _lookup(values: Any, key: str) -> Any:
+    """What nested dicts hold under a dotted key."""
+    for part in key.split('.'):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
 
 
 def method_name(method: str, cfg: Config) -> str:

@@ -1,0 +1,87 @@
+"""The paper's figures as data, against the reference's own tables."""
+
+import re
+
+import pytest
+
+from skeattn.engine.config import read_config
+from skeattn.experiments.paper import TABLES
+from skeattn.experiments.plan import Cell, add_columns, make_plan
+from skeattn.experiments.run import FROZEN
+from tests.conftest import ROOT, shared_path
+
+
+def cells(key: str, dataset: str) -> list[Cell]:
+    """All that is run for a data set."""
+    table = TABLES[key]
+    columns = [column for column in add_columns(table, [dataset]) if column.dataset == dataset]
+    return [Cell(table, line, column) for line in table.lines if line.method for column in columns]
+
+
+def printed(text: str) -> dict[str, list[list[str]]]:
+    """Table number -> the cells of its rows."""
+    sections = re.findall(r'^## Table (\d).*?\n(.*?)(?=^## |\Z)', text, re.MULTILINE | re.DOTALL)
+    return {
+        number: [[cell.strip() for cell in line.strip('|').split('|')] for line in body.splitlines() if '|' in line][2:]
+        for number, body in sections
+    }
+
+
+def number(cell: str) -> float | None:
+    return None if cell == '–' else float(cell)
+
+
+@pytest.mark.parametrize('key', list('1234567'))
+def test_every_figure_is_the_papers(key: str) -> None:
+    table = TABLES[key]
+    rows = printed(shared_path('reference/paper_tables.md').read_text())[key]
+    count = len(table.columns)
+    assert [list(line.figures) for line in table.lines] == [[number(cell) for cell in row[-count:]] for row in rows]
+    doubtful = [any('[?]' in cell for cell in row) for row in rows]
+    assert [line.doubtful for line in table.lines] == doubtful
+    assert all(len(line.labels) == len(table.headings) for line in table.lines)
+
+
+@pytest.mark.parametrize('key', ['mu', 'lambda', 'heads'])
+@pytest.mark.parametrize('dataset', ['nwucla_xview', 'demo', 'ntu60_xsub'])
+def test_a_sweep_does_not_override_what_the_config_says_anyway(key: str, dataset: str, monkeypatch) -> None:
+    """So that this value is trained once, for all tables."""
+    monkeypatch.chdir(ROOT)
+    model = read_config(f'configs/skeattnclr/stgcn_{dataset}.py').model
+    default = {'mu': model.mu, 'lambda': model.mhsam.lam, 'heads': model.mhsam.num_heads}[key]
+    labels = [cell.line.labels[0] for cell in cells(key, dataset) if not cell.options]
+    assert len(labels) == 1 and labels[0].endswith(f' = {default:g}')
+
+
+def test_every_number_of_a_table_has_its_own_runs() -> None:
+    for table in TABLES.values():
+        lines = [line for line in table.lines if line.method]
+        identities = [
+            (line.method, line.streams, str(line.options), line.protocol, line.variants, line.trained) for line in lines
+        ]
+        assert len(set(identities)) == len(lines)
+
+
+@pytest.mark.parametrize('key', ['1', '3', '4', '7', 'mu', 'heads'])
+def test_tables_of_frozen_features_share_their_runs(key: str, monkeypatch) -> None:
+    """Ours with the paper's options is the same run in all of them."""
+    monkeypatch.chdir(ROOT)
+    plan = make_plan(cells(key, 'demo'), [0])
+    assert {run.protocols for run in plan.runs} == {FROZEN}
+    assert any(run.config == 'configs/skeattnclr/stgcn_demo.py' and not run.options for run in plan.runs)
+    assert len(plan.runs) == {'1': 6, '3': 16, '4': 5, '7': 4, 'mu': 5, 'heads': 5}[key]
+    assert len(plan.fusions) == {'1': 2, '3': 5}.get(key, 0)
+
+
+def test_a_method_that_trains_its_streams_together_is_fused_by_itself(monkeypatch) -> None:
+    """On frozen features one run has both rows; fine-tuning takes one encoder at a time."""
+    monkeypatch.chdir(ROOT)
+    frozen = [cell for cell in cells('3', 'demo') if cell.line.method == 'crossclr']
+    plan = make_plan(frozen, [0])
+    assert len(plan.runs) == 1 and not plan.fusions and not plan.runs[0].options
+    tuned = [cell for cell in cells('5', 'demo') if cell.line.method == 'crossclr'][:1]
+    plan = make_plan(tuned, [0])
+    assert [run.options for run in plan.runs] == [
+        {'protocols.semi01.stream': stream} for stream in ('joint', 'bone', 'motion')
+    ]
+    assert len(plan.fusions) == 1
