@@ -58,35 +58,25 @@ def retarget(cfg: Config, target: str | Path, num_frames: int | None = None) -> 
     return new
 
 
-def transfer_facts(meta: Mapping[str, Any], cfg: Config) -> dict[str, Any]:
-    """Where an encoder was trained and where it is judged.
+def transfer_text(pretrained: Mapping[str, Any], cfg: Config) -> str:
+    """What was trained where and is judged where: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'.
 
     Args:
-        meta: of its checkpoint.
-        cfg: the resolved config that it is judged by.
-
-    Returns:
-        ``pretrained_on`` and ``evaluated_on``, each with ``data``, ``protocol`` and ``layout``, None where unknown.
+        pretrained: ``data``, ``protocol`` and ``layout`` of the pre-training, as far as they are known.
+        cfg: the resolved config that the model is judged by.
     """
-    keys = ('data', 'protocol', 'layout')
-    here = PackedSet.open(cfg.dataset.data).layout.name
-    return {
-        'pretrained_on': {key: meta.get(key) for key in keys},
-        'evaluated_on': dict(zip(keys, (str(cfg.dataset.data), cfg.dataset.protocol, here), strict=True)),
+    here = {
+        'data': cfg.dataset.data,
+        'protocol': cfg.dataset.protocol,
+        'layout': PackedSet.open(cfg.dataset.data).layout.name,
     }
-
-
-def transfer_text(facts: Mapping[str, Any]) -> str:
-    """:func:`transfer_facts` as a phrase: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'."""
-    return ', '.join(f'{what} {_place(facts[key])}' for what, key in (
-        ('pre-trained on', 'pretrained_on'), ('evaluated on', 'evaluated_on'),
-    ))  # fmt: skip
+    return f'pre-trained on {_place(pretrained)}, evaluated on {_place(here)}'
 
 
 def _place(facts: Mapping[str, Any]) -> str:
-    named = ' '.join(str(facts[key]) for key in ('data', 'protocol') if facts[key] is not None)
-    layout = f' ({facts["layout"]})' if facts['layout'] else ''
-    return (named or 'unknown data') + layout
+    named = ' '.join(str(facts[key]) for key in ('data', 'protocol') if facts.get(key) is not None)
+    layout = facts.get('layout')
+    return (named or 'unknown data') + (f' ({layout})' if layout else '')
 
 
 def _frames(cfg: Config) -> int | None:
