@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import broadcast_object_list
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
 
-from skeattn.evaluation import extract_features
 from skeattn.evaluation.baselines import judge
+from skeattn.evaluation.features import extract_features
 from skeattn.registry import EVALUATORS, LOOPS
 
 
@@ -60,7 +60,7 @@ class FeatureLoop(BaseLoop):
     """Extract the features of bank and test clips once and hand them to every evaluator.
 
     Metrics are named ``<evaluator>/<metric>``. Weights, train/eval flags and random state stay as they are. All
-    processes extract, the first one evaluates.
+    processes extract; those evaluators that share their work run on all, the others on the first.
 
     Args:
         runner: the Runner.
@@ -93,8 +93,7 @@ class FeatureLoop(BaseLoop):
             name: extract_features(model, dataset, batch_size=self.batch_size, source=self.source)
             for name, dataset in self.dataloader.items()
         }
-        metrics = judge(self.evaluator, **features) if is_main_process() else {}
-        shared = [metrics]
+        shared = [judge(self.evaluator, **features)]
         broadcast_object_list(shared)
         runner.call_hook(f'after_{stage}_epoch', metrics=shared[0])
         runner.call_hook(f'after_{stage}')

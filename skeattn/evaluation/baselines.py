@@ -4,16 +4,38 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import is_main_process
 from torch import nn
 
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
+from skeattn.evaluation.outcome import Outcome
 
 Evaluator = Callable[[Features, Features], dict[str, float]]
 
 
+def evaluate(evaluator: Evaluator, bank: Features, test: Features) -> Outcome:
+    """What an evaluator makes of features, called by all processes.
+
+    One that shares its work (``distributed = True``) runs on all of them, another on the first; its outcome is empty on
+    the others. One that has only ``__call__`` has metrics only.
+    """
+    if not is_main_process() and not getattr(evaluator, 'distributed', False):
+        return Outcome({})
+    found = getattr(evaluator, 'evaluate', evaluator)(bank, test)
+    return found if isinstance(found, Outcome) else Outcome(found)
+
+
 def judge(evaluators: Mapping[str, Evaluator], bank: Features, test: Features) -> dict[str, float]:
-    """The metrics of all evaluators, each under ``name/metric``, in percent."""
-    return {f'{name}/{key}': value for name, run in evaluators.items() for key, value in run(bank, test).items()}
+    """The metrics of all evaluators, each under ``name/metric``, in percent; called by all processes.
+
+    They are complete on the first process.
+    """
+    return flatten({name: evaluate(evaluator, bank, test) for name, evaluator in evaluators.items()})
+
+
+def flatten(outcomes: Mapping[str, Outcome]) -> dict[str, float]:
+    """All metrics, each under ``name/metric``."""
+    return {f'{name}/{key}': value for name, outcome in outcomes.items() for key, value in outcome.metrics.items()}
 
 
 def judge_raw(evaluators: Mapping[str, Evaluator], train: Any, test: Any) -> dict[str, float]:

@@ -16,6 +16,9 @@ from skeattn.datasets.protocols import held_out_subjects
 from skeattn.errors import NonFiniteError
 from skeattn.progress import progress
 
+NO_HELD_OUT = 'the subjects of the training clips are unknown or only one'
+"""Why :func:`hold_out` finds none."""
+
 
 @dataclass
 class Features:

@@ -4,19 +4,21 @@ import math
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_dist_info
 from mmengine.logging import print_log
 from torch import Tensor
 
 from skeattn.errors import ConfigError
-from skeattn.evaluation.features import Features, hold_out
+from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
+from skeattn.evaluation.outcome import Outcome, Scores
 from skeattn.evaluation.topk import accuracy
 from skeattn.registry import EVALUATORS
 
-_BLOCK = 2**25
+BLOCK = 2**25
 """Similarities held at a time: 128 MB in float32, whatever the size of queries and bank."""
 
 
-def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1) -> tuple[Tensor, Tensor]:
+def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1, share: bool = False) -> tuple[Tensor, Tensor]:
     """Cosine similarities and bank indices of the k nearest, both (B, k), nearest first.
 
     Args:
@@ -24,19 +26,28 @@ def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1) -> tuple[Tens
         bank: (N, D) features.
         k: number of neighbours.
         views: equal parts of a feature that are compared on their own; the similarity is the mean of their cosines.
+        share: divide the queries among the processes, all of which must call, and all of which get the whole. They are
+            compared in the same chunks by however many, so the result is the same to the last bit.
 
     Raises:
         ConfigError: k is not in 1..N.
     """
     if not 1 <= k <= len(bank):
         raise ConfigError(f'KNN needs 1 <= k <= {len(bank)} (clips in the feature bank), not k={k}')
-    queries, bank = (_unit(x, views) for x in (queries, bank))
-    chunks = queries.split(max(1, _BLOCK // len(bank)))
-    similarities, indices = zip(*((chunk @ bank.T).topk(k, dim=1) for chunk in chunks), strict=True)
-    return torch.cat(similarities), torch.cat(indices)
+    rank, world = get_dist_info() if share else (0, 1)
+    similarities, indices = queries.new_zeros(len(queries), k), torch.zeros(len(queries), k, dtype=torch.int64)
+    queries, bank = (unit(x, views) for x in (queries, bank))
+    chunks = (x.split(max(1, BLOCK // len(bank))) for x in (queries, similarities, indices))
+    for chunk, *found in list(zip(*chunks, strict=True))[rank::world]:
+        for mine, values in zip(found, (chunk @ bank.T).topk(k, dim=1), strict=True):
+            mine.copy_(values)
+    if world > 1:  # what the others found is zero here
+        all_reduce(similarities)
+        all_reduce(indices)
+    return similarities, indices
 
 
-def _unit(x: Tensor, views: int) -> Tensor:
+def unit(x: Tensor, views: int) -> Tensor:
     """Features (N, D) of unit length, whose equal parts are of one length, too."""
     return F.normalize(x.unflatten(1, (views, -1)), dim=2).flatten(1) / math.sqrt(views)
 
@@ -79,7 +90,8 @@ def knn_scores(
 class KNNEvaluator:
     """KNN accuracy for several K at once.
 
-    Metrics in percent: ``top1_k{K}`` on the test clips; ``heldout_top1_k{K}``, the accuracy of held-out training
+    In a distributed run all processes call it and share the queries. Metrics in percent: ``top1_k{K}`` on the test
+    clips; ``heldout_top1_k{K}``, the accuracy of held-out training
     subjects against the other training subjects (for choosing a checkpoint or a K without test labels); and
     ``top1_heldout``, the test accuracy at the K so chosen. The held-out metrics need known subjects. Each of the
     features' ``views`` is brought to unit length on its own.
@@ -97,19 +109,34 @@ class KNNEvaluator:
             raise ConfigError(f'KNNEvaluator: temperature must be > 0, not {temperature!r}')
         self.k, self.temperature, self.heldout = tuple(k), temperature, heldout
 
-    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        metrics = {f'top1_k{k}': value for k, value in self._accuracies(bank, test).items()}
-        parts = hold_out(bank, self.heldout)
-        if parts is not None:
-            chosen = self._accuracies(*parts)
-            metrics |= {f'heldout_top1_k{k}': value for k, value in chosen.items()}
-            metrics['top1_heldout'] = metrics[f'top1_k{max(chosen, key=lambda k: chosen[k])}']
-        return metrics
+    distributed = True
 
-    def _accuracies(self, bank: Features, test: Features) -> dict[int, float]:
+    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
+        """The metrics alone."""
+        return self.evaluate(bank, test).metrics
+
+    def evaluate(self, bank: Features, test: Features) -> Outcome:
+        """Metrics, and the votes of the K that the held-out subjects choose; of the first K where there are none."""
+        classes = int(max(bank.labels.max(), test.labels.max())) + 1
+        votes, parts = self._votes(bank, test, classes), hold_out(bank, self.heldout)
+        metrics = {f'top1_k{k}': accuracy(scores, test.labels) for k, scores in votes.items()}
+        if parts is None:
+            return Outcome(
+                metrics, Scores(votes[self.k[0]], test.labels, test.names), notes={'top1_heldout': NO_HELD_OUT}
+            )
+        held, held_votes = parts[1], self._votes(*parts, classes)
+        chosen = {k: accuracy(scores, held.labels) for k, scores in held_votes.items()}
+        best = max(chosen, key=lambda k: chosen[k])
+        metrics |= {f'heldout_top1_k{k}': value for k, value in chosen.items()}
+        metrics['top1_heldout'] = metrics[f'top1_k{best}']
+        return Outcome(
+            metrics, Scores(votes[best], test.labels, test.names), Scores(held_votes[best], held.labels, held.names)
+        )
+
+    def _votes(self, bank: Features, test: Features, classes: int) -> dict[int, Tensor]:
+        """K -> class scores of the test clips."""
         if max(self.k) > len(bank):
             print_log(f'KNN: K is cut to {len(bank)}, the number of clips in the bank', 'current', level=30)
-        similarities, indices = nearest(test.x, bank.x, min(max(self.k), len(bank)), bank.views)
-        labels, classes = bank.labels[indices], int(bank.labels.max()) + 1
-        votes = {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature) for k in self.k}
-        return {k: accuracy(scores, test.labels) for k, scores in votes.items()}
+        similarities, indices = nearest(test.x, bank.x, min(max(self.k), len(bank)), bank.views, share=True)
+        labels = bank.labels[indices]
+        return {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature) for k in self.k}

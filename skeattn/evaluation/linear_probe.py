@@ -4,12 +4,15 @@ Encoder frozen, no augmentation: training the classifier on cached features is t
 encoder again in every step, and takes seconds.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError, NonFiniteError
-from skeattn.evaluation.features import Features, hold_out
+from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
+from skeattn.evaluation.outcome import Outcome, Scores
 from skeattn.evaluation.topk import accuracy
 from skeattn.models.heads import LinearHead
 from skeattn.registry import EVALUATORS
@@ -41,6 +44,20 @@ class ViewHeads(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, V, D / V) features -> (N, num_classes) logits."""
         return torch.stack([head(view) for head, view in zip(self.heads, x.unbind(1), strict=True)]).mean(dim=0)
+
+
+class Fit(NamedTuple):
+    """What came of training a classifier.
+
+    Args:
+        top1: accuracy on the test clips in percent after every epoch.
+        losses: mean cross entropy of the steps of every epoch.
+        logits: (N, classes) of the test clips after the last epoch.
+    """
+
+    top1: list[float]
+    losses: list[float]
+    logits: Tensor
 
 
 @EVALUATORS.register_module()
@@ -89,21 +106,30 @@ class LinearProbe:
         self.normalise, self.heldout = normalise, heldout
 
     def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        trace, logits = self.fit(bank, test)
-        metrics = {'top1': trace[-1], 'top1_best': max(trace)}
-        parts = hold_out(bank, self.heldout)
-        if parts is not None:
-            chosen, _ = self.fit(*parts)
-            metrics['top1_heldout'] = trace[chosen.index(max(chosen))]
-        if logits.shape[1] > 5:
-            metrics['top5'] = accuracy(logits, test.labels, 5)
-        return metrics
+        """The metrics alone."""
+        return self.evaluate(bank, test).metrics
 
-    def fit(self, bank: Features, test: Features) -> tuple[list[float], Tensor]:
+    def evaluate(self, bank: Features, test: Features) -> Outcome:
+        """Metrics, logits of the test and of the held-out clips after the last epoch, and what every epoch gave."""
+        fit, parts = self.fit(bank, test), hold_out(bank, self.heldout)
+        outcome = Outcome({'top1': fit.top1[-1], 'top1_best': max(fit.top1)})
+        outcome.test, outcome.curves = (
+            Scores(fit.logits, test.labels, test.names),
+            {'loss': fit.losses, 'top1': fit.top1},
+        )
+        if parts is None:
+            outcome.notes['top1_heldout'] = NO_HELD_OUT
+        else:
+            chosen = self.fit(*parts)
+            outcome.metrics['top1_heldout'] = fit.top1[chosen.top1.index(max(chosen.top1))]
+            outcome.curves['heldout_top1'] = chosen.top1
+            outcome.heldout = Scores(chosen.logits, parts[1].labels, parts[1].names)
+        if fit.logits.shape[1] > 5:
+            outcome.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
+        return outcome
+
+    def fit(self, bank: Features, test: Features) -> Fit:
         """Train a classifier on ``bank`` and watch it on ``test``.
-
-        Returns:
-            accuracy on ``test`` in percent after every epoch, and the (N, classes) logits after the last.
 
         Raises:
             NonFiniteError: the classifier's weights became NaN or infinite.
@@ -119,22 +145,26 @@ class LinearProbe:
             head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
         )
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, self.milestones, self.gamma)
-        trace = []
+        trace, losses = [], []
         for _ in range(self.epochs):
             with torch.enable_grad():
-                for batch in self._batches(len(x), generator):
+                steps = [
                     probe_step(head, optimizer, x[batch], bank.labels[batch])
+                    for batch in self.batches(len(x), generator)
+                ]
             schedule.step()
             with torch.no_grad():
                 logits = head(x_test)
             trace.append(accuracy(logits, test.labels))
+            losses.append(torch.stack(steps).mean().item())
         if not all(torch.isfinite(p).all() for p in head.parameters()):
             raise NonFiniteError(
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '
                 f'lower LinearProbe.lr or set normalise=True'
             )
-        return trace, logits
+        return Fit(trace, losses, logits)
 
-    def _batches(self, N: int, generator: torch.Generator) -> list[Tensor]:
+    def batches(self, N: int, generator: torch.Generator) -> list[Tensor]:
+        """The clips of every step of an epoch, as indices."""
         order = torch.randperm(N, generator=generator)
         return list(order[: N - N % self.batch_size if self.batch_size <= N else N].split(self.batch_size))

@@ -68,12 +68,12 @@ def read_protocol(protocol: str, cfg: Config) -> dict[str, Any]:
     for place, layer in layers:
         if layer.get('type', settings.get('type')) != settings.get('type'):
             settings, origin = {}, {}
-        settings |= layer
+        settings = Config._merge_a_into_b(layer, settings)  # dicts key by key, as configs do
         origin |= dict.fromkeys(layer, place)
     if 'type' not in settings:
         others = ', '.join(sorted(known - {name}))
         raise ConfigError(f'there is no protocol {protocol!r}; known: {others}, or the path of a file')
-    _check(name, settings, origin)
+    _check(name, file, settings, origin)
     return settings
 
 
@@ -108,7 +108,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f'protocol file {file} cannot be read: {error}') from error
 
 
-def _check(name: str, settings: Mapping[str, Any], origin: Mapping[str, str]) -> None:
+def _check(name: str, file: Path | None, settings: Mapping[str, Any], origin: Mapping[str, str]) -> None:
     kind = settings['type']
     if not isinstance(kind, str) or EVALUATORS.get(kind) is None:
         raise ConfigError(f'{origin["type"]}: type={kind!r} is no evaluator; {nearest(str(kind), EVALUATORS.names())}')
@@ -116,4 +116,5 @@ def _check(name: str, settings: Mapping[str, Any], origin: Mapping[str, str]) ->
     for key in settings.keys() - {'type', 'source'}:
         if takes is not None and key not in takes:
             hint = nearest(key, sorted(takes | {'source'}))
-            raise ConfigError(f'{origin[key]}: {kind}, the protocol {name!r}, takes no {key!r}; {hint}')
+            where = f', {file}' if file else ''
+            raise ConfigError(f'{origin[key]}: {kind} takes no {key!r} (protocol {name!r}{where}); {hint}')

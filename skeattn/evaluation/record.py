@@ -1,5 +1,6 @@
 """A result that can be traced: what was run, on what, with which versions."""
 
+import ast
 import contextlib
 import hashlib
 import json
@@ -9,7 +10,7 @@ import platform
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from mmengine.config import Config
 import skeattn
 from skeattn.apis.checkpoint import read_checkpoint
 from skeattn.engine.checkpoint import write_text
+from skeattn.evaluation.outcome import Outcome
+from skeattn.evaluation.report import selection
+from skeattn.evaluation.topk import confusion, per_class
 
 
 def environment() -> dict[str, Any]:
@@ -89,6 +93,34 @@ def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     if times:
         facts['seconds_per_epoch'] = statistics.median(list(times.values())[1:] or times.values())
         facts['seconds'] = sum(times.values())
+    return facts
+
+
+def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint says of its pre-training, as far as it does: method, epoch, stream, data and so on.
+
+    The config in it is read as values, never executed.
+    """
+    meta = read_checkpoint(checkpoint)['meta']
+    facts = {key: meta[key] for key in ('method', 'epoch', 'seed', 'stream', 'layout', 'channels') if key in meta}
+    with contextlib.suppress(SyntaxError, ValueError):
+        for node in ast.parse(str(meta.get('cfg', ''))).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'dataset':
+                dataset = ast.literal_eval(node.value)
+                facts |= {key: dataset[key] for key in ('data', 'protocol') if key in dataset}
+    return facts
+
+
+def outcome_facts(outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
+    """What a record says of an outcome beside its metrics: the epoch or K of each, accuracy by class, curves."""
+    chosen = {metric: selection(metric) for metric in outcome.metrics}
+    facts = {
+        'selection': {metric: text for metric, text in chosen.items() if text},
+        'notes': outcome.notes,
+        'curves': outcome.curves,
+    }
+    if outcome.test is not None:
+        facts |= {'per_class': per_class(outcome.test, classes), 'confusion': confusion(outcome.test, classes)}
     return facts
 
 

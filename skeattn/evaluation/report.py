@@ -1,19 +1,35 @@
-"""Metrics as a table."""
+"""Metrics as tables, and which epoch or K a number belongs to."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-# metric -> column heading, in the order of the columns; headings say which epoch or K a number belongs to.
+# What the numbers of a protocol are called, in the order of the columns: pattern of the protocol's name, of the metric,
+# heading. The first that fits counts; {0} is what the metric's pattern captures.
 _HEADINGS = (
-    (r'knn/top1_k(\d+)', r'KNN\nK={0}'),
-    (r'knn/top1_heldout', 'KNN\nheld-out K'),
-    (r'linear/top1', 'linear\nlast epoch'),
-    (r'linear/top1_best', 'linear\nbest on test'),
-    (r'linear/top1_heldout', 'linear\nheld-out epoch'),
-    (r'linear/top5', 'linear\ntop-5, last'),
-    (r'topk/top([15])', r'classifier\ntop-{0}'),
+    (r'.*', r'top1_k(\d+)', 'K={0}'),
+    (r'knn.*', r'top1_heldout', 'held-out K'),
+    (r'topk', r'top1', 'top-1'),
+    (r'topk', r'top5', 'top-5'),
+    (r'.*', r'top1', 'last epoch'),
+    (r'.*', r'top1_best', 'best on test'),
+    (r'.*', r'top1_heldout', 'held-out epoch'),
+    (r'.*', r'top5', 'top-5, last'),
+    (r'.*', r'mAP', 'mAP'),
+    (r'.*', r'r(\d+)', 'recall@{0}'),
+    (r'.*', r'trustworthiness', 'trustworthiness'),
+    (r'tsne.*', r'knn', 'same class nearby'),
+)
+_TITLES = {'knn': 'KNN', 'topk': 'classifier'}
+_ORDER = ('knn', 'linear', 'finetune', 'semi', 'topk')
+_CHOICES = ('top1', 'top1_best', 'top1_heldout')
+_SELECTION = (
+    (r'top1_k(\d+)', '{0} neighbours'),
+    (r'heldout_top1_k(\d+)', '{0} neighbours, held-out training subjects against the others'),
+    (r'top1|top5', 'last epoch'),
+    (r'top1_best', 'best epoch on the test clips'),
+    (r'top1_heldout', 'best on held-out training subjects'),
 )
 
 NOTE = (
@@ -26,8 +42,8 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str
     """One row per encoder, one column per metric, percent with one decimal.
 
     Args:
-        rows: name -> metrics as ``evaluator/metric``; a metric that a row lacks is left blank.
-        columns: metrics to show; by default KNN for every K and the linear probe's named numbers.
+        rows: name -> metrics as ``protocol/metric``; a metric that a row lacks is left blank.
+        columns: metrics to show; by default all that have a heading, KNN and the linear probe first.
     """
     columns = columns or sorted({key for row in rows.values() for key in row if _place(key)}, key=_place)
     headings = ['', *(heading(column) for column in columns)]
@@ -36,21 +52,62 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str
     return tabulate(lines, headings, tablefmt='simple', disable_numparse=True, colalign=align)
 
 
+def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A table for each protocol, with the rows that it judged.
+
+    What is trained has a column for each way to choose the epoch, also where that number does not exist.
+    """
+    protocols = dict.fromkeys(key.partition('/')[0] for row in rows.values() for key in row)
+    tables = []
+    for protocol in protocols:
+        judged = {
+            name: {key: value for key, value in row.items() if key.startswith(f'{protocol}/')}
+            for name, row in rows.items()
+        }
+        judged = {name: row for name, row in judged.items() if row}
+        found = {key for row in judged.values() for key in row if _place(key)}
+        if f'{protocol}/top1' in found:
+            found |= {f'{protocol}/{choice}' for choice in _CHOICES}
+        tables.append(metrics_table(judged, sorted(found, key=_place)))
+    return tables
+
+
+def blanks(notes: Mapping[str, str]) -> list[str]:
+    """Why columns of :func:`protocol_tables` are blank, a line for each.
+
+    Args:
+        notes: metric as ``protocol/metric`` -> why it is missing.
+    """
+    return [f'no {heading(metric)}: {reason}'.replace('\n', ' ') for metric, reason in notes.items()]
+
+
 def heading(metric: str) -> str:
-    """Two-line column heading of a metric; the metric's own name where it has none."""
-    for pattern, text in _HEADINGS:
-        match = re.fullmatch(pattern, metric)
-        if match:
-            return text.format(*match.groups()).replace(r'\n', '\n')
+    """Two-line column heading of a metric as ``protocol/metric``; the metric's own name where it has none."""
+    protocol, _, name = metric.partition('/')
+    for of, pattern, text in _HEADINGS:
+        match = re.fullmatch(pattern, name)
+        if match and re.fullmatch(of, protocol):
+            return f'{_TITLES.get(protocol, protocol)}\n{text.format(*match.groups())}'
     return metric
 
 
-def _place(metric: str) -> tuple[int, int]:
-    """(column group, K); () sorts nowhere and marks a metric that the table does not show."""
-    for place, (pattern, _) in enumerate(_HEADINGS):
+def selection(metric: str) -> str | None:
+    """Which epoch or K a metric (without its protocol) belongs to; None where nothing can be chosen."""
+    for pattern, text in _SELECTION:
         match = re.fullmatch(pattern, metric)
         if match:
-            return place, int(match.group(1)) if match.groups() else 0
+            return text.format(*match.groups())
+    return None
+
+
+def _place(metric: str) -> tuple[int, str, int, int]:
+    """(family, protocol, column, K); () sorts nowhere and marks a metric that the table does not show."""
+    protocol, _, name = metric.partition('/')
+    family = next((i for i, prefix in enumerate(_ORDER) if protocol.startswith(prefix)), len(_ORDER))
+    for column, (of, pattern, _) in enumerate(_HEADINGS):
+        match = re.fullmatch(pattern, name)
+        if match and re.fullmatch(of, protocol):
+            return family, protocol, column, int(match.group(1)) if match.groups() else 0
     return ()  # type: ignore[return-value]
 
 

@@ -47,7 +47,7 @@ def test_scores_follow_the_definition(data: st.DataObject) -> None:
 def test_chunks_do_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     bank, test = blobs(20, seed=0), blobs(9, seed=1)
     whole = knn_scores(test.x, bank.x, bank.labels, 5)
-    monkeypatch.setattr(knn, '_BLOCK', 2 * len(bank))  # two queries at a time
+    monkeypatch.setattr(knn, 'BLOCK', 2 * len(bank))  # two queries at a time
     torch.testing.assert_close(knn_scores(test.x, bank.x, bank.labels, 5), whole)
 
 

@@ -60,7 +60,7 @@ def test_named_numbers_come_from_the_epochs_they_name() -> None:
     bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
     probe = EVALUATORS.build({'type': 'LinearProbe', 'epochs': 15})
     metrics = probe(bank, test)
-    trace, _ = probe.fit(bank, test)
+    trace = probe.fit(bank, test).top1
     assert len(trace) == 15
     assert metrics['top1'] == trace[-1] and metrics['top1_best'] == max(trace)
     assert metrics['top1_heldout'] in trace
@@ -70,9 +70,9 @@ def test_named_numbers_come_from_the_epochs_they_name() -> None:
 def test_the_held_out_choice_ignores_test_labels() -> None:
     bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
     probe = LinearProbe(epochs=15)
-    trace, _ = probe.fit(bank, test)
+    trace = probe.fit(bank, test).top1
     flipped = Features(test.x, (test.labels + 1) % 3, test.subjects, test.names)
-    flipped_trace, _ = probe.fit(bank, flipped)
+    flipped_trace = probe.fit(bank, flipped).top1
     chosen = {i for i, a in enumerate(trace) if a == probe(bank, test)['top1_heldout']}
     assert probe(bank, flipped)['top1_heldout'] in {flipped_trace[i] for i in chosen}
 
@@ -87,14 +87,14 @@ def test_top5_counts_the_five_highest_scores() -> None:
 def test_same_seed_same_result_and_the_global_generator_is_untouched() -> None:
     bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
     state = torch.get_rng_state()
-    (_, first), (_, again), (_, other) = (LinearProbe(epochs=3, seed=s).fit(bank, test) for s in (1, 1, 2))
+    first, again, other = (LinearProbe(epochs=3, seed=s).fit(bank, test).logits for s in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
     probe = LinearProbe(batch_size=128)
-    sizes = {N: [len(b) for b in probe._batches(N, torch.Generator())] for N in (300, 128, 50)}
+    sizes = {N: [len(b) for b in probe.batches(N, torch.Generator())] for N in (300, 128, 50)}
     assert sizes == {300: [128, 128], 128: [128], 50: [50]}
 
 
@@ -102,9 +102,8 @@ def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
 @pytest.mark.parametrize('normalise', [False, True])
 def test_the_heads_of_all_views_learn_together_from_the_mean_of_their_logits(views: int, normalise: bool) -> None:
     bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), views=views) for seed in (0, 1))
-    _, found = LinearProbe(
-        epochs=4, milestones=(2,), weight_decay=0.01, batch_size=32, normalise=normalise, seed=5
-    ).fit(bank, test)
+    probe = LinearProbe(epochs=4, milestones=(2,), weight_decay=0.01, batch_size=32, normalise=normalise, seed=5)
+    found = probe.fit(bank, test).logits
 
     width, generator = 12 // views, torch.Generator().manual_seed(5)
     heads = [nn.Linear(width, 3) for _ in range(views)]
@@ -134,17 +133,20 @@ def test_one_view_learns_as_one_head_to_the_last_bit() -> None:
     head = LinearHead(8, 3, generator=generator)
     optimizer = torch.optim.SGD(head.parameters(), 3.0, momentum=0.9, foreach=True)
     for _ in range(2):
-        for batch in probe._batches(len(bank), generator):
+        for batch in probe.batches(len(bank), generator):
             probe_step(head, optimizer, bank.x[batch], bank.labels[batch])
-    assert torch.equal(probe.fit(bank, test)[1], head(test.x))
+    assert torch.equal(probe.fit(bank, test).logits, head(test.x))
 
 
 def test_learning_rate_falls_after_the_milestone(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = []
 
-    def record(head: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, labels: torch.Tensor) -> None:
+    def record(
+        head: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
         rates.append(round(optimizer.param_groups[0]['lr'], 6))
         optimizer.step()
+        return torch.zeros(())
 
     monkeypatch.setattr('skeattn.evaluation.linear_probe.probe_step', record)
     LinearProbe().fit(blobs(10, 0), blobs(10, 1))
@@ -154,7 +156,7 @@ def test_learning_rate_falls_after_the_milestone(monkeypatch: pytest.MonkeyPatch
 def test_normalise_is_blind_to_the_length_of_a_feature() -> None:
     bank, test = blobs(20, 0), blobs(10, 1)
     longer = Features(bank.x * 7, bank.labels, bank.subjects, bank.names)
-    (_, plain), (_, scaled) = (LinearProbe(epochs=2, normalise=True).fit(f, test) for f in (bank, longer))
+    plain, scaled = (LinearProbe(epochs=2, normalise=True).fit(f, test).logits for f in (bank, longer))
     torch.testing.assert_close(plain, scaled)
 
 

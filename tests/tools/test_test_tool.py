@@ -1,6 +1,7 @@
 """test.py as a user runs it."""
 
 import json
+import re
 import runpy
 import sys
 from functools import partial
@@ -40,6 +41,11 @@ def tool(monkeypatch, capsys):
     return start
 
 
+def written(out: str) -> dict:
+    """The record that the tool says it wrote."""
+    return json.loads(Path(re.search(r'^wrote (.+)$', out, re.M)[1]).read_text())
+
+
 def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
     status, out, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--baselines', '--seed', 4)
     assert status == 0, err
@@ -47,7 +53,7 @@ def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
     train, test = build_splits(cfg)
     model = load_model(cfg, run / 'epoch_7.pth')
     bank, queries = extract_features(model, train), extract_features(model, test)
-    record = json.loads((run / 'test_epoch_7.json').read_text())
+    record = written(out)
     row = record['sources']['backbone']['metrics']
     assert {key: row[f'knn/{key}'] for key in ('top1_k1', 'top1_k5')}.items() <= KNNEvaluator((1, 5))(
         bank, queries
@@ -60,8 +66,11 @@ def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
     assert record['checkpoint_sha256'] == sha256(run / 'epoch_7.pth')
     assert (record['seed'], record['protocol'], record['stream']) == (4, 'xsub', 'joint')
     table = [line.split() for line in out.splitlines()]
-    assert ['K=1', 'K=5', 'held-out', 'K', 'last', 'epoch', 'best', 'on', 'test', 'held-out', 'epoch'] in table
-    assert any(line[:2] == ['epoch_7', f'{row["knn/top1_k1"]:.1f}'] for line in table)
+    assert ['K=1', 'K=5', 'held-out', 'K'] in table
+    assert ['last', 'epoch', 'best', 'on', 'test', 'held-out', 'epoch'] in table
+    for protocol, columns in (('knn', ('k1', 'k5', 'heldout')), ('linear', ('', 'best', 'heldout'))):
+        numbers = [f'{row[f"{protocol}/top1_{column}".rstrip("_")]:.1f}' for column in columns]
+        assert ['epoch_7', *numbers] in table
 
 
 def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
@@ -118,9 +127,9 @@ def test_a_classifier_is_judged_by_features_and_by_its_own_logits(tmp_path: Path
     config.write_text(f'_base_ = {str(base)!r}\nnum_classes = {CLASSES}\nmodel = {model}\n')
     network = load_model(read_config(config))
     torch.save({'state_dict': network.state_dict()}, tmp_path / 'a.pth')
-    status, _, err = tool(config, tmp_path / 'a.pth')
+    status, out, err = tool(config, tmp_path / 'a.pth')
     assert status == 0, err
-    record = json.loads((tmp_path / 'test_a.json').read_text())
+    record = written(out)
     assert list(record['sources']) == ['backbone', 'logits']
     logits = extract_features(network, build_splits(resolve_config(read_config(config)))[1], source='logits')
     top1 = 100 * (logits.x.argmax(1) == logits.labels).double().mean().item()
