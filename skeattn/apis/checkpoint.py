@@ -116,20 +116,24 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     """
     checkpoint = read_checkpoint(path)
     preprocessor = getattr(model, 'data_preprocessor', None)
-    for key, now in (
-        ('stream', _plain(getattr(preprocessor, 'stream', None))),
-        ('layout', getattr(preprocessor, 'layout', None)),
-        ('channels', _plain(getattr(preprocessor, 'channels', None))),
-    ):
-        then, now = _plain(checkpoint['meta'].get(key)), getattr(now, 'name', now)
-        if None not in (then, now) and then != now:
-            raise CheckpointError(f'{path} was trained with {key}={then!r}, the config says {now!r}; set {key}={then}')
+    now = {key: getattr(preprocessor, key, None) for key in ('stream', 'layout', 'channels')}
+    check_origin(path, checkpoint['meta'], now | {'layout': getattr(now['layout'], 'name', None)})
     method, ours = checkpoint['meta'].get('method'), type(model).__name__
     if method and method.lower() != ours.lower():
         raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
     report = load_weights(model, checkpoint['state_dict'], path, min_match)
     print_log(f'{path}: {report}', 'current')
     return report
+
+
+def check_origin(path: str | os.PathLike[str], meta: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise a CheckpointError where a checkpoint's stream, layout or channels are known and not those of ``now``."""
+    for key, value in now.items():
+        then, value = _plain(meta.get(key)), _plain(value)
+        if None not in (then, value) and then != value:
+            raise CheckpointError(
+                f'{path} was trained with {key}={then!r}, the config says {value!r}; set {key}={then}'
+            )
 
 
 def shorten(names: list[str], separator: str = ', ', most: int = 3) -> str:

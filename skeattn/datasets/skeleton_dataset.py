@@ -16,6 +16,7 @@ from skeattn.datasets.integrity import folder_of
 from skeattn.datasets.materialise import materialise
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.protocols import split as split_by
+from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
 from skeattn.errors import ConfigError
 from skeattn.registry import DATASETS
@@ -44,6 +45,8 @@ class SkeletonDataset(Dataset):
         channels: the values of a joint that the model is built for, compared with the set's.
         cache: where prepared clips of a large split are kept for the next start: True: ``$SKEATTN_CACHE`` or
             ``.cache`` in the set's folder; a folder; False: nowhere.
+        subset: the training clips whose labels may be used, ``dict(fraction=0.01, seed=0)``, see
+            :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
@@ -70,6 +73,7 @@ class SkeletonDataset(Dataset):
         layout: str | None = None,
         channels: Sequence[str] = AXES,
         cache: bool | str = True,
+        subset: Mapping[str, Any] | None = None,
     ) -> None:
         if split not in ('train', 'test'):
             raise ConfigError(f'split={split!r} is neither "train" nor "test"')
@@ -84,7 +88,7 @@ class SkeletonDataset(Dataset):
         if tuple(channels) != packed.channels:
             found, asked = list(packed.channels), list(channels)
             raise ConfigError(f'channels={asked}, but {packed.path} holds {found}; set channels={found} in the config')
-        chosen = split_by(packed, protocol)[split == 'test']
+        chosen = split_by(packed, protocol)[1] if split == 'test' else labelled_clips(packed, protocol, subset)
         folder = folder_of(packed.path, cache) if len(chosen) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
         self.split = split

@@ -35,6 +35,7 @@ class Outcome:
             there are no such subjects.
         curves: name -> one value per epoch.
         files: what was drawn or written beside.
+        notes: metric -> why it is missing.
     """
 
     metrics: dict[str, float]
@@ -42,3 +43,4 @@ class Outcome:
     heldout: Scores | None = None
     curves: dict[str, list[float]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)

@@ -68,12 +68,14 @@ def finished(tmp_path_factory, data) -> Path:
 
 
 def test_two_steps_equal_the_released_fine_tuning():
-    """Which runs in eval mode."""
+    """Which runs in eval mode, so that the model has to stay there when a training loop switches it to training."""
     golden, prefix = Golden('finetune_step'), 'encoder_q.backbone.'
     start = golden.packed('state0')
     classes, dim = start[f'{prefix}fc.weight'].shape
-    model = recognizer(backbone={**BACKBONE, 'out_channels': dim}, head=dict(type='LinearHead', num_classes=classes))
-    model.double().eval()
+    # Dropout would show, were it on.
+    backbone = {**BACKBONE, 'out_channels': dim, 'dropout': 0.5}
+    model = recognizer(backbone=backbone, head=dict(type='LinearHead', num_classes=classes), mode='eval')
+    model.double().train()
 
     def ours(group):
         """Backbone and classifier of a packed group, under our names."""
@@ -110,6 +112,21 @@ def test_the_share_of_recognised_clips_is_logged_but_not_minimised():
     losses = model(**views, mode='loss')
     assert losses['accuracy'].item() == pytest.approx(100 * 4 / 6)
     assert model.parse_losses(losses)[0] == losses['loss']
+
+
+def test_training_moves_statistics_and_drops_unless_it_runs_in_eval_mode():
+    x, labels = torch.randn(6, 1, 3, 16, 25), torch.arange(6) % 5
+    for mode, still in (('train', False), ('eval', True)):
+        model = recognizer(backbone={**BACKBONE, 'dropout': 0.5}, mode=mode).train()
+        before = {name: value.clone() for name, value in model.named_buffers()}
+        losses = [model.loss({'query': x}, labels)['loss'] for _ in range(2)]
+        moved = [name for name, value in model.named_buffers() if not torch.equal(value, before[name])]
+        assert (not moved) is still and (losses[0] == losses[1]).item() is still
+        losses[0].backward()
+        assert all(p.grad is not None for p in model.parameters())
+        assert model.switches()['mode'][0] == mode
+    with pytest.raises(ConfigError, match=r"model\.mode='frozen'; choose 'train' or 'eval'"):
+        recognizer(mode='frozen')
 
 
 def test_features_are_pooled_maps_or_logits():

@@ -1,15 +1,19 @@
 """When things happen: the arithmetic lives in the models."""
 
+from skeattn.engine.hooks.accuracy import AccuracyHook
 from skeattn.engine.hooks.bn_statistics import AverageBNStatsHook
 from skeattn.engine.hooks.checkpoint import SafeCheckpointHook
 from skeattn.engine.hooks.mining import MiningHook
 from skeattn.engine.hooks.momentum import MomentumUpdateHook
 from skeattn.engine.hooks.non_finite import NonFiniteHook
+from skeattn.engine.hooks.plateau import LossScheduleHook
 from skeattn.engine.hooks.queue import QueueUpdateHook
 from skeattn.engine.hooks.randomness import RandomnessHook
 
 __all__ = [
+    'AccuracyHook',
     'AverageBNStatsHook',
+    'LossScheduleHook',
     'MiningHook',
     'MomentumUpdateHook',
     'NonFiniteHook',

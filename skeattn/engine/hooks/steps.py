@@ -1,9 +1,11 @@
-"""What several hooks ask of a Runner: the bare model, and where it stands in its optimiser steps."""
+"""What several hooks ask of a Runner: the bare model, where it stands in its optimiser steps, and what it keeps."""
 
 import math
 from typing import Any
 
 from mmengine.model import is_model_wrapper
+
+CURVES = 'curves'
 
 
 def bare_model(runner: Any) -> Any:
@@ -24,3 +26,12 @@ def stepped(runner: Any) -> bool:
 def steps(runner: Any, iterations: int) -> int:
     """Optimiser steps in so many iterations, a last incomplete one included."""
     return math.ceil(iterations / micro_batches(runner))
+
+
+def curves(runner: Any) -> dict[str, list[float]]:
+    """The training's curves by name, to be added to; a checkpoint holds them, so that resuming continues them."""
+    hub = runner.message_hub
+    if CURVES not in hub.runtime_info:
+        hub.update_info(CURVES, {})
+    found: dict[str, list[float]] = hub.get_info(CURVES)
+    return found

@@ -11,6 +11,8 @@ from skeattn.models.algorithms.base import Switches, common_switches, refuse_sev
 from skeattn.models.encoder import Encoder
 from skeattn.registry import HEADS, MODELS
 
+MODES = {'train': 'sound', 'eval': 'as released for fine-tuning: BatchNorm statistics are kept, no dropout'}
+
 
 @MODELS.register_module()
 class Recognizer(BaseModel):
@@ -24,9 +26,14 @@ class Recognizer(BaseModel):
             config. None: the encoder alone, for data that have other classes than it was trained on.
         data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` is trained on, ``query=dict()`` for
             the clip itself.
-        persons: ``'all'`` or ``'present'``, see :class:`~skeattn.models.encoder.Encoder`.
+        persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
+        mode: ``'train'``; or ``'eval'``, in which the release fine-tunes: while training, too, BatchNorm uses and keeps
+            its running statistics (scale and shift are learnt) and dropout is off.
         init_cfg: mmengine initialisation of all weights; the head then draws its own, see
             :class:`~skeattn.models.heads.LinearHead`.
+
+    Raises:
+        ConfigError: several streams, or an unknown ``mode``.
     """
 
     def __init__(
@@ -35,13 +42,23 @@ class Recognizer(BaseModel):
         head: dict[str, Any] | None,
         data_preprocessor: dict[str, Any] | None = None,
         persons: str = 'all',
+        pool: str = 'mean',
+        mode: str = 'train',
         init_cfg: Any = None,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
+        if mode not in MODES:
+            raise ConfigError(f'model.mode={mode!r}; choose {" or ".join(map(repr, MODES))}')
         refuse_several_streams(self)
-        self.encoder = Encoder(backbone, persons=persons)
+        self.mode = mode
+        self.encoder = Encoder(backbone, persons=persons, pool=pool)
         width = self.encoder.backbone.out_channels
         self.head = HEADS.build(head, default_args={'in_channels': width}) if head else None
+
+    def train(self, mode: bool = True) -> 'Recognizer':
+        """Switch to training, as far as the model's ``mode`` has it."""
+        super().train(mode and self.mode == 'train')
+        return self
 
     def forward(self, inputs: dict[str, Tensor], data_samples: Any = None, mode: str = 'tensor') -> Any:
         """mmengine's entry: losses in mode ``'loss'``, logits ``(N, classes)`` of the view ``clip`` otherwise."""
@@ -107,5 +124,6 @@ class Recognizer(BaseModel):
         std = getattr(self.head, 'std', None)
         return {
             'head.std': (std, 'as released' if std == 0.02 else 'own choice; the releases start with 0.02'),
+            'mode': (self.mode, MODES[self.mode]),
             **common_switches(self.encoder, self.data_preprocessor),
         }

@@ -1,0 +1,6 @@
+"""Fine-tuning as released for NTU-60, joint stream, cross-subject; other sets, splits and streams have other rates."""
+
+_base_ = './finetune.py'
+mode = 'eval'
+optim_wrapper = dict(optimizer=dict(lr=0.008))
+param_scheduler = dict(_delete_=True, type='MultiStepLR', milestones=[60, 100], gamma=0.1)

@@ -1,0 +1,4 @@
+"""Fine-tuning on 1 % of the labels."""
+
+_base_ = './finetune.py'
+labels = 0.01

@@ -1,0 +1,156 @@
+"""Few labels: the part of a training split whose labels may be used, the same clips for everyone.
+
+Of every class ``round(fraction * n)`` clips are taken, in the order of sha256 of seed and clip name: the choice depends
+on neither platform, library versions nor the order of the sample table, and a smaller fraction's clips are among a
+larger one's. It is written beside the set, where it can be looked at and published with results.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeattn.datasets.integrity import sha256, write_note
+from skeattn.datasets.packed import MANIFEST, PackedSet
+from skeattn.datasets.protocols import held_out_subjects, split
+from skeattn.errors import ConfigError, DataError
+
+FOLDER = 'subsets'
+REST, HELD_OUT = 'rest', 'heldout'
+SETTINGS = {'fraction': 1.0, 'seed': 0, 'heldout': 0.0, 'part': REST}
+
+
+def labelled_clips(packed: PackedSet, protocol: str, subset: Mapping[str, Any] | None) -> np.ndarray:
+    """The training clips that ``dataset.subset`` leaves, ascending.
+
+    Args:
+        packed: the set.
+        protocol: the split.
+        subset: ``fraction`` of the clips of every class (1) and ``seed`` of their choice (0); further ``heldout``, the
+            share of these clips' subjects that is held out (0), and which ``part`` is meant, the ``'rest'`` or those
+            ``'heldout'``. None: the whole split.
+
+    Raises:
+        ConfigError: an unknown key, or a value outside its range.
+        DataError: a class would get no clip; the subset's file is damaged or of another set; too few subjects.
+    """
+    train, _ = split(packed, protocol)
+    if subset is None:
+        return train
+    settings = _checked(subset)
+    if settings['fraction'] < 1:
+        train = _read_or_choose(packed, protocol, train, settings['fraction'], settings['seed'])
+    if settings['heldout']:
+        held = held_out_subjects(packed.table['subject'][train], settings['heldout'])
+        train = train[held if settings['part'] == HELD_OUT else ~held]
+    return train
+
+
+def choose(
+    names: Sequence[str], labels: Sequence[int], fraction: float, seed: int, classes: Sequence[str]
+) -> list[str]:
+    """Names of ``round(fraction * n)`` of the n clips of every class that occurs, class by class.
+
+    Raises:
+        DataError: a class would get none; names it, its count and the smallest fraction with which none goes empty.
+    """
+    of_class: dict[int, list[str]] = {}
+    for name, label in zip(names, labels, strict=True):
+        of_class.setdefault(int(label), []).append(str(name))
+    chosen = []
+    for label, members in sorted(of_class.items()):
+        count = round(fraction * len(members))
+        if not count:
+            enough = smallest_fraction(min(map(len, of_class.values())))
+            raise DataError(
+                f'a fraction of {fraction:g} leaves class {classes[label]!r} none of its {len(members)} training '
+                f'clips; the smallest fraction that leaves every class a clip is {enough:g}'
+            )
+        chosen += sorted(members, key=lambda name: hashlib.sha256(f'{seed}:{name}'.encode()).digest())[:count]
+    return chosen
+
+
+def smallest_fraction(clips: int) -> float:
+    """A fraction of few digits that just leaves a class of so many clips one."""
+    half = Fraction(1, 2 * clips)  # at which Python still rounds to zero
+    scale = 10 ** (math.ceil(-math.log10(half)) + 1)
+    return (math.floor(half * scale) + 1) / scale
+
+
+def subset_file(packed: PackedSet, protocol: str, fraction: float, seed: int) -> Path:
+    """Where the choice is written."""
+    return packed.path / FOLDER / f'{protocol}_{100 * fraction:g}percent_seed{seed}.json'
+
+
+def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(subset) - set(SETTINGS))
+    if unknown:
+        raise ConfigError(f'dataset.subset has no {unknown[0]!r}; known: {", ".join(SETTINGS)}')
+    settings: dict[str, Any] = {**SETTINGS, **subset}
+    fraction, seed, heldout, part = settings.values()
+    if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
+        raise ConfigError(f'dataset.subset.fraction={fraction!r} must lie above 0 and not above 1')
+    if not isinstance(seed, int):
+        raise ConfigError(f'dataset.subset.seed={seed!r} must be a whole number')
+    if not isinstance(heldout, int | float) or not 0 <= heldout < 1 or part not in (REST, HELD_OUT):
+        raise ConfigError(
+            f'dataset.subset: heldout={heldout!r} must lie in [0, 1) and part={part!r} be {REST!r} or {HELD_OUT!r}'
+        )
+    if part == HELD_OUT and not heldout:
+        raise ConfigError('dataset.subset.part="heldout" without a share of held-out subjects; set subset.heldout')
+    return settings
+
+
+def _read_or_choose(packed: PackedSet, protocol: str, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    path = subset_file(packed, protocol, fraction, seed)
+    facts = {
+        'protocol': protocol,
+        'fraction': fraction,
+        'seed': seed,
+        'manifest_sha256': sha256(packed.path / MANIFEST),
+    }
+    label_of = {str(packed.table['name'][i]): int(packed.table['label'][i]) for i in train}
+    if path.is_file():
+        names = _read(path, facts, label_of, packed.classes)
+    else:
+        names = choose(list(label_of), list(label_of.values()), fraction, seed, packed.classes)
+        # A set that cannot be written to is no obstacle: the choice follows from the names.
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+        write_note(path, {**facts, 'labels': _counts(names, label_of, packed.classes), 'names': names})
+    return train[np.isin(packed.table['name'][train], names)]
+
+
+def _read(path: Path, facts: Mapping[str, Any], label_of: Mapping[str, int], classes: Sequence[str]) -> list[str]:
+    remove = f'remove {path}, and the clips are chosen again'
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        names, counts = [str(name) for name in found['names']], dict(found['labels'])
+        differing = [key for key in facts if found[key] != facts[key]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{path} is damaged ({error!r}); {remove}') from error
+    if differing:
+        key = differing[0]
+        raise DataError(f'{path} was chosen with {key}={found[key]!r}, now it is {facts[key]!r}; {remove}')
+    strangers = [name for name in names if name not in label_of]
+    if strangers or len(set(names)) < len(names):
+        what = f'names {strangers[0]!r}, no training clip of the split' if strangers else 'names a clip twice'
+        raise DataError(f'{path} {what}; {remove}')
+    absent = sorted(set(label_of.values()) - {label_of[name] for name in names})
+    if absent:
+        raise DataError(f'{path} has no clip of class {classes[absent[0]]!r}; {remove}')
+    if counts != _counts(names, label_of, classes):
+        raise DataError(f'{path} is damaged: its counts are not those of its names; {remove}')
+    return names
+
+
+def _counts(names: Sequence[str], label_of: Mapping[str, int], classes: Sequence[str]) -> dict[str, int]:
+    counts = Counter(label_of[name] for name in names)
+    return {str(classes[label]): counts[label] for label in sorted(counts)}
