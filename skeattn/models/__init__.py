@@ -10,7 +10,7 @@ from skeattn.models.algorithms import (
     SkeleMixCLR,
     SkeletonCLR,
 )
-from skeattn.models.backbones import STGCN
+from skeattn.models.backbones import BIGRU, DSTA, STGCN
 from skeattn.models.edges import DropAddEdges
 from skeattn.models.heads import LinearHead
 from skeattn.models.losses import InfoNCE
@@ -19,6 +19,8 @@ from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.models.queue import FeatureQueue
 
 __all__ = [
+    'BIGRU',
+    'DSTA',
     'MHSAM',
     'MLP',
     'STGCN',

@@ -35,6 +35,31 @@ _STGCN: tuple[_Rule, ...] = (
     (r'st_gcn_networks\.(\d+)\.', r'blocks.\1.'),
     (r'edge_importance(\d+)$', lambda found: f'edge_importance.{int(found[1]) - 1}'),  # HiCLR counts from 1
 )
+_BIGRU: tuple[_Rule, ...] = (
+    (r'\binput_norm\.', 'data_bn.'),
+    (r'\bencoder\.gru\.(weight|bias)_(ih|hh)_l(\d+)$', r'layers.\3.0.\1_\2_l0'),
+    (r'\bencoder\.gru\.(weight|bias)_(ih|hh)_l(\d+)_reverse$', r'layers.\3.1.\1_\2_l0'),
+)
+_DSTA: tuple[_Rule, ...] = (
+    (r'backbone\.proj\.', 'backbone.embed.0.'),
+    (r'\binput_map\.0\.', 'embed.1.'),
+    (r'graph_layers\.(\d+)\.', r'blocks.\1.'),
+    (r'\balphas$', 'joints.alpha'),
+    (r'\battention0s$', 'joints.learnt'),
+    (r'\balphat$', 'frames.alpha'),
+    (r'\battention0t$', 'frames.learnt'),
+    *(
+        rule
+        for letter, axis in (('s', 'joints'), ('t', 'frames'))
+        for rule in (
+            (rf'\bin_net{letter}\.', f'{axis}.qk.'),
+            (rf'\bout_net{letter}\.', f'{axis}.out.'),
+            (rf'\bff_net{letter}\.', f'{axis}.feed.'),
+            (rf'\bdown{letter}1\.', f'{axis}.past_out.'),
+            (rf'\bdown{letter}2\.', f'{axis}.past_feed.'),
+        )
+    ),
+)
 _MOCO: tuple[_Rule, ...] = (
     (r'\bqueue$', 'queue.keys'),
     (r'\bqueue_ptr$', 'queue.pointer'),
@@ -54,6 +79,8 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         (r'^predictor_(?:s|p)\.mlp\.', 'predictors.s.layers.'),
         (r'^predictor_(?:ns|c)\.mlp\.', 'predictors.ns.layers.'),
         *_STGCN,
+        *_BIGRU,
+        *_DSTA,
     ),
     'skeletonclr': _MOCO,
     'aimclr': _MOCO,
@@ -79,6 +106,7 @@ _UNUSED: dict[str, dict[str, str]] = {
         r'encoder_[qk]\.neck\.proj_obj\..*': 'never trained',
         r'encoder_[qk]\.backbone\.fc\..*': 'never trained',
         r'encoder_k\.neck\.(norm0|Attn)\..*': 'never run',
+        r'encoder_[qk]\.backbone\.graph_layers\.\d+\.(atts|attt|pe[st]\.pe)': 'follows from layout and length',
     },
     'recognizer': {
         r'encoder_q\.neck\..*': 'not run downstream',

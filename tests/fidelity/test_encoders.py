@@ -1,10 +1,10 @@
-"""Graphs, ST-GCN and MHSAM give the released numbers from the released weights."""
+"""Graphs, backbones and MHSAM give the released numbers from the released weights."""
 
 import pytest
 import torch
 
 from skeattn.graph import adjacency
-from skeattn.models import MHSAM, MLP, STGCN
+from skeattn.models import BIGRU, DSTA, MHSAM, MLP, STGCN
 from skeattn.models.encoder import FeatureMap
 from tests.fidelity.golden import Golden, assert_close, to_model
 
@@ -20,32 +20,56 @@ def test_graphs_are_the_released_ones(strategy, releases):
         assert_close(torch.as_tensor(adjacency('ntu25', strategy)), golden[f'A_{release}'], release)
 
 
-@pytest.fixture
-def stgcn():
-    golden = Golden('stgcn_forward')
-    meta = golden.meta
-    model = STGCN('ntu25', base_channels=meta['hc'], out_channels=meta['hd'], dropout=0.0)
+def stgcn(meta):
+    return STGCN('ntu25', base_channels=meta['hc'], out_channels=meta['hd'], dropout=0.0)
+
+
+def bigru(meta, **changes):
+    size = dict(hidden_channels=meta['en_hidden_size'], num_layers=meta['en_num_layers'], num_persons=meta['M'])
+    return BIGRU('ntu25', **size, **changes)
+
+
+def dsta(meta):
+    _, widths, inner, strides = zip(*meta['config'], strict=True)
+    return DSTA('ntu25', widths, inner, strides, num_heads=meta['num_subset'])
+
+
+# How the release pools: BIGRU by its last frame.
+POOLS = {stgcn: 'mean', bigru: 'last', dsta: 'mean'}
+
+
+@pytest.fixture(params=POOLS, ids=lambda build: build.__name__)
+def encoder(request):
+    """A golden case, our backbone with its weights, and how it is pooled."""
+    build = request.param
+    golden = Golden(f'{build.__name__}_forward')
+    model = build(golden.meta)
     state = golden.converted('state', prefix=PREFIX)
     model.load_state_dict({name.removeprefix(PREFIX): value for name, value in state.items()})
-    return golden, model
+    return golden, model, POOLS[build]
+
+
+def released_map(values):
+    """``(N, M', C, T', V')`` -> ``(N * M, C, T', V)``, or ``(N, T, C)`` of BIGRU."""
+    return values[:, 0, :, :, 0].transpose(1, 2) if values.shape[4] == 1 else values.flatten(0, 1)
 
 
 @pytest.mark.parametrize('mode', ['eval', 'train'])
 @pytest.mark.parametrize('output', ['map', 'pooled'])
-def test_stgcn_forward_and_input_gradient(stgcn, mode, output):
-    golden, model = stgcn
+def test_forward_and_input_gradient(encoder, mode, output):
+    golden, model, pooling = encoder
     model.train(mode == 'train')
     x = golden['x'].requires_grad_()
     values = model(to_model(x))
-    pooled = FeatureMap(values, torch.full(values.shape[:2], 1 / values.shape[1])).pool()
-    assert_close(values.flatten(0, 1), golden[f'{mode}/feature_map'], 'feature map')
+    pooled = FeatureMap(values, torch.full(values.shape[:2], 1 / values.shape[1]), pooling).pool()
+    assert_close(released_map(values), golden[f'{mode}/feature_map'], 'feature map')
     assert_close(pooled, golden[f'{mode}/pooled'], 'pooled')
     (values if output == 'map' else pooled).square().sum().backward()
     assert_close(x.grad, golden[f'{mode}/grad_x_of_{output}_sumsq'], 'input gradient')
 
 
-def test_stgcn_parameter_gradients_and_bn_statistics(stgcn):
-    golden, model = stgcn
+def test_parameter_gradients_and_bn_statistics(encoder):
+    golden, model, _ = encoder
     model(to_model(golden['x'])).square().sum().backward()
     parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     gradients = golden.converted('train/grad_of_map_sumsq', prefix=PREFIX)

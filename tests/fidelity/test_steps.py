@@ -13,11 +13,27 @@ MLP = dict(type='MLP', norm_cfg=dict(type='BN1d'))
 STREAMS = {'j': 'joint', 'm': 'motion', 'b': 'bone'}
 
 
-def stgcn(golden, graph):
-    meta = golden.meta
+def stgcn(meta, graph='agcn'):
     width = dict(base_channels=meta['hc'], out_channels=meta['hd'])
+    return dict(type='STGCN', layout='ntu25', graph=graph, dropout=0.0, **width)
+
+
+def bigru(meta):
+    return dict(type='BIGRU', layout='ntu25', hidden_channels=meta['h'], num_layers=meta['layers'])
+
+
+def dsta(meta):
+    _, widths, inner, strides = zip(*meta['config'], strict=True)
+    return dict(type='DSTA', layout='ntu25', widths=widths, inner_widths=inner, strides=strides)
+
+
+CASES = {'skeattnclr_step': stgcn, 'skeattnclr_step_gru': bigru, 'skeattnclr_step_dsta': dsta}
+
+
+def contrast(golden, backbone):
+    meta = golden.meta
     return dict(
-        backbone=dict(type='STGCN', layout='ntu25', graph=graph, dropout=0.0, **width),
+        backbone=backbone,
         queue=dict(size=meta['K']),
         loss=dict(type='InfoNCE', temperature=meta['temp']),
     )
@@ -30,15 +46,17 @@ def ready(model, golden, method, preprocessor=None):
     return model.train()
 
 
-def skeattnclr(golden, stream='joint', **changes):
+def skeattnclr(golden, stream='joint', backbone=stgcn, **changes):
     meta = golden.meta
-    width = dict(hidden_channels=meta['hd'], out_channels=meta['fd'])
+    recurrent = backbone is bigru
+    projector, predictor = (meta['h'], 2 * meta['fd']) if recurrent else (meta['hd'], meta['hd'])
     model = SkeAttnCLR(
-        projector=dict(MLP, **width),
-        predictor=dict(MLP, **width),
+        projector=dict(MLP, hidden_channels=projector, out_channels=meta['fd']),
+        predictor=dict(MLP, hidden_channels=predictor, out_channels=meta['fd']),
         mhsam=dict(type='MHSAM', num_heads=meta['heads']),
         mu=meta['mu'],
-        **stgcn(golden, 'agcn'),
+        pool='last' if recurrent else 'mean',
+        **contrast(golden, backbone(meta)),
         **{'heads': 'released', 'project_mix': True, **changes},
     )
     return ready(model, golden, 'skeattnclr', ReplayPreprocessor(golden, stream))
@@ -47,16 +65,17 @@ def skeattnclr(golden, stream='joint', **changes):
 def moco(cls, golden, method, **changes):
     """A method of the CrosSCLR family: spatial graph, projector without normalisation."""
     projector = dict(type='MLP', hidden_channels=golden.meta['hd'], out_channels=golden.meta['fd'], bias=True)
-    return ready(cls(projector=projector, **stgcn(golden, 'spatial'), **changes), golden, method)
+    return ready(cls(projector=projector, **contrast(golden, stgcn(golden.meta, 'spatial')), **changes), golden, method)
 
 
 def moco_hook(golden):
     return MomentumUpdateHook(golden.meta['m'], schedule='constant', timing='before_step', buffers=False)
 
 
-def test_skeattnclr_two_steps():
-    golden = Golden('skeattnclr_step')
-    meta, model = golden.meta, skeattnclr(golden)
+@pytest.mark.parametrize(('case', 'backbone'), CASES.items())
+def test_skeattnclr_two_steps(case, backbone):
+    golden = Golden(case)
+    meta, model = golden.meta, skeattnclr(golden, backbone=backbone)
     hook = MomentumUpdateHook(base_momentum=meta['m'], ahead_epochs=1)
     terms = {'loss': 'loss_total', 'L_global': 'loss_info', 'L_s': 'loss_s', 'L_ns': 'loss_ns'}
     L = meta['loader_length']
@@ -114,7 +133,7 @@ def test_skelemixclr_with_two_mixes():
     golden = Golden('skelemixclr_step')
     meta = golden.meta
     projector = dict(MLP, hidden_channels=meta['hd'], out_channels=meta['fd'], bias=True)
-    model = SkeleMixCLR(projector=projector, region_weight=meta['loss_weight'], **stgcn(golden, 'agcn'))
+    model = SkeleMixCLR(projector=projector, region_weight=meta['loss_weight'], **contrast(golden, stgcn(golden.meta)))
     ready(model, golden, 'skelemixclr', ReplayPreprocessor(golden, mixes=meta['repeat']))
     terms = {'loss': 'loss_total', 'L_global': 'loss_instance', 'L_region': 'loss_region'}
     for step, logs, runner in train_steps(model, golden, [moco_hook(golden)]):
@@ -133,7 +152,7 @@ def test_crossclr_before_mining_and_while_mining(case):
         shared_heads=True,
         stale_keys=True,
         projector=dict(type='MLP', hidden_channels=meta['hd'], out_channels=meta['fd'], bias=True),
-        **stgcn(golden, 'spatial'),
+        **contrast(golden, stgcn(golden.meta, 'spatial')),
     )
     ready(model, golden, 'crossclr', ReplayPreprocessor(golden, streams))
     hooks = [moco_hook(golden), MiningHook(begin=meta['cross_epoch'])]
@@ -147,9 +166,10 @@ def test_crossclr_before_mining_and_while_mining(case):
 
 
 @pytest.mark.parametrize('stream', ['motion', 'bone'])
-def test_losses_of_the_other_streams(stream):
-    golden = Golden('skeattnclr_step')
-    model = skeattnclr(golden, stream)
+@pytest.mark.parametrize(('case', 'backbone'), CASES.items())
+def test_losses_of_the_other_streams(stream, case, backbone):
+    golden = Golden(case)
+    model = skeattnclr(golden, stream, backbone)
     losses = model(**model.data_preprocessor({'inputs': golden['step1/xq']}, training=True), mode='loss')
     for ours, theirs in (('L_global', 'loss_info'), ('L_s', 'loss_s'), ('L_ns', 'loss_ns')):
         assert_close(losses[ours], golden[f'view_{stream}/{theirs}'], f'{stream} {ours}')

@@ -100,7 +100,7 @@ class MomentumContrast(Pretraining):
         queue: ``dict(size=K)``.
         loss: config of the contrastive loss.
         data_preprocessor: config of the SkeletonPreprocessor.
-        persons: ``'all'`` or ``'present'``, see :class:`~skeattn.models.encoder.Encoder`.
+        persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
         key_init: ``'copy'``: the key encoder starts equal to the query encoder; ``'independent'``: with weights of its
             own, as every release does by re-initialising after its copy.
         init_cfg: mmengine initialisation of all weights.
@@ -119,6 +119,7 @@ class MomentumContrast(Pretraining):
         loss: dict[str, Any],
         data_preprocessor: dict[str, Any] | None = None,
         persons: str = 'all',
+        pool: str = 'mean',
         key_init: str = 'copy',
         init_cfg: Any = None,
     ) -> None:
@@ -127,7 +128,7 @@ class MomentumContrast(Pretraining):
             raise ConfigError(f'model.key_init={key_init!r}; choose "copy" or "independent"')
         refuse_several_streams(self)
         self.key_init = key_init
-        self.encoder_q = Encoder(backbone, projector, persons)
+        self.encoder_q = Encoder(backbone, projector, persons, pool)
         self.encoder_k = key_copy(self.encoder_q)
         self.queue = FeatureQueue(channels=self.encoder_q.projector.out_channels, **queue)
         self.contrast = LOSSES.build(loss)
@@ -194,9 +195,14 @@ def refuse_several_streams(model: BaseModel) -> None:
 
 
 def common_switches(encoder: Encoder, preprocessor: Any) -> Switches:
-    """The choices of every method: which persons count, and how augmentations are drawn."""
+    """The choices of every method: which persons count, how maps are pooled, and how augmentations are drawn."""
     persons = {'all': 'as released', 'present': 'absent persons neither encoded nor averaged'}
-    return {'persons': (encoder.persons, persons[encoder.persons]), **draw_switches(preprocessor)}
+    pool = {'mean': 'paper (eq. 6)', 'last': 'the last frame; as released with BIGRU'}
+    return {
+        'persons': (encoder.persons, persons[encoder.persons]),
+        'pool': (encoder.pool, pool[encoder.pool]),
+        **draw_switches(preprocessor),
+    }
 
 
 def draw_switches(preprocessor: Any) -> Switches:

@@ -1,9 +1,10 @@
 """What every backbone promises, checked on one short clip when an encoder is built."""
 
 import copy
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from skeattn.errors import ConfigError
 from skeattn.skeletons import SkeletonLayout, get_layout
@@ -15,14 +16,14 @@ _PROMISED = {
 
 
 @torch.no_grad()
-def check_backbone(backbone: nn.Module, layout: str | SkeletonLayout, in_channels: int = 3) -> bool:
+def check_backbone(backbone: Any, layout: str | SkeletonLayout, in_channels: int = 3) -> bool:
     """Hold a backbone to the contract of docs/backbones.md, before a training trips over it.
 
     A copy of it reads one clip of zeros ``(1, M, C, 3 * temporal_stride, V)`` in eval mode; torch's random state stays
     as it is. M is the backbone's ``num_persons`` where it has one, else 2.
 
     Args:
-        backbone: as built.
+        backbone: the module, as built.
         layout: whose joints the clips have.
         in_channels: C, values per joint.
 

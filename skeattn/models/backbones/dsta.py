@@ -1,0 +1,207 @@
+"""DSTA (Shi et al., ACCV 2020): attention between the joints of a person, then between its frames."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from skeattn.errors import ConfigError
+from skeattn.models.dropout import Dropout
+from skeattn.registry import BACKBONES
+from skeattn.skeletons import SkeletonLayout, get_layout
+
+
+def position_encoding(channels: int, length: int, like: Tensor) -> Tensor:
+    """Sine and cosine of the position at ``channels / 2`` rates, ``(channels, length)``; for any length.
+
+    Channel c (even) is ``sin(p * 10000^(-c / channels))``, channel c + 1 the cosine of the same angle.
+    """
+    position = torch.arange(length, dtype=like.dtype, device=like.device)
+    even = torch.arange(0, channels, 2, dtype=like.dtype, device=like.device)
+    angle = position * 10000 ** (-even[:, None] / channels)
+    return torch.stack([angle.sin(), angle.cos()], dim=1).flatten(0, 1)[:channels]
+
+
+def mapped(in_channels: int, out_channels: int, stride: int = 1, size: int = 1) -> nn.Sequential:
+    """A convolution over frames and its BN."""
+    conv = nn.Conv2d(in_channels, out_channels, (size, 1), (stride, 1), (size // 2, 0))
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+
+def activate(x: Tensor) -> Tensor:
+    """LeakyReLU with slope 0.1, DSTA's activation."""
+    return leaky_relu(x, 0.1)
+
+
+class AxisAttention(nn.Module):
+    """Attention between the joints of a frame or the frames of a joint, and a feed-forward layer, with shortcuts.
+
+    ``A = alpha tanh(q k / (inner_channels L)) + G`` without softmax, L the length of the other axis; q and k also see
+    where a position stands. Maps lie channels last in memory, in which 1x1 convolutions are fastest on the CPU.
+
+    Args:
+        axis: ``'joints'`` or ``'frames'``.
+        in_channels, out_channels: widths.
+        inner_channels: of q and k of a head.
+        num_heads: S.
+        stride: of the feed-forward layer over frames.
+        shortcut: whether shortcuts are mapped; otherwise they are identities.
+        learnt: the start of G ``(P, P)``, which every head learns; None for no G.
+        dropout: of what the feed-forward layer adds to its shortcut.
+    """
+
+    def __init__(
+        self,
+        axis: str,
+        in_channels: int,
+        out_channels: int,
+        inner_channels: int,
+        num_heads: int,
+        stride: int,
+        shortcut: bool,
+        learnt: Tensor | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.axis, self.num_heads = axis, num_heads
+        self.qk = nn.Conv2d(in_channels, 2 * num_heads * inner_channels, 1)
+        self.alpha = nn.Parameter(torch.ones(1, num_heads, 1, 1))
+        self.learnt = None if learnt is None else nn.Parameter(learnt.repeat(1, num_heads, 1, 1))
+        self.out = mapped(num_heads * in_channels, out_channels)
+        self.feed = mapped(out_channels, out_channels, stride)
+        self.dropout = Dropout(dropout)
+        self.past_out = mapped(in_channels, out_channels) if shortcut else nn.Identity()
+        self.past_feed = mapped(in_channels, out_channels, stride) if shortcut else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, T, V)`` -> ``(N, C', ceil(T / stride), V)``, both channels last in memory."""
+        y = activate(self.out(self.gather(x, self.attention(x))) + self.past_out(x))
+        return activate(self.dropout(self.feed(y)) + self.past_feed(x))
+
+    def attention(self, x: Tensor) -> Tensor:
+        """A, from each position (rows) to each (columns), ``(N, S, P, P)``.
+
+        Raises:
+            ConfigError: more frames than G was made for.
+        """
+        P = x.shape[3 if self.axis == 'joints' else 2]
+        where = position_encoding(x.shape[1], P, x)
+        where = where[:, None] if self.axis == 'joints' else where[:, :, None]
+        qk = self.qk(x + where).permute(0, 2, 3, 1).unflatten(3, (2, self.num_heads, -1))  # (N, T, V, 2, S, C')
+        order = (3, 0, 4, 2, 1, 5) if self.axis == 'joints' else (3, 0, 4, 1, 2, 5)
+        q, k = qk.permute(order).flatten(4)
+        A = torch.tanh(q @ k.transpose(2, 3) / q.shape[3]) * self.alpha
+        if self.learnt is None:
+            return A
+        if self.learnt.shape[3] < P:
+            raise ConfigError(
+                f'backbone DSTA learns its attention over {self.learnt.shape[3]} frames (glo_reg_t), but has maps of '
+                f'{P}; set model.backbone.num_frames to the frames of a clip'
+            )
+        return A + self.learnt[..., :P, :P]
+
+    def gather(self, x: Tensor, A: Tensor) -> Tensor:
+        """``sum_u x[u] A[s, u, p]`` for every head s, heads end to end: ``(N, S * C, T, V)``."""
+        rows = x.permute(0, 2, 3, 1)  # (N, T, V, C), as in memory
+        T, V, _ = rows.shape[1:]
+        weights = A.permute(0, 3, 1, 2).flatten(1, 2)  # (N, P * S, P)
+        if self.axis == 'joints':
+            heads = weights[:, None] @ rows
+        else:
+            heads = (weights @ rows.flatten(2)).view(-1, T, self.num_heads, V, rows.shape[3]).transpose(2, 3)
+        return heads.reshape(-1, T, V, self.num_heads * rows.shape[3]).permute(0, 3, 1, 2)
+
+
+class FrameConv(nn.Module):
+    """What the NTU configs of DSTA have in place of attention between frames: a convolution and a shortcut."""
+
+    def __init__(self, channels: int, stride: int, shortcut: bool, dropout: float, size: int = 7) -> None:
+        super().__init__()
+        self.conv = mapped(channels, channels, stride, size)
+        self.dropout = Dropout(dropout)
+        self.past_conv = mapped(channels, channels, stride) if shortcut else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, T, V)`` -> ``(N, C, ceil(T / stride), V)``."""
+        return activate(self.dropout(self.conv(x)) + self.past_conv(x))
+
+
+@BACKBONES.register_module()
+class DSTA(BaseModule):
+    """Blocks of attention between joints and attention, or a convolution, between frames.
+
+    Position encodings are computed for whatever length and skeleton a clip has.
+
+    Args:
+        layout: the skeleton layout, or its name.
+        widths: channels after each block; the first is the embedding's, too.
+        inner_widths: channels of q and k of a head, per block.
+        strides: of the frames, per block.
+        num_heads: S.
+        use_temporal_att: attention between frames, as SkeAttnCLR's encoder has it; otherwise a 7x1 convolution, as
+            DSTA's and HiCLR's NTU configs have.
+        glo_reg_t: add a learnt matrix to the attention between frames, too.
+        num_frames: T, longest clip that this matrix is learnt for.
+        dropout: of what the frames' part of a block adds to its shortcut, as in HiCLR's port (0.5 there).
+        in_channels: values per joint.
+        init_cfg: mmengine initialisation.
+
+    Raises:
+        ConfigError: unknown layout, or lists of different lengths.
+    """
+
+    def __init__(
+        self,
+        layout: str | SkeletonLayout,
+        widths: Sequence[int] = (64, 64, 128, 128, 256, 256, 256, 256),
+        inner_widths: Sequence[int] = (16, 16, 32, 32, 64, 64, 64, 64),
+        strides: Sequence[int] = (1, 1, 2, 1, 2, 1, 1, 1),
+        num_heads: int = 3,
+        use_temporal_att: bool = True,
+        glo_reg_t: bool = False,
+        num_frames: int = 64,
+        dropout: float = 0.0,
+        in_channels: int = 3,
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if not len(widths) == len(inner_widths) == len(strides) > 0:
+            raise ConfigError(
+                f'model.backbone of type DSTA has {len(widths)} widths, {len(inner_widths)} inner_widths and '
+                f'{len(strides)} strides; give one of each per block'
+            )
+        self.layout, self.in_channels, self.out_channels = get_layout(layout), in_channels, widths[-1]
+        self.embed = mapped(in_channels, widths[0])
+        self.blocks = nn.Sequential()
+        self.temporal_stride, V, before = 1, self.layout.num_joints, widths[0]
+        for width, inner, stride in zip(widths, inner_widths, strides, strict=True):
+            shortcut = width != before or stride != 1
+            G = torch.full((V, V), 1 / V)
+            joints = AxisAttention('joints', before, width, inner, num_heads, 1, shortcut, G, 0.0)
+            frames: nn.Module
+            if use_temporal_att:
+                G_t = torch.eye(-(-num_frames // self.temporal_stride)) if glo_reg_t else None
+                frames = AxisAttention('frames', width, width, inner, num_heads, stride, shortcut, G_t, dropout)
+            else:
+                frames = FrameConv(width, stride, shortcut, dropout)
+            self.blocks.append(nn.Sequential(OrderedDict(joints=joints, frames=frames)))
+            self.temporal_stride, before = self.temporal_stride * stride, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature map of clips: ``(N, M, C, T, V)`` -> ``(N, M, D, ceil(T / temporal_stride), V)``.
+
+        Raises:
+            ConfigError: channels or joints are not those the backbone was built for.
+        """
+        N, M, C, _, V = x.shape
+        if (self.in_channels, self.layout.num_joints) != (C, V):
+            raise ConfigError(
+                f'backbone DSTA was built for {self.in_channels} channels and layout {self.layout.name!r} '
+                f'({self.layout.num_joints} joints), but the clips have {C} channels and {V} joints'
+            )
+        x = activate(self.embed(x.flatten(0, 1).contiguous(memory_format=torch.channels_last)))
+        return self.blocks(x).unflatten(0, (N, M))
