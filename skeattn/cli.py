@@ -13,16 +13,19 @@ from skeattn.errors import ConfigError, SkeAttnError
 
 
 class KeyValue(DictAction):
-    """mmengine's ``--cfg-options KEY=VALUE …``; an argument of another form gives usage, not a traceback."""
+    """mmengine's ``--cfg-options KEY=VALUE …``; an argument of another form ends in one line and status 2."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
         """Called by argparse."""
-        wrong = [value for value in values if '=' not in value or value.startswith('=')]
-        if wrong:
-            parser.error(f'{option_string}: {wrong[0]!r} is not KEY=VALUE, such as stream=bone')
-        super().__call__(parser, namespace, values, option_string)
+        for value in values:
+            if not value.partition('=')[0] or '=' not in value:
+                parser.exit(2, f'error: {option_string}: {value!r} is not KEY=VALUE, such as stream=bone\n')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except AssertionError as error:  # brackets that do not close
+            parser.exit(2, f'error: {option_string}: {error}\n')
 
 
 def run(main: Callable[[], int | None]) -> None:

@@ -64,8 +64,15 @@ def test_overrides_are_read_by_mmengine():
     }
 
 
-@pytest.mark.parametrize('wrong', ['stream', '=bone'])
-def test_an_override_of_another_form_ends_in_usage(wrong, capsys):
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        ('stream', "'stream' is not KEY=VALUE, such as stream=bone"),
+        ('=bone', "'=bone' is not KEY=VALUE, such as stream=bone"),
+        ('milestones=[1,2', 'Imbalanced brackets exist in [1,2'),
+    ],
+)
+def test_an_override_of_another_form_ends_in_one_line(wrong, message, capsys):
     with pytest.raises(SystemExit) as ended:
         options('batch_size=4', wrong)
-    assert ended.value.code == 2 and f"'{wrong}' is not KEY=VALUE" in capsys.readouterr().err
+    assert ended.value.code == 2 and capsys.readouterr().err == f'error: --cfg-options: {message}\n'
