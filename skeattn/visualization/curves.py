@@ -17,7 +17,7 @@ from skeattn.visualization.style import COLOURS, INK, class_style, look, quiet, 
 
 Series = dict[float, float]
 Runs = Mapping[str, str | os.PathLike[str] | Sequence[str | os.PathLike[str]]]
-FEW = 40
+FEW = 20
 """Epochs up to which each has a marker."""
 
 
@@ -65,7 +65,7 @@ def _add_losses(series: dict[str, Series], entries: list[dict[str, Any]]) -> Non
     """Place each entry within its epoch; the log does not say how many iterations an epoch has."""
     per_epoch = max((entry['iter'] / entry['epoch'] for entry in entries), default=1.0)
     for entry in entries:
-        _add(series, entry, entry['iter'] / per_epoch, lambda key: key == 'loss' or key.startswith(('loss_', 'L_')))
+        _add(series, entry, entry['iter'] / per_epoch, _is_loss)
 
 
 def _add(series: dict[str, Series], entry: dict[str, Any], at: float, wanted: Any) -> None:
@@ -124,6 +124,7 @@ def draw_series(
             for i, (name, group) in enumerate(runs.items()):
                 _line(ax, group, name, *class_style(i))
             ax.set_title(_readable(quantity))
+            ax.set_ylabel('' if _is_loss(quantity) else '%')
             ax.margins(y=0.12)
             ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10.5)
         return _finish(figure, list(axes), path, title)
@@ -195,6 +196,10 @@ def _losses(ax: Axes, group: Sequence[Log]) -> None:
     ax.legend(
         loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=max(1, len(names)), fontsize=10.5, columnspacing=1.0
     )
+
+
+def _is_loss(name: str) -> bool:
+    return 'loss' in name.split('_') or name.startswith('L_')
 
 
 def _symbol(name: str) -> str:

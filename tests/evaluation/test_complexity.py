@@ -1,12 +1,20 @@
 """Counts against the reference's, and against each other."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import resolve_config
-from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
+from skeattn.evaluation.complexity import (
+    encoder_cost,
+    gmacs_by_module,
+    sample_batch,
+    saved_activations,
+    training_cost,
+)
 from skeattn.models.backbones import STGCN
 from tests.engine.toy import toy_config
 from tests.evaluation.standins import clip_set
@@ -63,6 +71,61 @@ def test_each_source_counts_the_parameters_that_it_passes(toy) -> None:
 def test_a_training_step_is_three_passes_of_the_query_and_one_of_the_key(toy) -> None:
     """Forward once, backward twice as much; the graph convolution gathers once more, the adjacency learns, too."""
     model, batch = toy
-    step, encoder = training_cost(model, batch), encoder_cost(model, batch, 'projector')
+    step, encoder = training_cost(deepcopy(model), batch), encoder_cost(model, batch, 'projector')
     assert step['parameters'] == encoder['parameters']
     assert 4 < step['gmacs'] / encoder['gmacs'] < 4.8
+
+
+def test_work_by_module_adds_up_to_the_whole(toy) -> None:
+    model, batch = toy
+    parts, whole = gmacs_by_module(model, batch, 'projector'), encoder_cost(model, batch, 'projector')['gmacs']
+    assert parts[''] == pytest.approx(whole)
+    assert parts['encoder_q'] == pytest.approx(whole)
+    assert parts['encoder_q.backbone'] + parts['encoder_q.projector'] == pytest.approx(whole)
+    assert 'encoder_k' not in parts and 'encoder_q.projector' not in gmacs_by_module(model, batch)
+
+
+def test_a_training_step_passes_the_key_encoder_forward_only(toy) -> None:
+    model, batch = toy
+    step, features = gmacs_by_module(deepcopy(model), batch, training=True), gmacs_by_module(model, batch, 'projector')
+    assert step['encoder_k'] == pytest.approx(features['encoder_q'])
+    assert step['encoder_q'] > 2.9 * features['encoder_q']
+    assert sum(step[part] for part in ('encoder_q', 'encoder_k')) <= step[''] * (1 + 1e-9)
+
+
+class Squares(nn.Module):
+    """A layer three times, as a method that trains; two passes are done with before the last begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(100, 100, bias=False)
+        self.data_preprocessor = Views()
+
+    def forward(self, inputs: Tensor, mode: str) -> dict[str, Tensor]:
+        for _ in range(2):
+            self.fc(inputs).square().sum().backward()
+        y = self.fc(inputs)  # keeps its input and the weights
+        return {'loss': (y * y).sum()}  # y twice, one storage
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict]:
+        return losses['loss'], losses
+
+
+class Views(nn.Module):
+    def begin_iteration(self, seed: int, iteration: int) -> None: ...
+
+    def forward(self, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
+        return batch
+
+
+@pytest.mark.parametrize('clips', [1, 7])
+def test_saved_activations_are_what_autograd_holds_at_its_peak(clips: int) -> None:
+    """The input and one layer's output: neither weights nor a storage a second time, nor what was freed before."""
+    assert saved_activations(Squares(), {'inputs': torch.randn(clips, 100)}) == 2 * clips * 100 * 4
+
+
+def test_saved_activations_grow_with_the_batch(toy) -> None:
+    model, batch = toy
+    half = {key: value[:4] for key, value in batch.items()}
+    whole = saved_activations(deepcopy(model), batch)
+    assert whole / saved_activations(deepcopy(model), half) == pytest.approx(2, rel=0.1)

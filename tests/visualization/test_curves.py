@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from skeattn.errors import DataError
-from skeattn.visualization.curves import draw_curves, read_log
+from skeattn.visualization.curves import band, draw_curves, draw_series, logged, read_log, read_logs
 
 
 def write_log(work_dir: Path, stamp: str, lines: list[dict]) -> None:
@@ -51,3 +51,18 @@ def test_what_is_missing_is_named(run: Path, tmp_path: Path) -> None:
     (tmp_path / 'damaged/stamp/vis_data/scalars.json').write_text('{"step": 1}\n{"st')
     with pytest.raises(DataError, match=r'scalars.json, line 2 is not JSON'):
         read_log(tmp_path / 'damaged')
+
+
+def test_several_seeds_are_a_mean_and_a_band_over_the_epochs_that_all_have() -> None:
+    epochs, drawn = band([{1.0: 10.0, 2.0: 20.0, 3.0: 90.0}, {1.0: 20.0, 2.0: 60.0}])
+    assert epochs == [1.0, 2.0] and drawn.tolist() == [[15.0, 40.0], [10.0, 20.0], [20.0, 60.0]]
+
+
+def test_metrics_and_losses_of_every_run_by_name(run: Path, tmp_path: Path) -> None:
+    logs = read_logs({'a': run, 'b': [run, run]})
+    assert logged(logs, 'linear/top1') == {'a': [{2.0: 50.0}], 'b': [{2.0: 50.0}] * 2}
+    assert logged(logs, 'L_s')['a'][0][2.0] == 3.0
+    with pytest.raises(DataError, match=r"a: metric 'lr' was not logged; logged: .*linear/top1, L_s, loss"):
+        logged(logs, 'lr')
+    panels = {metric: logged(logs, metric) for metric in ('knn/top1_k1', 'loss')}
+    assert draw_series(panels, tmp_path / 's.png').read_bytes().startswith(b'\x89PNG')

@@ -1,0 +1,184 @@
+"""The tools that look into records, runs and configs, as a shell would run them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skeattn.apis import load_model
+from tests.conftest import ROOT
+from tests.engine.toy import tool as load
+from tests.engine.toy import write_config
+from tests.evaluation.records import OURS, write_record
+from tests.visualization.test_curves import run as logged_run  # noqa: F401  a fixture
+
+ANALYSIS = 'analysis_tools'
+CONFIGS = ROOT / 'configs'
+TOOLS = ('plot_curves', 'plot_confusion', 'class_gain', 'plot_embedding', 'benchmark_knn', 'get_flops', 'diff_config')
+diff = load(f'{ANALYSIS}/diff_config')
+
+
+@pytest.mark.parametrize('name', TOOLS)
+def test_each_says_what_it_is_for(tool, name: str) -> None:
+    status, out, _ = tool(f'{ANALYSIS}/{name}.py', '--help')
+    purpose = load(f'{ANALYSIS}/{name}').__doc__.splitlines()[0].partition(':')[0].partition('. ')[0]
+    assert status == 0 and purpose.rstrip('.') in ' '.join(out.split())
+
+
+def test_confusion_of_seeds_is_their_sum_and_a_default_name_is_not_overwritten(tool, tmp_path: Path) -> None:
+    records = [write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, seed=1)]
+    status, out, _ = tool(f'{ANALYSIS}/plot_confusion.py', *records)
+    lines = [line.split() for line in out.splitlines()]
+    assert status == 0 and lines[3] == ['throw', 'drink', '6', '30.0'] and '74.0 % of 50 clips of 2 records' in out
+    picture = tmp_path / 'confusion_linear.png'
+    assert picture.read_bytes().startswith(b'\x89PNG')
+    status, _, err = tool(f'{ANALYSIS}/plot_confusion.py', *records)
+    assert status == 2 and 'confusion_linear.png is there already; to overwrite it' in err
+    assert tool(f'{ANALYSIS}/plot_confusion.py', *records, '--out', picture)[0] == 0
+
+
+def test_confusion_of_two_methods_is_refused(tool, tmp_path: Path) -> None:
+    records = [write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, 'SkeAttnCLR')]
+    status, _, err = tool(f'{ANALYSIS}/plot_confusion.py', *records)
+    assert status == 2 and 'differ in their method: SkeAttnCLR and SkeletonCLR' in err
+
+
+def test_gains_are_printed_and_drawn(tool, tmp_path: Path) -> None:
+    baseline, ours = write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, 'SkeAttnCLR')
+    arguments = ('--baseline', baseline, '--ours', ours, '--format', 'github')
+    status, out, _ = tool(f'{ANALYSIS}/class_gain.py', *arguments)
+    first = [cell.strip() for cell in out.splitlines()[2].split('|')[1:-1]]
+    assert status == 0 and first == ['throw', '10', '50.0', '90.0', '+40.0', '+40.0']
+    assert (tmp_path / 'class_gain_linear.png').exists()
+    (tmp_path / 'b.json').write_text('{')
+    status, _, err = tool(f'{ANALYSIS}/class_gain.py', *arguments)
+    assert status == 2 and 'b.json is no readable record' in err and 'Traceback' not in err
+
+
+def test_curves_of_runs_and_of_records(tool, logged_run: Path, tmp_path: Path, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    assert tool(f'{ANALYSIS}/plot_curves.py', f'A={logged_run},{logged_run}', f'B={logged_run}')[0] == 0
+    assert Path('work_dirs/curves.png').exists()
+    records = [write_record(tmp_path / f'{seed}.json', seed=seed) for seed in (0, 1)]
+    asked = ('--out', tmp_path / 'r.png')
+    assert tool(f'{ANALYSIS}/plot_curves.py', f'A={records[0]},{records[1]}', *asked)[0] == 0
+    refused = {
+        (records[0], logged_run): 'some runs are work_dirs and some are records',
+        (f'A={records[0]}', f'A={records[1]}'): "two runs are called 'A'",
+        ('A=',): 'A=: write NAME=PATH,PATH',
+        (records[0], '--metric', 'top5'): "curve 'top5' is not in all of the records; in all are loss, top1",
+        (tmp_path / 'nowhere',): 'is it the work_dir of a training run?',
+    }
+    for arguments, said in refused.items():
+        status, _, err = tool(f'{ANALYSIS}/plot_curves.py', *arguments, *asked)
+        assert status == 2 and said in err
+
+
+def test_map_of_a_checkpoint_coloured_by_what_the_set_knows(tool, tmp_path: Path) -> None:
+    config, file = write_config(tmp_path), tmp_path / 'run' / 'epoch_1.pth'
+    file.parent.mkdir()
+    torch.save({'state_dict': load_model(config).state_dict()}, file)
+    command = (f'{ANALYSIS}/plot_embedding.py', config, file, '--device', 'cpu', '--method', 'pca')
+    status, out, _ = tool(*command, '--colour', 'subject')
+    assert status == 0 and out.endswith('10 of 10 test clips\n')
+    assert (file.parent / 'embedding_pca_subject.png').exists()
+    status, _, err = tool(*command, '--colour', 'camera')
+    assert status == 2 and 'does not know the camera of its clips' in err
+
+
+def test_groups_are_named_and_numbered() -> None:
+    module = load(f'{ANALYSIS}/plot_embedding')
+
+    class Packed:
+        path, classes = 'set', ['x']
+        table = {'name': ['b', 'a', 'c'], 'subject': np.array([7, 3, 7])}
+
+    features = module.Features(torch.zeros(2, 2), torch.zeros(2).long(), torch.zeros(2).long(), ['c', 'a'])
+    found, names = module.coloured(features, Packed, 'subject')
+    assert found.labels.tolist() == [1, 0] and names == ['subject 3', 'subject 7']
+
+
+@pytest.mark.slow
+def test_cost_of_a_config_by_module_and_of_several_as_a_table(tool, tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    status, out, _ = tool(f'{ANALYSIS}/get_flops.py', config, '--depth', 1, '--batch', 2)
+    names = [line.split()[0] for line in out.splitlines() if line.startswith('  ') and 'parameters' not in line]
+    assert status == 0 and {'encoder_q', 'encoder_k', 'mhsam'} <= set(names) and 'backbone' not in names
+    other = config.with_name('other.py')
+    other.write_text(f"_base_ = '{config}'\nmodel = dict(backbone=dict(base_channels=4))\n")
+    status, out, _ = tool(f'{ANALYSIS}/get_flops.py', config, other, '--batch', 2)
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in out.splitlines()[2:4]]
+    assert status == 0 and [row[:2] for row in rows] == [[str(path), '3 x 16 x 25 x 1'] for path in (config, other)]
+    assert float(rows[1][-1]) > float(rows[0][-1]) > 0
+    assert tool(f'{ANALYSIS}/get_flops.py', config, '--batch', 1)[0] == 2
+
+
+@pytest.mark.slow
+def test_knn_benchmark_compares_ways_that_agree(tool, tmp_path: Path) -> None:
+    sizes = ('--bank', 300, '--queries', 40, '--part', 20, '--dim', 8)
+    status, out, _ = tool(f'{ANALYSIS}/benchmark_knn.py', *sizes, '--out', tmp_path / 'knn.json')
+    runs = json.loads((tmp_path / 'knn.json').read_text())['runs']
+    ways = ['features alone', 'toolbox', 'toolbox', 'all at once', 'one by one']
+    assert status == 0 and [run['name'] for run in runs] == ways
+    assert [run['queries'] for run in runs] == [40, 40, 20, 20, 20] and min(run['peak_bytes'] for run in runs) > 1e7
+    assert all(name in out for name in ways)
+    assert tool(f'{ANALYSIS}/benchmark_knn.py', '--k', 0)[0] == 2
+
+
+def test_two_configs_of_the_repository_that_differ_in_the_stream(tool) -> None:
+    joint, bone = (CONFIGS / f'skeattnclr/stgcn_ntu60_xsub{suffix}.py' for suffix in ('', '_bone'))
+    status, out, _ = tool(f'{ANALYSIS}/diff_config.py', joint, bone)
+    assert status == 1
+    assert [line.split() for line in out.splitlines()[2:3]] == [['stream', "'joint'", "'bone'"]]
+    assert out.splitlines()[3] == 'places that only repeat one of these: 1; --all shows them'
+    status, out, _ = tool(f'{ANALYSIS}/diff_config.py', joint, bone, '--all')
+    assert status == 1 and 'model.data_preprocessor.stream' in out
+    assert tool(f'{ANALYSIS}/diff_config.py', joint, joint)[:2] == (0, '')
+    assert tool(f'{ANALYSIS}/diff_config.py', joint, bone, '--cfg-options-a', 'stream=bone')[:2] == (0, '')
+
+
+def test_two_methods_differ_in_what_one_of_them_has(tool) -> None:
+    ours, theirs = (CONFIGS / method / 'stgcn_ntu60_xsub.py' for method in ('skeattnclr', 'skeletonclr'))
+    status, out, _ = tool(f'{ANALYSIS}/diff_config.py', ours, theirs, '--format', 'github')
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in out.splitlines() if line.startswith('|')]
+    assert status == 1
+    assert ['model.mhsam.num_heads', '8', diff.ABSENT] in rows
+    assert ['model.type', "'SkeAttnCLR'", "'SkeletonCLR'"] in rows
+
+
+def test_a_config_that_cannot_be_read_is_named(tool) -> None:
+    config = CONFIGS / 'skeattnclr/stgcn_ntu60_xsub.py'
+    status, _, err = tool(f'{ANALYSIS}/diff_config.py', config, 'nowhere.py')
+    assert status == 2 and err.startswith('error: no config file nowhere.py')
+    status, _, err = tool(f'{ANALYSIS}/diff_config.py', config, config, '--cfg-options-b', 'steram=bone')
+    assert status == 2 and 'steram' in err
+
+
+def test_the_order_of_steps_is_a_difference_and_that_of_settings_is_none() -> None:
+    steps = {'centre': {'type': 'Centre', 'joint': 'root', 'reference': 'frame'}, 'pack': {'type': 'PackClip'}}
+    turned = dict(reversed(steps.items()))
+    settings = {'centre': dict(reversed(steps['centre'].items())), 'pack': steps['pack']}
+    assert diff.differences({'pipeline': steps}, {'pipeline': settings}) == {}
+    assert diff.differences({'pipeline': steps}, {'pipeline': turned}) == {
+        'pipeline (order)': ('centre, pack', 'pack, centre')
+    }
+    left, right = ({'model': {'views': {'query': value}}} for value in (steps, turned))
+    assert diff.differences(left, right) == {'model.views.query (order)': ('centre, pack', 'pack, centre')}
+
+
+def test_only_a_repeated_value_is_left_out() -> None:
+    rows = {
+        'stream': ("'a'", "'b'"),
+        'model.stream': ("'a'", "'b'"),
+        'val.stream': ("'a'", "'c'"),
+        'upstream': ("'a'", "'b'"),
+    }
+    assert list(diff.once(rows)) == ['stream', 'val.stream', 'upstream']
+
+
+def test_lists_of_components_are_compared_one_by_one() -> None:
+    left, right = ({'schedule': [{'type': 'A', 'gamma': 1}, {'type': 'B', 'at': at}]} for at in ((1, 2), [1, 3]))
+    assert diff.differences(left, right) == {'schedule[1].at': ('[1, 2]', '[1, 3]')}
+    assert diff.differences({'a': (1, 2)}, {'a': [1, 2]}) == {}
