@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class MultiBranch(nn.Module):
     """Branches over time, put end to end and normalised together.
 
-    Channels are shared out to dilated convolutions, a max pooling over 3 frames and a branch of single frames. A 1x1
-    convolution makes the channels of all of them; a norm and an activation follow, but for the single frames.
+    Channels are shared out to dilated convolutions, a max pooling over 3 frames and a branch of single frames. Each
+    begins with a 1x1 convolution; before all but the single frames go on, a norm and an activation follow.
 
     Args:
         in_channels, out_channels: widths; a remainder of the division goes to the first branch.
@@ -33,21 +33,18 @@ class MultiBranch(nn.Module):
         super().__init__()
         width = out_channels // (len(dilations) + 2)
         first = out_channels - width * (len(dilations) + 1)
-        self.widths = (first, *[width] * (len(dilations) + 1))
-        self.stride = stride
-        self.reduce = nn.Conv2d(in_channels, out_channels, 1)
-        self.inner = nn.Sequential(norm(out_channels - width), act())
+        self.widths = [first, *[width] * len(dilations)]
+        self.reduce = nn.Sequential(nn.Conv2d(in_channels, sum(self.widths), 1), norm(sum(self.widths)), act())
         self.convs = nn.ModuleList(
             nn.Conv2d(c, c, (kernel_size, 1), (stride, 1), (kernel_size // 2 * d, 0), (d, 1))
             for c, d in zip(self.widths, dilations, strict=False)
         )
         self.pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        self.single = nn.Conv2d(in_channels, width, 1, (stride, 1))
         self.norm = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, V)`` -> ``(N, C', ceil(T / stride), V)``."""
-        x = self.reduce(x)
-        width = self.widths[-1]
-        *convolved, pooled = self.inner(x[:, :-width]).split(self.widths[:-1], dim=1)
+        *convolved, pooled = self.reduce(x).split(self.widths, dim=1)
         branches = [conv(y) for conv, y in zip(self.convs, convolved, strict=True)]
-        return self.norm(torch.cat([*branches, self.pool(pooled), x[:, -width:, :: self.stride]], dim=1))
+        return self.norm(torch.cat([*branches, self.pool(pooled), self.single(x)], dim=1))
