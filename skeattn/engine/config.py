@@ -62,6 +62,7 @@ MODEL_PARTS = {
 }  # fmt: skip
 GIVEN = {**PLACES, 'channels': (*PLACES['channels'], 'model.backbone.in_channels')}
 VIEWS = 'model.data_preprocessor.views'
+STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators')
 OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -103,7 +104,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
         options: overrides by dotted key.
 
     Raises:
-        ConfigError: no such file, or an override that fits nothing.
+        ConfigError: no such file, an override that fits nothing, or a step that is set to None and that no base has.
     """
     if not os.path.isfile(path):
         raise ConfigError(f'no config file {path}; those of the toolbox lie in configs/<method>/')
@@ -112,6 +113,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
     except (OSError, SyntaxError, KeyError, ImportError) as error:
         hint = '; put the folder of your modules on PYTHONPATH' if isinstance(error, ImportError) else ''
         raise ConfigError(f'{path} cannot be read: {error}{hint}') from error
+    _refuse_idle_removals(cfg, os.fspath(path))
     check_options(cfg, options or {})
     cfg.merge_from_dict(dict(options or {}))
     cfg.setdefault('stream', 'joint')
@@ -130,7 +132,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``
     ``batch_size``   the sampler (global) and the training loader (each process its share)
-    ``dataset``      all loaders, with the split they need
+    ``dataset``      all loaders, with the split they need; its pipeline's ``num_persons``: a backbone that takes it
     ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``batch_size``: the loops
     ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
@@ -165,6 +167,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
         if isinstance(cfg.dataset.get('pipeline'), Mapping):
             steps = cfg.dataset.pipeline.items()
             cfg.dataset.pipeline = ConfigDict({name: step for name, step in steps if step is not None})
+            _write_num_persons(cfg)
         _resolve_training(cfg, world_size)
         _resolve_evaluation(cfg)
     check_types(cfg)
@@ -193,14 +196,41 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
 
 def _refuse_unknown_step(cfg: Config, option: str) -> None:
     """``views.query.share=None`` would remove nothing, and the run be taken for an ablation."""
-    *path, last = option.split('.')
-    node: Any = cfg.to_dict()
-    for key in path:
-        node = node.get(key) if isinstance(node, Mapping) else None
-    if path and isinstance(node, Mapping) and last not in node and last not in MMENGINE_HOOKS:
-        raise ConfigError(
-            f'--cfg-options {option}=None: {".".join(path)} has no {last!r} to remove; {nearest(last, list(node))}'
-        )
+    place, _, last = option.rpartition('.')
+    known = {*_at(cfg, place), *_liked(cfg, place)}
+    if place and known and last not in known | {*MMENGINE_HOOKS}:
+        raise ConfigError(f'--cfg-options {option}=None: {place} has no {last!r} to remove; {nearest(last, [*known])}')
+
+
+def _refuse_idle_removals(cfg: Config, path: str) -> None:
+    """The same for a file: ``pipeline=dict(aling=None)`` merges into its base as a step that is not there."""
+    with open(path, encoding='utf-8') as file:
+        if 'None' not in file.read():
+            return
+    files = [Config._get_cfg_path(base, path)[0] for base in Config._get_base_files(path)]
+    bases = [Config.fromfile(file, import_custom_modules=False) for file in files]
+    # Some bases hold settings under a name of their own, for a config to lay over the others: pipelines/clean.py.
+    laid_over = [part for base in bases for part in base.values() if isinstance(part, Mapping)]
+    for place in (*STEPS, *(f'{VIEWS}.{view}' for view in _at(cfg, VIEWS))):
+        steps, inherited = _at(cfg, place), {name for base in bases for name in _at(base, place)}
+        if not inherited or inherited - steps.keys():  # there was nothing, or it was replaced
+            continue
+        known = {
+            *inherited,
+            *_liked(cfg, place),
+            *MMENGINE_HOOKS,
+            *(name for part in laid_over for name in _at(part, place)),
+        }
+        for name in [name for name, step in steps.items() if step is None and name not in known]:
+            raise ConfigError(f'{path}: {place} has no {name!r} to remove; {nearest(name, [*inherited])}')
+
+
+def _liked(cfg: Config, place: str) -> set[str]:
+    """The operations that a training view has from the one that it is ``like``."""
+    seen = [place] if place.startswith(f'{VIEWS}.') else []
+    while seen and seen[-1] not in seen[:-1] and (like := _at(cfg, seen[-1]).get('like')):
+        seen.append(f'{VIEWS}.{like}')
+    return {name for view in seen[1:] for name in _at(cfg, view)}
 
 
 def check_types(cfg: Config) -> None:
@@ -237,7 +267,7 @@ def check_types(cfg: Config) -> None:
             _check_arguments(place, component, registry)
 
 
-def _at(cfg: Config, place: str) -> Mapping[str, Any]:
+def _at(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
     """The dict at a place; an empty one where there is none."""
     node: Any = cfg
     for key in filter(None, place.split('.')):
@@ -270,6 +300,17 @@ def _learn_layout(cfg: Config) -> str:
         with contextlib.suppress(DataError):  # said when the set is read
             PackedSet.open(data)
     return get_layout(layout).name
+
+
+def _write_num_persons(cfg: Config) -> None:
+    """A backbone that reads the persons of a clip together is as wide as the pipeline packs persons."""
+    kind = _at(cfg, 'model.backbone').get('type')
+    backbone = BACKBONES.get(kind) if isinstance(kind, str) else kind
+    if backbone is None or 'num_persons' not in arguments_of(backbone)[0]:
+        return
+    for name, step in cfg.dataset.pipeline.items():
+        if 'num_persons' in step:
+            _write(cfg, 'model.backbone.num_persons', step.num_persons, f'dataset.pipeline.{name}.num_persons')
 
 
 def _resolve_training(cfg: Config, world_size: int) -> None:

@@ -10,6 +10,7 @@ from skeattn.augment.functional import derive_stream
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
+from tests.conftest import ROOT
 from tests.engine.toy import toy_config, toy_runner, write_config
 
 
@@ -222,6 +223,55 @@ def test_an_own_module_that_cannot_be_imported_says_where_to_put_it(tmp_path):
 def test_removing_a_step_that_is_not_there_is_refused(tmp_path, option, near):
     with pytest.raises(ConfigError, match=f"to remove; did you mean '{near}'"):
         read_config(write_config(tmp_path), {option: None})
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        ('dataset = dict(pipeline=dict(resampel=None))', "dataset.pipeline has no 'resampel' .* 'resample'"),
+        ('default_hooks = dict(momentun=None)', "default_hooks has no 'momentun' .* 'momentum'"),
+        ('evaluation = dict(evaluators=dict(linaer=None))', "evaluation.evaluators has no 'linaer' .* 'linear'"),
+        (
+            'model = dict(data_preprocessor=dict(views=dict(query=dict(share=None))))',
+            "views.query has no 'share' .* 'shear'",
+        ),
+    ],
+)
+def test_a_child_config_that_removes_a_step_that_is_not_there_is_refused(tmp_path, lines, message):
+    write_config(tmp_path)
+    (tmp_path / 'child.py').write_text(f"_base_ = './toy.py'\n{lines}\n")
+    with pytest.raises(ConfigError, match=rf'child\.py: .*{message}'):
+        read_config(tmp_path / 'child.py')
+
+
+@pytest.mark.parametrize(
+    'lines',
+    [
+        'dataset = dict(pipeline=dict(resample=None))',
+        'default_hooks = dict(momentum=None, runtime_info=None)',
+        'model = dict(data_preprocessor=dict(views=dict(key=dict(shear=None))))',  # which key has from query
+        'model = dict(data_preprocessor=dict(views=dict(third=dict(like="key", shear=None))))',
+        'dataset = dict(pipeline=dict(_delete_=True, place=None, pack=dict(type="PackClip")))',
+        'model = dict(mhsam=dict(norm_cfg=None), edges=None)',  # arguments, not steps
+        'load_from = None',
+    ],
+)
+def test_a_child_config_may_set_none_elsewhere(tmp_path, lines):
+    write_config(tmp_path)
+    (tmp_path / 'child.py').write_text(f"_base_ = './toy.py'\n{lines}\n")
+    read_config(tmp_path / 'child.py')
+
+
+def test_a_step_that_a_base_lays_over_the_others_can_be_removed(tmp_path):
+    write_config(tmp_path)
+    clean = ROOT / 'configs/_base_/pipelines/clean.py'
+    lines = '_base_.merge(_base_.pop("clean"))\ndataset = dict(pipeline=dict(align=None))\n'
+    (tmp_path / 'child.py').write_text(f"_base_ = ['./toy.py', '{clean}']\n{lines}")
+    assert read_config(tmp_path / 'child.py').dataset.pipeline.align is None
+
+
+def test_a_view_that_is_like_another_can_do_without_one_of_its_operations(tmp_path):
+    read_config(write_config(tmp_path), {'model.data_preprocessor.views.key.shear': None})
 
 
 def test_steps_and_hooks_are_removed_by_none(tmp_path):
