@@ -92,6 +92,7 @@ def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> int:
         return 0
     rows = make_rows(found.values())
     table, notes = render(rows), f'{NOTE}\n{clips_seen(rows)}'
+    out.mkdir(parents=True, exist_ok=True)
     write_text(out / 'table.txt', f'{table}\n{notes}\n')
     write_text(out / 'table.md', f'{render(rows, "github")}\n\n{notes}\n')
     commits = sorted({record.get('commit', 'unknown') for record in found.values()})

@@ -64,6 +64,7 @@ def report(table: Table, plan: Plan, args: argparse.Namespace, out: Path) -> Non
     columns = add_columns(table, [args.dataset])
     filled = Filled(table, columns, records, [args.dataset], [args.budget], args.cfg_options)
     text, notes = filled.render(), '\n'.join([filled.note, *plan.notes])
+    out.mkdir(parents=True, exist_ok=True)
     write_text(out / 'table.txt', f'{text}\n{notes}\n')
     write_text(out / 'table.md', f'{filled.render("github")}\n\n{notes}\n')
     write_text(out / 'table.tex', f'{filled.render("latex")}\n')

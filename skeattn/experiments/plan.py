@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
-from skeattn.evaluation.fusion import EQUAL, fuse_files, read_parts
+from skeattn.evaluation.fusion import EQUAL, FUSED, fuse_files, read_parts
 from skeattn.evaluation.record import environment, write_json
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, Table
 from skeattn.experiments.run import FROZEN, Run, stated
@@ -117,14 +117,16 @@ class Cell:
 
     def value(self, record: Mapping[str, Any]) -> float | None:
         """The number that a record has for it, in percent; None where the record is of something else."""
-        chosen = ('stream', f'protocols.{self.protocol}.stream')
-        options = {key: value for key, value in record.get('cfg_options', {}).items() if key not in chosen}
+        options = dict(record.get('cfg_options', {}))
+        options.pop('stream', None)
+        tuned = options.pop(f'protocols.{self.protocol}.stream', None)
         same = record['config'] == self.config and options == stated(self.options)
         if not same or bool(record.get('checkpoint')) != self.line.trained:
             return None
         metric = f'{self.protocol}/{self.table.metric}'
         for part in record['sources'].values():
-            if sorted(part['streams']) == sorted(self.line.streams) and metric in part['metrics']:
+            streams = [tuned] if tuned else sorted(part['streams'])
+            if streams == sorted(self.line.streams) and metric in part['metrics']:
                 return float(part['metrics'][metric])
         return None
 
@@ -182,8 +184,12 @@ class Fusion:
         if out.is_file() and out.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in paths.values()):
             return
         try:
-            heldout = all(part.file.heldout for path in paths.values() for part in read_parts(path, protocol))
-            record = fuse_files([*paths.values()], protocol, None if heldout else EQUAL).record()
+            parts = [part for path in paths.values() for part in read_parts(path, protocol)]
+            weights = None if all(part.file.heldout for part in parts) else EQUAL
+            # Fine-tuned encoders of a method that trains its streams together say the same streams.
+            together = len({part.stream for part in parts}) == 1
+            record = fuse_files([*paths.values()], protocol, weights, same_stream=together).record()
+            record['sources'][FUSED]['streams'] = [*paths]
         except SkeAttnError as error:
             raise SkeAttnError(f'no {self}: {error}') from error
         facts = {
@@ -242,7 +248,7 @@ def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
     plan = Plan([], [], [], [])
     for cell in cells:
         if not cell.config:
-            plan.notes.append(f'{cell.configs[0]} does not exist: its cells stay empty')
+            plan.notes.append(f'{cell.configs[-1]} does not exist: its cells stay empty')
             continue
         try:
             check_models(cell.runs(seeds[0]).values())
