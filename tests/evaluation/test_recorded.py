@@ -21,7 +21,9 @@ def test_several_sources_have_to_be_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='backbone, projector features were judged by linear; name one with --source'):
         read_recorded(path)
     assert read_recorded(path, source='projector').source == 'projector'
-    with pytest.raises(DataError, match=r"no outcome of 'linear' on logits features; the record holds backbone: linear"):
+    with pytest.raises(
+        DataError, match=r"no outcome of 'linear' on logits features; the record holds backbone: linear"
+    ):
         read_recorded(path, source='logits')
 
 
