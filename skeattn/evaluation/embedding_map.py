@@ -30,7 +30,8 @@ class EmbeddingMap:
         neighbours: of both metrics.
         seed: of the map.
         classes: class names for the legend; the labels where there are none.
-        out: where ``<out>.png`` and ``<out>.npz`` (``points`` (N, 2), ``labels``, ``names``) go; None writes neither.
+        out: ``<out>.map.png`` and ``<out>.points.npz`` are written, in it ``points`` (N, 2), ``labels`` and ``names``;
+            nothing where there is none.
     """
 
     def __init__(
@@ -83,7 +84,8 @@ class EmbeddingMap:
         if self.out is None:
             return Outcome(metrics)
         files = {
-            kind: self.out.with_name(f'{self.out.name}.{end}') for kind, end in (('map', 'png'), ('points', 'npz'))
+            kind: self.out.with_name(f'{self.out.name}.{kind}.{end}')
+            for kind, end in (('map', 'png'), ('points', 'npz'))
         }
         names = self.classes or [str(i) for i in range(int(labels.max()) + 1)]
         self.embedding.draw_maps({f'{N} test clips': (points, labels)}, names, files['map'])

@@ -51,6 +51,25 @@ def test_chunks_do_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> Non
     torch.testing.assert_close(knn_scores(test.x, bank.x, bank.labels, 5), whole)
 
 
+def test_chunks_bound_the_similarities_that_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16,487 test against 40,091 training clips would be 2.6 GB at once; here a small version of that."""
+    bank, test, held = blobs(67, seed=0, noise=2.0), blobs(28, seed=1, noise=2.0), []
+    whole = knn.nearest(test.x, bank.x, 9)
+    monkeypatch.setattr(knn, 'BLOCK', 5 * len(bank) + 3)
+    matmul = torch.Tensor.__matmul__
+
+    def watched(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        found = matmul(a, b)
+        held.append(found.numel())
+        return found
+
+    monkeypatch.setattr(torch.Tensor, '__matmul__', watched)
+    found = knn.nearest(test.x, bank.x, 9)
+    assert max(held) == 5 * len(bank) <= knn.BLOCK and sum(held) == len(test) * len(bank)
+    torch.testing.assert_close(found[0], whole[0])
+    assert torch.equal(found[1], whole[1])
+
+
 @pytest.mark.parametrize('k', [0, 13])
 def test_k_outside_the_bank_is_refused(k: int) -> None:
     bank = blobs(4, seed=0)
@@ -123,3 +142,23 @@ def test_a_bank_smaller_than_k_uses_all_of_it() -> None:
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         KNNEvaluator(**wrong)
+
+
+def test_the_scores_are_those_of_the_k_that_held_out_subjects_choose() -> None:
+    bank, test = blobs(30, seed=0, noise=1.5), blobs(20, seed=1, noise=1.5)
+    outcome = KNNEvaluator(k=(1, 5, 10)).evaluate(bank, test)
+    chosen = max((1, 5, 10), key=lambda k: outcome.metrics[f'heldout_top1_k{k}'])
+    assert torch.equal(outcome.test.scores, knn_scores(test.x, bank.x, bank.labels, chosen))
+    assert outcome.test.names == test.names
+    correct = outcome.heldout.scores.argmax(1) == outcome.heldout.labels
+    assert 100 * correct.double().mean().item() == outcome.metrics[f'heldout_top1_k{chosen}']
+    assert set(outcome.heldout.names) < set(bank.names) and outcome.notes == {}
+
+
+def test_unknown_subjects_leave_a_note_and_the_votes_of_the_first_k() -> None:
+    bank, test = blobs(30, seed=0), blobs(20, seed=1)
+    bank.subjects[:] = -1
+    outcome = KNNEvaluator(k=(5, 1)).evaluate(bank, test)
+    assert outcome.metrics.keys() == {'top1_k5', 'top1_k1'} and 'unknown' in outcome.notes['top1_heldout']
+    assert outcome.heldout is None
+    assert torch.equal(outcome.test.scores, knn_scores(test.x, bank.x, bank.labels, 5))

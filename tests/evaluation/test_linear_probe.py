@@ -1,9 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from skeattn.apis import build_splits, load_model
+from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation import Features, LinearProbe
 from skeattn.evaluation.features import frozen
@@ -11,8 +14,29 @@ from skeattn.evaluation.linear_probe import probe_step
 from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
 from skeattn.registry import EVALUATORS, HEADS
+from tests.engine.toy import tool, toy_config
 from tests.evaluation.standins import blobs
 from tests.fidelity.golden import Golden, assert_close, to_model
+
+
+def test_cached_features_give_the_losses_of_the_encoder_in_every_step(tmp_path: Path) -> None:
+    """Computed in double precision; BatchNorm is in eval mode, so a clip's feature does not depend on its batch."""
+    cfg = resolve_config(toy_config(tmp_path))
+    train, _ = build_splits(cfg)
+    torch.manual_seed(4)
+    model = load_model(cfg).double()
+
+    def encode(batch: torch.Tensor) -> torch.Tensor:
+        with frozen(model):
+            return model.embed(to_model(torch.as_tensor(train.clips)[batch].double()), 'backbone')
+
+    x, labels = encode(torch.arange(len(train))), torch.as_tensor(train.labels)
+    bank = Features(x, labels, torch.as_tensor(train.subjects), list(train.names))
+    probe = LinearProbe(epochs=12, milestones=(4, 8), batch_size=8, weight_decay=1e-3, seed=6)
+    reference = tool('analysis_tools/benchmark_linear_probe').probe_through_encoder(probe, encode, labels, 3)
+    losses = probe.evaluate(bank, bank).curves['loss']
+    assert x.dtype == torch.float64 and reference[0] - min(reference) > 0.01
+    assert max(abs(a - b) for a, b in zip(losses, reference, strict=True)) <= 1e-6
 
 
 def test_two_steps_equal_the_released_linear_evaluation() -> None:
@@ -171,3 +195,23 @@ def test_divergence_is_reported_with_the_cure() -> None:
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=f'{next(iter(wrong))}=0'):
         LinearProbe(**wrong)
+
+
+def test_the_outcome_holds_logits_curves_and_held_out_clips() -> None:
+    bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
+    probe = LinearProbe(epochs=6)
+    outcome, fit = probe.evaluate(bank, test), probe.fit(bank, test)
+    assert outcome.metrics == probe(bank, test)
+    assert torch.equal(outcome.test.scores, fit.logits) and outcome.test.names == test.names
+    assert outcome.curves['loss'] == fit.losses and outcome.curves['top1'] == fit.top1
+    held = outcome.heldout
+    correct = 100 * (held.scores.argmax(1) == held.labels).double().mean().item()
+    assert correct == outcome.curves['heldout_top1'][-1] and set(held.names) < set(bank.names)
+
+
+def test_unknown_subjects_leave_a_note() -> None:
+    bank = blobs(10, 0)
+    bank.subjects[:] = -1
+    outcome = LinearProbe(epochs=1).evaluate(bank, blobs(10, 1))
+    assert outcome.heldout is None and 'top1_heldout' not in outcome.metrics
+    assert 'unknown' in outcome.notes['top1_heldout']

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skeattn.errors import ConfigError
-from skeattn.evaluation import Features
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation import Features, Scores
+from skeattn.evaluation.topk import accuracy, confusion, per_class
 from skeattn.registry import EVALUATORS
 from tests.conftest import shared_path
 
@@ -54,3 +54,16 @@ def test_of_equal_classes_the_lowest_is_guessed() -> None:
 def test_features_that_are_no_logits_of_all_classes_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'3 columns, .* label 3; .*source="logits" and num_classes'):
         EVALUATORS.build({'type': 'TopK'})(BANK, logits(torch.zeros(2, 3), [0, 3]))
+
+
+def test_confusion_counts_true_classes_by_row_and_guesses_by_column() -> None:
+    scores = Scores(torch.eye(3)[[0, 1, 1, 2, 0]], torch.tensor([0, 0, 1, 0, 1]), list('abcde'))
+    assert confusion(scores, ['x', 'y', 'z', 'unused']) == [[1, 1, 1, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]
+    found = per_class(scores, ['x', 'y', 'z', 'unused'])
+    assert found == {'x': pytest.approx(100 / 3), 'y': 50.0, 'z': None, 'unused': None}
+
+
+def test_the_outcome_holds_the_logits_and_why_no_epoch_was_chosen() -> None:
+    outcome = EVALUATORS.build({'type': 'TopK'}).evaluate(BANK, logits(torch.eye(5), [0, 1, 2, 3, 0]))
+    assert torch.equal(outcome.test.scores, torch.eye(5)) and outcome.test.names[4] == 'clip4'
+    assert outcome.notes.keys() == {'top1_best', 'top1_heldout'}
