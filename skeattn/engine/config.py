@@ -286,7 +286,7 @@ def _check_arguments(place: str, component: Mapping[str, Any], registry: Registr
     kind = component['type']
     known, any_other = arguments_of(registry.get(kind) if isinstance(kind, str) else kind)
     for key in () if any_other else sorted(component.keys() - {'type', '_scope_'} - known):
-        hint = nearest(key, list(known))
+        hint = nearest(key, [*known, 'type'])
         for top, places in GIVEN.items():
             if f'{place}.{key}' in places:
                 hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'
