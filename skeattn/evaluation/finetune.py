@@ -67,6 +67,9 @@ class Finetune:
         stream: whose encoder, of a checkpoint that has several (CrosSCLR).
         interval: epochs between two looks at the test clips; the last epoch is always looked at.
         heldout: share of the training subjects that are held out; 0 leaves out the second training.
+
+    Raises:
+        ConfigError: ``heldout`` outside [0, 1), or no epoch or batch at all.
     """
 
     def __init__(
@@ -83,6 +86,12 @@ class Finetune:
         interval: int = 5,
         heldout: float = 0.2,
     ) -> None:
+        epochs = train_cfg.get('max_epochs', 0)
+        if not 0 <= heldout < 1 or epochs < 1 or batch_size < 1:
+            raise ConfigError(
+                f'Finetune: heldout={heldout!r} must lie in [0, 1), train_cfg.max_epochs={epochs!r} and '
+                f'batch_size={batch_size!r} be at least 1'
+            )
         self.training = {'optim_wrapper': optim_wrapper, 'param_scheduler': param_scheduler, 'train_cfg': train_cfg}
         self.batch_size, self.labels, self.labels_seed = batch_size, labels, labels_seed
         self.mode, self.views, self.stream = mode, views or {'query': {}}, stream
@@ -142,11 +151,11 @@ class Finetune:
             raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer')
         if batch_size < self.batch_size:
             print_log(f'{subject.name}: {clips} clips to train on, batches of {batch_size} of them', 'current')
-        preprocessor = {**model.data_preprocessor, 'stream': self._stream(cfg), 'views': self.views}
+        preprocessor = {**model.data_preprocessor, 'stream': self._stream(subject), 'views': self.views}
         training = {
             **{key: cfg[key] for key in KEPT if key in cfg},
             'seed': subject.seed,
-            'stream': self._stream(cfg),
+            'stream': self._stream(subject),
             'num_classes': len(packed.classes),
             'batch_size': batch_size,
             'dataset': dict(dataset),
@@ -156,6 +165,7 @@ class Finetune:
                 'backbone': model.backbone,
                 'head': {'type': 'LinearHead'},
                 'persons': model.get('persons', 'all'),
+                'pool': model.get('pool', 'mean'),
                 'mode': self.mode,
                 'init_cfg': model.get('init_cfg'),
             },
@@ -208,16 +218,16 @@ class Finetune:
         test = extract_features(model.to(get_device()), DATASETS.build(dict(watched)), BATCH_SIZE, 'logits')
         return Scores(test.x, test.labels, test.names), checkpoint['message_hub']['runtime_info'][CURVES]
 
-    def _stream(self, cfg: Config) -> str:
+    def _stream(self, subject: Subject) -> str:
         """The one stream to train on."""
-        streams = [cfg.stream] if isinstance(cfg.stream, str) else list(cfg.stream)
+        found, place = subject.cfg.stream, f'protocols.{subject.name}.stream'
+        streams = [found] if isinstance(found, str) else list(found)
         if len(streams) > 1 and self.stream is None:
             raise ConfigError(
-                f'stream={streams}: fine-tuning takes one encoder; choose its stream, protocols.finetune.stream='
-                f'{streams[0]}'
+                f'stream={streams}: fine-tuning takes one encoder; choose its stream, {place}={streams[0]}'
             )
         if self.stream not in (None, *streams):
-            raise ConfigError(f'Finetune.stream={self.stream!r}, but the config has stream={streams}')
+            raise ConfigError(f'{place}={self.stream!r}, but the config has stream={streams}')
         return self.stream or streams[0]
 
     def _no_heldout(self, packed: PackedSet, clips: np.ndarray) -> str | None:

@@ -203,7 +203,7 @@ def test_from_scratch_it_starts_with_the_network_of_the_config(trained, tmp_path
 
 def test_of_several_streams_one_is_to_be_chosen(tmp_path, data):
     crossclr = pretrained(tmp_path, data, model='crossclr')
-    with pytest.raises(ConfigError, match=r"stream=\['joint', 'motion', 'bone'\].*choose its stream"):
+    with pytest.raises(ConfigError, match=r"stream=\['joint', .*choose its stream, protocols\.finetune\.stream=joint"):
         finetune(1).judge(subject(crossclr, tmp_path / 'work'))
     with pytest.raises(ConfigError, match=r"stream='velocity', but the config has"):
         finetune(1, stream='velocity').judge(subject(crossclr, tmp_path / 'work'))
@@ -215,6 +215,12 @@ def test_of_several_streams_one_is_to_be_chosen(tmp_path, data):
     name = 'backbone.blocks.0.gcn.conv.weight'
     name = name if f'encoder.{name}' in start else next(iter(start)).removeprefix('encoder.')
     assert torch.equal(start[f'encoder.{name}'], state[f'members.bone.encoder_q.{name}'])
+
+
+@pytest.mark.parametrize('wrong', [dict(heldout=1.0), dict(heldout=-0.1), dict(epochs=0), dict(batch_size=0)])
+def test_senseless_settings_are_refused_at_once(wrong):
+    with pytest.raises(ConfigError, match=r'heldout=.* must lie in \[0, 1\).*max_epochs=.*batch_size='):
+        finetune(**wrong)
 
 
 def test_a_recognizer_of_other_classes_is_a_start_as_well(trained, tmp_path):
