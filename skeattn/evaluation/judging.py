@@ -19,7 +19,7 @@ from skeattn.apis import build_splits, load_model
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.baselines import evaluate, flatten, judge_raw, judge_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
-from skeattn.evaluation.features import Features, extract_features, raw_features
+from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
 from skeattn.evaluation.outcome import Outcome
 from skeattn.evaluation.protocols import build_protocol, configured, protocol_name, read_protocol
 from skeattn.evaluation.record import config_facts, environment, outcome_facts, sha256, training_facts, write_json
@@ -49,7 +49,8 @@ class Judging:
         plan: source -> names of the protocols that judge it.
 
     Raises:
-        ConfigError: an unknown protocol or a wrong setting, or a protocol for which no source is left.
+        ConfigError: an unknown protocol or a wrong setting, a protocol for which no source is left, or a source that
+            the method lacks.
         DataError: clips without label, or a class of test clips without training clip.
         CheckpointError: the checkpoint is damaged or does not fit.
     """
@@ -76,6 +77,9 @@ class Judging:
         offered = self.model.feature_sources()  # type: ignore[operator]
         named = dict.fromkeys([evaluation.get('source', ENCODER), *offered])
         self.plan = make_plan(self.asked, self.settings, list(sources), list(named))
+        with frozen(self.model):
+            for source in self.plan.keys() - {RAW}:  # what the method lacks is said before hours are spent
+                self.model.features(self.train.__getitems__([0]), source=source)  # type: ignore[operator]
 
     @property
     def digest(self) -> str:
@@ -122,8 +126,8 @@ class Judging:
 
     def _judge(self, source: str, record: Mapping[str, Any], out: Path, scratch: Path) -> dict[str, Any]:
         """Metrics, outcomes, streams and cost of a source; files go to ``scratch``."""
-        model = self._network(source)
         reading = [name for name in self.plan[source] if not trains(self.settings[name])]
+        model = self._network(source) if reading else self.model
         read = [self._features(model, part, source) for part in (self.train, self.test)] if reading else []
         streams = source.rpartition('/')[0] or ('joint' if source == RAW else self.cfg.get('stream', 'joint'))
         about = {'streams': [streams] if isinstance(streams, str) else list(streams)}

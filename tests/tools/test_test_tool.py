@@ -12,10 +12,13 @@ import torch
 
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, raw_features
+from skeattn.errors import DataError
+from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, judging, raw_features
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
 from skeattn.evaluation.record import sha256
+from skeattn.evaluation.scores import ScoreFile
+from skeattn.evaluation.topk import accuracy
 from skeattn.experiments import make_rows
 from tests.conftest import ROOT
 from tests.engine.toy import CLASSES, write_config
@@ -137,6 +140,107 @@ def test_a_classifier_is_judged_by_features_and_by_its_own_logits(tmp_path: Path
     assert {'knn/top1_k1', 'linear/top1'} <= record['sources']['backbone']['metrics'].keys()
     assert record['training']['parameters'] == sum(p.numel() for p in network.parameters())
     assert {row.name for row in make_rows([record])} == {'Recognizer', 'Recognizer, own classifier'}
+
+
+def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: Path, tool, monkeypatch) -> None:
+    pytest.importorskip('sklearn')
+    calls = []
+    monkeypatch.setattr(judging, 'extract_features', lambda *args: calls.append(args[3]) or extract_features(*args))
+    options = ('tsne.perplexity=3', 'tsne.neighbours=4', 'linear.epochs=3', 'knn_released.source=projector')
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'linear,retrieval', 'tsne', '{knn_released}')
+    status, out, err = tool(
+        *line, '--out', run / 'many' / 'r.json', '--cfg-options', *(f'protocols.{option}' for option in options)
+    )
+    assert status == 0, err
+    assert calls == ['backbone'] * 2 + ['projector'] * 2
+    record = written(out)
+    assert {name: settings['type'] for name, settings in record['protocols'].items()} == {
+        'linear': 'LinearProbe', 'retrieval': 'Retrieval', 'tsne': 'EmbeddingMap', 'knn_released': 'KNNEvaluator'
+    }  # fmt: skip
+    assert record['protocols']['linear']['epochs'] == 3
+    part = record['sources']['backbone']
+    assert list(part['outcomes']) == ['linear', 'retrieval', 'tsne']
+    linear = part['outcomes']['linear']
+    assert linear['selection'].keys() == {'top1', 'top1_best', 'top1_heldout'}
+    assert linear['selection']['top1'] == 'last epoch' and len(linear['curves']['loss']) == 3
+    assert sum(map(sum, linear['confusion'])) == 10 and list(linear['per_class']) == ['class0', 'class1', 'class2']
+    assert linear['scores'] == 'r.backbone.linear.npz'
+    assert linear['scores_sha256'] == sha256(run / 'many' / linear['scores'])
+    scores = ScoreFile.read(run / 'many' / linear['scores'])
+    assert accuracy(scores.test.scores, scores.test.labels) == part['metrics']['linear/top1']
+    assert (scores.facts['evaluation'], scores.facts['stream'], scores.facts['source']) == (
+        'linear',
+        'joint',
+        'backbone',
+    )
+    assert scores.facts['checkpoint_sha256'] == sha256(run / 'epoch_7.pth')
+    assert part['outcomes']['tsne']['files']['map'] == 'r.backbone.tsne.map.png'
+    assert sorted(path.name for path in (run / 'many').iterdir()) == [
+        'r.backbone.linear.npz', 'r.backbone.tsne.map.png', 'r.backbone.tsne.points.npz', 'r.json',
+        'r.projector.knn_released.npz',
+    ]  # fmt: skip
+    table = [line.split() for line in out.splitlines()]
+    found = [f'{part["metrics"][f"retrieval/{key}"]:.1f}' for key in ('mAP', 'r1', 'r5', 'r10')]
+    assert ['epoch_7,', 'backbone', *found] in table
+
+
+def test_another_evaluation_has_another_record_and_the_same_one_the_same_numbers(run: Path, tool) -> None:
+    names = []
+    for options in ([], [], ['--seed', 1], ['--cfg-options', 'protocols.knn.k=[3]'], ['--source', 'projector']):
+        status, out, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', *options)
+        assert status == 0, err
+        names.append(re.search(r'^wrote (.+)$', out, re.M)[1])
+        assert re.fullmatch(r'test_epoch_7_[0-9a-f]{8}\.json', Path(names[-1]).name)
+    assert names[0] == names[1] and len(set(names)) == 4
+
+
+def test_unknown_subjects_leave_a_blank_column_and_say_why(run: Path, tool, monkeypatch) -> None:
+    def nobody(cfg):
+        train, test = build_splits(cfg)
+        train.subjects = torch.full((len(train),), -1)
+        return train, test
+
+    monkeypatch.setattr(judging, 'build_splits', nobody)
+    line = (run / 'toy.py', 'untrained', '--protocol', 'linear', '--out', run / 'nobody.json')
+    status, out, err = tool(*line, '--cfg-options', 'protocols.linear.epochs=1')
+    assert status == 0, err
+    assert 'no linear held-out epoch: the subjects of the training clips are unknown or only one' in out
+    metrics = written(out)['sources']['backbone']['metrics']
+    found = [f'{metrics[f"linear/{key}"]:.1f}' for key in ('top1', 'top1_best')]
+    assert ['untrained,', 'seed', '0', *found] in [line.split() for line in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [
+        ([-1] * 26, '26 of 26 training clips have no label, such as clip010'),
+        ([0, 1] * 13, "no training clip, .*'class2'"),
+    ],
+)
+def test_clips_by_which_nothing_can_be_judged_are_refused(run: Path, monkeypatch, labels: list, message: str) -> None:
+    train, test = build_splits(resolve_config(read_config(run / 'toy.py')))
+    train.labels = torch.tensor(labels)
+    with pytest.raises(DataError, match=message):
+        judging.check_labels(train, test)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--protocol', 'liner'], "there is no protocol 'liner'; known: "),
+        (['--protocol', 'knn', '--cfg-options', 'protocols.knn.kk=3'], "protocols.knn: KNNEvaluator takes no 'kk'"),
+        (['--protocol', 'topk'], "features from 'logits' are not to be had from SkeAttnCLR"),
+        (['--protocol', 'tsne', '--cfg-options', 'protocols.linear.epochs=1'], 'perplexity=30.0 needs at least 91'),
+        (['--cfg-options', 'model.backbone.base_channels=4'], 'tensors have another shape than the model'),
+    ],
+)
+def test_a_failure_names_its_cause_and_overwrites_nothing(run: Path, tool, arguments: list, message: str) -> None:
+    pytest.importorskip('sklearn')
+    (run / 'kept').mkdir(exist_ok=True)
+    (run / 'kept' / 'r.json').write_text('before')
+    status, _, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--out', run / 'kept' / 'r.json', *arguments)
+    assert status == 2 and message in err
+    assert [(path.name, path.read_text()) for path in (run / 'kept').iterdir()] == [('r.json', 'before')]
 
 
 @pytest.mark.parametrize(
