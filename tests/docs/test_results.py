@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from skeattn.experiments import make_rows, render
+from skeattn.experiments import fill, make_rows, read_records, render
+from skeattn.experiments.plan import find_table
 from tests.conftest import ROOT
 
 RESULTS = ROOT / 'docs/results'
 COMPARISONS = sorted(folder for folder in RESULTS.glob('compare_*') if folder.is_dir())
+TABLES = sorted(folder for folder in RESULTS.glob('table*_*') if folder.is_dir())
 
 
 def records(folder: Path) -> list[dict]:
@@ -24,6 +26,17 @@ def test_there_are_comparisons():
 def test_the_comparison_in_the_docs_is_rendered_from_its_records(folder):
     table = render(make_rows(records(folder)), 'github')
     assert table in (RESULTS / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('folder', TABLES, ids=lambda folder: folder.name)
+def test_the_table_in_the_docs_is_rendered_from_its_records(folder, monkeypatch):
+    """As ``tools/tables.py KEY --records FOLDER --format github`` prints it; all its records are used."""
+    monkeypatch.chdir(ROOT)
+    key = folder.name.removeprefix('table').partition('_')[0]
+    found = read_records([folder])
+    table = fill(find_table(key), found)
+    assert table.used == sorted(found)
+    assert table.render('github') in (RESULTS / 'README.md').read_text()
 
 
 @pytest.mark.parametrize('folder', COMPARISONS, ids=lambda folder: folder.name)

@@ -1,0 +1,73 @@
+"""tables.py on the command line; what fills a cell is tested with skeattn.experiments."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from skeattn.errors import ConfigError, DataError
+from tests.conftest import ROOT
+from tests.engine.toy import tool
+from tests.experiments.test_tables import OURS, SMALL, record
+
+RESULTS = ROOT / 'docs/results/compare_nwucla_xview'
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch, capsys):
+    """The tool, called in a folder of the user's."""
+    monkeypatch.chdir(tmp_path)
+    module = tool('tables')
+
+    def show(*arguments: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, 'argv', ['tables.py', *arguments])
+        module.main()
+        return capsys.readouterr().out
+
+    return show
+
+
+def write(folder: Path, *records: dict) -> None:
+    folder.mkdir()
+    for i, item in enumerate(records):
+        (folder / f'{i}.json').write_text(json.dumps(item))
+
+
+def test_records_lie_where_the_user_says_and_are_copied_where_he_says(tables, tmp_path: Path) -> None:
+    ablated = record(OURS, 0, 60.0, options={**SMALL, 'model.mu': '1.0'})
+    write(tmp_path / 'mine', record(OURS, 0, 70.0), record(OURS, 1, 74.0), ablated)
+    shown = tables('1', '--records', 'mine', '--export', 'copies', '--format', 'github')
+    assert '| 72.0 ± 2.8 (2) |' in ' '.join(shown.split())
+    assert shown.endswith('2 records are in copies\n')
+    again = tables('1', '--records', 'copies', '--format', 'github')
+    assert shown.startswith(again)
+    latex = tables('7', '--records', 'mine', '--format', 'latex', '--dataset', 'nwucla_xview')
+    assert r'\bottomrule' in latex and 'paper' not in latex and '60.0 (1)' in latex
+
+
+def test_the_committed_comparison_holds_cells_of_table_3(tables) -> None:
+    """Records of an earlier version, written for another table."""
+    rows = {
+        tuple(line.split()[:2]): line.split()[-4:]
+        for line in tables('3', '--records', str(RESULTS), '--dataset', 'nwucla_xview').splitlines()
+    }
+    values = [json.loads((RESULTS / f'aimclr_seed{seed}.json').read_text()) for seed in (0, 1)]
+    numbers = [item['sources']['backbone']['metrics']['linear/top1'] for item in values]
+    assert rows['AimCLR', 'J'] == [
+        f'{sum(numbers) / 2:.1f}',
+        '±',
+        f'{abs(numbers[0] - numbers[1]) / 2**0.5:.1f}',
+        '(2)',
+    ]
+    assert rows['AimCLR', '3S'][-1] == '–'
+
+
+def test_what_is_not_there_is_said(tables) -> None:
+    with pytest.raises(ConfigError, match="no table '0'; there are 1"):
+        tables('0')
+    with pytest.raises(DataError, match=r'no folder .*nowhere with records'):
+        tables('1', '--records', 'nowhere')
+    with pytest.raises(ConfigError, match='--dataset moon: no config is for it; there are demo'):
+        tables('1', '--dataset', 'moon')
