@@ -4,9 +4,11 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-LEAVES = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
+CONFIGS = ROOT / 'configs'
+LEAVES = sorted(CONFIGS.glob('[!_]*/*.py'))
+ABLATIONS = sorted(CONFIGS.glob('[!_]*/ablations/*.py'))
 
 
 def name_of(path: Path) -> str:
     """``method/file``, without the suffix."""
-    return f'{path.parent.name}/{path.stem}'
+    return path.relative_to(CONFIGS).with_suffix('').as_posix()

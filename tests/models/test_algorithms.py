@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from skeattn.errors import ConfigError
 from skeattn.models import SkeAttnCLR, SkeletonCLR, SkeletonPreprocessor
@@ -99,6 +100,55 @@ def test_gradients_reach_every_query_parameter_and_no_key():
             assert (p.grad is None) == name.startswith('encoder_k'), name
 
 
+def test_a_mask_without_gradient_stays_as_it_starts():
+    data, free, frozen = batch(), skeattnclr(), skeattnclr(mask_gradient=False)
+    found = {model: losses(model, data) for model in (free, frozen)}
+    for name, value in found[free].items():
+        assert value == found[frozen][name], name
+    for model in (free, frozen):
+        (found[model]['L_s'] + found[model]['L_ns']).backward()
+    assert all(p.grad.abs().sum() > 0 for p in free.mhsam.parameters())
+    assert not any(p.requires_grad or p.grad is not None for p in frozen.mhsam.parameters())
+    # Nor does the encoder learn what moves the mask.
+    first = [next(model.encoder_q.backbone.parameters()).grad for model in (free, frozen)]
+    assert first[1].abs().sum() > 0 and not torch.allclose(*first)
+    assert frozen.switches()['mask_gradient'] == (False, 'ours: it stays as it starts')
+
+
+def test_granularity_comes_with_the_mask():
+    model = SkeAttnCLR(mhsam=dict(type='MHSAM', num_heads=4, granularity='joint'), **PARTS)
+    mask = model.salient_mask(batch(2))
+    assert torch.allclose(mask, mask[:, :, :1].expand_as(mask)) and mask[0, 0, 0].unique().numel() > 1
+    assert model.switches()['mhsam.granularity'] == ('joint', 'ours; the paper: channel')
+
+
+def key_norms(model):
+    return [m for m in model.encoder_k.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
+@pytest.mark.parametrize('key_bn', ['train', 'eval'])
+def test_the_key_encoder_normalises_by_the_batch_or_by_what_it_was_given(key_bn):
+    model, x = skeattnclr(key_bn=key_bn), torch.randn(6, 2, 3, 16, 25)
+    assert model.eval().train().training and model.encoder_k.backbone.training and model.encoder_q.projector.training
+    assert {norm.training for norm in key_norms(model)} == {key_bn == 'train'}
+    alone, together = model.key(x[:2]), model.key(x)[:2]
+    assert torch.allclose(alone, together, atol=1e-5) == (key_bn == 'eval')
+    assert all((norm.num_batches_tracked == 0) == (key_bn == 'eval') for norm in key_norms(model))
+
+    model.query(x)
+    before = key_norms(model)[0].running_mean.clone()
+    queried = model.encoder_q.backbone.data_bn.running_mean
+    model.update_key_encoder(0.75, buffers=True)
+    assert torch.allclose(key_norms(model)[0].running_mean, 0.75 * before + 0.25 * queried)
+    assert model.switches()['key_bn'][0] == key_bn
+
+
+def test_statistics_that_are_never_updated_are_refused():
+    skeattnclr(key_bn='train').update_key_encoder(0.9, buffers=False)
+    with pytest.raises(ConfigError, match=r'key_bn="eval".*momentum\.buffers=True'):
+        skeattnclr(key_bn='eval').update_key_encoder(0.9, buffers=False)
+
+
 def test_opposite_region_is_a_negative_that_does_not_learn():
     torch.manual_seed(0)
     data = batch()
@@ -163,7 +213,9 @@ def test_switches_name_value_and_origin():
     assert 'views.mix.mix.per' in switches
 
 
-@pytest.mark.parametrize('change', [dict(heads='both'), dict(mu=1.5), dict(key_init='zeros'), dict(persons='first')])
+@pytest.mark.parametrize(
+    'change', [dict(heads='both'), dict(mu=1.5), dict(key_init='zeros'), dict(key_bn='off'), dict(persons='first')]
+)
 def test_unknown_choices_are_refused(change):
     with pytest.raises(ConfigError, match=next(iter(change))):
         skeattnclr(**change)

@@ -138,6 +138,39 @@ def test_mask_attends_to_present_persons_alone():
     assert (mask[~present] == 0.5).all()
 
 
+@pytest.mark.parametrize(('granularity', 'shared'), [('position', (2,)), ('joint', (2, 3)), ('frame', (2, 4))])
+@pytest.mark.parametrize('joints', [1, 4])
+def test_a_coarser_mask_is_the_mask_of_the_mean_logit(granularity, shared, joints):
+    torch.manual_seed(0)
+    fine, coarse = MHSAM(channels=8, num_heads=2), MHSAM(channels=8, num_heads=2, granularity=granularity)
+    coarse.load_state_dict(fine.state_dict())
+    F = torch.randn(3, 2, 8, 3, joints)
+    logits = torch.logit(fine(F).double()) / 2  # lambda = 2
+    mask = coarse(F)
+    assert mask.shape == F.shape
+    expected = torch.sigmoid(2 * logits.mean(dim=shared, keepdim=True)).expand_as(F).float()
+    assert torch.allclose(mask, expected, atol=1e-6)
+    assert len(mask.unique(dim=0)) == 3 and not torch.allclose(mask, fine(F), atol=1e-4)
+    present = torch.tensor([[True, True], [True, False], [False, True]])
+    assert torch.allclose(coarse(F, present)[present], mask[present], atol=1e-6)
+    (mask * F).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in coarse.parameters())
+
+
+@pytest.mark.parametrize(('granularity', 'shape'), [('position', (3, 4)), ('joint', (1, 4)), ('frame', (3, 1))])
+def test_granularities_agree_where_nothing_is_shared(granularity, shape):
+    torch.manual_seed(0)
+    F = torch.randn(2, 1, 1, *shape)  # one channel, which LN would make zero
+    fine, coarse = (MHSAM(1, num_heads=1, norm_cfg=None, granularity=name) for name in ('channel', granularity))
+    coarse.load_state_dict(fine.state_dict())
+    assert torch.allclose(coarse(F), fine(F), atol=1e-6) and fine(F).unique().numel() > 1
+
+
+def test_an_unknown_granularity_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.mhsam\.granularity='part'; choose one of channel, position"):
+        MHSAM(channels=8, granularity='part')
+
+
 def test_heads_must_divide_the_channels():
     with pytest.raises(ConfigError, match=r'model\.mhsam\.num_heads=8'):
         MHSAM(channels=12)

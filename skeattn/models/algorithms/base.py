@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 from torch.nn.functional import normalize
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
@@ -103,10 +104,15 @@ class MomentumContrast(Pretraining):
         persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
         key_init: ``'copy'``: the key encoder starts equal to the query encoder; ``'independent'``: with weights of its
             own, as every release does by re-initialising after its copy.
+        key_bn: what the key encoder's BN normalises by while training. ``'train'``: the batch, as every release does;
+            ``'eval'``: the running statistics, which the momentum update carries over from the query encoder.
         init_cfg: mmengine initialisation of all weights.
 
     Attributes:
         released_temperature: tau of the method's release.
+
+    Raises:
+        ConfigError: unknown ``key_init`` or ``key_bn``, or several streams.
     """
 
     released_temperature = 0.07
@@ -121,17 +127,30 @@ class MomentumContrast(Pretraining):
         persons: str = 'all',
         pool: str = 'mean',
         key_init: str = 'copy',
+        key_bn: str = 'train',
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         if key_init not in ('copy', 'independent'):
             raise ConfigError(f'model.key_init={key_init!r}; choose "copy" or "independent"')
+        if key_bn not in ('train', 'eval'):
+            raise ConfigError(f'model.key_bn={key_bn!r}; choose "train" or "eval"')
         refuse_several_streams(self)
-        self.key_init = key_init
+        self.key_init, self.key_bn = key_init, key_bn
         self.encoder_q = Encoder(backbone, projector, persons, pool)
         self.encoder_k = key_copy(self.encoder_q)
         self.queue = FeatureQueue(channels=self.encoder_q.projector.out_channels, **queue)
         self.contrast = LOSSES.build(loss)
+        self.train()
+
+    def train(self, mode: bool = True) -> 'MomentumContrast':
+        """Set the mode of all modules but the key encoder's BN, which stays in evaluation with ``key_bn='eval'``."""
+        super().train(mode)
+        if self.key_bn == 'eval':
+            for module in self.encoder_k.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
 
     def init_weights(self) -> None:
         """Initialise by ``init_cfg``, then make the key encoder a true copy unless told otherwise."""
@@ -158,7 +177,16 @@ class MomentumContrast(Pretraining):
         self.queue.flush()
 
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
-        """See :meth:`Pretraining.update_key_encoder`."""
+        """See :meth:`Pretraining.update_key_encoder`.
+
+        Raises:
+            ConfigError: BN statistics that are used and never updated.
+        """
+        if self.key_bn == 'eval' and not buffers:
+            raise ConfigError(
+                'model.key_bn="eval" normalises by running statistics, which only default_hooks.momentum.buffers=True '
+                'updates'
+            )
         momentum_update(self.encoder_k, self.encoder_q, momentum, buffers)
         self.steps_since_update = 0
 
@@ -177,9 +205,11 @@ class MomentumContrast(Pretraining):
     def switches(self) -> Switches:
         """See :meth:`Pretraining.switches`."""
         origin = {'copy': 'sound; the release starts them different', 'independent': 'as released'}
+        normalised = {'train': 'as released: by the batch', 'eval': 'ours: by the running statistics'}
         tau, released = getattr(self.contrast, 'temperature', None), self.released_temperature
         return {
             'key_init': (self.key_init, origin[self.key_init]),
+            'key_bn': (self.key_bn, normalised[self.key_bn]),
             'temperature': (tau, 'as released' if tau == released else f'own choice; the release ran {released}'),
             **common_switches(self.encoder_q, self.data_preprocessor),
         }

@@ -26,6 +26,8 @@ class SkeAttnCLR(MomentumContrast):
         opposite_negative: push q_s from q_ns and back (eq. 8 and 9; off in two rows of Table 7).
         project_mix: also embed the mixed clip globally, which enters no loss but moves the projector's BN statistics;
             the release does.
+        mask_gradient: let the local losses train the mask and, through the mask, the encoder. Off, the mask's
+            parameters stay as they start, which leaves no mask to identify a clip by; ours.
         kwargs: see :class:`MomentumContrast`.
 
     Raises:
@@ -42,6 +44,7 @@ class SkeAttnCLR(MomentumContrast):
         predictor: dict[str, Any] | None = None,
         opposite_negative: bool = True,
         project_mix: bool = False,
+        mask_gradient: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -49,7 +52,9 @@ class SkeAttnCLR(MomentumContrast):
             raise ConfigError(f'model.heads={heads!r}, model.mu={mu}: heads is "paper" or "released", mu in [0, 1]')
         self.mu, self.heads = mu, heads
         self.opposite_negative, self.project_mix = opposite_negative, project_mix
+        self.mask_gradient = mask_gradient
         self.mhsam = NECKS.build(mhsam, default_args={'channels': self.encoder_q.backbone.out_channels})
+        self.mhsam.requires_grad_(mask_gradient)
         self.predictors = nn.ModuleDict()
         if heads == 'released':
             width = {'in_channels': self.encoder_q.projector.out_channels}
@@ -63,6 +68,8 @@ class SkeAttnCLR(MomentumContrast):
 
         F_mix = self.encoder_q.map(inputs['mix'])
         mask_s = self.mhsam(F_mix.values, F_mix.persons > 0)
+        if not self.mask_gradient:
+            mask_s = mask_s.detach()
         mask_ns = 1 - mask_s
         if self.project_mix:
             self._query(F_mix.pool(), 'z')
@@ -106,12 +113,14 @@ class SkeAttnCLR(MomentumContrast):
             'paper': 'paper: one projector and its momentum copy',
             'released': 'as released: projector and three query-only predictors',
         }
-        lam = getattr(self.mhsam, 'lam', None)
+        lam, granularity = getattr(self.mhsam, 'lam', None), getattr(self.mhsam, 'granularity', None)
         return {
             'heads': (self.heads, origin[self.heads]),
             'mu': (self.mu, 'paper' if self.mu == 0.5 else 'as released for NTU-60 joint' if self.mu == 1 else 'own'),
             'opposite_negative': (self.opposite_negative, 'paper (eq. 8, 9)' if self.opposite_negative else 'ablation'),
             'project_mix': (self.project_mix, 'as released' if self.project_mix else 'left out: enters no loss'),
             'mhsam.lam': (lam, 'as released; the paper is silent' if lam == 2 else 'own choice; the release ran 2'),
+            'mhsam.granularity': (granularity, 'paper' if granularity == 'channel' else 'ours; the paper: channel'),
+            'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: it stays as it starts'),
             **super().switches(),
         }

@@ -11,6 +11,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from skeattn.errors import ConfigError
 from skeattn.registry import NECKS
 
+SHARED: dict[str, tuple[int, ...]] = {'channel': (), 'position': (1,), 'joint': (1, 2), 'frame': (1, 3)}
+"""Granularity -> axes of a person's map ``(N, C, T', V')`` over which the mask has one value."""
+
 
 @NECKS.register_module()
 class MHSAM(BaseModule):
@@ -24,9 +27,12 @@ class MHSAM(BaseModule):
         num_heads: h attention heads of C / h channels.
         lam: the paper's lambda, steepness of the sigmoid.
         norm_cfg: normalisation before the attention, built by ``mmcv.cnn``; None for none.
+        granularity: what has a value of its own: every ``'channel'`` of every position (the paper), every
+            ``'position'``, ``'joint'`` or ``'frame'``. The logits are averaged over what shares one, before the
+            sigmoid; the parameters are the same. Ours, but for ``'channel'``.
 
     Raises:
-        ConfigError: the heads do not divide the channels.
+        ConfigError: the heads do not divide the channels, or an unknown granularity.
     """
 
     def __init__(
@@ -35,12 +41,15 @@ class MHSAM(BaseModule):
         num_heads: int = 8,
         lam: float = 2.0,
         norm_cfg: dict[str, Any] | None = {'type': 'LN', 'eps': 1e-5},  # noqa: B006
+        granularity: str = 'channel',
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg)
         if channels % num_heads:
             raise ConfigError(f'model.mhsam.num_heads={num_heads} does not divide the {channels} channels of the map')
-        self.num_heads, self.lam = num_heads, lam
+        if granularity not in SHARED:
+            raise ConfigError(f'model.mhsam.granularity={granularity!r}; choose one of {", ".join(SHARED)}')
+        self.num_heads, self.lam, self.granularity = num_heads, lam, granularity
         self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else nn.Identity()
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
@@ -66,10 +75,12 @@ class MHSAM(BaseModule):
         qkv = self.qkv(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, h, n, C/h)
         attended = _attend(q, k, v).transpose(1, 2).flatten(2)
-        logits = self.proj(attended)
+        logits = self.proj(attended).transpose(1, 2).unflatten(2, (T, V))
         # bfloat16 has no number between 0.498 and 0.5: the young mask would be flat under autocast
-        mask = torch.sigmoid(self.lam * logits.to(torch.promote_types(logits.dtype, torch.float32)))
-        return mask.transpose(1, 2).reshape(-1, C, T, V)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if shared := SHARED[self.granularity]:
+            logits = logits.mean(dim=shared, keepdim=True)
+        return torch.sigmoid(self.lam * logits).expand(-1, C, T, V)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -1,0 +1,4 @@
+"""The key encoder starts with weights of its own, as in the release."""
+
+_base_ = '../stgcn_ntu60_xsub.py'
+model = dict(key_init='independent')
