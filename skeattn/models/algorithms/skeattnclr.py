@@ -102,10 +102,14 @@ class SkeAttnCLR(MomentumContrast):
         return self.predictors['z'](self.encoder_q.projector(pooled))
 
     def salient_mask(self, data: dict[str, Any]) -> Tensor:
-        """M_s of a dataset batch, mean over channels, ``(N, M, T', V')``: what the encoder attends to."""
+        """M_s of a dataset batch, mean over channels, ``(N, M, T', V)``: what the encoder attends to.
+
+        Where the encoder reads persons or joints together, they share a value.
+        """
         clips = self.data_preprocessor(data, training=False)['inputs']['clip']
         F = self.encoder_q.map(clips)
-        return self.mhsam(F.values, F.persons > 0).mean(dim=2)
+        mask = self.mhsam(F.values, F.persons > 0).mean(dim=2)
+        return mask.expand(-1, clips.shape[1], -1, clips.shape[4])
 
     def switches(self) -> Switches:
         """See :meth:`MomentumContrast.switches`."""

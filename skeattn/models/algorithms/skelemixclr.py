@@ -56,11 +56,12 @@ class SkeleMixCLR(MomentumContrast):
     def _regions(self, mixed: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Unit embeddings of the pasted region and of the rest."""
         F = self.encoder_q.map(mixed)
-        if F.values.shape[3:] != grid.shape[1:]:
+        rows, backbone = F.values.shape[3], self.encoder_q.backbone
+        if rows != grid.shape[1]:
             raise ConfigError(
-                f'SkeleMixCLR: the backbone gives maps of {tuple(F.values.shape[3:])} positions, the mixing grid has '
-                f'{tuple(grid.shape[1:])} (time, joints); the backbone has to keep the joints apart, and unit_frames '
-                f'of SkeleMix has to be its temporal stride'
+                f'SkeleMixCLR: {type(backbone).__name__} makes maps of {rows} rows, the mixing grid has '
+                f'{grid.shape[1]}; set unit_frames={backbone.temporal_stride}, its temporal stride, in SkeleMix of '
+                f'model.data_preprocessor.views'
             )
         pasted, context = (unit(self.encoder_q.projector(F.region(cells))) for cells in (grid, ~grid))
         return pasted, context

@@ -67,19 +67,21 @@ class AxisAttention(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.axis, self.num_heads = axis, num_heads
+        self.axis, self.num_heads, self.stride = axis, num_heads, stride
         self.qk = nn.Conv2d(in_channels, 2 * num_heads * inner_channels, 1)
         self.alpha = nn.Parameter(torch.ones(1, num_heads, 1, 1))
         self.learnt = None if learnt is None else nn.Parameter(learnt.repeat(1, num_heads, 1, 1))
         self.out = mapped(num_heads * in_channels, out_channels)
-        self.feed = mapped(out_channels, out_channels, stride)
+        self.feed = mapped(out_channels, out_channels)
         self.dropout = Dropout(dropout)
         self.past_out = mapped(in_channels, out_channels) if shortcut else nn.Identity()
-        self.past_feed = mapped(in_channels, out_channels, stride) if shortcut else nn.Identity()
+        self.past_feed = mapped(in_channels, out_channels) if shortcut else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, V)`` -> ``(N, C', ceil(T / stride), V)``, both channels last in memory."""
         y = activate(self.out(self.gather(x, self.attention(x))) + self.past_out(x))
+        # Frames are skipped beforehand: PyTorch's strided 1x1 convolution of 8 channels corrupts memory on the CPU.
+        y, x = y[:, :, :: self.stride], x[:, :, :: self.stride]
         return activate(self.dropout(self.feed(y)) + self.past_feed(x))
 
     def attention(self, x: Tensor) -> Tensor:
@@ -121,13 +123,14 @@ class FrameConv(nn.Module):
 
     def __init__(self, channels: int, stride: int, shortcut: bool, dropout: float, size: int = 7) -> None:
         super().__init__()
+        self.stride = stride
         self.conv = mapped(channels, channels, stride, size)
         self.dropout = Dropout(dropout)
-        self.past_conv = mapped(channels, channels, stride) if shortcut else nn.Identity()
+        self.past_conv = mapped(channels, channels) if shortcut else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, V)`` -> ``(N, C, ceil(T / stride), V)``."""
-        return activate(self.dropout(self.conv(x)) + self.past_conv(x))
+        return activate(self.dropout(self.conv(x)) + self.past_conv(x[:, :, :: self.stride]))
 
 
 @BACKBONES.register_module()

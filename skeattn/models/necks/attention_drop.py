@@ -29,9 +29,12 @@ class AttentionDrop(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         """Feature map ``(..., C, T', V')`` with its most attended parts at zero.
 
-        What is kept is scaled up by all / kept, counted over the whole batch as in the release.
+        What is kept is scaled up by all / kept, counted over the whole batch as in the release. A map that does not
+        keep the joints apart (V' = 1) has none to choose from, and single elements alone are dropped.
         """
         attention = self.attention(x)
+        if x.shape[-1] == 1:
+            return self._drop(x, attention)
         joints = attention.mean(dim=(-3, -2), keepdim=True)
         return self._drop(self._drop(x, joints), attention)
 

@@ -1,0 +1,2 @@
+_base_ = ['./stgcn_demo.py', '../_base_/models/dsta_small.py']
+_base_.merge(_base_.pop('dsta'))
