@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
 from skeattn.graph import adjacency
+from skeattn.models.backbones.pointwise import Pointwise
 from skeattn.skeletons import SkeletonLayout, get_layout
 
 # Per block: output width in multiples of the base width (None: out_channels), temporal stride.
@@ -125,7 +126,7 @@ class GraphBackbone(JointBackbone):
         """The identity, or a 1x1 convolution and a norm where width or length change."""
         if in_channels == out_channels and stride == 1:
             return nn.Identity()
-        return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), self.norm(out_channels))
+        return nn.Sequential(Pointwise(in_channels, out_channels, stride), self.norm(out_channels))
 
     def with_shortcut(self, conv: nn.Module, in_channels: int, out_channels: int) -> nn.Module:
         """A graph convolution with a norm, a shortcut of its own and an activation behind it."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from skeattn.models.backbones.pointwise import Pointwise
+
 
 class MultiBranch(nn.Module):
     """Branches over time, put end to end and normalised together.
@@ -40,7 +42,7 @@ class MultiBranch(nn.Module):
             for c, d in zip(self.widths, dilations, strict=False)
         )
         self.pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
-        self.single = nn.Conv2d(in_channels, width, 1, (stride, 1))
+        self.single = Pointwise(in_channels, width, stride)
         self.norm = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
