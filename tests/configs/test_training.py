@@ -91,6 +91,8 @@ class Watched:
 @pytest.mark.parametrize('path', [*LEAVES, *ABLATIONS], ids=name_of)
 def test_a_config_trains_two_iterations(path, sets, trained, tmp_path):
     cfg = two_iterations(path)
+    if path in ABLATIONS:  # of one base, whose width is trained as a leaf
+        cfg.model.backbone.base_channels //= 8
     note = trained / digest(cfg)
     if note.exists():
         return
