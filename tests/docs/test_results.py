@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from skeattn.evaluation.gains import class_gains, gains_table
+from skeattn.evaluation.recorded import read_recorded
 from skeattn.experiments import fill, make_rows, read_records, render
 from skeattn.experiments.plan import find_table
 from tests.conftest import ROOT
@@ -37,6 +39,26 @@ def test_the_table_in_the_docs_is_rendered_from_its_records(folder, monkeypatch)
     table = fill(find_table(key), found)
     assert table.used == sorted(found)
     assert table.render('github') in (RESULTS / 'README.md').read_text()
+
+
+def test_the_gains_by_class_are_rendered_from_their_records():
+    folder, runs = RESULTS / 'table1_nwucla_xview', 'stgcn_nwucla_xview_num_frames_32_knn_linear_seed'
+    baseline, ours = (
+        [read_recorded(path, 'linear') for path in sorted(folder.glob(f'{method}_{runs}*.json'))]
+        for method in ('skeletonclr', 'skeattnclr')
+    )
+    assert len(baseline) == len(ours) == 2
+    table = gains_table(class_gains(baseline, ours), 'SkeletonCLR', 'SkeAttnCLR', 'github')
+    assert table in (RESULTS / 'README.md').read_text()
+
+
+def test_a_fusion_is_above_its_best_stream_with_every_seed():
+    fusions = [record for record in records(RESULTS / 'table1_nwucla_xview') if 'fusion' in record['sources']]
+    assert len(fusions) == 4
+    for record in fusions:
+        fused = record['sources']['fusion']['metrics']['linear/top1']
+        assert record['selection'] == 'heldout'
+        assert fused >= max(part['metrics']['linear/top1'] for part in record['parts'])
 
 
 @pytest.mark.parametrize('folder', COMPARISONS, ids=lambda folder: folder.name)
