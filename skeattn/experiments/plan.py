@@ -22,14 +22,11 @@ FUSIONS = 'fusions'
 
 
 def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, Any]:
-    """Overrides of a budget: ``'small'`` has clips of 32 frames, and 30 epochs where a protocol trains the encoder."""
+    """Overrides of a budget: ``'small'`` has clips of 32 frames, and 30 epochs of fine-tuning on all labels."""
     if budget == 'full':
         return {}
-    training = [name for name in protocols if name not in FROZEN]
-    return {
-        'dataset.pipeline.resample.num_frames': 32,
-        **{f'protocols.{name}.train_cfg.max_epochs': 30 for name in training},
-    }
+    epochs = {f'protocols.{name}.train_cfg.max_epochs': 30 for name in protocols if name == 'finetune'}
+    return {'dataset.pipeline.resample.num_frames': 32, **epochs}
 
 
 def find_datasets() -> list[str]:

@@ -164,10 +164,9 @@ def test_exported_records_give_the_same_table_and_name_no_machine(tmp_path: Path
 
 def test_the_smaller_budget_shortens_what_trains() -> None:
     assert budget_options('full', ['finetune']) == {}
-    assert budget_options('small', ['semi01']) == {
-        'dataset.pipeline.resample.num_frames': 32,
-        'protocols.semi01.train_cfg.max_epochs': 30,
-    }
+    frames = {'dataset.pipeline.resample.num_frames': 32}
+    assert budget_options('small', ['finetune']) == {**frames, 'protocols.finetune.train_cfg.max_epochs': 30}
+    assert budget_options('small', ['semi01']) == frames
 
 
 def test_a_cell_knows_its_config_and_what_it_lacks() -> None:
