@@ -1,15 +1,14 @@
 """The default runtime with a key encoder that follows within a few epochs of a small set.
 
-Encoders are trained further as they were trained, by AdamW with cosine decay. The paper's schedule, SGD at 0.05 until the
-training loss stalls, is for sets of forty times the size: on a thousand clips the loss does not stall.
+Encoders are trained further as they were trained, by AdamW with cosine decay. The paper's schedule, SGD at 0.05 until
+the training loss stalls, is for sets of forty times the size: on a thousand clips the loss does not stall.
 """
 
 _base_ = './default_runtime.py'
 default_hooks = dict(momentum=dict(base_momentum=0.95))
 evaluation = dict(interval=10)
-protocols = dict.fromkeys(
-    ('finetune', 'semi01', 'semi10'),
-    dict(
+protocols = {
+    name: dict(
         batch_size=32,
         optim_wrapper=dict(
             type='AutocastOptimWrapper',
@@ -17,5 +16,6 @@ protocols = dict.fromkeys(
         ),
         param_scheduler=dict(_delete_=True, type='CosineAnnealingLR'),
         train_cfg=dict(max_epochs=60),
-    ),
-)
+    )
+    for name in ('finetune', 'semi01', 'semi10')
+}
