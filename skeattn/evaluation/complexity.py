@@ -29,10 +29,10 @@ def encoder_cost(model: nn.Module, batch: dict[str, Tensor], source: str = 'back
         batch: clips to count on, as the dataset hands them out.
         source: see :func:`~skeattn.evaluation.features.extract_features`.
     """
-    with frozen(model), FlopCounterMode(display=False) as counter:
-        model.features(batch, source=source)  # type: ignore[operator]
+    # With gradients: without them torch takes fused paths, whose work the counter does not see.
     with frozen(model), torch.enable_grad():
-        total = model.features(batch, source=source).sum()  # type: ignore[operator]
+        with FlopCounterMode(display=False) as counter:
+            total = model.features(batch, source=source).sum()  # type: ignore[operator]
         weights = [p for p in model.parameters() if p.requires_grad]
         used = torch.autograd.grad(total, weights, allow_unused=True)
     count = sum(p.numel() for p, grad in zip(weights, used, strict=True) if grad is not None)
@@ -70,7 +70,7 @@ def gmacs_by_module(
         if training:
             root(lambda: _training_step(model, batch))
         else:
-            with frozen(model):
+            with frozen(model), torch.enable_grad():  # see encoder_cost
                 root(lambda: model.features(batch, source=source))  # type: ignore[operator]
     prefix = f'{type(root).__name__}.called.'
     counted: Mapping[str, Mapping[Any, int]] = counter.get_flop_counts()

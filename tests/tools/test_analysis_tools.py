@@ -27,6 +27,16 @@ def test_each_says_what_it_is_for(tool, name: str) -> None:
     assert status == 0 and purpose.rstrip('.') in ' '.join(out.split())
 
 
+@pytest.mark.slow
+def test_the_front_page_shows_the_cost_of_every_backbone(tool) -> None:
+    names = ('stgcn', 'bigru', 'dsta', 'ctrgcn', 'agcn', 'stgcnpp', 'transformer')
+    configs = [f'configs/skeattnclr/{name}_ntu60_xsub.py' for name in names]
+    status, out, _ = tool(f'{ANALYSIS}/get_flops.py', *configs, '--batch', 2)
+    table = '\n'.join(line for line in out.splitlines() if line.startswith('|'))
+    assert status == 0 and len(table.splitlines()) == 2 + len(names)
+    assert table in (ROOT / 'README.md').read_text()
+
+
 def test_confusion_of_seeds_is_their_sum_and_a_default_name_is_not_overwritten(tool, tmp_path: Path) -> None:
     records = [write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, seed=1)]
     status, out, _ = tool(f'{ANALYSIS}/plot_confusion.py', *records)

@@ -113,13 +113,7 @@ def markdown(costs_of: Mapping[str, Mapping[str, Any]], batch: int) -> str:
         for name, cost in costs_of.items()
     ]
     headings = (
-        *(
-            'config',
-            'clip (channels, frames, joints, persons)',
-            'encoder, M parameters',
-            'encoder, GMACs',
-            'training, M parameters',
-        ),
+        *('config', 'clip (channels, frames, joints, persons)', 'encoder, M parameters', 'encoder, GMACs'),
         *('training, M parameters', 'training step, GMACs', 'training step, MB of activations'),
     )
     return tabulate(rows, headings, 'github', disable_numparse=True, colalign=('left', 'left', *['right'] * 5))
