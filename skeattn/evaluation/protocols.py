@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
-from skeattn.engine.config import nearest
+from skeattn.engine.checks import nearest
 from skeattn.errors import ConfigError
 from skeattn.registry import EVALUATORS
 
