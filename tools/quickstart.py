@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'SkeletonCLR': 'configs/skeletonclr/stgcn_demo.py', 'SkeAttnCLR': 'configs/skeattnclr/stgcn_demo.py'}
 RAW, UNTRAINED = 'raw coordinates', 'untrained encoder, mean of 3 seeds'
 K = (1, 5, 10, 20)
+COLUMNS = [*(f'knn/top1_k{k}' for k in K), 'linear/top1', 'linear/top1_best', 'linear/top1_heldout']
 GAIN = 20.0
 """Points of KNN accuracy over the untrained encoder that --check asks for."""
 
@@ -173,8 +174,7 @@ def main() -> int:
 
 def report(judging: Judging, trainings: dict[str, Job], out: Path, check: bool) -> int:
     """Print and write the table; the exit status of ``--check``."""
-    columns = [*(f'knn/top1_k{k}' for k in K), 'linear/top1', 'linear/top1_best', 'linear/top1_heldout']
-    table = metrics_table(judging.rows, columns)
+    table = metrics_table(judging.rows, COLUMNS)
     gained = gains(judging.rows)
     write_text(out / 'table.txt', f'{table}\n')
     record = {

@@ -7,9 +7,11 @@ import pytest
 
 from skeattn.evaluation.gains import class_gains, gains_table
 from skeattn.evaluation.recorded import read_recorded
+from skeattn.evaluation.report import metrics_table
 from skeattn.experiments import fill, make_rows, read_records, render
 from skeattn.experiments.plan import find_table
 from tests.conftest import ROOT
+from tests.engine.toy import tool
 
 RESULTS = ROOT / 'docs/results'
 COMPARISONS = sorted(folder for folder in RESULTS.glob('compare_*') if folder.is_dir())
@@ -76,6 +78,11 @@ def test_every_method_beats_the_untrained_encoder_by_five_points(folder):
 def test_the_front_page_shows_the_comparison_on_nw_ucla():
     table = render(make_rows(records(RESULTS / 'compare_nwucla_xview')), 'github')
     assert table in (ROOT / 'README.md').read_text()
+
+
+def test_the_front_page_shows_what_the_quick_start_printed():
+    rows = json.loads((RESULTS / 'quickstart' / 'results.json').read_text())['metrics']
+    assert metrics_table(rows, tool('quickstart').COLUMNS) in (ROOT / 'README.md').read_text()
 
 
 def test_records_name_no_machine_and_no_path_outside_the_checkout():
