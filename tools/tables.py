@@ -6,6 +6,7 @@ of themselves (config, overrides, seed, protocol, streams), wherever they lie.
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from skeattn import cli
@@ -39,8 +40,8 @@ def main() -> None:
     records = read_records(folders or [RUNS] * RUNS.is_dir())
     filled = fill(table, records, args.dataset, [args.budget] if args.budget else BUDGETS, args.cfg_options)
     print(filled.render(args.format))
-    if args.format == 'simple':
-        print(filled.note)
+    # A table for a page or a paper is to be redirected to a file, without what explains it here.
+    print(filled.note, file=sys.stdout if args.format == 'simple' else sys.stderr)
     if target:
         print(f'{len(export(filled, target))} records are in {args.export}')
 

@@ -114,13 +114,22 @@ class Cell:
 
     def value(self, record: Mapping[str, Any]) -> float | None:
         """The number that a record has for it, in percent; None where the record is of something else."""
-        options = dict(record.get('cfg_options', {}))
-        options.pop('stream', None)
-        tuned = options.pop(f'protocols.{self.protocol}.stream', None)
-        same = record['config'] == self.config and options == stated(self.options)
-        if not same or bool(record.get('checkpoint')) != self.line.trained:
+        return self._number(record) if self.further(record) == {} else None
+
+    def further(self, record: Mapping[str, Any]) -> dict[str, str] | None:
+        """Overrides of a record beside those of the cell; None where the record is of something else."""
+        own, streams = stated(self.options), ('stream', f'protocols.{self.protocol}.stream')
+        options = {key: value for key, value in record.get('cfg_options', {}).items() if key not in streams}
+        if self._number(record) is None or not own.items() <= options.items():
+            return None
+        return {key: value for key, value in options.items() if key not in own}
+
+    def _number(self, record: Mapping[str, Any]) -> float | None:
+        """What a record of the config says, whatever its overrides beside the stream."""
+        if record['config'] != self.config or bool(record.get('checkpoint')) != self.line.trained:
             return None
         metric = f'{self.protocol}/{self.table.metric}'
+        tuned = record.get('cfg_options', {}).get(f'protocols.{self.protocol}.stream')
         for part in record['sources'].values():
             streams = [tuned] if tuned else sorted(part['streams'])
             if streams == sorted(self.line.streams) and metric in part['metrics']:

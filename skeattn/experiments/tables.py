@@ -53,7 +53,7 @@ class Filled:
 
     Args:
         table: of the paper.
-        columns: data sets and backbones, in order.
+        columns: data sets and backbones, in order; others than the paper's are shown where they have something.
         records: file -> record.
         datasets: whose columns of ours are shown even if they are empty.
         budgets: of training; each has columns of its own.
@@ -94,10 +94,15 @@ class Filled:
         return sorted({path for lines in self.ours.values() for seeds in lines for path in seeds.values()})
 
     @property
+    def shown(self) -> list[Column]:
+        """The paper's columns and those with something of ours."""
+        return [column for column in self.columns if column in self.table.columns or self._budgets(column)]
+
+    @property
     def headings(self) -> list[str]:
         """Labels, then for each data set the paper's column and ours."""
         headings = [*self.table.headings]
-        for column in self.columns:
+        for column in self.shown:
             title = column.title + DOUBTFUL * column.doubtful
             headings += [f'{title}\npaper'] if self._printed(column) else []
             ours = ['ours' if budget == 'full' else f'ours, {budget}' for budget in self._budgets(column)]
@@ -110,7 +115,7 @@ class Filled:
         rows = []
         for number, line in enumerate(self.table.lines):
             row = [*line.labels[:-1], line.labels[-1] + DOUBTFUL * line.doubtful]
-            for column in self.columns:
+            for column in self.shown:
                 if self._printed(column):
                     figure = line.figures[self.table.columns.index(column)]
                     row.append(NONE if figure is None else f'{figure:.1f}')
@@ -129,7 +134,7 @@ class Filled:
 
     @property
     def note(self) -> str:
-        """What the numbers are."""
+        """What the numbers are, and which records are not among them."""
         chosen = (
             '"paper": best epoch on the test clips, as the papers print; "ours": last epoch, nothing chosen on test '
             'clips,'
@@ -137,10 +142,34 @@ class Filled:
         protocols = dict.fromkeys(line.protocol or self.table.protocol for line in self.table.lines)
         metric = ', '.join(f'{name}/{self.table.metric}' for name in protocols)
         weights = 'Fusions (3S) have their weights from held-out training subjects where the protocol holds some out.'
-        return (
-            f'{self.table.title}. Top-1 on the test clips in % ({metric}).\n{chosen}\nmean ± standard deviation over '
-            f'seeds, (number of seeds); {NONE} nothing there; [?] doubtful.\n{weights}'
-        )
+        lines = [
+            f'{self.table.title}. Top-1 on the test clips in % ({metric}).',
+            chosen,
+            f'mean ± standard deviation over seeds, (number of seeds); {NONE} nothing there; [?] doubtful.',
+            weights,
+        ]
+        if self.overrides:
+            lines.append(f'Every run of ours has its config overridden: {overrides_text(self.overrides)}.')
+        return '\n'.join([*lines, *self.hints])
+
+    @property
+    def hints(self) -> list[str]:
+        """A line for each data set without a number of ours whose records have other overrides than asked for."""
+        lines = []
+        for column in self.columns:
+            if any(any(found) for (known, _), found in self.ours.items() if known == column):
+                continue
+            cells = [Cell(self.table, line, column, budget) for line in self.table.lines for budget in self.budgets]
+            texts = []
+            for record in self.records.values():
+                further = [more for cell in cells if (more := cell.further(record)) is not None]
+                # Of the lines and budgets that it could be of, the one that leaves the fewest overrides.
+                texts += [overrides_text(min(further, key=len)) or 'none'] if further else []
+            if texts:
+                counted = f'{len(texts)} record{"s" * (len(texts) > 1)} of {column.title}'
+                others = ' or '.join(dict.fromkeys(texts))
+                lines.append(f'{counted} with other overrides: {others}; see --cfg-options.')
+        return lines
 
     def render(self, fmt: str = 'simple') -> str:
         """The table as text; ``fmt`` is one of :data:`FORMATS`."""
@@ -170,13 +199,14 @@ def fill(
         ConfigError: an unknown data set.
     """
     if datasets is None:
-        columns = add_columns(table, find_datasets())
-        filled = Filled(table, columns, records, (), budgets, overrides)
-        there = {column for column, _ in filled.ours}
-        filled.columns = [column for column in columns if column in table.columns or column in there]
-        return filled
+        return Filled(table, add_columns(table, find_datasets()), records, (), budgets, overrides)
     columns = [column for column in add_columns(table, datasets) if column.dataset in datasets]
     return Filled(table, columns, records, datasets, budgets, overrides)
+
+
+def overrides_text(overrides: Mapping[str, Any]) -> str:
+    """Overrides as ``--cfg-options`` takes them."""
+    return ' '.join(f'{key}={value}' for key, value in overrides.items())
 
 
 def over_seeds(values: Sequence[float]) -> str:

@@ -85,6 +85,23 @@ def test_budgets_have_columns_of_their_own() -> None:
     assert column(table, 'NW-UCLA X-View\nours, small')['Ours', 'J'] == '60.0 (1)'
 
 
+def test_the_note_names_overrides_and_records_that_have_others() -> None:
+    records = [record(OURS, seed, 60.0, options={**SMALL, 'batch_size': '8'}) for seed in (0, 1)]
+    records.append(record(OURS, 0, 50.0, options={**SMALL, 'model.mu': '1.0', 'batch_size': '9'}))
+    assert filled(*records).hints == [
+        '3 records of NW-UCLA X-View with other overrides: batch_size=8 or model.mu=1.0 batch_size=9; '
+        'see --cfg-options.'
+    ]
+    ablation = filled(*records, table='7', datasets=['nwucla_xview'])
+    assert ablation.note.endswith('with other overrides: batch_size=8 or batch_size=9; see --cfg-options.')
+    shown = filled(*records, overrides={'batch_size': 8})
+    assert shown.note.endswith('\nEvery run of ours has its config overridden: batch_size=8.')
+    (hint,) = filled(record(OURS, 0, 70.0), overrides={'batch_size': 7}).hints
+    assert hint == '1 record of NW-UCLA X-View with other overrides: none; see --cfg-options.'
+    plain = filled(*records, record(OURS, 0, 70.0))
+    assert plain.hints == [] and 'overrid' not in plain.note
+
+
 def test_datasets_that_are_asked_for_are_all_that_is_shown() -> None:
     table = filled(record(OURS, 0, 70.0), datasets=['utdmhad_xsub', 'ntu60_xsub'])
     assert table.headings[2:] == ['NTU-60 X-Sub\npaper', 'NTU-60 X-Sub\nours', 'UTD-MHAD X-Sub\nours']

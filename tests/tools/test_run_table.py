@@ -126,8 +126,10 @@ def test_a_failed_run_is_named_and_the_rest_is_shown(start, capsys) -> None:
     assert shown.err.startswith('\nfailed: SkeletonCLR seed 0 ended with status 1; work_dirs/runs/SkeletonCLR-seed0-')
     assert shown.err.endswith('bones are broken\n')
     assert 'no fusion of SkeletonCLR seed 0, linear, joint, bone, motion: bone missing' in shown.out
-    cells = ours(Path('work_dirs/tables/1_toy/table.md').read_text())
-    assert [label for label, text in cells.items() if text != '–'] == ['Baseline* J', 'Baseline* M']
+    text = Path('work_dirs/tables/1_toy/table.md').read_text()
+    assert [label for label, text in ours(text).items() if text != '–'] == ['Baseline* J', 'Baseline* M']
+    for written in (text, Path('work_dirs/tables/1_toy/table.txt').read_text(), shown.out):
+        assert 'Every run of ours has its config overridden: batch_size=4.' in written
 
 
 def test_dry_run_says_what_is_finished_and_runs_nothing(start, capsys) -> None:
