@@ -1,5 +1,7 @@
 """Reading checkpoints: nothing in them is ever executed, and what was loaded is counted."""
 
+import ast
+import contextlib
 import os
 import pickle
 import re
@@ -71,8 +73,43 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     return {'meta': {}, **checkpoint}
 
 
+def stated_config(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The values at the top of the config in a checkpoint's ``meta``, as far as they are plain; never executed."""
+    stated: dict[str, Any] = {}
+    with contextlib.suppress(SyntaxError):
+        for node in ast.parse(str(meta.get('cfg', ''))).body:
+            if isinstance(node, ast.Assign):
+                with contextlib.suppress(ValueError):
+                    stated[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    return stated
+
+
+def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What an encoder was trained as: ``backbone``, its type, and ``num_frames`` of a clip, as far as they are known.
+
+    Args:
+        meta: of a checkpoint; where it does not name them, its config does.
+    """
+    stated = stated_config(meta)
+    pipeline = (stated.get('dataset') or {}).get('pipeline') or {}
+    frames = [step['num_frames'] for step in pipeline.values() if step and 'num_frames' in step]
+    backbone = ((stated.get('model') or {}).get('backbone') or {}).get('type')
+    known = {'backbone': meta.get('backbone', backbone), 'num_frames': meta.get('num_frames', (frames or [None])[-1])}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def backbone_type(model: nn.Module) -> str | None:
+    """Class name of a model's backbone, of the first where there are several; None of a model without one."""
+    found = (type(part).__name__ for name, part in model.named_modules() if name.rpartition('.')[2] == 'backbone')
+    return next(found, None)
+
+
 def load_weights(
-    model: nn.Module, state_dict: Mapping[str, Tensor], source: str | os.PathLike[str], min_match: float = 0.5
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str | os.PathLike[str],
+    min_match: float = 0.5,
+    meta: Mapping[str, Any] | None = None,
 ) -> LoadReport:
     """Copy weights into a model by name.
 
@@ -82,6 +119,7 @@ def load_weights(
         source: named in messages.
         min_match: share of the model's tensors that must be found, the encoder's among them in any case; 1 also
             refuses names that the model lacks.
+        meta: of the checkpoint, so that an error can name another backbone as its cause.
 
     Returns:
         what was loaded and what was not.
@@ -98,11 +136,11 @@ def load_weights(
     if misfits:
         raise CheckpointError(
             f'{source}: {len(misfits)} tensors have another shape than the model ({shorten(misfits, "; ")}); '
-            f'use the config that the checkpoint was trained with'
+            f'{_cure(model, meta or {})}'
         )
     random = [name for name in report.missing if re.search(r'(^|\.)encoder(_q)?\.', name)]
     if random or len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
-        raise CheckpointError(f'{source} does not fit the model: {report}; use the config that it was trained with')
+        raise CheckpointError(f'{source} does not fit the model: {report}; {_cure(model, meta or {})}')
     model.load_state_dict(found, strict=False)
     return report
 
@@ -121,7 +159,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     method, ours = checkpoint['meta'].get('method'), type(model).__name__
     if method and method.lower() != ours.lower():
         raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
-    report = load_weights(model, checkpoint['state_dict'], path, min_match)
+    report = load_weights(model, checkpoint['state_dict'], path, min_match, checkpoint['meta'])
     print_log(f'{path}: {report}', 'current')
     return report
 
@@ -139,6 +177,13 @@ def check_origin(path: str | os.PathLike[str], meta: Mapping[str, Any], now: Map
 def shorten(names: list[str], separator: str = ', ', most: int = 3) -> str:
     """The first few names, and whether there are more."""
     return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')
+
+
+def _cure(model: nn.Module, meta: Mapping[str, Any]) -> str:
+    then, now = encoder_facts(meta).get('backbone'), backbone_type(model)
+    if None in (then, now) or then == now:
+        return 'use the config that the checkpoint was trained with'
+    return f'it was trained with backbone {then}, the config says {now}; use a config with backbone {then}'
 
 
 def _is_state(value: Any) -> bool:

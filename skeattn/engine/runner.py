@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import skeattn
-from skeattn.apis.checkpoint import load_weights, read_checkpoint
+from skeattn.apis.checkpoint import backbone_type, load_weights, read_checkpoint
 from skeattn.channels import AXES
 from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint, write_text
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
@@ -222,16 +222,19 @@ class SkeAttnRunner(Runner):
 
     def _meta(self) -> dict[str, Any]:
         dataset = self.cfg.get('dataset') or {}
+        model = self.model.module if is_model_wrapper(self.model) else self.model
         versions = {'skeattn': skeattn.__version__, 'mmengine': mmengine.__version__, 'torch': str(torch.__version__)}
         return {
             'epoch': self.epoch,
             'iter': self.iter,
             'cfg': self.cfg.pretty_text,
             'seed': self.seed,
-            'method': type(self.model.module if is_model_wrapper(self.model) else self.model).__name__,
+            'method': type(model).__name__,
+            'backbone': backbone_type(model),
             'stream': self.cfg.get('stream'),
             'layout': self.layout,
             'channels': list(self.cfg.get('channels') or AXES),
+            'num_frames': int(self.train_dataloader.dataset.__getitems__([0])['inputs'].shape[2]),
             'batch_size': self.cfg.get('batch_size'),
             'world_size': self.world_size,
             'data': dataset.get('data'),
@@ -252,7 +255,8 @@ class SkeAttnRunner(Runner):
         checkpoint = read_checkpoint(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        report = load_weights(model, checkpoint['state_dict'], filename, min_match=1 if strict else 0.5)
+        min_match = 1 if strict else 0.5
+        report = load_weights(model, checkpoint['state_dict'], filename, min_match, checkpoint['meta'])
         self.logger.info(f'{filename}: {report}')
         self._has_loaded = True
         return checkpoint

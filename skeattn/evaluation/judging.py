@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 import time
@@ -13,9 +14,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from torch import nn
 
-from skeattn.apis import build_splits, load_model
+from skeattn.apis import build_splits, load_model, read_checkpoint
+from skeattn.apis.checkpoint import encoder_facts
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.baselines import evaluate, flatten, judge_raw, judge_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
@@ -47,6 +50,8 @@ class Judging:
 
     Attributes:
         plan: source -> names of the protocols that judge it.
+        frames: of a clip, ``pretrained`` (None where the checkpoint does not say) and ``judged``; others than in
+            pre-training are possible and worth a warning.
 
     Raises:
         ConfigError: an unknown protocol or a wrong setting, a protocol for which no source is left, or a source that
@@ -74,6 +79,7 @@ class Judging:
         self.train, self.test = build_splits(cfg)
         check_labels(self.train, self.test)
         self.model = load_model(cfg, self.checkpoint).to(self.device)
+        self.frames = self._compare_frames()
         offered = self.model.feature_sources()  # type: ignore[operator]
         named = dict.fromkeys([evaluation.get('source', ENCODER), *offered])
         self.plan = make_plan(self.asked, self.settings, list(sources), list(named))
@@ -108,6 +114,7 @@ class Judging:
                 'name': self.cfg.model.type,
                 **(facts or {}),
                 **config_facts(self.cfg),
+                'num_frames': self.frames,
                 'seed': self.seed,
                 'checkpoint': weights and weights.name,
                 'checkpoint_sha256': weights and sha256(weights),
@@ -163,6 +170,24 @@ class Judging:
         assert outcome.test is not None
         ScoreFile(outcome.test, outcome.heldout, list(self.test.classes), facts).write(path)
         return path
+
+    def _compare_frames(self) -> dict[str, int | None]:
+        judged, then = int(sample_batch(self.train, 1)['inputs'].shape[2]), None
+        if self.checkpoint is not None:
+            then = encoder_facts(read_checkpoint(self.checkpoint)['meta']).get('num_frames')
+        if then not in (None, judged):
+            steps = self.cfg.dataset.get('pipeline') or {}
+            deciding = [name for name, step in steps.items() if 'num_frames' in step][-1:]
+            options = [
+                f'; for equal ones: --cfg-options dataset.pipeline.{name}.num_frames={then}' for name in deciding
+            ]
+            print_log(
+                f'{self.checkpoint} was trained on clips of {then} frames and is judged on clips of '
+                f'{judged}{"".join(options)}',
+                'current',
+                logging.WARNING,
+            )
+        return {'pretrained': then, 'judged': judged}
 
     def _build(self, name: str, **given: Any) -> Any:
         return build_protocol(self.settings[name], seed=self.seed, classes=self.test.classes, **given)

@@ -1,6 +1,5 @@
 """A result that can be traced: what was run, on what, with which versions."""
 
-import ast
 import contextlib
 import hashlib
 import json
@@ -20,7 +19,7 @@ import torch
 from mmengine.config import Config
 
 import skeattn
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.apis.checkpoint import encoder_facts, read_checkpoint, stated_config
 from skeattn.engine.checkpoint import write_text
 from skeattn.evaluation.outcome import Outcome
 from skeattn.evaluation.report import selection
@@ -97,18 +96,12 @@ def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint says of its pre-training, as far as it does: method, epoch, stream, data and so on.
-
-    The config in it is read as values, never executed.
-    """
+    """What a checkpoint says of its pre-training, as far as it does: method, epoch, stream, data and so on."""
     meta = read_checkpoint(checkpoint)['meta']
     facts = {key: meta[key] for key in ('method', 'epoch', 'seed', 'stream', 'layout', 'channels') if key in meta}
-    with contextlib.suppress(SyntaxError, ValueError):
-        for node in ast.parse(str(meta.get('cfg', ''))).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'dataset':
-                dataset = ast.literal_eval(node.value)
-                facts |= {key: dataset[key] for key in ('data', 'protocol') if key in dataset}
-    return facts
+    dataset = stated_config(meta).get('dataset') or {}
+    facts |= {key: dataset[key] for key in ('data', 'protocol') if key in dataset}
+    return facts | encoder_facts(meta)
 
 
 def outcome_facts(outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:

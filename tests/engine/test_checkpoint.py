@@ -158,6 +158,21 @@ def test_a_checkpoint_of_other_shapes_is_refused():
         load_weights(net(), net(5).state_dict(), 'file')
 
 
+@pytest.mark.parametrize('meta', [{'backbone': 'STGCN'}, {'cfg': "model = {'backbone': {'type': 'STGCN'}}"}])
+def test_another_backbone_is_named_as_the_cause(meta: dict):
+    class BIGRU(nn.Linear):
+        pass
+
+    model = nn.ModuleDict({'encoder': nn.ModuleDict({'backbone': BIGRU(2, 3)})})
+    said = 'it was trained with backbone STGCN, the config says BIGRU; use a config with backbone STGCN'
+    other_shape = {name: value[:1] for name, value in model.state_dict().items()}
+    for state in (other_shape, net().state_dict()):
+        with pytest.raises(CheckpointError, match=said):
+            load_weights(model, state, 'file', meta=meta)
+        with pytest.raises(CheckpointError, match='use the config that the checkpoint was trained with'):
+            load_weights(model, state, 'file', meta={'backbone': 'BIGRU'})
+
+
 def test_the_newest_checkpoint_is_the_one_last_written(tmp_path):
     save_epochs(tmp_path, range(1, 4))
     assert find_newest(tmp_path).name == 'epoch_3.pth'

@@ -75,6 +75,7 @@ def test_every_checkpoint_loads_with_nothing_allow_listed_and_says_what_it_is(fi
     for path in (finished / 'run').glob('*.pth'):
         meta = torch.load(path, weights_only=True)['meta']
         assert (meta['stream'], meta['layout'], meta['seed'], meta['batch_size']) == ('joint', 'ntu25', 0, 8)
+        assert (meta['backbone'], meta['num_frames']) == ('STGCN', 16)
         assert meta['dataset'] == {'classes': ['class0', 'class1', 'class2'], 'layout': 'ntu25'}
         assert set(meta['versions']) == {'skeattn', 'mmengine', 'torch'} and "stream = 'joint'" in meta['cfg']
     assert read_checkpoint(finished / 'run/epoch_2.pth')['meta']['epoch'] == 2

@@ -91,6 +91,33 @@ def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     assert 'bone stream' in out
 
 
+@pytest.mark.parametrize(
+    'meta',
+    [
+        {'num_frames': 16},
+        {'cfg': "dataset = {'pipeline': {'off': None, 'window': {'num_frames': 20}, 'resample': {'num_frames': 16}}}"},
+        {'cfg': 'a config that cannot be read'},
+    ],
+)
+def test_clips_of_another_length_than_in_training_are_told(
+    run: Path, tool, tmp_path: Path, monkeypatch, meta: dict
+) -> None:
+    weights = torch.load(run / 'epoch_7.pth', weights_only=True)
+    torch.save({**weights, 'meta': meta}, tmp_path / 'a.pth')
+    option, then = 'dataset.pipeline.resample.num_frames', None if meta.get('cfg', '').startswith('a') else 16
+    for judged in (12, 16):
+        told: list[str] = []
+        monkeypatch.setattr(judging, 'print_log', lambda text, *_, told=told: told.append(text))
+        out = tmp_path / f'{judged}.json'
+        line = (run / 'toy.py', tmp_path / 'a.pth', '--protocol', 'knn', '--out', out)
+        status, _, err = tool(*line, '--cfg-options', f'{option}={judged}')
+        assert status == 0, err
+        assert json.loads(out.read_text())['num_frames'] == {'pretrained': then, 'judged': judged}
+        lengths = 'clips of 16 frames and is judged on clips of 12'
+        expected = f'{tmp_path / "a.pth"} was trained on {lengths}; for equal ones: --cfg-options {option}=16'
+        assert told == ([expected] if then and judged == 12 else [])
+
+
 def test_a_work_dir_stands_for_its_newest_checkpoint(run: Path, tool) -> None:
     facts = json.dumps({'name': 'mine', 'config': 'configs/original.py'})
     status, _, err = tool(run / 'toy.py', run, '--facts', facts, '--out', run / 'newest.json')
