@@ -51,7 +51,7 @@ def show(plan: Plan, root: Path) -> None:
     for run in plan.runs:
         finished, trained = run.path(root).is_file(), (run.folder(root) / TRAINED).is_file()
         state = 'finished' if finished else 'to be judged' if trained or not run.trained else 'to be trained'
-        print(f'{state:13}  {run}, {run.cfg.stream}, {" ".join(run.protocols)}: {run.folder(root).name}')
+        print(f'{state:13}  {run}, {" ".join(run.protocols)}: {run.folder(root).name}')
     for fusion in plan.fusions:
         print(f'{"finished" if fusion.path(root).is_file() else "to be made":13}  {fusion}')
     for note in plan.notes:

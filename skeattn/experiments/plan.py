@@ -95,11 +95,25 @@ class Cell:
         return FROZEN if self.protocol in FROZEN else (self.protocol,)
 
     @cached_property
-    def options(self) -> dict[str, Any]:
-        """Overrides of the config, without the stream; what it says anyway is none, so that tables share runs."""
+    def changes(self) -> dict[str, Any]:
+        """Overrides that its line makes; what the config says anyway is none, so that tables share runs."""
         said = read_config(self.config).to_dict() if self.config and self.line.options else {}
-        changes = {key: value for key, value in self.line.options.items() if _lookup(said, key) != value}
-        return {**budget_options(self.budget, self.protocols), **self.overrides, **changes}
+        return {key: value for key, value in self.line.options.items() if _lookup(said, key) != value}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Overrides of the config, without the stream."""
+        return {**budget_options(self.budget, self.protocols), **self.overrides, **self.changes}
+
+    @property
+    def about(self) -> list[str]:
+        """What tells its runs apart from others of the method in the table, beside stream and seed."""
+        several = len({column.backbone for column in self.table.columns}) > 1
+        return [
+            *([self.column.backbone] if several else []),
+            *(f'{key.rpartition(".")[2]}={value}' for key, value in self.changes.items()),
+            *([] if self.line.trained else ['from scratch']),
+        ]
 
     @cached_property
     def configs(self) -> list[str]:
@@ -148,7 +162,15 @@ class Cell:
         else:  # one encoder of the several is trained further
             streams = {stream: {f'protocols.{self.protocol}.stream': stream} for stream in self.line.streams}
         return {
-            stream: Run(name, self.config, seed, {**self.options, **changes}, trained, protocols=self.protocols)
+            stream: Run(
+                name,
+                self.config,
+                seed,
+                {**self.options, **changes},
+                trained,
+                protocols=self.protocols,
+                about=' '.join([stream, *self.about]),
+            )
             for stream, changes in streams.items()
         }
 
@@ -161,7 +183,8 @@ class Fusion:
     parts: Mapping[str, Run]
 
     def __str__(self) -> str:
-        return f'fusion of {self.first}, {self.cell.protocol}, {", ".join(self.parts)}'
+        words = ' '.join([self.first.name, *self.cell.about, f'seed {self.first.seed}'])
+        return f'fusion of {words}, {self.cell.protocol}, {", ".join(self.parts)}'
 
     @property
     def first(self) -> Run:

@@ -43,6 +43,7 @@ class Run:
         trained: False judges the network of the config untrained.
         sources: features to judge; default those that the method names.
         protocols: how it is judged, see ``configs/_base_/protocols``.
+        about: what tells it apart in messages from others of that name, such as the stream.
 
     Raises:
         ConfigError: the config is wrong.
@@ -56,9 +57,10 @@ class Run:
     trained: bool = True
     sources: tuple[str, ...] = ()
     protocols: tuple[str, ...] = FROZEN
+    about: str = field(default='', compare=False)
 
     def __str__(self) -> str:
-        return f'{self.name} seed {self.seed}'
+        return ' '.join(filter(None, [self.name, self.about, f'seed {self.seed}']))
 
     @cached_property
     def written(self) -> OrderedConfig:

@@ -123,7 +123,9 @@ def test_a_failed_run_is_named_and_the_rest_is_shown(start, capsys) -> None:
     arguments = ('1', '--dataset', 'toy', '--seeds', '0', '--methods', 'skeletonclr', '--cfg-options', 'batch_size=4')
     assert start(*arguments) == 1
     shown = capsys.readouterr()
-    assert shown.err.startswith('\nfailed: SkeletonCLR seed 0 ended with status 1; work_dirs/runs/SkeletonCLR-seed0-')
+    assert shown.err.startswith(
+        '\nfailed: SkeletonCLR bone seed 0 ended with status 1; work_dirs/runs/SkeletonCLR-seed0-'
+    )
     assert shown.err.endswith('bones are broken\n')
     assert 'no fusion of SkeletonCLR seed 0, linear, joint, bone, motion: bone missing' in shown.out
     text = Path('work_dirs/tables/1_toy/table.md').read_text()
@@ -140,6 +142,17 @@ def test_dry_run_says_what_is_finished_and_runs_nothing(start, capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split('  ')[0] for line in lines] == ['finished', 'to be trained', 'to be trained', 'to be made']
     assert sorted(trainings().values()) == [1]
+
+
+def test_dry_run_tells_the_lines_of_an_ablation_apart(start, capsys) -> None:
+    assert start('7', '--dataset', 'toy', '--seeds', '0', '--dry-run') == 0
+    named = [line.split('  ')[1].partition(',')[0] for line in capsys.readouterr().out.splitlines()]
+    assert [name.strip() for name in named] == [
+        'SkeAttnCLR joint opposite_negative=False seed 0',
+        'SkeAttnCLR joint opposite_negative=False mu=1.0 seed 0',
+        'SkeAttnCLR joint mu=1.0 seed 0',
+        'SkeAttnCLR joint seed 0',
+    ]
 
 
 @pytest.mark.slow
