@@ -85,7 +85,7 @@ def number(value: float | None, form: str = '.1f') -> str:
 
 def report(fusion: Fusion, record: dict[str, Any]) -> str:
     """What is printed."""
-    facts = f'{record["name"]}: {record["data"]} {record["protocol"]}, weighted sum of {record["added"]}'
+    facts = f'{record["name"]}: {record["data"]} {record["protocol"]}, weighted sum of {fusion.added}'
     return f'{facts}\n{table(record)}\n{SELECTIONS[fusion.selection]}: {" ".join(f"{w:g}" for w in fusion.weights)}'
 
 

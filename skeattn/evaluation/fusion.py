@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.knn import KNNEvaluator
 from skeattn.evaluation.outcome import Scores
 from skeattn.evaluation.record import environment, sha256, write_json
 from skeattn.evaluation.scores import ScoreFile
@@ -106,7 +107,7 @@ def named_weights(name: str, streams: Sequence[str]) -> list[float]:
     """A named set of weights for these streams.
 
     Raises:
-        ConfigError: no such set, or it has no weight for one of the streams.
+        ConfigError: no such set, it has no weight for one of the streams, or a stream of it is missing.
     """
     if name == EQUAL:
         return [1.0] * len(streams)
@@ -117,6 +118,11 @@ def named_weights(name: str, streams: Sequence[str]) -> list[float]:
     if strange:
         raise ConfigError(
             f'weights={name!r} are for {", ".join(known)}, not for {", ".join(strange)}; give numbers, or {EQUAL!r}'
+        )
+    if missing := [stream for stream in known if stream not in streams]:
+        raise ConfigError(
+            f'weights={name!r} are for {", ".join(known)}, and {", ".join(missing)} is missing; give its result, too, '
+            f'or numbers, or {EQUAL!r}'
         )
     return [known[stream] for stream in streams]
 
@@ -130,6 +136,7 @@ class Part:
         file: what it holds.
         stream: its stream, several joined by ``+``.
         facts: what the record that names the file says of it; empty without one.
+        given: what messages call it: the record, or the score file where that was given.
     """
 
     path: Path
@@ -137,6 +144,12 @@ class Part:
     file: ScoreFile
     stream: str
     facts: dict[str, Any]
+    given: str
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """Of the protocol; None where nothing says them."""
+        return self.facts.get('settings') or self.file.facts.get('settings')
 
 
 @dataclass
@@ -164,6 +177,12 @@ class Fusion:
         """A name for each part: its stream, with the file where two are of one stream."""
         count = Counter(part.stream for part in self.parts)
         return [part.stream if count[part.stream] == 1 else f'{part.stream}, {part.path}' for part in self.parts]
+
+    @property
+    def added(self) -> str:
+        """What was added, in words: neighbours vote, and their votes are no logits."""
+        votes = any((part.settings or {}).get('type') == KNNEvaluator.__name__ for part in self.parts)
+        return 'scores' if votes and self.kind == 'logits' else self.kind
 
     @property
     def default_path(self) -> Path:
@@ -259,11 +278,13 @@ def fuse_files(
 
     Raises:
         DataError: a file is missing, was changed or does not belong to the others; held-out scores are missing.
-        ConfigError: see :func:`fuse` and :func:`named_weights`.
+        ConfigError: less than two parts; see :func:`fuse` and :func:`named_weights`.
     """
     parts = [part for path in paths for part in read_parts(path, protocol, sources)]
+    if len(parts) < 2:
+        raise ConfigError(f'{parts[0].given} alone is no ensemble; give two results or more, one for each stream')
     _check_together(parts, protocol, same_stream)
-    files = [str(part.path) for part in parts]
+    files = [part.given for part in parts]
     tests = [part.file.test for part in parts]
     heldout = [part.file.heldout for part in parts if part.file.heldout is not None]
     if weights is not None:
@@ -285,6 +306,7 @@ def fuse_files(
         'checkpoint_sha256': None,
         'name': f'{" + ".join(names)}, {len(parts)} fused',
         'evaluation': protocol,
+        'settings': _common([part.settings for part in parts]),
     }
     whole = len(heldout) == len(parts)
     fused = ScoreFile(
@@ -306,16 +328,19 @@ def read_parts(
         ConfigError: the record has several sources with scores, and none of them was asked for.
     """
     path = Path(path)
-    if path.suffix != '.json':
+    if path.suffix not in ('.json', '.npz'):
+        what = 'a checkpoint, no result' if path.suffix == '.pth' else 'no result of tools/test.py'
+        raise DataError(f'{path} is {what}; give the JSON record that tools/test.py wrote, or its score file (.npz)')
+    if path.suffix == '.npz':
         file = ScoreFile.read(path)
-        return [Part(path, sha256(path), file, _stream(file.facts.get('stream', 'joint')), {})]
+        return [Part(path, sha256(path), file, _stream(file.facts.get('stream', 'joint')), {}, str(path))]
     record = _read_record(path)
     found = {name: (part.get('outcomes') or {}).get(protocol) or {} for name, part in record['sources'].items()}
     scored = {name: outcome for name, outcome in found.items() if 'scores' in outcome}
     if not scored:
         raise DataError(
-            f'{path} names no scores of protocol {protocol!r}; it has {_known(record)}. Run tools/test.py again, with '
-            f'--protocol {protocol}'
+            f'{path} has no scores of protocol {protocol!r}; it has those of {_known(record)}. Choose with --protocol, '
+            f'or run tools/test.py again with the protocol'
         )
     if sources is None and len(scored) > 1:
         raise ConfigError(f'{path} has scores of {", ".join(scored)}; say which with --source')
@@ -346,7 +371,7 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 def _read_part(path: Path, record: Mapping[str, Any], source: str, protocol: str, outcome: Mapping[str, Any]) -> Part:
     scores, part = path.parent / outcome['scores'], record['sources'][source]
-    file = ScoreFile.read(scores)
+    file, alone = ScoreFile.read(scores), len(record['sources']) == 1
     if (digest := sha256(scores)) != outcome.get('scores_sha256'):
         raise DataError(f'{scores} is not the file that {path} was written with; run tools/test.py again')
     facts = {
@@ -356,11 +381,14 @@ def _read_part(path: Path, record: Mapping[str, Any], source: str, protocol: str
         **{key: record[key] for key in ('checkpoint', 'seed') if key in record},
         **{key: part[key] for key in ('parameters', 'gmacs') if key in part},
     }
-    return Part(scores, digest, file, _stream(part['streams']), facts)
+    given = str(path) if alone else f'{path} ({source})'
+    return Part(scores, digest, file, _stream(part['streams']), facts, given)
 
 
 def _known(record: Mapping[str, Any]) -> str:
-    names = dict.fromkeys(name for part in record['sources'].values() for name in part.get('outcomes') or {})
+    """Protocols that have scores there."""
+    outcomes = [part.get('outcomes') or {} for part in record['sources'].values()]
+    names = dict.fromkeys(name for found in outcomes for name, outcome in found.items() if 'scores' in outcome)
     return ', '.join(names) or 'none'
 
 
@@ -368,10 +396,10 @@ def _check_together(parts: Sequence[Part], protocol: str, same_stream: bool) -> 
     """Refuse to add what does not belong together."""
     first = parts[0]
     for part in parts:
-        facts, pair = part.file.facts, f'{first.path} and {part.path}'
+        facts, pair = part.file.facts, f'{first.given} and {part.given}'
         if facts.get('evaluation') != protocol:
             raise DataError(
-                f'{part.path} holds scores of protocol {facts.get("evaluation")!r}, not {protocol!r}; '
+                f'{part.given} holds scores of protocol {facts.get("evaluation")!r}, not {protocol!r}; '
                 f'choose with --protocol'
             )
         for key, what in (('manifest_sha256', 'data sets'), ('protocol', 'splits')):
@@ -384,22 +412,28 @@ def _check_together(parts: Sequence[Part], protocol: str, same_stream: bool) -> 
         if part.file.classes != first.file.classes:
             differing = sorted(set(part.file.classes) ^ set(first.file.classes)) or ['the same in another order']
             raise DataError(f'{pair} have other classes: {_few(differing)}')
-    if files := _alike(parts, 'sha256'):
-        raise DataError(f'{files} hold the same scores; give each once')
-    if not same_stream and (files := _alike(parts, 'stream')):
-        raise DataError(f'{files} are of the same stream; with --same-stream they are fused all the same')
+    for alike in _alike(parts, 'sha256'):
+        raise DataError(f'{_given(alike)} hold the same scores; give each once')
+    for alike in _alike(parts, 'stream') if not same_stream else ():
+        raise DataError(
+            f'{_given(alike)} are of the same stream, {alike[0].stream}; with --same-stream they are fused all the same'
+        )
 
 
-def _alike(parts: Sequence[Part], key: str) -> str:
-    """The first files that agree in this; empty where none do."""
-    groups: dict[str, list[str]] = defaultdict(list)
+def _alike(parts: Sequence[Part], key: str) -> list[list[Part]]:
+    """Groups of parts that agree in this."""
+    groups: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
-        groups[getattr(part, key)].append(str(part.path))
-    return next((' and '.join(files) for files in groups.values() if len(files) > 1), '')
+        groups[getattr(part, key)].append(part)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _given(parts: Sequence[Part]) -> str:
+    return ' and '.join(part.given for part in parts)
 
 
 def _check_heldout(parts: Sequence[Part], protocol: str) -> None:
-    missing = [str(part.path) for part in parts if part.file.heldout is None]
+    missing = [part.given for part in parts if part.file.heldout is None]
     if missing:
         raise DataError(
             f'{", ".join(missing)}: no scores of held-out training clips under protocol {protocol!r}, so nothing can '

@@ -73,7 +73,7 @@ class ScoreFile:
             raise DataError(f'{path}: no such score file; tools/test.py writes it beside its record') from error
         # numpy hands back an array or the file's text where it is no npz at all.
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise DataError(f'{path} is no intact score file: {error}') from error
+            raise DataError(f'{path} is no intact score file: {error}; run tools/test.py again to write it') from error
 
 
 def _part(arrays: Any, part: str) -> Scores:

@@ -143,10 +143,12 @@ def test_candidates_limit_the_choice():
 
 
 def test_named_weights_go_by_stream():
-    assert named_weights('aimclr', ['motion', 'joint']) == [0.4, 0.6]
+    assert named_weights('aimclr', ['motion', 'joint', 'bone']) == [0.4, 0.6, 0.6]
     assert named_weights('equal', ['joint', 'anything']) == [1, 1]
     with pytest.raises(ConfigError, match='for joint, bone, motion, not for velocity'):
         named_weights('aimclr', ['joint', 'velocity'])
+    with pytest.raises(ConfigError, match='for joint, bone, motion, and bone is missing; give its result, too'):
+        named_weights('aimclr', ['motion', 'joint'])
     with pytest.raises(ConfigError, match="'best': give numbers, or one of equal, aimclr"):
         named_weights('best', ['joint'])
 
@@ -255,7 +257,7 @@ def test_without_held_out_scores_weights_must_be_given(tmp_path):
         ({'classes': [*CLASSES[1:], 'new']}, 'have other classes: class0, new'),
         ({'classes': CLASSES[::-1]}, 'have other classes: the same in another order'),
         ({'evaluation': 'finetune'}, "holds scores of protocol 'finetune', not 'linear'; choose with --protocol"),
-        ({'stream': 'joint'}, 'are of the same stream; with --same-stream'),
+        ({'stream': 'joint'}, 'are of the same stream, joint; with --same-stream'),
     ],
 )
 def test_files_that_do_not_belong_together_are_refused(tmp_path, change, message):
@@ -281,7 +283,9 @@ def test_a_record_whose_scores_changed_or_are_gone_is_refused(records, tmp_path)
 
 
 def test_a_record_without_the_protocol_says_what_it_has(records):
-    with pytest.raises(DataError, match=r"test_joint\.json names no scores of protocol 'semi01'; it has linear, knn"):
+    with pytest.raises(
+        DataError, match=r"test_joint\.json has no scores of protocol 'semi01'; it has those of linear\."
+    ):
         fuse_records(records, protocol='semi01')
 
 
@@ -296,6 +300,39 @@ def test_of_several_sources_one_must_be_named(records):
     )
     with pytest.raises(DataError, match=r"test_bone\.json has no scores of projector for 'linear', only of backbone"):
         fuse_records(records, sources=['projector'])
+
+
+def test_refusals_name_what_was_given(records, tmp_path):
+    again = write_record(tmp_path, 'again', 5, stream='joint')
+    record = json.loads(again.read_text())
+    record['sources']['backbone']['streams'] = ['joint']
+    again.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r'test_joint\.json and \S*test_again\.json are of the same stream, joint'):
+        fuse_records([records[0], again])
+    other = write_record(tmp_path, 'other', 6, manifest_sha256='cd')
+    with pytest.raises(DataError, match=r'test_joint\.json and \S*test_other\.json are of different data sets'):
+        fuse_records([records[0], other])
+
+
+def test_one_result_is_no_ensemble(records):
+    with pytest.raises(ConfigError, match=r'test_joint\.json alone is no ensemble; give two results or more'):
+        fuse_records(records[:1])
+
+
+def test_a_checkpoint_is_no_result(records):
+    with pytest.raises(DataError, match=r'epoch_1\.pth is a checkpoint, no result; give the JSON record'):
+        fuse_records([*records, 'epoch_1.pth'])
+    with pytest.raises(DataError, match=r'README\.md is no result of tools/test\.py; give the JSON record'):
+        fuse_records([*records, 'README.md'])
+
+
+@pytest.mark.parametrize(('kind', 'said'), [('KNNEvaluator', 'scores'), ('LinearProbe', 'logits')])
+def test_votes_of_neighbours_are_not_called_logits(tmp_path, kind, said):
+    paths = [write_part(tmp_path, name, seed, settings={'type': kind}) for seed, name in enumerate(STREAMS)]
+    fusion = fuse_files(paths)
+    assert fusion.added == said
+    assert fusion.scores.facts['settings'] == {'type': kind}
+    assert fuse_files(paths, scores='softmax').added == 'softmax'
 
 
 @pytest.mark.parametrize('content', ['', '[]', '{}', '{"sources": []}', '{"sources": {"backbone": 3}}'])
