@@ -108,16 +108,19 @@ class Finetune:
             DataError: a class would be left without labelled clips.
         """
         dataset = {key: value for key, value in subject.cfg.dataset.items() if key not in ('split', 'subset')}
-        packed = PackedSet.open(dataset['data'])
-        labelled = subject.cfg.dataset.get('subset')
-        if self.labels != 1:
-            labelled = {'fraction': self.labels, 'seed': self.labels_seed}
-        clips = labelled_clips(packed, dataset['protocol'], labelled)
+        packed, labelled = PackedSet.open(dataset['data']), self._subset(subject)
+        clips = self.check(subject)
         test, curves = self._train(
             'all', subject, packed, {**dataset, 'subset': labelled}, {**dataset, 'split': 'test'}
         )
         outcome = Outcome({'top1': accuracy(test.scores, test.labels), 'top1_best': max(curves['top1'])}, test)
         outcome.curves = curves
+        names = '\n'.join(map(str, packed.table['name'][clips]))
+        outcome.facts = {
+            'scores_of': 'last epoch',
+            'labelled': {'clips': len(clips), 'sha256': hashlib.sha256(names.encode()).hexdigest()},
+            'device': get_device(),
+        }
         if test.scores.shape[1] > 5:
             outcome.metrics['top5'] = accuracy(test.scores, test.labels, 5)
         reason = self._no_heldout(packed, clips) if self.heldout else None
@@ -132,6 +135,19 @@ class Finetune:
             outcome.metrics['top1_heldout'] = curves['top1'][chosen]
             outcome.curves |= {f'heldout_{name}': of_rest[name] for name in ('loss', 'top1')}
         return outcome
+
+    def check(self, subject: Subject) -> np.ndarray:
+        """Refuse what cannot be judged, before anything is written for it.
+
+        Returns:
+            indices of the labelled clips.
+
+        Raises:
+            ConfigError, DataError: as :meth:`judge`.
+        """
+        self._stream(subject)
+        dataset = subject.cfg.dataset
+        return labelled_clips(PackedSet.open(dataset.data), dataset.protocol, self._subset(subject))
 
     def config(
         self, subject: Subject, packed: PackedSet, dataset: Mapping[str, Any], watched: Mapping[str, Any]
@@ -217,6 +233,13 @@ class Finetune:
         load_weights(model, checkpoint['state_dict'], str(path), min_match=1)
         test = extract_features(model.to(get_device()), DATASETS.build(dict(watched)), BATCH_SIZE, 'logits')
         return Scores(test.x, test.labels, test.names), checkpoint['message_hub']['runtime_info'][CURVES]
+
+    def _subset(self, subject: Subject) -> Mapping[str, Any] | None:
+        """``dataset.subset`` of the labelled clips."""
+        if self.labels != 1:
+            return {'fraction': self.labels, 'seed': self.labels_seed}
+        subset: Mapping[str, Any] | None = subject.cfg.dataset.get('subset')
+        return subset
 
     def _stream(self, subject: Subject) -> str:
         """The one stream to train on."""

@@ -121,16 +121,19 @@ class KNNEvaluator:
         votes, parts = self._votes(bank, test, classes), hold_out(bank, self.heldout)
         metrics = {f'top1_k{k}': accuracy(scores, test.labels) for k, scores in votes.items()}
         if parts is None:
-            return Outcome(
-                metrics, Scores(votes[self.k[0]], test.labels, test.names), notes={'top1_heldout': NO_HELD_OUT}
-            )
+            scores = Scores(votes[self.k[0]], test.labels, test.names)
+            facts = {'scores_of': f'K={self.k[0]}, the first'}
+            return Outcome(metrics, scores, notes={'top1_heldout': NO_HELD_OUT}, facts=facts)
         held, held_votes = parts[1], self._votes(*parts, classes)
         chosen = {k: accuracy(scores, held.labels) for k, scores in held_votes.items()}
         best = max(chosen, key=lambda k: chosen[k])
         metrics |= {f'heldout_top1_k{k}': value for k, value in chosen.items()}
         metrics['top1_heldout'] = metrics[f'top1_k{best}']
         return Outcome(
-            metrics, Scores(votes[best], test.labels, test.names), Scores(held_votes[best], held.labels, held.names)
+            metrics,
+            Scores(votes[best], test.labels, test.names),
+            Scores(held_votes[best], held.labels, held.names),
+            facts={'scores_of': f'K={best}, chosen on held-out training subjects'},
         )
 
     def _votes(self, bank: Features, test: Features, classes: int) -> dict[int, Tensor]:

@@ -112,7 +112,7 @@ class LinearProbe:
     def evaluate(self, bank: Features, test: Features) -> Outcome:
         """Metrics, logits of the test and of the held-out clips after the last epoch, and what every epoch gave."""
         fit, parts = self.fit(bank, test), hold_out(bank, self.heldout)
-        outcome = Outcome({'top1': fit.top1[-1], 'top1_best': max(fit.top1)})
+        outcome = Outcome({'top1': fit.top1[-1], 'top1_best': max(fit.top1)}, facts={'scores_of': 'last epoch'})
         outcome.test, outcome.curves = (
             Scores(fit.logits, test.labels, test.names),
             {'loss': fit.losses, 'top1': fit.top1},

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -30,12 +31,13 @@ class Outcome:
 
     Args:
         metrics: name -> value, in percent where it is an accuracy.
-        test: scores of the test clips after the last epoch; None where the protocol has no classes.
+        test: scores of the test clips, those of one epoch or K; None where the protocol has no classes.
         heldout: scores of held-out training subjects' clips by a classifier that saw none of their clips; None where
             there are no such subjects.
         curves: name -> one value per epoch.
         files: what was drawn or written beside.
         notes: metric -> why it is missing.
+        facts: what else a record says; ``scores_of``: the epoch or the K that ``test`` belongs to.
     """
 
     metrics: dict[str, float]
@@ -44,3 +46,4 @@ class Outcome:
     curves: dict[str, list[float]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -105,9 +105,10 @@ def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def outcome_facts(outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
-    """What a record says of an outcome beside its metrics: the epoch or K of each, accuracy by class, curves."""
+    """What a record says of an outcome beside its metrics: the epoch or K of each, accuracy by class, curves, more."""
     chosen = {metric: selection(metric) for metric in outcome.metrics}
     facts = {
+        **outcome.facts,
         'selection': {metric: text for metric, text in chosen.items() if text},
         'notes': outcome.notes,
         'curves': outcome.curves,

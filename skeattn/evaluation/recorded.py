@@ -59,6 +59,11 @@ class Recorded:
         return counts
 
     @property
+    def scores_of(self) -> str | None:
+        """The epoch or the K that ``per_class`` and ``confusion`` belong to; None where the record does not say."""
+        return self.outcome.get('scores_of')
+
+    @property
     def curves(self) -> dict[str, list[float]]:
         """Name -> one value per epoch."""
         return dict(self._part('curves'))

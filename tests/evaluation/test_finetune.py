@@ -1,9 +1,12 @@
 """Fine-tuning: from which weights, on which clips, what it reports, and that nothing is trained twice or anew."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 
 from skeattn.apis import load_model
 from skeattn.apis.checkpoint import read_checkpoint
@@ -99,6 +102,12 @@ def test_numbers_scores_and_curves_belong_together(judged):
     assert outcome.test.names == [f'clip{i:02d}' for i in range(9)] and outcome.test.scores.shape == (9, 3)
     subjects = {1 + int(name[4:]) // 3 % 4 for name in outcome.heldout.names}
     assert len(subjects) == 1 and len(outcome.heldout) == 9
+
+
+def test_the_labelled_clips_are_counted_and_identified(judged):
+    names = '\n'.join(f'clip{i:02d}' for i in range(9, 45))
+    labelled = {'clips': 36, 'sha256': hashlib.sha256(names.encode()).hexdigest()}
+    assert judged[1].facts == {'scores_of': 'last epoch', 'labelled': labelled, 'device': get_device()}
 
 
 def test_training_lowers_the_loss(judged):

@@ -153,6 +153,7 @@ def test_the_scores_are_those_of_the_k_that_held_out_subjects_choose() -> None:
     correct = outcome.heldout.scores.argmax(1) == outcome.heldout.labels
     assert 100 * correct.double().mean().item() == outcome.metrics[f'heldout_top1_k{chosen}']
     assert set(outcome.heldout.names) < set(bank.names) and outcome.notes == {}
+    assert outcome.facts == {'scores_of': f'K={chosen}, chosen on held-out training subjects'}
 
 
 def test_unknown_subjects_leave_a_note_and_the_votes_of_the_first_k() -> None:
@@ -160,5 +161,5 @@ def test_unknown_subjects_leave_a_note_and_the_votes_of_the_first_k() -> None:
     bank.subjects[:] = -1
     outcome = KNNEvaluator(k=(5, 1)).evaluate(bank, test)
     assert outcome.metrics.keys() == {'top1_k5', 'top1_k1'} and 'unknown' in outcome.notes['top1_heldout']
-    assert outcome.heldout is None
+    assert outcome.heldout is None and outcome.facts == {'scores_of': 'K=5, the first'}
     assert torch.equal(outcome.test.scores, knn_scores(test.x, bank.x, bank.labels, 5))

@@ -49,6 +49,17 @@ def test_confusion_of_seeds_is_their_sum_and_a_default_name_is_not_overwritten(t
     assert tool(f'{ANALYSIS}/plot_confusion.py', *records, '--out', picture)[0] == 0
 
 
+def test_confusion_says_which_epoch_or_k_was_counted(tool, tmp_path: Path) -> None:
+    records = [write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, seed=1)]
+    for path, k in zip(records, (5, 20), strict=True):
+        record = json.loads(path.read_text())
+        record['sources']['backbone']['outcomes']['linear']['scores_of'] = f'K={k}, chosen on held-out subjects'
+        path.write_text(json.dumps(record))
+    status, out, err = tool(f'{ANALYSIS}/plot_confusion.py', *records)
+    assert status == 0, err
+    assert 'linear (K=5, chosen on held-out subjects or K=20, chosen on held-out subjects): 74.0 %' in out
+
+
 def test_confusion_of_two_methods_is_refused(tool, tmp_path: Path) -> None:
     records = [write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, 'SkeAttnCLR')]
     status, _, err = tool(f'{ANALYSIS}/plot_confusion.py', *records)

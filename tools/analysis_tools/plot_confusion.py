@@ -37,7 +37,9 @@ def main() -> None:
         for i, j, clips, percent in most_confused(counts, args.pairs)
     ]
     right = 100 * np.trace(counts) / max(counts.sum(), 1)
-    title = f'{first.name}, {first.stream} stream, {args.protocol}: {right:.1f} % of {counts.sum():,} clips'
+    parts = dict.fromkeys(one.scores_of for one in recorded if one.scores_of)
+    of = f' ({" or ".join(parts)})' if parts else ''
+    title = f'{first.name}, {first.stream} stream, {args.protocol}{of}: {right:.1f} % of {counts.sum():,} clips'
     if len(recorded) > 1:
         title += f' of {len(recorded)} records'
     draw_confusion(counts, first.classes, out, title)
