@@ -1,19 +1,23 @@
 """A network judged by protocols: features of a source extracted once, every protocol carried out, one record of all."""
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
@@ -31,6 +35,8 @@ from skeattn.evaluation.subject import Subject
 from skeattn.registry import EVALUATORS
 
 DEFAULT = ('knn', 'linear')
+IDENTITY = ('config_sha256', 'manifest_sha256', 'checkpoint_sha256', 'seed', 'protocols')
+"""What a record has of that which its numbers follow from, beside its sources."""
 RAW, UNTRAINED, LOGITS, ENCODER = 'raw', 'untrained', 'logits', 'backbone'
 
 
@@ -106,15 +112,26 @@ class Judging:
 
         Returns:
             the record; only the first process has all of it.
+
+        Raises:
+            ConfigError: ``out`` is the record of another evaluation.
+            ConfigError, DataError: a protocol that trains cannot do so; nothing was written.
         """
         start, weights = time.monotonic(), self.checkpoint
+        self._check_replaced(out)
+        for name in filter(lambda name: trains(self.settings[name]), self._used()):
+            self._build(name).check(self._subject(name, out))
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f'.{out.stem}.', dir=out.parent) as scratch:
+        if is_main_process():
+            sweep(out)
+        barrier()
+        with tempfile.TemporaryDirectory(prefix=f'.{out.stem}.', dir=out.parent) as scratch, locked(Path(scratch)):
             record = {
                 'name': self.cfg.model.type,
                 **(facts or {}),
                 **config_facts(self.cfg),
                 'num_frames': self.frames,
+                'device': str(self.device),
                 'seed': self.seed,
                 'checkpoint': weights and weights.name,
                 'checkpoint_sha256': weights and sha256(weights),
@@ -148,8 +165,7 @@ class Judging:
                 evaluator = self._build(name, out=scratch / stem)
                 outcome = evaluate(evaluator, *read)
             else:
-                subject = Subject(name, self.cfg, self.checkpoint, self.seed, out.parent)
-                outcome = self._build(name).judge(subject)
+                outcome = self._build(name).judge(self._subject(name, out))
             outcomes[name] = outcome
             described[name] = {'seconds': round(time.monotonic() - start, 3)}
             if is_main_process():
@@ -188,6 +204,28 @@ class Judging:
                 logging.WARNING,
             )
         return {'pretrained': then, 'judged': judged}
+
+    def _check_replaced(self, out: Path) -> None:
+        """Refuse a file that is the record of another evaluation."""
+        try:
+            record = json.loads(out.read_text())
+            there = {key: record[key] for key in IDENTITY} | {'sources': [*record['sources']]}
+            there['baselines'] = bool(record['baselines'])
+        except (OSError, ValueError, LookupError, TypeError):  # no record
+            return
+        facts, weights = config_facts(self.cfg), self.checkpoint and sha256(self.checkpoint)
+        ours = {**facts, 'checkpoint_sha256': weights, 'seed': self.seed, 'protocols': self._used()}
+        ours = {key: ours[key] for key in IDENTITY} | {'sources': [*self.plan], 'baselines': self.with_baselines}
+        ours = json.loads(json.dumps(ours))  # tuples become lists, as in the record
+        other = [key for key in ours if ours[key] != there[key]]
+        if other:
+            raise ConfigError(
+                f'{out} is the record of another evaluation ({", ".join(other)} differ); it is not replaced: choose '
+                f'another name with --out, or leave --out away for one of its own'
+            )
+
+    def _subject(self, name: str, out: Path) -> Subject:
+        return Subject(name, self.cfg, self.checkpoint, self.seed, out.parent)
 
     def _build(self, name: str, **given: Any) -> Any:
         return build_protocol(self.settings[name], seed=self.seed, classes=self.test.classes, **given)
@@ -231,6 +269,31 @@ class Judging:
                 evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source
             ),
         }
+
+
+def sweep(out: Path) -> None:
+    """Remove the scratch folders that killed processes left of a record; one that is in use is locked and stays."""
+    for left in out.parent.glob(f'.{glob.escape(out.stem)}.????????'):
+        with contextlib.suppress(FileNotFoundError), locked(left) as mine:
+            if mine:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Take the lock of a folder, which ends with the process.
+
+    Yields:
+        whether it was taken: not where another process holds it, nor on a file system without locks.
+    """
+    file, taken = os.open(folder, os.O_RDONLY), False
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = True
+        yield taken
+    finally:
+        os.close(file)
 
 
 def read_all(protocols: Sequence[str], cfg: Config) -> tuple[list[str], dict[str, dict[str, Any]]]:

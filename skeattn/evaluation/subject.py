@@ -10,6 +10,8 @@ from mmengine.config import Config
 class Subject:
     """A network under test, for a protocol that trains it further instead of reading its features.
 
+    Such a protocol has ``judge(subject) -> Outcome`` and ``check(subject)``, which refuses what it cannot train.
+
     Args:
         name: the protocol's name; what it writes belongs into a folder of that name.
         cfg: the resolved config.

@@ -270,6 +270,41 @@ def test_a_failure_names_its_cause_and_overwrites_nothing(run: Path, tool, argum
     assert [(path.name, path.read_text()) for path in (run / 'kept').iterdir()] == [('r.json', 'before')]
 
 
+def test_only_a_record_of_the_same_evaluation_is_replaced(run: Path, tool, tmp_path: Path) -> None:
+    out = tmp_path / 'r.json'
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', '--out', out)
+    for _ in range(2):
+        status, _, err = tool(*line)
+        assert status == 0, err
+    before = out.read_text()
+    for options, differs in (
+        (['--seed', 1], 'seed'),
+        (['--source', 'projector'], 'sources'),
+        (['--cfg-options', 'protocols.knn.k=[3]'], 'config_sha256, protocols'),
+    ):
+        status, _, err = tool(*line, *options)
+        assert status == 2 and f'r.json is the record of another evaluation ({differs} differ)' in err
+        assert out.read_text() == before
+
+
+def test_a_protocol_that_cannot_train_leaves_no_folder(run: Path, tool, tmp_path: Path) -> None:
+    out = tmp_path / 'new' / 'r.json'
+    status, _, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', 'semi01', '--out', out)
+    assert status == 2 and 'a fraction of 0.01 leaves class' in err
+    assert not out.parent.exists()
+
+
+def test_scratch_of_a_killed_evaluation_is_swept_and_one_in_use_stays(run: Path, tool, tmp_path: Path) -> None:
+    left, used, of_another = (tmp_path / name for name in ('.r.abcdefgh', '.r.12345678', '.r.more.abcdefgh'))
+    for folder in (left, used, of_another):
+        folder.mkdir()
+        (folder / 'r.knn.npz').touch()
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', '--out', tmp_path / 'r.json')
+    with judging.locked(used):
+        assert tool(*line)[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {'r.json', 'r.knn.npz', used.name, of_another.name}
+
+
 @pytest.mark.parametrize(
     ('config', 'checkpoint', 'message'),
     [
