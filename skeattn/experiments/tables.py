@@ -18,6 +18,8 @@ from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_d
 
 NONE, DOUBTFUL = '–', ' [?]'
 FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
+SYMBOL = re.compile(r'\b([Lq])\\_(n?s)\b')
+"""The paper's symbols with an index, as LaTeX is given them in plain text."""
 Record = Mapping[str, Any]
 
 
@@ -176,7 +178,8 @@ class Filled:
         headings = self.headings if fmt == 'simple' else [text.replace('\n', ' ') for text in self.headings]
         labels = len(self.table.headings)
         align = (*['left'] * labels, *['right'] * (len(headings) - labels))
-        return tabulate(self.rows, headings, tablefmt=FORMATS[fmt], disable_numparse=True, colalign=align)
+        text = tabulate(self.rows, headings, tablefmt=FORMATS[fmt], disable_numparse=True, colalign=align)
+        return SYMBOL.sub(r'$\1_{\2}$', text) if fmt == 'latex' else text
 
 
 def fill(

@@ -139,6 +139,8 @@ def test_formats() -> None:
     assert table.render('github').splitlines()[0] == '| method   |   Set [?] paper |   Set [?] ours, small |'
     latex = table.render('latex')
     assert re.search(r'\\toprule\n method\s+&\s+Set \[\?\] paper', latex) and r'A\_b' in latex
+    assert '$q_{s}$ / $q_{ns}$' in (ablation := filled(table='7').render('latex')) and '& $L_{ns}$' in ablation
+    assert 'q_s / q_ns' in filled(table='7').render('github')
 
 
 @pytest.mark.parametrize(('values', 'text'), [([], '–'), ([12.345], '12.3 (1)'), ([1.0, 2.0, 3.0], '2.0 ± 1.0 (3)')])
