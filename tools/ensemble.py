@@ -96,6 +96,8 @@ def main() -> None:
     )
     if len(set(streams := [part.stream for part in fusion.parts])) < len(streams):
         print(f'warning: several results are of the same stream: {", ".join(streams)}')
+    if len({*fusion.scores_of.values()}) > 1:
+        print(f'warning: the scores are made differently: {"; ".join(map(": ".join, fusion.scores_of.items()))}')
     out = Path(args.out or fusion.default_path)
     print(report(fusion, fusion.write(out)))
     print(f'wrote {out}')

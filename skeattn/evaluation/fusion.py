@@ -185,6 +185,12 @@ class Fusion:
         return 'scores' if votes and self.kind == 'logits' else self.kind
 
     @property
+    def scores_of(self) -> dict[str, str]:
+        """The epoch or the K that each part's scores are of, as far as its record says."""
+        said = [part.facts.get('scores_of') for part in self.parts]
+        return {row: text for row, text in zip(self.rows, said, strict=True) if text}
+
+    @property
     def default_path(self) -> Path:
         """The record's place beside the first part; another ensemble has another name."""
         identity = [[part.sha256 for part in self.parts], self.weights, self.selection, self.kind]
@@ -378,6 +384,7 @@ def _read_part(path: Path, record: Mapping[str, Any], source: str, protocol: str
         'record': path.name,
         'source': source,
         'settings': (record.get('protocols') or {}).get(protocol),
+        'scores_of': outcome.get('scores_of'),
         **{key: record[key] for key in ('checkpoint', 'seed') if key in record},
         **{key: part[key] for key in ('parameters', 'gmacs') if key in part},
     }

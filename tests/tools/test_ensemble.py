@@ -59,6 +59,17 @@ def test_several_results_of_one_stream_are_warned_of(tool, tmp_path):
     assert 'warning: several results are of the same stream: joint, joint' in out
 
 
+def test_scores_of_another_k_are_warned_of(tool, records):
+    for path, k in zip(records, (5, 20, 5), strict=True):
+        record = json.loads(path.read_text())
+        record['sources']['backbone']['outcomes']['linear']['scores_of'] = f'K={k}'
+        path.write_text(json.dumps(record))
+    _, out, _ = tool('ensemble.py', *records)
+    assert 'warning: the scores are made differently: joint: K=5; bone: K=20; motion: K=5\n' in out
+    _, out, _ = tool('ensemble.py', records[0], records[2])
+    assert 'warning' not in out
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
