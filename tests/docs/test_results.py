@@ -16,7 +16,7 @@ from tests.engine.toy import tool
 
 RESULTS = ROOT / 'docs/results'
 COMPARISONS = sorted(folder for folder in RESULTS.glob('compare_*') if folder.is_dir())
-OVERRIDES = {'table2_nwucla_xview': {'train_cfg.max_epochs': 10}}
+OVERRIDES = {'table2_nwucla_xview': {'train_cfg.max_epochs': 10}, 'table2_demo': {'train_cfg.max_epochs': 3}}
 TABLES = sorted(folder for folder in RESULTS.glob('table*_*') if folder.is_dir())
 
 
@@ -61,6 +61,13 @@ def test_the_supervised_encoders_are_rendered_from_their_records_and_pass_85_per
     assert render(rows, 'github') in (RESULTS / 'README.md').read_text()
     own = [mean(row.metrics['linear/top1']) for row in rows if row.name.endswith('own classifier')]
     assert len(own) == 2 and min(own) >= 85
+
+
+def test_the_untrained_recurrent_encoder_is_quoted_from_its_record():
+    record = json.loads((RESULTS / 'untrained_demo' / 'bigru_motion_seed0.json').read_text())
+    assert record['checkpoint'] is None and record['stream'] == 'motion'
+    quoted = f'already has {record["sources"]["backbone"]["metrics"]["linear/top1"]:.1f} %'
+    assert quoted in (RESULTS / 'README.md').read_text()
 
 
 def test_a_fusion_is_above_its_best_stream_with_every_seed():
