@@ -8,7 +8,7 @@ import pytest
 
 from skeattn.evaluation.gains import class_gains, gains_table
 from skeattn.evaluation.recorded import read_recorded
-from skeattn.evaluation.report import metrics_table
+from skeattn.evaluation.report import metrics_table, protocol_tables
 from skeattn.experiments import fill, make_rows, read_records, render
 from skeattn.experiments.plan import find_table
 from tests.conftest import ROOT
@@ -68,6 +68,13 @@ def test_the_untrained_recurrent_encoder_is_quoted_from_its_record():
     assert record['checkpoint'] is None and record['stream'] == 'motion'
     quoted = f'already has {record["sources"]["backbone"]["metrics"]["linear/top1"]:.1f} %'
     assert quoted in (RESULTS / 'README.md').read_text()
+
+
+def test_every_protocol_on_utd_mhad_is_rendered_from_its_records():
+    found = records(RESULTS / 'protocols_utdmhad_xsub')
+    metrics = {key: value for record in found for key, value in record['sources']['backbone']['metrics'].items()}
+    tables = protocol_tables({'SkeAttnCLR': metrics})
+    assert len(tables) == 6 and '\n\n'.join(tables) in (RESULTS / 'README.md').read_text()
 
 
 def test_a_fusion_is_above_its_best_stream_with_every_seed():
