@@ -23,7 +23,7 @@ def adjacency(layout: str | SkeletonLayout, strategy: str = 'agcn') -> np.ndarra
         ConfigError: unknown layout or strategy.
     """
     if strategy not in _STRATEGIES:
-        raise ConfigError(f'unknown graph strategy {strategy!r}; known: {", ".join(_STRATEGIES)}')
+        raise ConfigError(f'model.backbone.graph={strategy!r} is no graph strategy; choose {" or ".join(_STRATEGIES)}')
     return _STRATEGIES[strategy](get_layout(layout))
 
 

@@ -158,7 +158,8 @@ def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayo
     if isinstance(layout, Mapping):
         return register_layout(_define(layout))
     if layout not in LAYOUTS:
-        raise ConfigError(f'unknown skeleton layout {layout!r}; known: {", ".join(sorted(LAYOUTS))}')
+        known = ', '.join(sorted(LAYOUTS))
+        raise ConfigError(f'unknown skeleton layout {layout!r} (layout at the top of the config); known: {known}')
     return LAYOUTS[layout]
 
 

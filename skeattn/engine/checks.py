@@ -181,6 +181,8 @@ def _check_arguments(place: str, component: Mapping[str, Any], registry: Registr
     known, any_other = arguments_of(registry.get(kind) if isinstance(kind, str) else kind)
     for key in () if any_other else sorted(component.keys() - {'type', '_scope_'} - known):
         hint = nearest(key, [*known, 'type'])
+        if place == 'model.backbone':  # most often an argument of the base's backbone
+            hint += '; to drop what a base says, write _delete_=True into model.backbone'
         for top, places in GIVEN.items():
             if f'{place}.{key}' in places:
                 hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'

@@ -48,6 +48,12 @@ class Toy(BaseModule):
 BACKBONES.register_module(module=Toy, force=True)
 
 
+def test_a_backbone_that_fails_is_named_with_the_clips_it_was_given():
+    toy = Toy(change=lambda out: out @ torch.zeros(7, 7))
+    with pytest.raises(ConfigError, match=r'model\.backbone: Toy fails on clips .* \(1, 2, 3, 6, 25\) with Runtime'):
+        check_backbone(toy, 'ntu25')
+
+
 @pytest.mark.parametrize(
     ('change', 'together'),
     [

@@ -31,7 +31,8 @@ def check_backbone(backbone: Any, layout: str | SkeletonLayout, in_channels: int
         Whether it reads the persons of a clip together: M' = 1 for several persons.
 
     Raises:
-        ConfigError: ``out_channels`` or ``temporal_stride`` is missing, or the map has not the promised shape.
+        ConfigError: ``out_channels`` or ``temporal_stride`` is missing, its ``forward`` fails, or the map has not
+            the promised shape.
     """
     name = type(backbone).__name__
     for attribute, meaning in _PROMISED.items():
@@ -43,8 +44,16 @@ def check_backbone(backbone: Any, layout: str | SkeletonLayout, in_channels: int
             )
     M, T, V = getattr(backbone, 'num_persons', 2), 3 * backbone.temporal_stride, get_layout(layout).num_joints
     clip = torch.zeros(1, M, in_channels, T, V)
-    with torch.random.fork_rng(devices=[]):
-        found = copy.deepcopy(backbone).eval()(clip)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            found = copy.deepcopy(backbone).eval()(clip)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f'model.backbone: {name} fails on clips (N, M, C, T, V) = {tuple(clip.shape)} with {type(error).__name__}: '
+            f'{error}. Call it on torch.zeros{tuple(clip.shape)} to see where'
+        ) from error
     shape = tuple(found.shape) if isinstance(found, Tensor) else ()
     allowed = ((1,), (1, M), (backbone.out_channels,), (3,), (1, V))
     if len(shape) != 5 or any(size not in sizes for size, sizes in zip(shape, allowed, strict=True)):
