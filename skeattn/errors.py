@@ -4,6 +4,9 @@ The command line tools print these without a traceback and exit with status 2; a
 of the toolbox and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class SkeAttnError(Exception):
     """Base of every error that input, configuration or a file on disk can cause."""
@@ -23,3 +26,10 @@ class CheckpointError(SkeAttnError, RuntimeError):
 
 class NonFiniteError(SkeAttnError, FloatingPointError):
     """A loss or a weight became NaN or infinite during training."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint for the end of a message: the known names that a wrong one could have meant, or all of them."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(names)}'

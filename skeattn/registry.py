@@ -5,7 +5,6 @@ component keep working inside a skeattn config. An unknown name ends in a :class
 lists the nearest matches.
 """
 
-import difflib
 import inspect
 import re
 from collections.abc import Generator
@@ -15,7 +14,7 @@ from typing import Any
 from mmengine import registry as mmengine
 from mmengine.config import Config, ConfigDict
 
-from skeattn.errors import ConfigError
+from skeattn.errors import ConfigError, did_you_mean
 
 
 class Registry(mmengine.Registry):
@@ -81,14 +80,10 @@ class Registry(mmengine.Registry):
         if key is None:
             return f'dict(type={name!r}, ...): {error}; check the keys'
         known = {argument for base in bases for argument in arguments_of(base)[0]}
-        near = difflib.get_close_matches(key.group(1), sorted(known), n=3, cutoff=0.4)
-        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(sorted(known))}'
-        return f'dict(type={name!r}, ...) takes no {key.group(1)!r}; {hint}'
+        return f'dict(type={name!r}, ...) takes no {key.group(1)!r}; {did_you_mean(key.group(1), known)}'
 
     def _unknown(self, name: str) -> str:
-        known = self.names()
-        near = difflib.get_close_matches(name.split('.')[-1], known, n=3, cutoff=0.4)
-        hint = f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(known)}'
+        hint = did_you_mean(name.split('.')[-1], self.names())
         return (
             f'type={name!r} is not in the registry {self.name!r}; {hint} '
             f'(a component of your own must be imported first: custom_imports=dict(imports=["your.module"]))'

@@ -15,9 +15,7 @@ from mmengine.logging import MMLogger
 import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn import cli
 from skeattn.datasets import PackedSet
-from skeattn.engine.checkpoint import write_text
 from skeattn.errors import ConfigError, SkeAttnError
-from skeattn.evaluation.record import write_json
 from skeattn.experiments import Clock, Plan, execute, prepare_data
 from skeattn.experiments.paper import STREAMS, TABLES, Table
 from skeattn.experiments.plan import BUDGETS, Cell, add_columns, find_folders, find_table, make_plan
@@ -25,6 +23,7 @@ from skeattn.experiments.process import leave_on_sigterm
 from skeattn.experiments.run import ROOT as RUNS
 from skeattn.experiments.run import TRAINED
 from skeattn.experiments.tables import Filled, read_record
+from skeattn.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from skeattn.progress import progress
+from skeattn.files import sha256, write_json
 
-BLOCK = 1 << 22
 WORTH_NOTING = 1 << 28
 """Bytes from which on a hash costs more than a blink, so that a note of it is kept on disk."""
 
@@ -32,17 +31,6 @@ def folder_of(data: Path, cache: bool | str = True) -> Path | None:
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     return folder if folder.is_dir() else None
-
-
-def sha256(path: Path) -> str:
-    """Digest of a file, with a progress line where that takes long."""
-    digest = hashlib.sha256()
-    blocks = -(-path.stat().st_size // BLOCK)
-    with open(path, 'rb') as file:
-        for _ in progress(range(blocks), f'checking {path} in blocks of 4 MB'):
-            digest.update(file.read(BLOCK))
-        digest.update(file.read())
-    return digest.hexdigest()
 
 
 def is_intact(path: Path, expected: str, note: Path | None = None, again: bool = False) -> bool:
@@ -86,10 +74,8 @@ def read_note(note: Path | None) -> dict[str, Any] | None:
 
 def write_note(note: Path, content: dict[str, Any]) -> None:
     """Write a note, all or nothing; a folder that cannot be written is none to remember in, and no error."""
-    temporary = note.with_name(f'{note.name}.{os.getpid()}.partial')
     with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, note)
+        write_json(note, content)
 
 
 def _stat(path: Path) -> list[int]:

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import BY_COUNT, check_channels
-from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact, sha256
+from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
 from skeattn.errors import ConfigError, DataError
+from skeattn.files import sha256
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1

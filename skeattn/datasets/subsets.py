@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from skeattn.datasets.integrity import sha256, write_note
+from skeattn.datasets.integrity import write_note
 from skeattn.datasets.packed import MANIFEST, PackedSet
 from skeattn.datasets.protocols import held_out_subjects, split
 from skeattn.errors import ConfigError, DataError
+from skeattn.files import sha256
 
 FOLDER = 'subsets'
 REST, HELD_OUT = 'rest', 'heldout'

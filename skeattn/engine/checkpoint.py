@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,35 +14,12 @@ from torch import Tensor
 
 from skeattn.apis.checkpoint import read_checkpoint
 from skeattn.errors import CheckpointError
+from skeattn.files import write_atomic
 
 LAST = 'last_checkpoint'
 EPOCH_FILE = 'epoch_{}.pth'
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
-
-
-def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file under a temporary name beside it, force it to disk, and rename it: all of it or nothing.
-
-    Args:
-        path: the file; an existing one is replaced.
-        write: called with the open file.
-    """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.tmp')
-    try:
-        with open(temporary, 'wb') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """:func:`write_atomic` for text."""
-    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Mapping[str, Any]) -> None:

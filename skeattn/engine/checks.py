@@ -1,13 +1,12 @@
 """Typing errors in configs, told with their place and what was meant, before anything is built."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine import registry as mmengine
 from mmengine.config import Config
 
-from skeattn.errors import ConfigError
+from skeattn.errors import ConfigError, did_you_mean
 from skeattn.registry import (
     AUGMENTS,
     BACKBONES,
@@ -64,12 +63,6 @@ TOP_LEVEL = (
 )  # fmt: skip
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """The known names that a wrong one could have meant, as a hint for the end of a message."""
-    near = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.4)
-    return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(sorted(known))}'
-
-
 def at(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
     """The dict at a place; an empty one where there is none."""
     node: Any = cfg
@@ -89,7 +82,9 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
             _refuse_unknown_step(cfg, option)
         key = option.split('.')[0]
         if key not in cfg and key not in TOP_LEVEL:
-            raise ConfigError(f'--cfg-options {option}: the config has no {key!r}; {nearest(key, [*cfg, *TOP_LEVEL])}')
+            raise ConfigError(
+                f'--cfg-options {option}: the config has no {key!r}; {did_you_mean(key, [*cfg, *TOP_LEVEL])}'
+            )
 
 
 def _refuse_unknown_step(cfg: Config, option: str) -> None:
@@ -97,7 +92,9 @@ def _refuse_unknown_step(cfg: Config, option: str) -> None:
     place, _, last = option.rpartition('.')
     known = {*at(cfg, place), *_liked(cfg, place)}
     if place and known and last not in known | {*MMENGINE_HOOKS}:
-        raise ConfigError(f'--cfg-options {option}=None: {place} has no {last!r} to remove; {nearest(last, [*known])}')
+        raise ConfigError(
+            f'--cfg-options {option}=None: {place} has no {last!r} to remove; {did_you_mean(last, [*known])}'
+        )
 
 
 def check_removals(cfg: Config, path: str) -> None:
@@ -124,7 +121,7 @@ def check_removals(cfg: Config, path: str) -> None:
             *(name for part in laid_over for name in at(part, place)),
         }
         for name in [name for name, step in steps.items() if step is None and name not in known]:
-            raise ConfigError(f'{path}: {place} has no {name!r} to remove; {nearest(name, [*inherited])}')
+            raise ConfigError(f'{path}: {place} has no {name!r} to remove; {did_you_mean(name, [*inherited])}')
 
 
 def _liked(cfg: Config, place: str) -> set[str]:
@@ -162,7 +159,7 @@ def check_types(cfg: Config) -> None:
     for place, component, registry in ours + others:
         name = component.get('type') if isinstance(component, Mapping) else None
         if isinstance(name, str) and registry.get(name) is None:
-            near = nearest(name, registry.names())
+            near = did_you_mean(name, registry.names())
             raise ConfigError(f'{place}: type={name!r} is not in the registry {registry.name!r}; {near}')
     for place, component, registry in ours:
         if isinstance(component, Mapping) and 'type' in component:
@@ -180,7 +177,7 @@ def _check_arguments(place: str, component: Mapping[str, Any], registry: Registr
     kind = component['type']
     known, any_other = arguments_of(registry.get(kind) if isinstance(kind, str) else kind)
     for key in () if any_other else sorted(component.keys() - {'type', '_scope_'} - known):
-        hint = nearest(key, [*known, 'type'])
+        hint = did_you_mean(key, [*known, 'type'])
         if place == 'model.backbone':  # most often an argument of the base's backbone
             hint += '; to drop what a base says, write _delete_=True into model.backbone'
         for top, places in GIVEN.items():

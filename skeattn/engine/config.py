@@ -15,8 +15,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from skeattn.datasets.packed import PackedSet
-from skeattn.engine.checks import MMENGINE_HOOKS, PLACES, at, check_options, check_removals, check_types, nearest
-from skeattn.errors import ConfigError, DataError
+from skeattn.engine.checks import MMENGINE_HOOKS, PLACES, at, check_options, check_removals, check_types
+from skeattn.errors import ConfigError, DataError, did_you_mean
 from skeattn.registry import BACKBONES, arguments_of
 from skeattn.skeletons import LAYOUTS, get_layout
 
@@ -180,7 +180,7 @@ def _resolve_evaluation(cfg: Config) -> None:
     evaluation = cfg.get('evaluation') or ConfigDict()
     for key in evaluation:
         if key not in EVALUATION:
-            raise ConfigError(f'evaluation has no {key!r}; {nearest(key, list(EVALUATION))}')
+            raise ConfigError(f'evaluation has no {key!r}; {did_you_mean(key, list(EVALUATION))}')
     evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
     if not evaluators:
         return

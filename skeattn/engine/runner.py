@@ -28,9 +28,10 @@ from torch.utils.data import DataLoader
 import skeattn
 from skeattn.apis.checkpoint import backbone_type, load_weights, read_checkpoint
 from skeattn.channels import AXES
-from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint, write_text
+from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
+from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
 

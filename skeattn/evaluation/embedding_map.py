@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from skeattn.engine.checkpoint import write_atomic
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.outcome import Outcome
+from skeattn.files import write_atomic
 from skeattn.registry import EVALUATORS
 
 

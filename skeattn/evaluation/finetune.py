@@ -24,9 +24,9 @@ from skeattn.engine.runner import SkeAttnRunner
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.outcome import Outcome, Scores
-from skeattn.evaluation.record import sha256
 from skeattn.evaluation.subject import Subject
 from skeattn.evaluation.topk import accuracy
+from skeattn.files import sha256
 from skeattn.registry import DATASETS, EVALUATORS, MODELS
 
 START = 'start.pth'

@@ -23,9 +23,10 @@ from torch import Tensor
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.knn import KNNEvaluator
 from skeattn.evaluation.outcome import Scores
-from skeattn.evaluation.record import environment, sha256, write_json
+from skeattn.evaluation.record import environment
 from skeattn.evaluation.scores import ScoreFile
 from skeattn.evaluation.topk import accuracy, confusion, per_class
+from skeattn.files import sha256, write_json
 
 EQUAL = 'equal'
 WEIGHT_SETS = {'aimclr': {'joint': 0.6, 'bone': 0.6, 'motion': 0.4}}

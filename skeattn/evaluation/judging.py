@@ -1,7 +1,6 @@
 """A network judged by protocols: features of a source extracted once, every protocol carried out, one record of all."""
 
 import contextlib
-import fcntl
 import glob
 import hashlib
 import json
@@ -29,9 +28,10 @@ from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_c
 from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
 from skeattn.evaluation.outcome import Outcome
 from skeattn.evaluation.protocols import build_protocol, configured, protocol_name, read_protocol
-from skeattn.evaluation.record import config_facts, environment, outcome_facts, sha256, training_facts, write_json
+from skeattn.evaluation.record import config_facts, environment, outcome_facts, training_facts
 from skeattn.evaluation.scores import ScoreFile
 from skeattn.evaluation.subject import Subject
+from skeattn.files import sha256, try_lock, write_json
 from skeattn.registry import EVALUATORS
 
 DEFAULT = ('knn', 'linear')
@@ -281,19 +281,19 @@ def sweep(out: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Take the lock of a folder, which ends with the process.
+    """Hold the lock of a folder, which ends with the process.
 
     Yields:
         whether it was taken: not where another process holds it, nor on a file system without locks.
     """
-    file, taken = os.open(folder, os.O_RDONLY), False
+    held = None
+    with contextlib.suppress(OSError):
+        held = try_lock(folder)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            taken = True
-        yield taken
+        yield held is not None
     finally:
-        os.close(file)
+        if held:
+            held.close()
 
 
 def read_all(protocols: Sequence[str], cfg: Config) -> tuple[list[str], dict[str, dict[str, Any]]]:

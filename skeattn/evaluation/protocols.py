@@ -12,8 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
-from skeattn.engine.checks import nearest
-from skeattn.errors import ConfigError
+from skeattn.errors import ConfigError, did_you_mean
 from skeattn.registry import EVALUATORS
 
 FOLDER = Path(skeattn.__file__).resolve().parent.parent / 'configs' / '_base_' / 'protocols'
@@ -57,7 +56,7 @@ def read_protocol(protocol: str, cfg: Config) -> dict[str, Any]:
     known = {*protocol_names(), *configured(cfg), name}
     for key, item in changes.items():
         if key not in known and 'type' not in item:
-            raise ConfigError(f'protocols.{key}: there is no such protocol; {nearest(key, sorted(known))}')
+            raise ConfigError(f'protocols.{key}: there is no such protocol; {did_you_mean(key, sorted(known))}')
     layers = [
         (str(file), _read(file) if file else {}),
         (f'evaluation.evaluators.{name}', configured(cfg).get(name, {})),
@@ -111,10 +110,12 @@ def _read(file: Path) -> dict[str, Any]:
 def _check(name: str, file: Path | None, settings: Mapping[str, Any], origin: Mapping[str, str]) -> None:
     kind = settings['type']
     if not isinstance(kind, str) or EVALUATORS.get(kind) is None:
-        raise ConfigError(f'{origin["type"]}: type={kind!r} is no evaluator; {nearest(str(kind), EVALUATORS.names())}')
+        raise ConfigError(
+            f'{origin["type"]}: type={kind!r} is no evaluator; {did_you_mean(str(kind), EVALUATORS.names())}'
+        )
     takes = arguments(settings)
     for key in settings.keys() - {'type', 'source'}:
         if takes is not None and key not in takes:
-            hint = nearest(key, sorted(takes | {'source'}))
+            hint = did_you_mean(key, sorted(takes | {'source'}))
             where = f', {file}' if file else ''
             raise ConfigError(f'{origin[key]}: {kind} takes no {key!r} (protocol {name!r}{where}); {hint}')

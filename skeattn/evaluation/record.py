@@ -9,7 +9,7 @@ import platform
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from mmengine.config import Config
 
 import skeattn
 from skeattn.apis.checkpoint import encoder_facts, read_checkpoint, stated_config
-from skeattn.engine.checkpoint import write_text
 from skeattn.evaluation.outcome import Outcome
 from skeattn.evaluation.report import selection
 from skeattn.evaluation.topk import confusion, per_class
+from skeattn.files import sha256
 
 
 def environment() -> dict[str, Any]:
@@ -133,14 +133,3 @@ def epoch_seconds(work_dir: Path, iterations: int) -> dict[int, float]:
                 if {'epoch', 'time', 'loss'} <= entry.keys():
                     times[entry['epoch']].append(entry['time'])
     return {epoch: statistics.mean(times[epoch]) * iterations for epoch in sorted(times)}
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """Digest of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def write_json(path: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
-    """Write a record as readable JSON, all or nothing."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(record, indent=2) + '\n')

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from skeattn.engine.checkpoint import write_atomic
 from skeattn.errors import DataError
 from skeattn.evaluation.outcome import Scores
+from skeattn.files import write_atomic
 
 PARTS = ('test', 'heldout')
 FIELDS = ('scores', 'labels', 'names')

@@ -9,8 +9,8 @@ from pathlib import Path
 from skeattn.datasets import PackedSet
 from skeattn.datasets.packed import convert_command
 from skeattn.errors import DataError, SkeAttnError
-from skeattn.experiments.process import lock
 from skeattn.experiments.run import TOOLS
+from skeattn.files import lock
 
 
 def prepare_data(folder: Path, say: Callable[[str], object] = print) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
 
 import torch
 
 from skeattn.errors import ConfigError
-from skeattn.experiments.process import ONE_THREAD, Job, try_lock
+from skeattn.experiments.process import ONE_THREAD, Job
 from skeattn.experiments.run import Run
+from skeattn.files import Lock, try_lock
 
 LOG, LOCK = 'run.log', 'lock'
 
@@ -121,7 +121,7 @@ def _take(waiting: list[Run], root: Path, place: Mapping[str, str]) -> '_Active 
 class _Active:
     """A run under way."""
 
-    def __init__(self, run: Run, root: Path, held: IO[str], place: Mapping[str, str]) -> None:
+    def __init__(self, run: Run, root: Path, held: Lock, place: Mapping[str, str]) -> None:
         self.run, self.log, self.held, self.place = run, run.folder(root) / LOG, held, place
         self.start = time.monotonic()
         self.steps = run.steps(root)

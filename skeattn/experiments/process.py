@@ -1,7 +1,6 @@
-"""Processes that end with their parent, and locks that end with their holder."""
+"""Processes that end with their parent."""
 
 import ctypes
-import fcntl
 import os
 import re
 import signal
@@ -11,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
 
 from skeattn.errors import SkeAttnError
+from skeattn.files import Lock
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
 _PR_SET_PDEATHSIG = 1
@@ -44,7 +43,7 @@ class Job:
         command: program and arguments.
         log: the file.
         env: changes to the environment.
-        keep: an open file that the process shall hold, too: a lock.
+        keep: a lock that the process shall hold, too.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Job:
         command: Sequence[str],
         log: Path,
         env: Mapping[str, str] = ONE_THREAD,
-        keep: IO[str] | None = None,
+        keep: Lock | None = None,
     ) -> None:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,29 +106,6 @@ class Job:
 def leave_on_sigterm() -> None:
     """Have SIGTERM end this process by SystemExit, so that ``finally`` blocks run."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
-def lock(path: Path) -> IO[str]:
-    """Take a lock file, waiting for it: hold what is returned, close it to let go.
-
-    It ends with the last process that holds it, so there is no stale lock.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open('a')
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
-
-
-def try_lock(path: Path) -> IO[str] | None:
-    """:func:`lock`, or None where another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open('a')
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
 
 
 def _end_with(parent: int) -> Callable[[], None] | None:

@@ -13,10 +13,9 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
-from skeattn.engine.checkpoint import write_text
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.evaluation.protocols import read_protocol
-from skeattn.evaluation.record import sha256
+from skeattn.files import sha256, write_text
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
 ROOT = Path('work_dirs/runs')

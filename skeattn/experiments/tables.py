@@ -12,9 +12,9 @@ from typing import Any
 from tabulate import tabulate
 
 from skeattn.errors import DataError
-from skeattn.evaluation.record import write_json
 from skeattn.experiments.paper import Column, Line, Table
 from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
+from skeattn.files import write_json
 
 NONE, DOUBTFUL = '–', ' [?]'
 FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}

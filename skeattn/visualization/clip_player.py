@@ -17,8 +17,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
-from skeattn.engine.checkpoint import write_text
 from skeattn.errors import ConfigError, DataError
+from skeattn.files import temporary, write_text
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout
 from skeattn.visualization.clip_steps import Panel
@@ -133,19 +133,15 @@ def _write_mp4(
 ) -> None:
     if not FFMpegWriter.isAvailable():
         raise ConfigError(f'{path}: an MP4 needs the program ffmpeg on PATH; install it, or ask for .html or .gif')
-    temporary = path.with_name(f'.{path.stem}.tmp.mp4')
-    try:
-        with look():
-            canvas = FigureCanvasAgg(Figure(dpi=100, layout='constrained'))
-            writer: Any = FFMpegWriter(_pace(panels, fps, frames))  # type: ignore[arg-type]
-            for k, _ in enumerate(_draw(canvas, panels, layout, title, frames)):
-                if k == 0:
-                    writer.setup(canvas.figure, str(temporary))
-                writer.grab_frame()
-            writer.finish()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary(path, '.mp4') as scratch, look():
+        canvas = FigureCanvasAgg(Figure(dpi=100, layout='constrained'))
+        writer: Any = FFMpegWriter(_pace(panels, fps, frames))  # type: ignore[arg-type]
+        for k, _ in enumerate(_draw(canvas, panels, layout, title, frames)):
+            if k == 0:
+                writer.setup(canvas.figure, str(scratch))
+            writer.grab_frame()
+        writer.finish()
+        os.replace(scratch, path)
 
 
 def _pace(panels: Sequence[Panel], fps: float, frames: int) -> float:

@@ -15,9 +15,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from skeattn.engine.checkpoint import write_atomic
 from skeattn.errors import DataError
 from skeattn.evaluation.features import frozen
+from skeattn.files import write_atomic
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout
 from skeattn.visualization.style import INK, look

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skeattn.engine.checkpoint import write_atomic
+from skeattn.files import write_atomic
 
 # Okabe and Ito (2008) without black, darkest yellow last.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#7A5195', '#8C8C8C')

@@ -12,8 +12,9 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from skeattn.apis.checkpoint import load_checkpoint, load_weights, read_checkpoint
-from skeattn.engine.checkpoint import find_newest, hub_state, plain, restore_hub, write_atomic, write_checkpoint
+from skeattn.engine.checkpoint import find_newest, hub_state, plain, restore_hub, write_checkpoint
 from skeattn.errors import CheckpointError
+from skeattn.files import write_atomic
 from skeattn.models import SkeletonPreprocessor
 
 

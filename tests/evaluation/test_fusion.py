@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.fusion import choose_weights, fuse, fuse_files, fuse_records, named_weights
 from skeattn.evaluation.outcome import Scores
-from skeattn.evaluation.record import sha256
 from skeattn.evaluation.scores import ScoreFile
 from skeattn.evaluation.topk import accuracy
+from skeattn.files import sha256
 
 CLASSES = [f'class{i}' for i in range(6)]
 

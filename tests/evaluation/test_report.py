@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from skeattn.evaluation.record import environment, sha256, write_json
+from skeattn.evaluation.record import environment
 from skeattn.evaluation.report import heading, metrics_table
+from skeattn.files import sha256, write_json
 
 METRICS = {
     'linear/top1_heldout': 71.0,

@@ -12,7 +12,7 @@ import pytest
 
 from skeattn.errors import SkeAttnError
 from skeattn.experiments import Job
-from skeattn.experiments.process import lock, try_lock
+from skeattn.files import lock, try_lock
 
 LINE = 'Epoch(train)  [{}][10/31]  lr: 1.0e-01  eta: {}  time: 3.9  data_time: 0.0  loss: 9.6542  L_s: 5.1\n'
 
@@ -67,7 +67,7 @@ def test_stop_ends_also_a_job_that_does_not_listen(tmp_path: Path) -> None:
 def test_a_lock_is_held_by_one_and_free_when_its_holder_died(tmp_path: Path) -> None:
     path = tmp_path / 'deep' / 'lock'
     code = f"""
-import time; from pathlib import Path; from skeattn.experiments.process import lock
+import time; from pathlib import Path; from skeattn.files import lock
 held = lock(Path({str(path)!r})); print('held', flush=True); time.sleep(600)
 """
     with subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True) as other:

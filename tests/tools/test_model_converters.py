@@ -10,7 +10,7 @@ import torch
 from skeattn.apis import load_model, read_checkpoint
 from skeattn.engine.config import read_config
 from skeattn.errors import CheckpointError
-from skeattn.evaluation.record import sha256
+from skeattn.files import sha256
 from tests.conftest import ROOT
 from tests.engine.toy import SHORT_MIX, tool, write_config
 from tests.models.released import released_state

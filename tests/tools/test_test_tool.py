@@ -16,10 +16,10 @@ from skeattn.errors import DataError
 from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, judging, raw_features
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
-from skeattn.evaluation.record import sha256
 from skeattn.evaluation.scores import ScoreFile
 from skeattn.evaluation.topk import accuracy
 from skeattn.experiments import make_rows
+from skeattn.files import sha256
 from tests.conftest import ROOT
 from tests.engine.toy import CLASSES, write_config
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from skeattn import cli
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.knn import knn_scores, vote
-from skeattn.evaluation.record import environment, write_json
+from skeattn.evaluation.record import environment
+from skeattn.files import write_json
 from skeattn.measure import measure
 
 CLASSES, NOISE = 60, 3.0

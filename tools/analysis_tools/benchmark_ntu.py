@@ -25,7 +25,8 @@ from skeattn.datasets.converters import ntu
 from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 from skeattn.errors import DataError
-from skeattn.evaluation.record import environment, write_json
+from skeattn.evaluation.record import environment
+from skeattn.files import write_json
 from skeattn.measure import measure
 from skeattn.progress import progress
 

@@ -24,7 +24,7 @@ from skeattn.apis.checkpoint import load_weights, shorten
 from skeattn.engine.checkpoint import write_checkpoint
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import CheckpointError
-from skeattn.evaluation.record import sha256
+from skeattn.files import sha256
 from skeattn.graph import adjacency
 from skeattn.models import STGCN
 from skeattn.models.released_weights import (

@@ -1,12 +1,12 @@
 """Clips as raw NTU RGB+D ``.skeleton`` text, as the sensor's recorder writes them."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from skeattn.datasets.synthetic.body import LAYOUT
 from skeattn.errors import DataError
+from skeattn.files import write_text
 
 FIRST_ID = 72057594037931101  # 17 digits, more than a float64 holds, as in the real files
 # Focal length and centre of the depth and the colour image, in pixels.
@@ -52,9 +52,7 @@ def write_skeleton_file(
         for m in listed:
             text.append(_BODY_LINE.format(ids[m, t], lean[m, t, 0], -lean[m, t, 2], LAYOUT.num_joints))
             text.append(_JOINT_LINES % tuple(columns[m, t].ravel().tolist()))
-    partial = Path(f'{os.fspath(path)}.{os.getpid()}.partial')
-    partial.write_text(''.join(text), encoding='ascii')
-    partial.replace(path)
+    write_text(path, ''.join(text))
 
 
 def _columns(keypoint: np.ndarray) -> np.ndarray:
