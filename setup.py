@@ -17,7 +17,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['skeattn', 'skeattn.*']),
-    package_data={'skeattn': ['py.typed', 'datasets/data/*.txt', 'visualization/*.html']},
+    package_data={'skeattn': ['py.typed', 'datasets/data/*.txt', 'visualization/*.html', 'protocols/builtin/*.py']},
     install_requires=[
         'torch>=2.4,<2.14',
         'mmengine>=0.10.7,<0.11',

@@ -20,12 +20,12 @@ from skeattn import cli
 from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
-from skeattn.evaluation.record import environment
 from skeattn.experiments import NOTE, Clock, Run, clips_seen, execute, make_rows, prepare_data, render
 from skeattn.experiments.plan import BUDGETS, budget_options, check_models, method_name
 from skeattn.experiments.process import leave_on_sigterm
 from skeattn.experiments.run import ROOT as RUNS
 from skeattn.files import write_json, write_text
+from skeattn.results.provenance import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)

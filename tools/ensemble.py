@@ -12,7 +12,8 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.errors import ConfigError
-from skeattn.evaluation.fusion import EQUAL, FUSED, SELECTIONS, WEIGHT_SETS, Fusion, fuse_files
+from skeattn.evaluation.fusion import EQUAL, WEIGHT_SETS
+from skeattn.results.ensemble import FUSED, SELECTIONS, Fusion, fuse_files
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,17 +17,17 @@ from mmengine.logging import MMLogger
 
 from skeattn import cli
 from skeattn.apis import build_splits, load_model
-from skeattn.engine.checkpoint import find_newest
+from skeattn.checkpoint import find_newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import SkeAttnError
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_features, raw_features
 from skeattn.evaluation.baselines import judge, judge_raw, judge_untrained, untrained
-from skeattn.evaluation.record import environment
-from skeattn.evaluation.report import NOTE, metrics_table
 from skeattn.experiments import Clock, Job, prepare_data, train_command
 from skeattn.experiments.process import leave_on_sigterm
 from skeattn.experiments.run import LOG_INTERVAL
 from skeattn.files import sha256, write_json, write_text
+from skeattn.results.provenance import environment
+from skeattn.results.report import NOTE, metrics_table
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'SkeletonCLR': 'configs/skeletonclr/stgcn_demo.py', 'SkeAttnCLR': 'configs/skeattnclr/stgcn_demo.py'}

@@ -15,15 +15,15 @@ import torch
 from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
-from skeattn.engine.checkpoint import find_newest
+from skeattn.checkpoint import find_newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError
-from skeattn.evaluation.judging import UNTRAINED, Judging
-from skeattn.evaluation.protocols import protocol_names
-from skeattn.evaluation.record import pretrained_facts
-from skeattn.evaluation.report import NOTE, blanks, protocol_tables
+from skeattn.protocols.evaluate import UNTRAINED, Judging
+from skeattn.protocols.settings import protocol_names
+from skeattn.results.provenance import pretrained_facts
+from skeattn.results.report import NOTE, blanks, protocol_tables
 
 
 def parser() -> argparse.ArgumentParser:

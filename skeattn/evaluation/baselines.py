@@ -8,7 +8,7 @@ from mmengine.dist import is_main_process
 from torch import nn
 
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
-from skeattn.evaluation.outcome import Outcome
+from skeattn.evaluation.result import Outcome
 
 Evaluator = Callable[[Features, Features], dict[str, float]]
 

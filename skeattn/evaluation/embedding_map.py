@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import Features
-from skeattn.evaluation.outcome import Outcome
+from skeattn.evaluation.result import Outcome
 from skeattn.files import write_atomic
 from skeattn.registry import EVALUATORS
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
-from skeattn.evaluation.outcome import Outcome, Scores
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import Outcome, Scores
 from skeattn.registry import EVALUATORS
 
 BLOCK = 2**25

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
-from skeattn.evaluation.outcome import Outcome, Scores
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import Outcome, Scores
 from skeattn.models.heads import LinearHead
 from skeattn.registry import EVALUATORS
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.knn import unit
-from skeattn.evaluation.outcome import Outcome
+from skeattn.evaluation.result import Outcome
 from skeattn.registry import EVALUATORS
 
 BLOCK = 2**23

@@ -11,12 +11,13 @@ from mmengine.config import Config
 
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
-from skeattn.evaluation.fusion import EQUAL, FUSED, fuse_files, read_parts
-from skeattn.evaluation.record import environment
+from skeattn.evaluation.fusion import EQUAL
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, Table
 from skeattn.experiments.run import FROZEN, Run, stated
 from skeattn.files import write_json
 from skeattn.registry import MODELS
+from skeattn.results.ensemble import FUSED, fuse_files, read_parts
+from skeattn.results.provenance import environment
 
 BUDGETS = ('full', 'small')
 FUSIONS = 'fusions'

@@ -14,8 +14,8 @@ from mmengine.config import Config
 
 import skeattn
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
-from skeattn.evaluation.protocols import read_protocol
 from skeattn.files import sha256, write_text
+from skeattn.protocols.settings import read_protocol
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
 ROOT = Path('work_dirs/runs')

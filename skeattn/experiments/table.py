@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from skeattn.evaluation.report import heading
+from skeattn.results.report import heading
 
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)

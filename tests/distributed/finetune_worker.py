@@ -12,8 +12,8 @@ import torch
 from mmengine.dist import is_main_process
 
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.evaluation.finetune import Finetune
-from skeattn.evaluation.subject import Subject
+from skeattn.protocols.finetune import Finetune
+from skeattn.protocols.target import Subject
 
 SETTINGS = {
     'optim_wrapper': {'type': 'OptimWrapper', 'optimizer': {'type': 'SGD', 'lr': 0.05, 'momentum': 0.9}},

@@ -6,11 +6,11 @@ from statistics import mean
 
 import pytest
 
-from skeattn.evaluation.gains import class_gains, gains_table
-from skeattn.evaluation.recorded import read_recorded
-from skeattn.evaluation.report import metrics_table, protocol_tables
 from skeattn.experiments import fill, make_rows, read_records, render
 from skeattn.experiments.plan import find_table
+from skeattn.results.class_gain import class_gains, gains_table
+from skeattn.results.record import read_recorded
+from skeattn.results.report import metrics_table, protocol_tables
 from tests.conftest import ROOT
 from tests.engine.toy import tool
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skeattn import cli
 from skeattn.apis import load_model
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.runner import default_work_dir

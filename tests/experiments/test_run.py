@@ -9,9 +9,9 @@ import pytest
 
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
-from skeattn.evaluation.record import config_facts
 from skeattn.experiments import Run
 from skeattn.files import write_json
+from skeattn.results.provenance import config_facts
 from tests.engine.toy import write_config, write_set
 
 OPTIONS = {

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from skeattn.apis import load_checkpoint
-from skeattn.apis.checkpoint import load_weights
 from skeattn.augment.functional import derive_stream
-from skeattn.engine.checkpoint import write_checkpoint
+from skeattn.checkpoint import load_weights, write_checkpoint
 from skeattn.models.algorithms.base import unit
 from skeattn.skeletons import get_layout
 from tests.engine.toy import tool

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import bare_model

@@ -11,7 +11,7 @@ from skeattn.apis import load_model
 from tests.conftest import ROOT
 from tests.engine.toy import tool as load
 from tests.engine.toy import write_config
-from tests.evaluation.records import OURS, write_record
+from tests.results.records import OURS, write_record
 from tests.visualization.test_curves import run as logged_run  # noqa: F401  a fixture
 
 ANALYSIS = 'analysis_tools'

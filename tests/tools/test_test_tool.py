@@ -13,13 +13,14 @@ import torch
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import DataError
-from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, judging, raw_features
+from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, raw_features
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
-from skeattn.evaluation.scores import ScoreFile
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
 from skeattn.experiments import make_rows
 from skeattn.files import sha256
+from skeattn.protocols import evaluate as judging
+from skeattn.results.score_file import ScoreFile
 from tests.conftest import ROOT
 from tests.engine.toy import CLASSES, write_config
 

@@ -8,8 +8,8 @@ Give one record per seed. A class of few test clips moves by many points with ea
 import argparse
 
 from skeattn import cli
-from skeattn.evaluation.gains import class_gains, gains_table
-from skeattn.evaluation.recorded import read_recorded
+from skeattn.results.class_gain import class_gains, gains_table
+from skeattn.results.record import read_recorded
 from skeattn.visualization.gains import draw_gains
 
 NOTE = (

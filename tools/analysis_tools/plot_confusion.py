@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.errors import ConfigError
-from skeattn.evaluation.recorded import check_alike, read_recorded
+from skeattn.results.record import check_alike, read_recorded
 from skeattn.visualization.confusion import draw_confusion, most_confused
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from skeattn import cli
 from skeattn.errors import ConfigError, DataError
-from skeattn.evaluation.recorded import read_recorded
+from skeattn.results.record import read_recorded
 from skeattn.visualization.curves import Series, draw_curves, draw_series, logged, read_logs
 
 DEFAULTS = ('knn/top1_k1', 'linear/top1', 'topk/top1')

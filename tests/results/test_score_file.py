@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from skeattn.errors import DataError
-from skeattn.evaluation.outcome import Scores
-from skeattn.evaluation.scores import ScoreFile
+from skeattn.evaluation.result import Scores
+from skeattn.results.score_file import ScoreFile
 
 FACTS = {
     'data': 'set',

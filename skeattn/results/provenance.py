@@ -19,11 +19,11 @@ import torch
 from mmengine.config import Config
 
 import skeattn
-from skeattn.apis.checkpoint import encoder_facts, read_checkpoint, stated_config
-from skeattn.evaluation.outcome import Outcome
-from skeattn.evaluation.report import selection
-from skeattn.evaluation.topk import confusion, per_class
+from skeattn.checkpoint import encoder_facts, read_checkpoint, stated_config
+from skeattn.evaluation.metrics import confusion, per_class
+from skeattn.evaluation.result import Outcome
 from skeattn.files import sha256
+from skeattn.results.report import selection
 
 
 def environment() -> dict[str, Any]:

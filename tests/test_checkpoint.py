@@ -11,8 +11,8 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
-from skeattn.apis.checkpoint import load_checkpoint, load_weights, read_checkpoint
-from skeattn.engine.checkpoint import find_newest, hub_state, plain, restore_hub, write_checkpoint
+from skeattn.checkpoint import find_newest, load_checkpoint, load_weights, plain, read_checkpoint, write_checkpoint
+from skeattn.engine.runner import hub_state, restore_hub
 from skeattn.errors import CheckpointError
 from skeattn.files import write_atomic
 from skeattn.models import SkeletonPreprocessor

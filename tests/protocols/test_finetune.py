@@ -9,17 +9,16 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from skeattn.apis import load_model
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import find_newest, read_checkpoint, write_checkpoint
 from skeattn.datasets import PackedWriter
 from skeattn.engine import SkeAttnRunner
-from skeattn.engine.checkpoint import find_newest, write_checkpoint
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks import AccuracyHook
 from skeattn.errors import CheckpointError, ConfigError, DataError
-from skeattn.evaluation.finetune import Finetune, encoder_weights
-from skeattn.evaluation.protocols import read_protocol
-from skeattn.evaluation.subject import Subject
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.protocols.finetune import Finetune, encoder_weights
+from skeattn.protocols.settings import read_protocol
+from skeattn.protocols.target import Subject
 from skeattn.registry import EVALUATORS
 from tests.engine.test_runner import same
 from tests.engine.toy import toy_config, write_set

@@ -20,19 +20,19 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
-from skeattn.apis import build_splits, load_model, read_checkpoint
-from skeattn.apis.checkpoint import encoder_facts
+from skeattn.checkpoint import encoder_facts, read_checkpoint
+from skeattn.engine.build import build_splits, load_model
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.baselines import evaluate, flatten, judge_raw, judge_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
 from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
-from skeattn.evaluation.outcome import Outcome
-from skeattn.evaluation.protocols import build_protocol, configured, protocol_name, read_protocol
-from skeattn.evaluation.record import config_facts, environment, outcome_facts, training_facts
-from skeattn.evaluation.scores import ScoreFile
-from skeattn.evaluation.subject import Subject
+from skeattn.evaluation.result import Outcome
 from skeattn.files import sha256, try_lock, write_json
+from skeattn.protocols.settings import build_protocol, configured, protocol_name, read_protocol
+from skeattn.protocols.target import Subject
 from skeattn.registry import EVALUATORS
+from skeattn.results.provenance import config_facts, environment, outcome_facts, training_facts
+from skeattn.results.score_file import ScoreFile
 
 DEFAULT = ('knn', 'linear')
 IDENTITY = ('config_sha256', 'manifest_sha256', 'checkpoint_sha256', 'seed', 'protocols')
@@ -46,7 +46,7 @@ class Judging:
     Args:
         cfg: its resolved config.
         checkpoint: its weights; None for the network as it is before training.
-        protocols: names or files, see :func:`~skeattn.evaluation.protocols.read_protocol`; by default KNN, the linear
+        protocols: names or files, see :func:`~skeattn.protocols.settings.read_protocol`; by default KNN, the linear
             protocol and what else the config names. Logits are judged by TopK in any case.
         sources: features to judge, ``raw`` for the coordinates; by default a protocol reads the ``source`` of its
             settings, or those that the config and the method name.

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from skeattn.errors import DataError
-from skeattn.evaluation.gains import MEAN, class_gains, gains_table
-from skeattn.evaluation.recorded import read_recorded
-from tests.evaluation.records import BASE, OURS, write_record
+from skeattn.results.class_gain import MEAN, class_gains, gains_table
+from skeattn.results.record import read_recorded
+from tests.results.records import BASE, OURS, write_record
 
 
 def side(folder: Path, name: str, *tables: list[list[int]], first: int = 0, **facts):

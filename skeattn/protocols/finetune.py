@@ -13,20 +13,19 @@ from mmengine.dist import barrier, get_world_size, is_distributed, is_main_proce
 from mmengine.logging import print_log
 from torch import Tensor
 
-from skeattn.apis.checkpoint import check_origin, load_weights, read_checkpoint
 from skeattn.channels import AXES
+from skeattn.checkpoint import check_origin, find_newest, load_weights, read_checkpoint, write_checkpoint
 from skeattn.datasets import PackedSet, held_out_subjects
 from skeattn.datasets.subsets import HELD_OUT, REST, labelled_clips
-from skeattn.engine.checkpoint import find_newest, write_checkpoint
 from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.hooks.steps import CURVES
 from skeattn.engine.runner import SkeAttnRunner
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.evaluation.features import extract_features
-from skeattn.evaluation.outcome import Outcome, Scores
-from skeattn.evaluation.subject import Subject
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import Outcome, Scores
 from skeattn.files import sha256
+from skeattn.protocols.target import Subject
 from skeattn.registry import DATASETS, EVALUATORS, MODELS
 
 START = 'start.pth'

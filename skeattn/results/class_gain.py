@@ -7,7 +7,7 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn.errors import DataError
-from skeattn.evaluation.recorded import Recorded, check_alike
+from skeattn.results.record import Recorded, check_alike
 
 MEAN = 'mean over classes'
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from skeattn.errors import ConfigError, DataError
-from skeattn.evaluation.recorded import check_alike, read_recorded
-from tests.evaluation.records import BASE, CLASSES, write_record
+from skeattn.results.record import check_alike, read_recorded
+from tests.results.records import BASE, CLASSES, write_record
 
 
 def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from skeattn.evaluation.record import environment
-from skeattn.evaluation.report import heading, metrics_table
 from skeattn.files import sha256, write_json
+from skeattn.results.provenance import environment
+from skeattn.results.report import heading, metrics_table
 
 METRICS = {
     'linear/top1_heldout': 71.0,

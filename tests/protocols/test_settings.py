@@ -8,7 +8,7 @@ from mmengine.config import Config
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe
-from skeattn.evaluation.protocols import build_protocol, protocol_names, read_protocol
+from skeattn.protocols.settings import build_protocol, protocol_names, read_protocol
 from skeattn.registry import EVALUATORS
 from tests.conftest import ROOT
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import skeattn
-from skeattn.evaluation import record
-from skeattn.evaluation.record import commit, epoch_seconds, training_facts
+from skeattn.results import provenance as record
+from skeattn.results.provenance import commit, epoch_seconds, training_facts
 
 META = {'seed': 3, 'epoch': 4, 'iter': 40, 'batch_size': 16}
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from skeattn.errors import DataError
-from skeattn.evaluation.outcome import Scores
+from skeattn.evaluation.result import Scores
 from skeattn.files import write_atomic
 
 PARTS = ('test', 'heldout')
