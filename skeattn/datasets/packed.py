@@ -21,7 +21,7 @@ import numpy as np
 from skeattn.channels import BY_COUNT, check_channels
 from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
 from skeattn.errors import ConfigError, DataError
-from skeattn.files import sha256
+from skeattn.files import sha256, write_atomic, write_text
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1
@@ -91,8 +91,8 @@ class PackedWriter:
         self._offset = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
         for name, protocol in self.protocols.items():
-            if protocol['field'] not in (known := (*FIELDS, *self.columns)):
-                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(known)}')
+            if protocol['field'] not in (fields := (*FIELDS, *self.columns)):
+                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(fields)}')
         self._refuse_existing()
 
     def __enter__(self) -> 'PackedWriter':
@@ -195,12 +195,11 @@ class PackedWriter:
         self._file.seek(0)
         channels = self.channels or ()
         self._file.write(_npy_header((self._offset, self.layout.num_joints, len(channels))))
-        _sync(self._file)
+        self._file.flush()
+        os.fsync(self._file.fileno())
         stored = zip((*COLUMNS, *self.columns), zip(*self._rows, strict=True), strict=True)
         columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
-        with open(self._partial / SAMPLES, 'wb') as file:
-            np.savez_compressed(file, **columns)
-            _sync(file)
+        write_atomic(self._partial / SAMPLES, lambda file: np.savez_compressed(file, **columns))
         manifest = {
             'version': VERSION,
             'dataset': self.dataset,
@@ -214,9 +213,7 @@ class PackedWriter:
             **({'notes': self.notes} if self.notes else {}),
             'sha256': {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
         }
-        with open(self._partial / MANIFEST, 'w', encoding='utf-8') as text:
-            json.dump(manifest, text, indent=1, ensure_ascii=False)
-            _sync(text)
+        write_text(self._partial / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         self._move_into_place()
 
     def _move_into_place(self) -> None:
@@ -377,8 +374,3 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     magic = np.lib.format.magic(1, 0)
     length = _HEADER_BYTES - len(magic) - 2
     return magic + length.to_bytes(2, 'little') + fields.ljust(length - 1) + b'\n'
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -1,8 +1,7 @@
-"""Processes, their logs, and locks."""
+"""Processes and their logs."""
 
 import os
 import signal
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -62,21 +61,6 @@ def test_stop_ends_also_a_job_that_does_not_listen(tmp_path: Path) -> None:
     job.stop(patience=0.1)
     assert job.process.returncode == -signal.SIGKILL
     job.stop()  # a second time is no error
-
-
-def test_a_lock_is_held_by_one_and_free_when_its_holder_died(tmp_path: Path) -> None:
-    path = tmp_path / 'deep' / 'lock'
-    code = f"""
-import time; from pathlib import Path; from skeattn.files import lock
-held = lock(Path({str(path)!r})); print('held', flush=True); time.sleep(600)
-"""
-    with subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == 'held\n'
-        assert try_lock(path) is None
-        other.kill()
-    with lock(path):
-        assert try_lock(path) is None
-    assert try_lock(path) is not None
 
 
 def test_a_job_keeps_the_lock_that_it_was_given(tmp_path: Path) -> None:
