@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,15 +31,17 @@ FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 # A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
 _HEADER_BYTES = 128
-_SOURCES = {
-    'ntu60': 'ntu',
-    'ntu120': 'ntu',
-    'pkummd1': 'pkummd --part 1',
-    'pkummd2': 'pkummd --part 2',
-    'nwucla': 'nwucla',
-    'utdmhad': 'utdmhad',
-    'demo': 'synthetic',
+# Folder -> format and options of tools/convert.py.
+_CONVERSIONS = {
+    'ntu60': ('ntu',),
+    'ntu120': ('ntu',),
+    'pkummd1': ('pkummd', '--part', '1'),
+    'pkummd2': ('pkummd', '--part', '2'),
+    'nwucla': ('nwucla',),
+    'utdmhad': ('utdmhad',),
+    'demo': ('synthetic',),
 }
+_GENERATED = ('synthetic',)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -307,12 +310,25 @@ class PackedSet:
                 raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
 
 
+def is_generated(path: str | os.PathLike[str]) -> bool:
+    """Whether the packed set at ``path`` needs no source, as far as the folder's name tells: it is computed."""
+    return _CONVERSIONS.get(Path(path).name) == _GENERATED
+
+
+def convert_arguments(path: str | os.PathLike[str], source: str = 'SOURCE') -> list[str]:
+    """The arguments of ``tools/convert.py`` that make the packed set at ``path``.
+
+    Args:
+        path: of the set; its name tells the format, for which ``'FORMAT'`` stands otherwise.
+        source: the raw data, where the format has any.
+    """
+    sources = [] if is_generated(path) else [source]
+    return [*_CONVERSIONS.get(Path(path).name, ('FORMAT',)), *sources, '--out', str(path)]
+
+
 def convert_command(path: str | os.PathLike[str]) -> str:
-    """The command that makes the packed set at ``path``, as far as the folder's name tells the source."""
-    source = _SOURCES.get(Path(path).name)
-    if source == 'synthetic':
-        return f'python tools/convert.py synthetic --out {path}'
-    return f'python tools/convert.py {source or "FORMAT"} SOURCE --out {path}'
+    """The command of :func:`convert_arguments`, for a shell."""
+    return shlex.join(['python', 'tools/convert.py', *convert_arguments(path)])
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
