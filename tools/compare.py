@@ -17,7 +17,6 @@ from mmengine.logging import MMLogger
 
 import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn import cli
-from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.evaluation.record import environment
@@ -70,10 +69,8 @@ def plan(
 
 def planned_clips(run: Run) -> int:
     """How many clips a run draws in training, with repetition."""
-    cfg = run.cfg
-    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.protocol)
-    steps = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
-    return min(steps, cfg.get('max_iters') or steps) * cfg.batch_size
+    batch_size: int = run.cfg.batch_size
+    return run.iterations * batch_size
 
 
 def compare_clips(runs: Sequence[Run]) -> str | None:

@@ -26,7 +26,8 @@ from skeattn.evaluation.record import environment
 from skeattn.evaluation.report import NOTE, metrics_table
 from skeattn.experiments import Clock, Job, prepare_data, train_command
 from skeattn.experiments.process import leave_on_sigterm
-from skeattn.experiments.run import LOG_INTERVAL
+from skeattn.experiments.run import LOG_INTERVAL, count_iterations
+from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import sha256, write_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +47,8 @@ def start(name: str, work_dir: Path, options: dict[str, Any]) -> Job:
     """Begin a pre-training from scratch, in a process of its own."""
     shutil.rmtree(work_dir, ignore_errors=True)
     command = train_command(CONFIGS[name], work_dir, {**LOG_INTERVAL, **options})
-    return Job(name, command, work_dir / 'train.log')
+    log = TrainingLog(work_dir, lambda: count_iterations(resolve_config(read_config(CONFIGS[name], options))))
+    return Job(name, command, work_dir / 'train.log', training=log)
 
 
 def wait_for(awaited: Job, running: list[Job]) -> None:

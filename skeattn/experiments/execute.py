@@ -11,7 +11,8 @@ import torch
 
 from skeattn.errors import ConfigError
 from skeattn.experiments.process import ONE_THREAD, Job
-from skeattn.experiments.run import Run
+from skeattn.experiments.run import TRAINED, Run
+from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import Lock, try_lock
 
 LOG, LOCK = 'run.log', 'lock'
@@ -128,7 +129,8 @@ class _Active:
         self._begin(*next(self.steps))
 
     def _begin(self, step: str, command: Sequence[str]) -> None:
-        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.held)
+        training = TrainingLog(self.log.parent, lambda: self.run.iterations) if step == TRAINED else None
+        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.held, training)
 
     @property
     def age(self) -> timedelta:
@@ -153,7 +155,7 @@ class _Active:
 
     def progress(self) -> tuple[str, timedelta | None]:
         """How far it is, and the time left where that is known."""
-        return self.job.progress() if self.step == 'trained' else (f'{self.run} is {self.step}', timedelta())
+        return self.job.progress() if self.job.training else (f'{self.run} is {self.step}', timedelta())
 
 
 class Pace:

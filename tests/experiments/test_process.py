@@ -11,26 +11,24 @@ import pytest
 
 from skeattn.errors import SkeAttnError
 from skeattn.experiments import Job
+from skeattn.experiments.training_log import TrainingState
 from skeattn.files import lock, try_lock
-
-LINE = 'Epoch(train)  [{}][10/31]  lr: 1.0e-01  eta: {}  time: 3.9  data_time: 0.0  loss: 9.6542  L_s: 5.1\n'
 
 
 def python(code: str) -> list[str]:
     return [sys.executable, '-c', code]
 
 
-def test_progress_reads_epoch_loss_and_time_left_from_the_log(tmp_path: Path) -> None:
-    job = Job.__new__(Job)
-    job.name, job.log, job.offset = 'X', tmp_path / 'log', 0
-    job.process = SimpleNamespace(poll=lambda: None)
-    job.log.write_text('hello\n')
-    assert job.progress() == ('X starting', None)
-    job.log.write_text(LINE.format(1, '0:05:26') + LINE.format(2, '0:04:26'))
-    assert job.progress() == ('X epoch 2, loss 9.6542, 0:04:26 left', timedelta(minutes=4, seconds=26))
-    job.log.write_text(LINE.format(1, '2 days, 13:04:26'))
-    assert job.progress()[1] == timedelta(days=2, hours=13, minutes=4, seconds=26)
-    job.process.poll = lambda: 0
+def test_progress_is_that_of_the_training_until_it_is_done(tmp_path: Path) -> None:
+    state = TrainingState(2, 9.65419, timedelta(minutes=4, seconds=26))
+    training = SimpleNamespace(state=lambda: None)
+    job = Job('X', python('input()'), tmp_path / 'log', training=training)
+    try:
+        assert job.progress() == ('X starting', None)
+        training.state = lambda: state
+        assert job.progress() == ('X epoch 2, loss 9.6542, 0:04:26 left', state.left)
+    finally:
+        job.stop()
     assert job.progress() == ('X done', timedelta())
 
 
