@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from skeattn.evaluation.report import heading
+from skeattn.evaluation.report import heading, mean_std
 
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
@@ -98,7 +98,7 @@ def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
         [
             row.name,
             '+'.join(row.streams),
-            *(spread(row.metrics.get(metric, [])) for metric in METRICS),
+            *(mean_std(row.metrics.get(metric, [])) for metric in METRICS),
             '' if row.gain is None else f'{row.gain:+.1f}',
             f'{row.parameters / 1e6:.3f}' if row.parameters else '',
             f'{row.gmacs:.3f}' if row.parameters else '',
@@ -122,11 +122,3 @@ def clips_seen(rows: Sequence[Row]) -> str:
         return f'Every method drew {numbers[0]} clips in training.' if numbers else 'Nothing was trained.'
     listed = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
     return f'The methods drew different numbers of clips in training: {listed}.'
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation with one decimal; the deviation needs two values."""
-    if not values:
-        return ''
-    mean = f'{statistics.mean(values):.1f}'
-    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean

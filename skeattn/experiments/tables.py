@@ -2,7 +2,6 @@
 
 import json
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 from tabulate import tabulate
 
 from skeattn.errors import DataError
+from skeattn.evaluation.report import mean_std
 from skeattn.experiments.paper import Column, Line, Table
 from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
@@ -214,10 +214,7 @@ def overrides_text(overrides: Mapping[str, Any]) -> str:
 
 def over_seeds(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation with one decimal, and the number of values."""
-    if not values:
-        return NONE
-    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{statistics.mean(values):.1f}{spread} ({len(values)})'
+    return f'{mean_std(values)} ({len(values)})' if values else NONE
 
 
 def export(filled: Filled, folder: Path) -> list[Path]:

@@ -2,10 +2,7 @@
 
 import random
 
-import pytest
-
 from skeattn.experiments import clips_seen, make_rows, render
-from skeattn.experiments.table import spread
 
 
 def record(name: str, seed: int, linear: float, streams=('joint',), training: dict | None = None, **sources) -> dict:
@@ -78,14 +75,6 @@ def test_a_training_without_logs_has_no_time() -> None:
     training = {'gmacs': 1.0, 'parameters': 5}
     (row,) = make_rows([record('A', 0, 60.0, training=training)])
     assert (row.seconds_per_epoch, row.clips_seen, row.step_gmacs) == (None, [], 1.0)
-
-
-@pytest.mark.parametrize(
-    ('values', 'text'),
-    [([], ''), ([12.345], '12.3'), ([1.0, 2.0, 3.0], '2.0 ± 1.0'), ([50.0, 50.0], '50.0 ± 0.0')],
-)
-def test_spread_is_the_sample_deviation_and_none_for_one_seed(values: list[float], text: str) -> None:
-    assert spread(values) == text
 
 
 def test_clips_seen_are_said_and_compared() -> None:
