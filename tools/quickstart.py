@@ -110,10 +110,10 @@ class Judging:
 
 def newest(training: Job) -> Path:
     """The last checkpoint of a training."""
-    found = find_newest(training.log.parent)
-    if found is None:
+    checkpoint = find_newest(training.log.parent)
+    if checkpoint is None:
         raise SkeAttnError(f'{training.log.parent} holds no checkpoint; see {training.log}')
-    return found
+    return checkpoint
 
 
 def showpieces(dataset: Any, count: int = 4) -> list[int]:
@@ -121,8 +121,8 @@ def showpieces(dataset: Any, count: int = 4) -> list[int]:
     labels = torch.as_tensor(dataset.labels)
     pairs = torch.as_tensor(dataset.clips[..., -1]).flatten(1).any(1) & (dataset.clips.shape[-1] > 1)
     single = [int(label) for label in labels[~pairs].unique()]
-    chosen = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
-    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in chosen]
+    classes = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
+    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in classes]
     return indices + [int(i) for i in torch.nonzero(pairs)[:1]]
 
 

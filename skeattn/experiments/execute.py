@@ -43,7 +43,7 @@ def execute(
     root: Path,
     jobs: int | None = None,
     say: Callable[[str], object] = print,
-    patience: float = 10.0,
+    interval_s: float = 10.0,
 ) -> list[Failure]:
     """Carry out the runs that have no record yet; a second call repeats nothing.
 
@@ -55,7 +55,7 @@ def execute(
         root: folder of their folders.
         jobs: how many at a time; default one per GPU, or per core where there is no GPU.
         say: told how far all are.
-        patience: seconds between two such lines.
+        interval_s: between two such lines.
 
     Returns:
         the runs that failed; the others are finished.
@@ -81,7 +81,7 @@ def execute(
                 failures += [failure] if failure else []
                 pace.took.append((ended.run, ended.age))
                 say(f'{ended.run} {f"failed with status {failure.status}" if failure else "is finished"}')
-            if time.monotonic() - shown > patience:
+            if time.monotonic() - shown > interval_s:
                 say(pace.line(list(active.values()), waiting))
                 shown = time.monotonic()
             time.sleep(0.2)

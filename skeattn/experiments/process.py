@@ -92,11 +92,11 @@ class Job:
             status = self.process.returncode
             raise SkeAttnError(f'training {self.name} ended with status {status}; {self.log}:\n{self.tail()}')
 
-    def stop(self, patience: float = 10.0) -> None:
-        """End it, by force after ``patience`` seconds; nothing happens where it has ended."""
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End it, by force after ``timeout_s`` seconds; nothing happens where it has ended."""
         self.process.terminate()
         try:
-            self.process.wait(patience)
+            self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

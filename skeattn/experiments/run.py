@@ -19,7 +19,7 @@ from skeattn.evaluation.protocols import read_protocol
 from skeattn.files import sha256, write_text
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
-ROOT = Path('work_dirs/runs')
+RUNS = Path('work_dirs/runs')
 """Where runs lie unless somebody says otherwise: one training serves every table that needs it."""
 FROZEN = ('knn', 'linear')
 """Protocols on frozen features, cheap enough to go together."""

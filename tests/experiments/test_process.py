@@ -56,7 +56,7 @@ def test_stop_ends_also_a_job_that_does_not_listen(tmp_path: Path) -> None:
     job = Job('X', python(code), tmp_path / 'log')
     while 'deaf' not in job.text():
         os.sched_yield()
-    job.stop(patience=0.1)
+    job.stop(timeout_s=0.1)
     assert job.process.returncode == -signal.SIGKILL
     job.stop()  # a second time is no error
 
