@@ -164,10 +164,11 @@ def _open(path: str | os.PathLike[str]) -> int:
 
 def _remove_leftovers(folder: Path) -> None:
     scratch = re.compile(rf'\..+\.{re.escape(platform.node())}-(\d+)-[0-9a-f]{{8}}\.tmp.*')
-    for name in os.listdir(folder):
-        match = scratch.fullmatch(name)
-        if match and not is_running(int(match[1])):
-            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # those of another user may have to stay
+        for name in os.listdir(folder):
+            match = scratch.fullmatch(name)
+            if match and not is_running(int(match[1])):
+                (folder / name).unlink()
 
 
 def is_running(process: int) -> bool:

@@ -120,6 +120,15 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     assert sorted(os.listdir(tmp_path)) == sorted(['file', *others])
 
 
+def test_what_cannot_be_removed_does_not_hinder_a_writer(tmp_path: Path) -> None:
+    with process(lambda pipe: None) as (gone, _):
+        gone.join()
+    left = f'.file.{platform.node()}-{gone.pid}-01234567.tmp'
+    (tmp_path / left / 'inside').mkdir(parents=True)  # no file: as little to be unlinked as one of another user
+    write_text(tmp_path / 'file', 'text')
+    assert sorted(os.listdir(tmp_path)) == sorted([left, 'file'])
+
+
 @given(text=st.text())
 def test_text_is_written_as_utf_8_to_the_letter(text: str, tmp_path_factory) -> None:
     path = tmp_path_factory.getbasetemp() / 'text'
