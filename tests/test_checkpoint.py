@@ -14,7 +14,6 @@ from torch import nn
 from skeattn.checkpoint import find_newest, load_checkpoint, load_weights, plain, read_checkpoint, write_checkpoint
 from skeattn.engine.runner import hub_state, restore_hub
 from skeattn.errors import CheckpointError
-from skeattn.files import write_atomic
 from skeattn.models import SkeletonPreprocessor
 
 
@@ -39,19 +38,6 @@ def save_epochs(folder: Path, epochs: range) -> None:
 
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / 'file'
-    path.write_text('old')
-
-    def fail(file):
-        file.write(b'half')
-        raise RuntimeError('disk full')
-
-    with pytest.raises(RuntimeError, match='disk full'):
-        write_atomic(path, fail)
-    assert path.read_text() == 'old' and os.listdir(tmp_path) == ['file']
 
 
 def test_everything_becomes_builtin_types_and_tensors_that_load_safely(tmp_path):

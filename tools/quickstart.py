@@ -24,7 +24,8 @@ from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_feat
 from skeattn.evaluation.baselines import judge, judge_raw, judge_untrained, untrained
 from skeattn.experiments import Clock, Job, prepare_data, train_command
 from skeattn.experiments.process import leave_on_sigterm
-from skeattn.experiments.run import LOG_INTERVAL
+from skeattn.experiments.run import LOG_INTERVAL, count_iterations
+from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import sha256, write_json, write_text
 from skeattn.results.provenance import environment
 from skeattn.results.report import NOTE, metrics_table
@@ -46,7 +47,8 @@ def start(name: str, work_dir: Path, options: dict[str, Any]) -> Job:
     """Begin a pre-training from scratch, in a process of its own."""
     shutil.rmtree(work_dir, ignore_errors=True)
     command = train_command(CONFIGS[name], work_dir, {**LOG_INTERVAL, **options})
-    return Job(name, command, work_dir / 'train.log')
+    log = TrainingLog(work_dir, lambda: count_iterations(resolve_config(read_config(CONFIGS[name], options))))
+    return Job(name, command, work_dir / 'train.log', training=log)
 
 
 def wait_for(awaited: Job, running: list[Job]) -> None:
@@ -108,10 +110,10 @@ class Judging:
 
 def newest(training: Job) -> Path:
     """The last checkpoint of a training."""
-    found = find_newest(training.log.parent)
-    if found is None:
+    checkpoint = find_newest(training.log.parent)
+    if checkpoint is None:
         raise SkeAttnError(f'{training.log.parent} holds no checkpoint; see {training.log}')
-    return found
+    return checkpoint
 
 
 def showpieces(dataset: Any, count: int = 4) -> list[int]:
@@ -119,8 +121,8 @@ def showpieces(dataset: Any, count: int = 4) -> list[int]:
     labels = torch.as_tensor(dataset.labels)
     pairs = torch.as_tensor(dataset.clips[..., -1]).flatten(1).any(1) & (dataset.clips.shape[-1] > 1)
     single = [int(label) for label in labels[~pairs].unique()]
-    chosen = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
-    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in chosen]
+    classes = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
+    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in classes]
     return indices + [int(i) for i in torch.nonzero(pairs)[:1]]
 
 

@@ -1,4 +1,4 @@
-"""From a table of the paper to the runs and fusions that fill it."""
+"""From a table of the paper to the runs and ensembles that fill it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from mmengine.config import Config
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
-from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, Table
+from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
 from skeattn.files import write_json
 from skeattn.registry import MODELS
@@ -38,7 +38,7 @@ def find_datasets() -> list[str]:
     return sorted(name for name in names if not any(name.startswith(f'{other}_') for other in names))
 
 
-def find_table(key: str) -> Table:
+def find_table(key: str) -> PaperTable:
     """A table by its number or name.
 
     Raises:
@@ -49,18 +49,18 @@ def find_table(key: str) -> Table:
     return TABLES[key]
 
 
-def add_columns(table: Table, datasets: Iterable[str]) -> list[Column]:
+def add_columns(table: PaperTable, datasets: Iterable[str]) -> list[Column]:
     """The paper's columns, and one more for each other data set and each backbone of the table.
 
     Raises:
         ConfigError: no config is for such a data set; lists those that have one.
     """
-    known = find_datasets()
+    datasets_with_config = find_datasets()
     columns = {(column.dataset, column.backbone): column for column in table.columns}
     backbones = dict.fromkeys(column.backbone for column in table.columns)
     for dataset in datasets:
-        if dataset not in known and not any(column.dataset == dataset for column in table.columns):
-            raise ConfigError(f'--dataset {dataset}: no config is for it; there are {", ".join(known)}')
+        if dataset not in datasets_with_config and not any(column.dataset == dataset for column in table.columns):
+            raise ConfigError(f'--dataset {dataset}: no config is for it; there are {", ".join(datasets_with_config)}')
         for backbone in backbones:
             title = DATASETS.get(dataset, dataset)
             title = title if len(backbones) == 1 else f'{title}, {BACKBONES[backbone]}'
@@ -80,7 +80,7 @@ class Cell:
         overrides: of every config, by dotted key.
     """
 
-    table: Table
+    table: PaperTable
     line: Line
     column: Column
     budget: str = 'full'
@@ -178,8 +178,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """Several streams of one method, as one classifier."""
+class PlannedEnsemble:
+    """Several streams of one method, as one classifier.
+
+    Args:
+        cell: that it fills.
+        parts: stream -> run.
+    """
 
     cell: Cell
     parts: Mapping[str, Run]
@@ -241,13 +246,13 @@ class Plan:
     Args:
         cells: that are filled.
         runs: each once, in the order in which they start.
-        fusions: made of them.
+        ensembles: made of them.
         notes: on cells that stay empty.
     """
 
     cells: list[Cell]
     runs: list[Run]
-    fusions: list[Fusion]
+    ensembles: list[PlannedEnsemble]
     notes: list[str]
 
     @property
@@ -257,7 +262,7 @@ class Plan:
 
     def records(self, root: Path) -> list[Path]:
         """The records that are there."""
-        paths = [*(run.path(root) for run in self.runs), *(fusion.path(root) for fusion in self.fusions)]
+        paths = [*(run.path(root) for run in self.runs), *(ensemble.path(root) for ensemble in self.ensembles)]
         return [path for path in paths if path.is_file()]
 
 
@@ -267,8 +272,8 @@ def find_folders(cells: Iterable[Cell]) -> list[Path]:
     return [*dict.fromkeys(Path(cfg.dataset.data) for cfg in read)]
 
 
-def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
-    """Runs and fusions of cells, seeds outermost, for a first table as soon as possible.
+def plan_paper_tables(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
+    """Runs and ensembles of cells, seeds outermost, for a first table as soon as possible.
 
     Every model is built once. A cell without config stays empty, and so does one of a sweep whose value does not fit
     the backbone.
@@ -294,7 +299,7 @@ def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
         for cell in plan.cells:
             runs = cell.runs(seed)
             plan.runs += [run for run in runs.values() if run not in plan.runs]
-            plan.fusions += [Fusion(cell, runs)] if len(runs) > 1 else []
+            plan.ensembles += [PlannedEnsemble(cell, runs)] if len(runs) > 1 else []
     return plan
 
 

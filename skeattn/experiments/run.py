@@ -13,16 +13,18 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
+from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.files import sha256, write_text
 from skeattn.protocols.settings import read_protocol
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
-ROOT = Path('work_dirs/runs')
+RUNS = Path('work_dirs/runs')
 """Where runs lie unless somebody says otherwise: one training serves every table that needs it."""
 FROZEN = ('knn', 'linear')
 """Protocols on frozen features, cheap enough to go together."""
 TRAINED = 'trained'
+"""What a training is when it is done, and the file that says so."""
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}
 """Training steps between lines of the log: often enough to tell the time left."""
 _ONLY_JUDGING = re.compile('evaluation|protocols|(val|test)_(cfg|dataloader|evaluator)')
@@ -72,6 +74,11 @@ class Run:
         return resolve_config(self.written)
 
     @cached_property
+    def iterations(self) -> int:
+        """Training steps in all."""
+        return count_iterations(self.cfg)
+
+    @cached_property
     def digest(self) -> str:
         """Identity of the training: everything that its weights follow from, except the code."""
         values = {key: value for key, value in sorted(self.cfg.to_dict().items()) if not _ONLY_JUDGING.fullmatch(key)}
@@ -109,7 +116,7 @@ class Run:
         config = folder / 'config' / Path(self.config).name
         if self.trained and not (folder / TRAINED).exists():
             self._write(config)
-            yield 'trained', [*train_command(config, folder, LOG_INTERVAL), '--resume']
+            yield TRAINED, [*train_command(config, folder, LOG_INTERVAL), '--resume']
             write_text(folder / TRAINED, f'{self.digest}\n')
         config = folder / 'config' / record.stem / config.name  # other settings of the protocols, other files
         self._write(config)
@@ -127,6 +134,17 @@ class Run:
     def _write(self, config: Path) -> None:
         config.parent.mkdir(parents=True, exist_ok=True)
         write_text(config, self.written.pretty_text)
+
+
+def count_iterations(cfg: Config) -> int:
+    """Training steps that a resolved config asks for.
+
+    Raises:
+        DataError: its data set is missing.
+    """
+    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.protocol)
+    iterations: int = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
+    return min(iterations, cfg.get('max_iters') or iterations)
 
 
 def stated(options: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from skeattn.errors import DataError
 from skeattn.results.record import Recorded, check_alike
+from skeattn.results.report import mean_std
 
 MEAN = 'mean over classes'
 
@@ -80,8 +81,8 @@ def gains_table(gains: Sequence[ClassGain], baseline: str, ours: str, tablefmt: 
         [
             one.name,
             f'{one.clips}',
-            _mean(one.baseline),
-            _mean(one.ours),
+            mean_std(one.baseline),
+            mean_std(one.ours),
             f'{one.gain:+.1f}',
             *([' '.join(f'{value:+.1f}' for value in one.by_seed)] if one.paired else []),
         ]
@@ -89,8 +90,3 @@ def gains_table(gains: Sequence[ClassGain], baseline: str, ours: str, tablefmt: 
     ]
     align = ('left', *['right'] * (len(headings) - 1))
     return tabulate(rows, headings, tablefmt=tablefmt, disable_numparse=True, colalign=align)
-
-
-def _mean(values: Sequence[float]) -> str:
-    """Mean, with the sample standard deviation where there are several values."""
-    return f'{np.mean(values):.1f}' + (f' ± {np.std(values, ddof=1):.1f}' if len(values) > 1 else '')

@@ -1,6 +1,7 @@
 """Metrics as tables, and which epoch or K a number belongs to."""
 
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
@@ -79,6 +80,19 @@ def blanks(notes: Mapping[str, str]) -> list[str]:
         notes: metric as ``protocol/metric`` -> why it is missing.
     """
     return [f'no {heading(metric)}: {reason}'.replace('\n', ' ') for metric, reason in notes.items()]
+
+
+def mean_std(values: Sequence[float], digits: int = 1) -> str:
+    """Mean ± sample standard deviation; the mean alone of one value, nothing of none.
+
+    Args:
+        values: for example one per seed.
+        digits: after the point.
+    """
+    if not values:
+        return ''
+    mean = f'{statistics.mean(values):.{digits}f}'
+    return f'{mean} ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else mean
 
 
 def heading(metric: str) -> str:

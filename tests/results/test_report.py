@@ -6,7 +6,7 @@ import pytest
 
 from skeattn.files import sha256, write_json
 from skeattn.results.provenance import environment
-from skeattn.results.report import heading, metrics_table
+from skeattn.results.report import heading, mean_std, metrics_table
 
 METRICS = {
     'linear/top1_heldout': 71.0,
@@ -71,3 +71,17 @@ def test_environment_names_versions_but_not_the_machine() -> None:
 def test_sha256_of_a_file(tmp_path: Path) -> None:
     (tmp_path / 'f').write_bytes(b'abc')
     assert sha256(tmp_path / 'f') == 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+
+
+@pytest.mark.parametrize(
+    ('values', 'digits', 'text'),
+    [
+        ([], 1, ''),
+        ([12.345], 1, '12.3'),
+        ([1.0, 2.0, 3.0], 1, '2.0 ± 1.0'),
+        ([50.0, 50.0], 1, '50.0 ± 0.0'),
+        ((1.0, 2.0), 3, '1.500 ± 0.707'),
+    ],
+)
+def test_mean_and_sample_deviation_and_none_for_one_value(values: list[float], digits: int, text: str) -> None:
+    assert mean_std(values, digits) == text

@@ -11,6 +11,7 @@ import pytest
 
 import skeattn.experiments.run
 from skeattn.errors import ConfigError, DataError
+from skeattn.experiments import command
 from tests.conftest import ROOT
 from tests.engine.toy import tool, write_config, write_set
 from tests.experiments.stubs import write_stubs
@@ -48,7 +49,7 @@ def start(checkout: Path, monkeypatch):
     """The tool in that checkout, with stand-ins."""
     module = tool('run_table')
     monkeypatch.setattr(module, 'ROOT', checkout)
-    monkeypatch.setattr(module, 'leave_on_sigterm', lambda: None)
+    monkeypatch.setattr(command, 'leave_on_sigterm', lambda: None)
     monkeypatch.setattr(skeattn.experiments.run, 'TOOLS', checkout / 'stubs')
 
     def run(*arguments: str) -> int:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from skeattn.datasets import PackedSet, split
 from skeattn.datasets.converters.pkummd import Action, convert, parse, read_action, read_split
 from skeattn.datasets.converters.source import bundled
-from skeattn.datasets.packed import convert_command
+from skeattn.datasets.packed import convert_arguments
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, DataError
@@ -347,16 +347,16 @@ def test_whatever_the_label_files_hold_the_conversion_answers(data, tmp_path_fac
 def test_the_command_line_converts_and_says_what_it_made(tmp_path):
     raw = tree(tmp_path / 'raw')
     (raw / 'Label/0002-M.txt').write_text('8,12,3,2\n')
-    command = convert_command(tmp_path / 'pkummd1').replace('SOURCE', str(raw)).split()
-    assert command[:5] == ['python', 'tools/convert.py', 'pkummd', '--part', '1']
+    command = ['tools/convert.py', *convert_arguments(tmp_path / 'pkummd1', str(raw))]
+    assert command[1:4] == ['pkummd', '--part', '1']
     done = subprocess.run(
-        [sys.executable, *command[1:], '--jobs', '1'],
+        [sys.executable, *command, '--jobs', '1'],
         cwd=ROOT, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert 'pkummd1' in done.stdout and '2 of 51' in done.stdout and 'has no frames' in done.stdout
     failed = subprocess.run(
-        [sys.executable, *command[1:], '--strict', '--overwrite', '--jobs', '1'],
+        [sys.executable, *command, '--strict', '--overwrite', '--jobs', '1'],
         cwd=ROOT, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'},
     )  # fmt: skip
     assert failed.returncode != 0 and '0002-M.txt, line 1' in failed.stderr and 'Traceback' not in failed.stderr

@@ -2,7 +2,6 @@
 
 import json
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +11,10 @@ from typing import Any
 from tabulate import tabulate
 
 from skeattn.errors import DataError
-from skeattn.experiments.paper import Column, Line, Table
+from skeattn.experiments.paper import Column, Line, PaperTable
 from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
+from skeattn.results.report import mean_std
 
 NONE, DOUBTFUL = '–', ' [?]'
 FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
@@ -29,15 +29,15 @@ def read_records(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     Raises:
         DataError: no such folder.
     """
-    found = {}
+    records = {}
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f'no folder {folder} with records')
         for path in sorted([*folder.glob('*.json'), *folder.glob('*/*.json')]):
             record = read_record(path)
             if record:
-                found[path] = record
-    return found
+                records[path] = record
+    return records
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -50,7 +50,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 @dataclass
-class Filled:
+class FilledTable:
     """A table with what records say.
 
     Args:
@@ -63,7 +63,7 @@ class Filled:
         metric: instead of the table's.
     """
 
-    table: Table
+    table: PaperTable
     columns: Sequence[Column]
     records: Mapping[Path, Record]
     datasets: Sequence[str] = ()
@@ -82,12 +82,12 @@ class Filled:
         for column in self.columns:
             for budget in self.budgets:
                 cells = [self.cell(line, column, budget) for line in self.table.lines]
-                found = [
+                seeds = [
                     {record['seed']: path for path, record in ordered if cell.value(record) is not None}
                     for cell in cells
                 ]
-                if any(found) or (column.dataset in self.datasets and budget == self.budgets[0]):
-                    columns[column, budget] = found
+                if any(seeds) or (column.dataset in self.datasets and budget == self.budgets[0]):
+                    columns[column, budget] = seeds
         return columns
 
     @property
@@ -132,12 +132,12 @@ class Filled:
         return column in self.table.columns and any(line.figures for line in self.table.lines)
 
     def _budgets(self, column: Column) -> list[str]:
-        return [budget for known, budget in self.ours if known == column]
+        return [budget for other, budget in self.ours if other == column]
 
     @property
     def note(self) -> str:
         """What the numbers are, and which records are not among them."""
-        chosen = (
+        epochs = (
             '"paper": best epoch on the test clips, as the papers print; "ours": last epoch, nothing chosen on test '
             'clips,'
         )
@@ -146,7 +146,7 @@ class Filled:
         weights = 'Fusions (3S) have their weights from held-out training subjects where the protocol holds some out.'
         lines = [
             f'{self.table.title}. Top-1 on the test clips in % ({metric}).',
-            chosen,
+            epochs,
             f'mean ± standard deviation over seeds, (number of seeds); {NONE} nothing there; [?] doubtful.',
             weights,
         ]
@@ -159,7 +159,7 @@ class Filled:
         """A line for each data set without a number of ours whose records have other overrides than asked for."""
         lines = []
         for column in self.columns:
-            if any(any(found) for (known, _), found in self.ours.items() if known == column):
+            if any(any(seeds) for (other, _), seeds in self.ours.items() if other == column):
                 continue
             cells = [Cell(self.table, line, column, budget) for line in self.table.lines for budget in self.budgets]
             texts = []
@@ -183,12 +183,12 @@ class Filled:
 
 
 def fill(
-    table: Table,
+    table: PaperTable,
     records: Mapping[Path, Record],
     datasets: Sequence[str] | None = None,
     budgets: Sequence[str] = BUDGETS,
     overrides: Mapping[str, Any] | None = None,
-) -> Filled:
+) -> FilledTable:
     """A table filled from records.
 
     Args:
@@ -202,9 +202,9 @@ def fill(
         ConfigError: an unknown data set.
     """
     if datasets is None:
-        return Filled(table, add_columns(table, find_datasets()), records, (), budgets, overrides)
+        return FilledTable(table, add_columns(table, find_datasets()), records, (), budgets, overrides)
     columns = [column for column in add_columns(table, datasets) if column.dataset in datasets]
-    return Filled(table, columns, records, datasets, budgets, overrides)
+    return FilledTable(table, columns, records, datasets, budgets, overrides)
 
 
 def overrides_text(overrides: Mapping[str, Any]) -> str:
@@ -214,13 +214,10 @@ def overrides_text(overrides: Mapping[str, Any]) -> str:
 
 def over_seeds(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation with one decimal, and the number of values."""
-    if not values:
-        return NONE
-    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{statistics.mean(values):.1f}{spread} ({len(values)})'
+    return f'{mean_std(values)} ({len(values)})' if values else NONE
 
 
-def export(filled: Filled, folder: Path) -> list[Path]:
+def export(filled: FilledTable, folder: Path) -> list[Path]:
     """Copy the records behind a table, without paths of this machine; named by what they are of."""
     written = []
     for path in filled.used:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from skeattn.errors import ConfigError, DataError
-from skeattn.experiments.paper import TABLES, Column, Line, Table
+from skeattn.experiments.paper import TABLES, Column, Line, PaperTable
+from skeattn.experiments.paper_tables import export, fill, over_seeds, portable, read_records
 from skeattn.experiments.plan import Cell, budget_options, find_table
-from skeattn.experiments.tables import export, fill, over_seeds, portable, read_records
 from tests.conftest import ROOT
 
 OURS, THEIRS = 'configs/skeattnclr/stgcn_nwucla_xview.py', 'configs/skeletonclr/stgcn_nwucla_xview.py'
@@ -125,7 +125,7 @@ def test_protocols_of_a_line_are_told_apart() -> None:
     assert (cells['1 %', 'Ours'], cells['10 %', 'Ours']) == ('–', '77.0 (1)')
 
 
-TOY = Table(
+TOY = PaperTable(
     'Toy', ('method',), (Column('nwucla_xview', 'stgcn', 'Set', True),), (Line(('A_b',), (81.0,), 'skeattnclr'),)
 )
 
@@ -156,8 +156,8 @@ def test_records_are_found_among_other_files(tmp_path: Path) -> None:
     (tmp_path / 'run/best.json').write_text('{"knn": 3}')
     (tmp_path / 'run/scalars.json').write_text('{"loss": 3}\n{"loss": 2}\n')
     (tmp_path / 'list.json').write_text('[]')
-    found = [str(path.relative_to(tmp_path)) for path in read_records([tmp_path])]
-    assert found == ['a.json', 'fusions/b.json', 'run/linear-1.json']
+    paths = [str(path.relative_to(tmp_path)) for path in read_records([tmp_path])]
+    assert paths == ['a.json', 'fusions/b.json', 'run/linear-1.json']
     with pytest.raises(DataError, match='no folder nowhere'):
         read_records([Path('nowhere')])
 

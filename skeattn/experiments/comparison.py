@@ -1,15 +1,21 @@
-"""Records to a table: means over seeds, one row per method and source of features."""
+"""All methods on one data set: what is run, and the table of its records, a row per method and source of features."""
 
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from skeattn.results.report import heading
+from skeattn.engine.config import read_config
+from skeattn.errors import ConfigError
+from skeattn.experiments.plan import method_name
+from skeattn.experiments.run import Run
+from skeattn.results.report import heading, mean_std
 
+RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
 
@@ -21,9 +27,71 @@ NOTE = (
 )
 
 
+def find_configs(dataset: str) -> dict[str, str]:
+    """Method -> its config for a data set; one with settings common to all methods comes before its own best.
+
+    Raises:
+        ConfigError: no config is for the data set; lists those that have one.
+    """
+    configs = {
+        path.parent.name: str(path)
+        for suffix in ('', '_common')
+        for path in Path('configs').glob(f'[!_]*/stgcn_{dataset}{suffix}.py')
+    }
+    if not configs:
+        datasets = {path.stem.removeprefix('stgcn_') for path in Path('configs').glob('[!_]*/stgcn_*.py')}
+        there = ', '.join(sorted(datasets))
+        raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; there are {there}')
+    return dict(sorted(configs.items()))
+
+
+def plan_comparison(
+    configs: Mapping[str, str], methods: Sequence[str] | None, seeds: Sequence[int], options: Mapping[str, Any]
+) -> list[Run]:
+    """The runs of the table: the methods with each seed, and what needs no training.
+
+    The untrained encoder is that of the first config with the same streams, whichever methods are asked for.
+
+    Args:
+        configs: from :func:`find_configs`.
+        methods: those asked for; None: all.
+        seeds: of the trainings.
+        options: overrides of every config, by dotted key.
+
+    Raises:
+        ConfigError: a method has no config.
+    """
+    unknown = [method for method in methods or () if method not in configs]
+    if unknown:
+        raise ConfigError(f'--methods {unknown[0]}: no config for it; there are {", ".join(configs)}')
+    read = {method: read_config(config, options) for method, config in configs.items()}
+    references: dict[str, str] = {}
+    for method, cfg in read.items():
+        references.setdefault(str(cfg.stream), configs[method])
+    compared = {method: read[method] for method in methods or configs}
+    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, ('raw',))]
+    for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
+        config = references[stream]
+        baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
+    return baselines + [
+        Run(method_name(method, cfg), configs[method], seed, options)
+        for seed in seeds  # outermost, for a first table as soon as possible
+        for method, cfg in compared.items()
+    ]
+
+
+def unequal_clips(runs: Iterable[Run]) -> str | None:
+    """What is wrong where the methods draw different numbers of clips in training, with repetition."""
+    clips = {run.name: run.iterations * run.cfg.batch_size for run in runs if run.trained}
+    if len(set(clips.values())) < 2:
+        return None
+    listed = ', '.join(f'{name} {number}' for name, number in clips.items())
+    return f'methods see different numbers of clips in training: {listed}'
+
+
 @dataclass
-class Row:
-    """A row of the table.
+class ComparisonRow:
+    """A row of the table of a comparison.
 
     Args:
         name: the method.
@@ -50,7 +118,7 @@ class Row:
     clips_seen: list[int]
 
 
-def make_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
+def make_rows(records: Iterable[Mapping[str, Any]]) -> list[ComparisonRow]:
     """Sum up records (see ``tools/test.py``) of several methods and seeds, best linear accuracy first.
 
     Records of one name are runs of one method with several seeds. The row of logits has their accuracy for the linear
@@ -69,14 +137,14 @@ def make_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
     return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
 
 
-def _row(name: str, source: str, records: Sequence[Mapping[str, Any]]) -> Row:
+def _row(name: str, source: str, records: Sequence[Mapping[str, Any]]) -> ComparisonRow:
     parts = [record['sources'][source] for record in records]
     trainings = [record['training'] for record in records if record['training']]
     metrics = {key: [part['metrics'][key] for part in parts] for key in parts[0]['metrics']}
     if source == 'logits':
         name, metrics = f'{name}, own classifier', {LINEAR: metrics['topk/top1']}
     seconds = [training['seconds_per_epoch'] for training in trainings if 'seconds_per_epoch' in training]
-    return Row(
+    return ComparisonRow(
         name=name,
         streams=tuple(parts[0]['streams']),
         seeds=[record['seed'] for record in records],
@@ -90,7 +158,7 @@ def _row(name: str, source: str, records: Sequence[Mapping[str, Any]]) -> Row:
     )
 
 
-def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
+def render(rows: Sequence[ComparisonRow], fmt: str = 'simple') -> str:
     """The table as text; ``fmt`` is tabulate's, ``'github'`` for Markdown."""
     costs = ['parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch']
     headings = ['', 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
@@ -98,7 +166,7 @@ def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
         [
             row.name,
             '+'.join(row.streams),
-            *(spread(row.metrics.get(metric, [])) for metric in METRICS),
+            *(mean_std(row.metrics.get(metric, [])) for metric in METRICS),
             '' if row.gain is None else f'{row.gain:+.1f}',
             f'{row.parameters / 1e6:.3f}' if row.parameters else '',
             f'{row.gmacs:.3f}' if row.parameters else '',
@@ -114,7 +182,7 @@ def render(rows: Sequence[Row], fmt: str = 'simple') -> str:
     return tabulate(lines, headings, tablefmt=fmt, disable_numparse=True, colalign=align)
 
 
-def clips_seen(rows: Sequence[Row]) -> str:
+def clips_seen(rows: Sequence[ComparisonRow]) -> str:
     """One line on the clips that were drawn in training: equal, or how many by which method."""
     clips = {row.name: sorted(set(row.clips_seen)) for row in rows if row.clips_seen}
     numbers = sorted({number for drawn in clips.values() for number in drawn})
@@ -122,11 +190,3 @@ def clips_seen(rows: Sequence[Row]) -> str:
         return f'Every method drew {numbers[0]} clips in training.' if numbers else 'Nothing was trained.'
     listed = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
     return f'The methods drew different numbers of clips in training: {listed}.'
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation with one decimal; the deviation needs two values."""
-    if not values:
-        return ''
-    mean = f'{statistics.mean(values):.1f}'
-    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean

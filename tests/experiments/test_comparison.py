@@ -1,11 +1,62 @@
-"""Records by hand, and the table that follows from them."""
+"""What a comparison runs, and the table that follows from records, written by hand here."""
 
 import random
+from pathlib import Path
 
 import pytest
 
-from skeattn.experiments import clips_seen, make_rows, render
-from skeattn.experiments.table import spread
+from skeattn.errors import ConfigError
+from skeattn.experiments import Run, clips_seen, make_rows, render
+from skeattn.experiments.comparison import find_configs, plan_comparison, unequal_clips
+from tests.experiments.checkout import write_checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch) -> None:
+    """Configs of two methods for the data set ``toy``."""
+    monkeypatch.chdir(write_checkout(tmp_path))
+
+
+def test_configs_with_common_settings_come_first(checkout) -> None:
+    configs = {
+        'skeattnclr': 'configs/skeattnclr/stgcn_toy_common.py',
+        'skeletonclr': 'configs/skeletonclr/stgcn_toy.py',
+    }
+    assert find_configs('toy') == configs
+    with pytest.raises(ConfigError, match=r'--dataset tyo: .* there are toy, toy_common'):
+        find_configs('tyo')
+
+
+def test_plan_has_baselines_first_and_then_all_methods_of_a_seed(checkout) -> None:
+    with Path('configs/skeletonclr/stgcn_toy.py').open('a') as config:
+        config.write("stream = ['joint', 'bone']\n")
+    configs, options = find_configs('toy'), {'batch_size': 4}
+    runs = plan_comparison(configs, None, [5, 3], options)
+    assert [(run.name, run.seed) for run in runs] == [
+        ('raw coordinates', 0),
+        *(('untrained encoder', seed) for _ in ('joint', 'joint+bone') for seed in (0, 1, 2)),
+        *((name, seed) for seed in (5, 3) for name in ('SkeAttnCLR', 'SkeletonCLR')),
+    ]
+    assert [run.config for run in runs[1:7:3]] == list(configs.values())
+    assert {run.cfg.batch_size for run in runs} == {4}
+    assert [run.trained for run in runs] == [False] * 7 + [True] * 4
+
+
+def test_fewer_methods_have_the_same_baselines(checkout) -> None:
+    configs = find_configs('toy')
+    every, some = (plan_comparison(configs, methods, [0], {}) for methods in (None, ['skeletonclr']))
+    assert some == [*every[:4], every[5]]
+    with pytest.raises(ConfigError, match='--methods moco: no config for it; there are skeattnclr, skeletonclr'):
+        plan_comparison(configs, ['moco'], [0], {})
+
+
+def test_methods_that_see_different_numbers_of_clips_are_named(checkout) -> None:
+    runs = plan_comparison(find_configs('toy'), None, [0], {})
+    assert [run.iterations for run in runs if run.trained] == [3 * 3] * 2
+    assert unequal_clips(runs) is None and unequal_clips(runs[:1]) is None
+    own = Run('SkeAttnCLR', 'configs/skeattnclr/stgcn_toy.py', options={'max_iters': 20})
+    text = 'methods see different numbers of clips in training: SkeAttnCLR 160, SkeletonCLR 72'
+    assert unequal_clips([own, runs[-1]]) == text
 
 
 def record(name: str, seed: int, linear: float, streams=('joint',), training: dict | None = None, **sources) -> dict:
@@ -78,14 +129,6 @@ def test_a_training_without_logs_has_no_time() -> None:
     training = {'gmacs': 1.0, 'parameters': 5}
     (row,) = make_rows([record('A', 0, 60.0, training=training)])
     assert (row.seconds_per_epoch, row.clips_seen, row.step_gmacs) == (None, [], 1.0)
-
-
-@pytest.mark.parametrize(
-    ('values', 'text'),
-    [([], ''), ([12.345], '12.3'), ([1.0, 2.0, 3.0], '2.0 ± 1.0'), ([50.0, 50.0], '50.0 ± 0.0')],
-)
-def test_spread_is_the_sample_deviation_and_none_for_one_seed(values: list[float], text: str) -> None:
-    assert spread(values) == text
 
 
 def test_clips_seen_are_said_and_compared() -> None:
