@@ -16,6 +16,10 @@ class DataError(SkeAttnError, ValueError):
     """A raw file, a clip or a packed set is unusable; names the file or sample."""
 
 
+class RecordError(DataError):
+    """A file is no record of an evaluation; names the file and the field."""
+
+
 class ConfigError(SkeAttnError, ValueError):
     """A config value is wrong or two values disagree; names the config key."""
 

@@ -32,7 +32,7 @@ def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> None:
         return
     rows = make_rows(records.values())
     show_table(partial(render, rows), f'{NOTE}\n{clips_seen(rows)}', out)
-    commits = sorted({record.get('commit', 'unknown') for record in records.values()})
+    commits = sorted({record.commit or 'unknown' for record in records.values()})
     finished = [str(path.relative_to(root)) for path in records]
     facts = {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], 'runs': finished, 'commits': commits}
     write_json(out / 'results.json', {**facts, **environment()})

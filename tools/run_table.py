@@ -44,10 +44,10 @@ def show(plan: Plan, root: Path) -> None:
     """What would be done."""
     for run in plan.runs:
         finished, trained = run.path(root).is_file(), (run.folder(root) / TRAINED).is_file()
-        state = 'finished' if finished else 'to be judged' if trained or not run.trained else 'to be trained'
-        print(f'{state:13}  {run}, {" ".join(run.protocols)}: {run.folder(root).name}')
+        state = 'finished' if finished else 'to be evaluated' if trained or not run.trained else 'to be trained'
+        print(f'{state:15}  {run}, {" ".join(run.protocols)}: {run.folder(root).name}')
     for ensemble in plan.ensembles:
-        print(f'{"finished" if ensemble.path(root).is_file() else "to be made":13}  {ensemble}')
+        print(f'{"finished" if ensemble.path(root).is_file() else "to be made":15}  {ensemble}')
     for note in plan.notes:
         print(note)
 

@@ -1,9 +1,9 @@
-"""What comes of judging: numbers, and the class scores that they were made of."""
+"""The result of a protocol: metrics, and the class scores behind them."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 
@@ -26,7 +26,7 @@ class Scores:
 
 
 @dataclass
-class Outcome:
+class ProtocolResult:
     """The result of one protocol.
 
     Args:
@@ -35,15 +35,15 @@ class Outcome:
         heldout: scores of held-out training subjects' clips by a classifier that saw none of their clips; None where
             there are no such subjects.
         curves: name -> one value per epoch.
-        files: what was drawn or written beside.
+        arrays: kind -> arrays by name, which are written beside a record; ``points`` is also drawn as a map.
         notes: metric -> why it is missing.
-        facts: what else a record says; ``scores_of``: the epoch or the K that ``test`` belongs to.
+        facts: anything else for the record; ``scores_of``: the epoch or the K that ``test`` belongs to.
     """
 
     metrics: dict[str, float]
     test: Scores | None = None
     heldout: Scores | None = None
     curves: dict[str, list[float]] = field(default_factory=dict)
-    files: dict[str, Path] = field(default_factory=dict)
+    arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)

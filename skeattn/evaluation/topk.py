@@ -1,24 +1,23 @@
 """Accuracy of a trained classifier."""
 
 from skeattn.errors import ConfigError
+from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.metrics import accuracy
-from skeattn.evaluation.result import Outcome, Scores
+from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.registry import EVALUATORS
 
 
 @EVALUATORS.register_module()
-class TopK:
+class TopK(Evaluator):
     """Accuracy of a trained classifier: the features are its logits, ``evaluation.source='logits'``.
 
-    Metrics in percent: ``top1``, and ``top5`` with more than five classes. The bank is not looked at.
+    Metrics in percent: ``top1``, and ``top5`` with more than five classes. The bank is not used.
     """
 
-    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        """The metrics alone."""
-        return self.evaluate(bank, test).metrics
+    reads = 'logits'
 
-    def evaluate(self, bank: Features, test: Features) -> Outcome:
+    def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """Metrics and logits of the test clips.
 
         Raises:
@@ -33,6 +32,6 @@ class TopK:
         metrics = {'top1': accuracy(test.x, test.labels)}
         if classes > 5:
             metrics['top5'] = accuracy(test.x, test.labels, 5)
-        reason = 'the classifier is judged as it is, its epochs are not there to choose from'
+        reason = 'the classifier is evaluated as it is, there are no epochs to choose from'
         notes = dict.fromkeys(('top1_best', 'top1_heldout'), reason)
-        return Outcome(metrics, Scores(test.x, test.labels, test.names), notes=notes)
+        return ProtocolResult(metrics, Scores(test.x, test.labels, test.names), notes=notes)

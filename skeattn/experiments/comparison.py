@@ -13,6 +13,7 @@ from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.plan import method_name
 from skeattn.experiments.run import Run
+from skeattn.results.record import Record
 from skeattn.results.report import heading, mean_std
 
 RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
@@ -118,16 +119,16 @@ class ComparisonRow:
     clips_seen: list[int]
 
 
-def make_rows(records: Iterable[Mapping[str, Any]]) -> list[ComparisonRow]:
+def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
     """Sum up records (see ``tools/test.py``) of several methods and seeds, best linear accuracy first.
 
     Records of one name are runs of one method with several seeds. The row of logits has their accuracy for the linear
     one: a linear classifier, trained with the encoder.
     """
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Mapping[str, Any]]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: (record['name'], record['seed'])):
-        for source, part in record['sources'].items():
-            groups[record['name'], source, tuple(part['streams'])].append(record)
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record.name, record.seed or 0)):
+        for source, part in record.sources.items():
+            groups[record.name, source, tuple(part.streams)].append(record)
     rows = [_row(name, source, group) for (name, source, _), group in groups.items()]
     untrained = {row.streams: row for row in rows if row.step_gmacs is None and row.parameters}
     for row in rows:
@@ -137,24 +138,24 @@ def make_rows(records: Iterable[Mapping[str, Any]]) -> list[ComparisonRow]:
     return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
 
 
-def _row(name: str, source: str, records: Sequence[Mapping[str, Any]]) -> ComparisonRow:
-    parts = [record['sources'][source] for record in records]
-    trainings = [record['training'] for record in records if record['training']]
-    metrics = {key: [part['metrics'][key] for part in parts] for key in parts[0]['metrics']}
+def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
+    parts = [record.sources[source] for record in records]
+    trainings = [record.training for record in records if record.training]
+    metrics = {key: [part.metrics[key] for part in parts] for key in parts[0].metrics}
     if source == 'logits':
         name, metrics = f'{name}, own classifier', {LINEAR: metrics['topk/top1']}
-    seconds = [training['seconds_per_epoch'] for training in trainings if 'seconds_per_epoch' in training]
+    seconds = [training.seconds_per_epoch for training in trainings if training.seconds_per_epoch is not None]
     return ComparisonRow(
         name=name,
-        streams=tuple(parts[0]['streams']),
-        seeds=[record['seed'] for record in records],
+        streams=tuple(parts[0].streams),
+        seeds=[record.seed for record in records if record.seed is not None],
         metrics=metrics,
         gain=None,
-        parameters=parts[0]['parameters'],
-        gmacs=parts[0]['gmacs'],
-        step_gmacs=trainings[0]['gmacs'] if trainings else None,
+        parameters=parts[0].parameters or 0,
+        gmacs=parts[0].gmacs or 0.0,
+        step_gmacs=trainings[0].gmacs if trainings else None,
         seconds_per_epoch=statistics.mean(seconds) if seconds else None,
-        clips_seen=[training['clips_seen'] for training in trainings if 'clips_seen' in training],
+        clips_seen=[training.clips_seen for training in trainings if training.clips_seen is not None],
     )
 
 

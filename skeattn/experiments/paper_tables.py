@@ -14,20 +14,22 @@ from skeattn.errors import DataError
 from skeattn.experiments.paper import Column, Line, PaperTable
 from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
+from skeattn.results.ensemble import FUSED
+from skeattn.results.record import Record
 from skeattn.results.report import mean_std
 
 NONE, DOUBTFUL = '–', ' [?]'
 FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
 SYMBOL = re.compile(r'\b([Lq])\\_(n?s)\b')
 """The paper's symbols with an index, as LaTeX is given them in plain text."""
-Record = Mapping[str, Any]
 
 
-def read_records(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
-    """The records in folders, in their subfolders and among their fusions; file -> record.
+def read_records(folders: Iterable[Path]) -> dict[Path, Record]:
+    """The records of runs in folders, in their subfolders and among their ensembles; file -> record.
 
     Raises:
         DataError: no such folder.
+        RecordError: a record cannot be read.
     """
     records = {}
     for folder in folders:
@@ -40,13 +42,18 @@ def read_records(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     return records
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
-    """A record as ``tools/test.py`` writes it; None where the file is anything else."""
+def read_record(path: Path) -> Record | None:
+    """The record of a run of a config; None where the file is something else.
+
+    Raises:
+        RecordError: it is a record, but not a valid one.
+    """
     try:
-        record = json.loads(path.read_text())
-    except ValueError:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and {'config', 'seed', 'sources'} <= record.keys() else None
+    ours = isinstance(content, dict) and {'config', 'seed', 'sources'} <= content.keys()
+    return Record.from_dict(content, str(path)) if ours else None
 
 
 @dataclass
@@ -78,12 +85,16 @@ class FilledTable:
     def ours(self) -> dict[tuple[Column, str], list[dict[int, Path]]]:
         """Column and budget -> for each line the record of each seed, the newest where there are several."""
         columns = {}
-        ordered = sorted(self.records.items(), key=lambda item: item[1].get('finished', ''))
+        ordered = sorted(self.records.items(), key=lambda item: item[1].finished or '')
         for column in self.columns:
             for budget in self.budgets:
                 cells = [self.cell(line, column, budget) for line in self.table.lines]
                 seeds = [
-                    {record['seed']: path for path, record in ordered if cell.value(record) is not None}
+                    {
+                        record.seed: path
+                        for path, record in ordered
+                        if record.seed is not None and cell.value(record) is not None
+                    }
                     for cell in cells
                 ]
                 if any(seeds) or (column.dataset in self.datasets and budget == self.budgets[0]):
@@ -222,12 +233,12 @@ def export(filled: FilledTable, folder: Path) -> list[Path]:
     written = []
     for path in filled.used:
         record = filled.records[path]
-        options = [f'{key.rpartition(".")[2]}_{value}' for key, value in record.get('cfg_options', {}).items()]
-        fused = [FUSIONS.removesuffix('s')] if list(record['sources']) == ['fusion'] else []
-        words = [*Path(record['config']).with_suffix('').parts[1:], *options, *record.get('protocols', {}), *fused]
-        untrained = [] if record.get('checkpoint') else ['untrained']
-        name = re.sub(r'[^A-Za-z0-9.]+', '_', '_'.join([*words, *untrained, f'seed{record["seed"]}']))
-        write_json(folder / f'{name}.json', portable(record))
+        options = [f'{key.rpartition(".")[2]}_{value}' for key, value in record.cfg_options.items()]
+        fused = [FUSIONS.removesuffix('s')] if list(record.sources) == [FUSED] else []
+        words = [*Path(str(record.config)).with_suffix('').parts[1:], *options, *record.protocols, *fused]
+        untrained = [] if record.checkpoint else ['untrained']
+        name = re.sub(r'[^A-Za-z0-9.]+', '_', '_'.join([*words, *untrained, f'seed{record.seed}']))
+        write_json(folder / f'{name}.json', portable(record.to_dict()))
         written.append(folder / f'{name}.json')
     return written
 

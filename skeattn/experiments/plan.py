@@ -1,7 +1,7 @@
 """From a table of the paper to the runs and ensembles that fill it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,10 @@ from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
-from skeattn.files import write_json
 from skeattn.registry import MODELS
 from skeattn.results.ensemble import FUSED, fuse_files, read_parts
 from skeattn.results.provenance import environment
+from skeattn.results.record import Record, write
 
 BUDGETS = ('full', 'small')
 FUSIONS = 'fusions'
@@ -128,28 +128,28 @@ class Cell:
         """The config, where there is one."""
         return next((path for path in self.configs if Path(path).is_file()), None)
 
-    def value(self, record: Mapping[str, Any]) -> float | None:
-        """The number that a record has for it, in percent; None where the record is of something else."""
+    def value(self, record: Record) -> float | None:
+        """The number in a record, in percent; None where the record is of something else."""
         return self._number(record) if self.further(record) == {} else None
 
-    def further(self, record: Mapping[str, Any]) -> dict[str, str] | None:
+    def further(self, record: Record) -> dict[str, str] | None:
         """Overrides of a record beside those of the cell; None where the record is of something else."""
         own, streams = stated(self.options), ('stream', f'protocols.{self.protocol}.stream')
-        options = {key: value for key, value in record.get('cfg_options', {}).items() if key not in streams}
+        options = {key: value for key, value in record.cfg_options.items() if key not in streams}
         if self._number(record) is None or not own.items() <= options.items():
             return None
         return {key: value for key, value in options.items() if key not in own}
 
-    def _number(self, record: Mapping[str, Any]) -> float | None:
-        """What a record of the config says, whatever its overrides beside the stream."""
-        if record['config'] != self.config or bool(record.get('checkpoint')) != self.line.trained:
+    def _number(self, record: Record) -> float | None:
+        """The number in a record of the config, whatever its overrides beside the stream."""
+        if record.config != self.config or bool(record.checkpoint) != self.line.trained:
             return None
         metric = f'{self.protocol}/{self.table.metric}'
-        tuned = record.get('cfg_options', {}).get(f'protocols.{self.protocol}.stream')
-        for part in record['sources'].values():
-            streams = [tuned] if tuned else sorted(part['streams'])
-            if streams == sorted(self.line.streams) and metric in part['metrics']:
-                return float(part['metrics'][metric])
+        tuned = record.cfg_options.get(f'protocols.{self.protocol}.stream')
+        for part in record.sources.values():
+            streams = [tuned] if tuned else sorted(part.streams)
+            if streams == sorted(self.line.streams) and metric in part.metrics:
+                return part.metrics[metric]
         return None
 
     def runs(self, seed: int) -> dict[str, Run]:
@@ -225,18 +225,21 @@ class PlannedEnsemble:
             # Fine-tuned encoders of a method that trains its streams together say the same streams.
             together = len({part.stream for part in parts}) == 1
             record = fuse_files([*paths.values()], protocol, weights, same_stream=together).record()
-            record['sources'][FUSED]['streams'] = [*paths]
+            sources = {FUSED: replace(record.sources[FUSED], streams=[*paths])}
         except SkeAttnError as error:
             raise SkeAttnError(f'no {self}: {error}') from error
-        facts = {
-            'name': run.name,
-            'config': run.config,
-            'cfg_options': stated(self.cell.options),
-            'seed': run.seed,
-            'checkpoint': [path.parent.name for path in paths.values()] if run.trained else None,
-        }
-        finished = datetime.now(timezone.utc).isoformat(timespec='seconds')
-        write_json(out, {**record, **facts, **environment(), 'finished': finished})
+        record = replace(
+            record,
+            name=run.name,
+            sources=sources,
+            config=run.config,
+            cfg_options=stated(self.cell.options),
+            seed=run.seed,
+            checkpoint=[path.parent.name for path in paths.values()] if run.trained else None,
+            finished=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            **environment(),
+        )
+        write(out, record)
 
 
 @dataclass

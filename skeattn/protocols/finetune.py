@@ -23,9 +23,9 @@ from skeattn.engine.runner import SkeAttnRunner
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.metrics import accuracy
-from skeattn.evaluation.result import Outcome, Scores
+from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.files import sha256
-from skeattn.protocols.target import Subject
+from skeattn.protocols.target import EvalTarget, TrainingProtocol
 from skeattn.registry import DATASETS, EVALUATORS, MODELS
 
 START = 'start.pth'
@@ -43,7 +43,7 @@ HOOKS = {
 
 
 @EVALUATORS.register_module()
-class Finetune:
+class Finetune(TrainingProtocol):
     """A classifier on the encoder of a checkpoint, both trained on the labels.
 
     Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, which is
@@ -51,7 +51,7 @@ class Finetune:
     training subjects, found best on the labelled clips of those; ``top5`` after the last epoch with more than five
     classes. Epochs are compared where they are looked at, every ``interval`` ones.
 
-    The settings are those of ``configs/_base_/protocols``: ``finetune``, ``semi01`` and ``semi10`` as the paper states
+    The settings are those of the protocols ``finetune``, ``semi01`` and ``semi10`` as the paper states
     them: SGD with lr 0.05 and momentum 0.9, no weight decay, lr x 0.1 where the training loss has not fallen for 10
     epochs; 150 epochs, batch 128 and no augmentation as released. ``*_released`` train in eval mode with the released
     learning rates, which differ by set, split and stream; theirs are those of NTU-60, joint stream, cross-subject.
@@ -96,81 +96,76 @@ class Finetune:
         self.mode, self.views, self.stream = mode, views or {'query': {}}, stream
         self.interval, self.heldout = interval, heldout
 
-    def judge(self, subject: Subject) -> Outcome:
+    def run(self, target: EvalTarget) -> ProtocolResult:
         """Train and test; in a distributed run all processes call it.
 
-        What is found finished in ``subject.work_dir`` is not trained again, what was interrupted goes on.
+        A finished training in ``target.work_dir`` is not repeated, an interrupted one is continued.
 
         Raises:
             ConfigError: a wrong setting, or no ``stream`` where there are several.
             CheckpointError: the checkpoint has no fitting encoder.
             DataError: a class would be left without labelled clips.
         """
-        dataset = {key: value for key, value in subject.cfg.dataset.items() if key not in ('split', 'subset')}
-        packed, labelled = PackedSet.open(dataset['data']), self._subset(subject)
-        clips = self.check(subject)
-        test, curves = self._train(
-            'all', subject, packed, {**dataset, 'subset': labelled}, {**dataset, 'split': 'test'}
-        )
-        outcome = Outcome({'top1': accuracy(test.scores, test.labels), 'top1_best': max(curves['top1'])}, test)
-        outcome.curves = curves
+        dataset = {key: value for key, value in target.cfg.dataset.items() if key not in ('split', 'subset')}
+        packed, labelled = PackedSet.open(dataset['data']), self._subset(target)
+        self.check(target)
+        clips = self._labelled(target)
+        test, curves = self._train('all', target, packed, {**dataset, 'subset': labelled}, {**dataset, 'split': 'test'})
+        result = ProtocolResult({'top1': accuracy(test.scores, test.labels), 'top1_best': max(curves['top1'])}, test)
+        result.curves = curves
         names = '\n'.join(map(str, packed.table['name'][clips]))
-        outcome.facts = {
+        result.facts = {
             'scores_of': 'last epoch',
             'labelled': {'clips': len(clips), 'sha256': hashlib.sha256(names.encode()).hexdigest()},
             'device': get_device(),
         }
         if test.scores.shape[1] > 5:
-            outcome.metrics['top5'] = accuracy(test.scores, test.labels, 5)
+            result.metrics['top5'] = accuracy(test.scores, test.labels, 5)
         reason = self._no_heldout(packed, clips) if self.heldout else None
         if reason:
-            outcome.notes['top1_heldout'] = reason
-            print_log(f'{subject.name}: no top1_heldout: {reason}', 'current', logging.WARNING)
+            result.notes['top1_heldout'] = reason
+            print_log(f'{target.name}: no top1_heldout: {reason}', 'current', logging.WARNING)
         elif self.heldout:
             held = {**(labelled or {}), 'heldout': self.heldout}
             parts = tuple({**dataset, 'subset': {**held, 'part': part}} for part in (REST, HELD_OUT))
-            outcome.heldout, of_rest = self._train(REST, subject, packed, *parts)
+            result.heldout, of_rest = self._train(REST, target, packed, *parts)
             chosen = of_rest['top1'].index(max(of_rest['top1']))
-            outcome.metrics['top1_heldout'] = curves['top1'][chosen]
-            outcome.curves |= {f'heldout_{name}': of_rest[name] for name in ('loss', 'top1')}
-        return outcome
+            result.metrics['top1_heldout'] = curves['top1'][chosen]
+            result.curves |= {f'heldout_{name}': of_rest[name] for name in ('loss', 'top1')}
+        return result
 
-    def check(self, subject: Subject) -> np.ndarray:
-        """Refuse what cannot be judged, before anything is written for it.
-
-        Returns:
-            indices of the labelled clips.
+    def check(self, target: EvalTarget) -> None:
+        """Refuse a target that cannot be trained, before anything is written for it.
 
         Raises:
-            ConfigError, DataError: as :meth:`judge`.
+            ConfigError, DataError: as :meth:`run`.
         """
-        self._stream(subject)
-        dataset = subject.cfg.dataset
-        return labelled_clips(PackedSet.open(dataset.data), dataset.protocol, self._subset(subject))
+        self._stream(target)
+        self._labelled(target)
 
     def config(
-        self, subject: Subject, packed: PackedSet, dataset: Mapping[str, Any], watched: Mapping[str, Any]
+        self, target: EvalTarget, packed: PackedSet, dataset: Mapping[str, Any], watched: Mapping[str, Any]
     ) -> OrderedConfig:
         """The config of a training.
 
         Args:
-            subject: whose encoder is trained further.
+            target: its encoder is trained further.
             packed: the data set.
             dataset: as at the top of a config, the clips to train on.
             watched: config of the data set whose accuracy is followed.
         """
-        cfg, model = subject.cfg, subject.cfg.model
+        cfg, model = target.cfg, target.cfg.model
         clips = len(labelled_clips(packed, dataset['protocol'], dataset['subset']))
         batch_size = min(self.batch_size, clips) // get_world_size() * get_world_size()
         if not batch_size:
             raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer')
         if batch_size < self.batch_size:
-            print_log(f'{subject.name}: {clips} clips to train on, batches of {batch_size} of them', 'current')
-        preprocessor = {**model.data_preprocessor, 'stream': self._stream(subject), 'views': self.views}
+            print_log(f'{target.name}: {clips} clips to train on, batches of {batch_size} of them', 'current')
+        preprocessor = {**model.data_preprocessor, 'stream': self._stream(target), 'views': self.views}
         training = {
             **{key: cfg[key] for key in KEPT if key in cfg},
-            'seed': subject.seed,
-            'stream': self._stream(subject),
+            'seed': target.seed,
+            'stream': self._stream(target),
             'num_classes': len(packed.classes),
             'batch_size': batch_size,
             'dataset': dict(dataset),
@@ -196,26 +191,26 @@ class Finetune:
             },
         }
         plain = Config(training).to_dict()
-        return OrderedConfig(plain, cfg_text=' ', filename=f'{subject.name}.py')
+        return OrderedConfig(plain, cfg_text=' ', filename=f'{target.name}.py')
 
     def _train(
         self,
         part: str,
-        subject: Subject,
+        target: EvalTarget,
         packed: PackedSet,
         dataset: Mapping[str, Any],
         watched: Mapping[str, Any],
     ) -> tuple[Scores, dict[str, list[float]]]:
         """Scores of the watched clips after the last epoch, and the curves."""
-        cfg = self.config(subject, packed, dataset, watched)
-        folder = subject.work_dir / subject.name / f'{part}_{identity(cfg, packed, subject.checkpoint)[:8]}'
+        cfg = self.config(target, packed, dataset, watched)
+        folder = target.work_dir / target.name / f'{part}_{identity(cfg, packed, target.checkpoint)[:8]}'
         cfg.work_dir, cfg.launcher = str(folder), 'pytorch' if is_distributed() else 'none'
         newest = find_newest(folder)
         if newest is None or read_checkpoint(newest)['meta']['epoch'] < cfg.train_cfg.max_epochs:
             cfg.resume = newest is not None
-            if newest is None and subject.checkpoint is not None:
+            if newest is None and target.checkpoint is not None:
                 cfg.load_from = str(folder / START)
-                weights = encoder_weights(subject.checkpoint, subject.cfg, cfg.stream)
+                weights = encoder_weights(target.checkpoint, target.cfg, cfg.stream)
                 if is_main_process():
                     folder.mkdir(parents=True, exist_ok=True)
                     write_checkpoint(cfg.load_from, {'state_dict': weights})
@@ -225,7 +220,7 @@ class Finetune:
         return self._read(cfg, folder, watched)
 
     def _read(self, cfg: Config, folder: Path, watched: Mapping[str, Any]) -> tuple[Scores, dict[str, list[float]]]:
-        """What a finished training comes to."""
+        """The result of a finished training."""
         path = find_newest(folder)
         checkpoint = read_checkpoint(str(path))
         model = MODELS.build(resolve_config(cfg, get_world_size()).model)
@@ -233,16 +228,21 @@ class Finetune:
         test = extract_features(model.to(get_device()), DATASETS.build(dict(watched)), BATCH_SIZE, 'logits')
         return Scores(test.x, test.labels, test.names), checkpoint['message_hub']['runtime_info'][CURVES]
 
-    def _subset(self, subject: Subject) -> Mapping[str, Any] | None:
+    def _labelled(self, target: EvalTarget) -> np.ndarray:
+        """Indices of the labelled clips."""
+        dataset = target.cfg.dataset
+        return labelled_clips(PackedSet.open(dataset.data), dataset.protocol, self._subset(target))
+
+    def _subset(self, target: EvalTarget) -> Mapping[str, Any] | None:
         """``dataset.subset`` of the labelled clips."""
         if self.labels != 1:
             return {'fraction': self.labels, 'seed': self.labels_seed}
-        subset: Mapping[str, Any] | None = subject.cfg.dataset.get('subset')
+        subset: Mapping[str, Any] | None = target.cfg.dataset.get('subset')
         return subset
 
-    def _stream(self, subject: Subject) -> str:
+    def _stream(self, target: EvalTarget) -> str:
         """The one stream to train on."""
-        found, place = subject.cfg.stream, f'protocols.{subject.name}.stream'
+        found, place = target.cfg.stream, f'protocols.{target.name}.stream'
         streams = [found] if isinstance(found, str) else list(found)
         if len(streams) > 1 and self.stream is None:
             raise ConfigError(

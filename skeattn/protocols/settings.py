@@ -1,4 +1,4 @@
-"""Protocols by name: settings in a file, and what a config changes of them.
+"""Protocols by name: settings in a file, and the changes of a config.
 
 A protocol is a config file whose top-level keys are its settings: ``type``, an entry of ``EVALUATORS``, its arguments,
 and ``source``, the features that it reads where it does not read those that the config names.
@@ -12,6 +12,8 @@ from typing import Any
 from mmengine.config import Config
 
 from skeattn.errors import ConfigError, did_you_mean
+from skeattn.evaluation.evaluator import Evaluator, as_evaluator
+from skeattn.protocols.target import TrainingProtocol
 from skeattn.registry import EVALUATORS
 
 FOLDER = Path(__file__).resolve().parent / 'builtin'
@@ -41,7 +43,7 @@ def read_protocol(protocol: str, cfg: Config) -> dict[str, Any]:
 
     Args:
         protocol: a name (see :func:`protocol_names`), a path of a file, or an evaluator of the config.
-        cfg: the config that is judged, resolved or not.
+        cfg: the config of the network, resolved or not.
 
     Returns:
         ``type``, its arguments and perhaps ``source``.
@@ -83,11 +85,12 @@ def arguments(settings: Mapping[str, Any]) -> set[str] | None:
     return set(parameters)
 
 
-def build_protocol(settings: Mapping[str, Any], **given: Any) -> Any:
-    """The evaluator of settings; of what else is ``given`` it gets what it takes and the settings leave open."""
+def build_protocol(settings: Mapping[str, Any], **defaults: Any) -> Evaluator | TrainingProtocol:
+    """The evaluator or training protocol of settings; of the ``defaults`` it receives those that it takes."""
     takes = arguments(settings) or set()
     own = {key: value for key, value in settings.items() if key != 'source'}
-    return EVALUATORS.build({**{key: value for key, value in given.items() if key in takes}, **own})
+    component = EVALUATORS.build({**{key: value for key, value in defaults.items() if key in takes}, **own})
+    return component if isinstance(component, TrainingProtocol) else as_evaluator(component)
 
 
 def _file(protocol: str) -> Path | None:

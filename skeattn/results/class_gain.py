@@ -7,7 +7,7 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn.errors import DataError
-from skeattn.results.record import Recorded, check_alike
+from skeattn.results.recorded import RecordedResult, check_comparable
 from skeattn.results.report import mean_std
 
 MEAN = 'mean over classes'
@@ -41,7 +41,7 @@ class ClassGain:
         return tuple(ours - base for ours, base in zip(self.ours, self.baseline, strict=True)) if self.paired else ()
 
 
-def class_gains(baseline: Sequence[Recorded], ours: Sequence[Recorded]) -> list[ClassGain]:
+def class_gains(baseline: Sequence[RecordedResult], ours: Sequence[RecordedResult]) -> list[ClassGain]:
     """Gain by class, greatest first, and last the mean over classes.
 
     Args:
@@ -50,9 +50,9 @@ def class_gains(baseline: Sequence[Recorded], ours: Sequence[Recorded]) -> list[
     Raises:
         DataError: other classes, other test clips, another protocol's kind of record, or methods mixed on one side.
     """
-    check_alike([*baseline, *ours])
+    check_comparable([*baseline, *ours])
     for side in (baseline, ours):
-        check_alike(side, ('name', 'stream'))
+        check_comparable(side, ('name', 'stream'))
     left, right = (sorted(side, key=lambda one: (one.seed is None, one.seed)) for side in (baseline, ours))
     seeds = [one.seed for one in left]
     paired = seeds == [one.seed for one in right] and len(set(seeds)) == len(seeds) and None not in seeds
@@ -60,7 +60,7 @@ def class_gains(baseline: Sequence[Recorded], ours: Sequence[Recorded]) -> list[
     clips = counts[0].sum(axis=1)
     for one, table in zip((*left, *right), counts, strict=True):
         if (table.sum(axis=1) != clips).any():
-            raise DataError(f'{one.path} and {left[0].path} judged different numbers of clips of a class')
+            raise DataError(f'{one.path} and {left[0].path} have different numbers of clips of a class')
     there = clips > 0
     accuracies = np.stack([100 * np.diag(table)[there] / clips[there] for table in counts])
     base, own = accuracies[: len(left)], accuracies[len(left) :]

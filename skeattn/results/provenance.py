@@ -1,4 +1,4 @@
-"""A result that can be traced: what was run, on what, with which versions."""
+"""Where a result comes from: config, data, training, versions, hardware."""
 
 import contextlib
 import hashlib
@@ -9,7 +9,6 @@ import platform
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,7 @@ from mmengine.config import Config
 
 import skeattn
 from skeattn.checkpoint import encoder_facts, read_checkpoint, stated_config
-from skeattn.evaluation.metrics import confusion, per_class
-from skeattn.evaluation.result import Outcome
 from skeattn.files import sha256
-from skeattn.results.report import selection
 
 
 def environment() -> dict[str, Any]:
@@ -58,26 +54,26 @@ def hardware() -> str:
         cpu = next(line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
     except (OSError, StopIteration):
         pass
-    found = f'{os.cpu_count()} x {cpu}'
+    text = f'{os.cpu_count()} x {cpu}'
     if torch.cuda.is_available():
-        found += f', {torch.cuda.device_count()} x {torch.cuda.get_device_name()}'
-    return found
+        text += f', {torch.cuda.device_count()} x {torch.cuda.get_device_name()}'
+    return text
 
 
 def config_facts(cfg: Config) -> dict[str, Any]:
-    """What a resolved config says of a result: its digest, method, data with their digest, protocol and stream."""
+    """The facts of a resolved config in a record: its digest, model, data with their digest, split and stream."""
     return {
         'config_sha256': hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
         'model': cfg.model.type,
         'data': str(cfg.dataset.data),
         'manifest_sha256': sha256(Path(cfg.dataset.data) / 'manifest.json'),
-        'protocol': cfg.dataset.protocol,
+        'split': cfg.dataset.protocol,
         'stream': cfg.get('stream', 'joint'),
     }
 
 
 def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """How a checkpoint was trained, as it and the logs beside it say.
+    """How a checkpoint was trained, from its meta data and the logs beside it.
 
     Returns:
         ``seed``, ``epochs`` and ``clips_seen`` (clips drawn, with repetition) as far as the checkpoint knows;
@@ -96,26 +92,13 @@ def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint says of its pre-training, as far as it does: method, epoch, stream, data and so on."""
+    """The pre-training of a checkpoint, as far as it is known: method, epoch, seed, stream, data and so on."""
     meta = read_checkpoint(checkpoint)['meta']
     facts = {key: meta[key] for key in ('method', 'epoch', 'seed', 'stream', 'layout', 'channels') if key in meta}
     dataset = stated_config(meta).get('dataset') or {}
-    facts |= {key: dataset[key] for key in ('data', 'protocol') if key in dataset}
+    split = dataset.get('split', dataset.get('protocol'))
+    facts |= {key: value for key, value in {'data': dataset.get('data'), 'split': split}.items() if value is not None}
     return facts | encoder_facts(meta)
-
-
-def outcome_facts(outcome: Outcome, classes: Sequence[str]) -> dict[str, Any]:
-    """What a record says of an outcome beside its metrics: the epoch or K of each, accuracy by class, curves, more."""
-    chosen = {metric: selection(metric) for metric in outcome.metrics}
-    facts = {
-        **outcome.facts,
-        'selection': {metric: text for metric, text in chosen.items() if text},
-        'notes': outcome.notes,
-        'curves': outcome.curves,
-    }
-    if outcome.test is not None:
-        facts |= {'per_class': per_class(outcome.test, classes), 'confusion': confusion(outcome.test, classes)}
-    return facts
 
 
 def epoch_seconds(work_dir: Path, iterations: int) -> dict[int, float]:

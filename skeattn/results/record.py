@@ -1,155 +1,277 @@
-"""What a record says of one protocol, read back for tables and pictures."""
+"""The record of an evaluation: its fields, its one reader and its one writer.
 
-import json
+A record is a JSON file. ``tools/test.py`` and ``tools/ensemble.py`` write it; tables and pictures are made of it.
+"""
+
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import from_json, to_json
 
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import RecordError, shorten
+from skeattn.files import write_json
+
+VERSION = 1
+_STRICT = ConfigDict(strict=True, extra='forbid')
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """One protocol's outcome on the features of one source.
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ProtocolRecord:
+    """The result of one protocol on the features of one source; its metrics stand in the :class:`SourceRecord`.
 
     Attributes:
-        path: the record.
-        name: of the method.
-        seed: of the training, or of the evaluation where nothing was trained; None where the record does not say.
-        stream: joint, motion, bone, several of them or a fusion.
-        source: of the features.
-        test_set: (digest of the packed set's manifest, split): equal for the same test clips.
-        outcome: ``per_class``, ``confusion``, ``curves`` …, as written.
+        seconds: that the protocol took.
+        scores_of: epoch or K that ``per_class``, ``confusion`` and ``scores`` belong to.
+        selection: metric -> how its epoch or K was chosen.
+        notes: metric -> why it is missing.
+        curves: name -> one value per epoch.
+        per_class: class -> accuracy in percent, None for a class without test clips.
+        confusion: clips counted, rows true, columns predicted.
+        files: kind -> file beside the record.
+        scores: file of class scores beside the record, and its digest.
+        labelled: training clips whose labels were used: their number ``clips``, and the digest of their names.
+        device: that the protocol ran on, where it chose its own.
+        facts: anything else that the protocol reports.
     """
 
-    path: Path
-    name: str
-    seed: int | None
+    seconds: float | None = None
+    scores_of: str | None = None
+    selection: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    per_class: dict[str, float | None] = field(default_factory=dict)
+    confusion: list[list[int]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    scores: str | None = None
+    scores_sha256: str | None = None
+    labelled: dict[str, int | str] | None = None
+    device: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SourceRecord:
+    """What was found on the features of one source.
+
+    Attributes:
+        streams: that the features are of.
+        metrics: ``protocol/metric`` -> value, in percent where it is an accuracy.
+        parameters: of the encoder; ``gmacs``: of a forward pass of one clip.
+        protocols: name -> result.
+    """
+
+    streams: list[str] = field(default_factory=list)
+    metrics: dict[str, float]
+    parameters: float | None = None
+    gmacs: float | None = None
+    protocols: dict[str, ProtocolRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TrainingRecord:
+    """How the weights were trained, as far as it is known.
+
+    Attributes:
+        seed, epochs: of the training.
+        clips_seen: clips drawn, with repetition.
+        seconds_per_epoch, seconds: of the training steps.
+        parameters, gmacs: of a training step.
+    """
+
+    seed: int | None = None
+    epochs: int | None = None
+    clips_seen: int | None = None
+    seconds_per_epoch: float | None = None
+    seconds: float | None = None
+    parameters: float | None = None
+    gmacs: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class PartRecord:
+    """One stream of an ensemble: its score file, what it reaches alone, and where it comes from."""
+
+    scores: str
+    scores_sha256: str
     stream: str
-    source: str
-    test_set: tuple[str, str]
-    outcome: dict[str, Any]
+    weight: float
+    metrics: dict[str, float]
+    heldout_top1: float | None = None
+    name: str | None = None
+    checkpoint_sha256: str | None = None
+    record: str | None = None
+    source: str | None = None
+    checkpoint: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class EnsembleRecord:
+    """How streams were fused.
+
+    Attributes:
+        weights: part -> weight.
+        selection: how the weights were chosen, see :data:`~skeattn.results.ensemble.SELECTIONS`.
+        added: ``'logits'`` or ``'softmax'``.
+        heldout_top1: accuracy of the fusion on held-out training clips, in percent.
+        parts: the streams.
+    """
+
+    weights: dict[str, float]
+    selection: str
+    added: str
+    heldout_top1: float | None = None
+    parts: list[PartRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Record:
+    """An evaluation: of what, by what, and what was found.
+
+    Attributes:
+        name: of the row in a table: the method, or what the user calls it.
+        data: folder of the packed set, ``manifest_sha256`` its digest, ``split`` its split.
+        stream: of the config, a list where there are several.
+        seed: of the evaluation; None for an ensemble of several seeds.
+        sources: source of features -> what was found.
+        checkpoint: file name of the weights, and their digest; None for a network before training.
+        training: how they were trained; None where nothing was.
+        protocols: name -> settings.
+        baselines: row -> metrics of what an encoder has to beat.
+        config, cfg_options: file and overrides that the user gave; ``config_sha256`` of the resolved config.
+        model: class of the model.
+        num_frames: frames of a clip, ``pretrained`` (None where unknown) and ``evaluated``.
+        device: that features were extracted on.
+        dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.
+        ensemble: how streams were fused.
+        versions, commit, dirty, hardware, threads: see :func:`~skeattn.results.provenance.environment`.
+        seconds: that the evaluation took; ``finished``: when it ended, in UTC.
+    """
+
+    name: str
+    data: str
+    split: str
+    stream: str | list[str]
+    seed: int | None
+    sources: dict[str, SourceRecord]
+    manifest_sha256: str | None = None
+    checkpoint: str | list[str] | None = None
+    checkpoint_sha256: str | None = None
+    training: TrainingRecord | None = None
+    protocols: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    config: str | None = None
+    cfg_options: dict[str, str] = field(default_factory=dict)
+    config_sha256: str | None = None
+    model: str | None = None
+    num_frames: dict[str, int | None] | None = None
+    device: str | None = None
+    dataset: str | None = None
+    pretrained: dict[str, Any] | None = None
+    ensemble: EnsembleRecord | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    dirty: bool | None = None
+    hardware: str | None = None
+    threads: int | None = None
+    seconds: float | None = None
+    finished: str | None = None
 
     @property
-    def classes(self) -> list[str]:
-        """Class names, in the order of the labels."""
-        return list(self._part('per_class'))
+    def streams(self) -> str:
+        """The stream, or several joined by ``+``."""
+        return self.stream if isinstance(self.stream, str) else '+'.join(self.stream)
 
-    @property
-    def confusion(self) -> np.ndarray:
-        """Counts ``(classes, classes)`` int64, rows true, columns predicted.
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written: plain values, without the fields that hold their default."""
+        content: dict[str, Any] = _RECORD.dump_python(self, exclude_defaults=True)
+        return {'version': VERSION, **content}
+
+    @classmethod
+    def from_dict(cls, content: Any, origin: str = 'the record') -> 'Record':
+        """A record of parsed JSON, of this version or an older one.
 
         Raises:
-            DataError: it is no square of counts with a row per class.
+            RecordError: it is none, or of a newer version; begins with ``origin`` and names the field.
         """
+        if not isinstance(content, Mapping) or 'sources' not in (content := _upgrade(content, origin)):
+            raise RecordError(f'{origin} is no record of tools/test.py: it has no sources')
         try:
-            counts = np.array(self._part('confusion'), dtype=np.int64)
-        except (TypeError, ValueError):
-            counts = np.zeros(0, np.int64)
-        classes = len(self.classes)
-        if counts.shape != (classes, classes) or (counts < 0).any():
-            raise DataError(
-                f'{self.path}: its confusion is no table of counts for the {classes} classes of per_class; '
-                f'make the record again with tools/test.py'
-            )
-        return counts
-
-    @property
-    def scores_of(self) -> str | None:
-        """The epoch or the K that ``per_class`` and ``confusion`` belong to; None where the record does not say."""
-        return self.outcome.get('scores_of')
-
-    @property
-    def curves(self) -> dict[str, list[float]]:
-        """Name -> one value per epoch."""
-        return dict(self._part('curves'))
-
-    def _part(self, key: str) -> Any:
-        if not self.outcome.get(key):
-            raise DataError(
-                f'{self.path}: the record has no {key} of this protocol ({self.source} features); '
-                f'protocols that classify record one'
-            )
-        return self.outcome[key]
+            # As JSON, in which strict validation takes an object for a dataclass.
+            text = to_json({key: value for key, value in content.items() if key != 'version'}, inf_nan_mode='constants')
+            return _RECORD.validate_json(text)
+        except ValidationError as error:
+            wrong = [f'{".".join(map(str, one["loc"]))}: {one["msg"].lower()}' for one in error.errors()]
+            raise RecordError(f'{origin} is no valid record: {shorten(wrong, "; ")}; write it again') from error
 
 
-def read_recorded(path: str | os.PathLike[str], protocol: str = 'linear', source: str | None = None) -> Recorded:
-    """A protocol's outcome from a record that tools/test.py or tools/ensemble.py wrote.
+_RECORD = TypeAdapter(Record)
 
-    Args:
-        path: the JSON record.
-        protocol: its name there.
-        source: of the features; by default the only one that has such an outcome.
+
+def read(path: str | os.PathLike[str]) -> Record:
+    """Read a record.
 
     Raises:
-        DataError: no readable record, or no such outcome in it.
-        ConfigError: several sources have one and none is named.
+        RecordError: no such file, no JSON, or no record; names the file and the field.
     """
-    record = _read(Path(path))
-    outcomes = {name: part.get('outcomes') or {} for name, part in record['sources'].items()}
-    fitting = [name for name in outcomes if protocol in outcomes[name] and source in (None, name)]
-    if not fitting:
-        there = ', '.join(f'{name}: {", ".join(found) or "none"}' for name, found in outcomes.items())
-        raise DataError(
-            f'{path}: no outcome of {protocol!r}{f" on {source} features" if source else ""}; the record holds {there}'
-        )
-    if len(fitting) > 1:
-        raise ConfigError(f'{path}: {", ".join(fitting)} features were judged by {protocol}; name one with --source')
-    training = record.get('training') or {}
-    stream = record.get('stream', 'joint')
-    return Recorded(
-        path=Path(path),
-        name=str(record.get('name') or record.get('model')),
-        seed=training.get('seed', record.get('seed')),
-        stream=stream if isinstance(stream, str) else '+'.join(stream),
-        source=fitting[0],
-        test_set=(str(record.get('manifest_sha256')), str(record.get('protocol'))),
-        outcome=outcomes[fitting[0]][protocol],
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text())
+        content = from_json(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise RecordError(f'{path}: no such record; tools/test.py writes it') from None
     except (OSError, ValueError) as error:
-        raise DataError(f'{path} is no readable record: {error}') from error
-    sources = record.get('sources') if isinstance(record, dict) else None
-    if not isinstance(sources, dict) or not all(isinstance(part, dict) for part in sources.values()):
-        raise DataError(f'{path} is JSON, but no record of tools/test.py: it has no sources')
-    return record
+        raise RecordError(f'{path} is no readable record: {error}') from error
+    return Record.from_dict(content, str(path))
 
 
-def check_alike(recorded: Sequence[Recorded], what: Sequence[str] = ()) -> None:
-    """Refuse outcomes that must not be put together.
-
-    Args:
-        recorded: at least one.
-        what: attributes that must be equal besides classes and test clips, such as ``name``.
-
-    Raises:
-        DataError: a record stands there twice, or two differ; names both.
-    """
-    first, seen = recorded[0], set[Path]()
-    for one in recorded:
-        if one.path.resolve() in seen:
-            raise DataError(f'{one.path} is named twice; its clips would count twice')
-        seen.add(one.path.resolve())
-        for key in ('classes', 'test_set', *what):
-            if getattr(one, key) != getattr(first, key):
-                raise DataError(
-                    f'{one.path} and {first.path} differ in {_NAMES.get(key, key)}: '
-                    f'{_short(getattr(one, key))} and {_short(getattr(first, key))}'
-                )
+def write(path: str | os.PathLike[str], record: Record) -> None:
+    """Write a record, all or nothing."""
+    write_json(path, record.to_dict())
 
 
-_NAMES = {'test_set': 'their test clips (packed set, split)', 'classes': 'their classes', 'name': 'their method'}
+def _upgrade(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """The same content in the words of this version; what does not fit is left for the reader to refuse."""
+    version = content.get('version', 0)
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version <= VERSION:
+        raise RecordError(
+            f'{origin} has version {version!r}, this skeattn reads 0 to {VERSION}; install a newer one to read it'
+        )
+    new = dict(content)
+    return _from_0(new) if version == 0 else new
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return f'{len(value)} ({", ".join(value[:3])} …)'
-    return ' '.join(part[:12] for part in value) if isinstance(value, tuple) else str(value)
+def _from_0(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 0 called the split ``protocol``, results ``outcomes``, and had the fields of an ensemble at the top."""
+    content['split'] = content.pop('protocol', None)
+    if isinstance(content.get('sources'), Mapping):
+        content['sources'] = {name: _source_from_0(part) for name, part in content['sources'].items()}
+    if 'weights' in content:
+        keys = ('weights', 'selection', 'added', 'heldout_top1', 'parts')
+        content['ensemble'] = {key: content.pop(key) for key in keys if key in content}
+    if isinstance(frames := content.get('num_frames'), Mapping):
+        content['num_frames'] = {('evaluated' if key == 'judged' else key): value for key, value in frames.items()}
+    if content.get('training') == {}:
+        content['training'] = None
+    return content
+
+
+def _source_from_0(part: Any) -> Any:
+    if not isinstance(part, Mapping):
+        return part
+    known, outcomes = ProtocolRecord.__dataclass_fields__, part.get('outcomes')
+    new = {key: value for key, value in part.items() if key != 'outcomes'}
+    if isinstance(outcomes, Mapping):
+        new['protocols'] = {
+            name: {
+                **{key: value for key, value in outcome.items() if key in known},
+                'facts': {key: value for key, value in outcome.items() if key not in known},
+            }
+            if isinstance(outcome, Mapping)
+            else outcome
+            for name, outcome in outcomes.items()
+        }
+    return new

@@ -2,7 +2,7 @@
 
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -46,7 +46,7 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str
         rows: name -> metrics as ``protocol/metric``; a metric that a row lacks is left blank.
         columns: metrics to show; by default all that have a heading, KNN and the linear probe first.
     """
-    columns = columns or sorted({key for row in rows.values() for key in row if _place(key)}, key=_place)
+    columns = columns or _sorted(key for row in rows.values() for key in row)
     headings = ['', *(heading(column) for column in columns)]
     lines = [[name, *(_cell(row.get(column)) for column in columns)] for name, row in rows.items()]
     align = ('left', *['right'] * len(columns))
@@ -54,22 +54,22 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str
 
 
 def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """A table for each protocol, with the rows that it judged.
+    """A table for each protocol, with the rows that it evaluated.
 
-    What is trained has a column for each way to choose the epoch, also where that number does not exist.
+    A protocol that trains has a column for each way to choose the epoch, also where that number does not exist.
     """
     protocols = dict.fromkeys(key.partition('/')[0] for row in rows.values() for key in row)
     tables = []
     for protocol in protocols:
-        judged = {
+        parts = {
             name: {key: value for key, value in row.items() if key.startswith(f'{protocol}/')}
             for name, row in rows.items()
         }
-        judged = {name: row for name, row in judged.items() if row}
-        found = {key for row in judged.values() for key in row if _place(key)}
-        if f'{protocol}/top1' in found:
-            found |= {f'{protocol}/{choice}' for choice in _CHOICES}
-        tables.append(metrics_table(judged, sorted(found, key=_place)))
+        parts = {name: row for name, row in parts.items() if row}
+        columns = {key for row in parts.values() for key in row}
+        if f'{protocol}/top1' in columns:
+            columns |= {f'{protocol}/{choice}' for choice in _CHOICES}
+        tables.append(metrics_table(parts, _sorted(columns)))
     return tables
 
 
@@ -114,15 +114,21 @@ def selection(metric: str) -> str | None:
     return None
 
 
-def _place(metric: str) -> tuple[int, str, int, int]:
-    """(family, protocol, column, K); () sorts nowhere and marks a metric that the table does not show."""
+def _place(metric: str) -> tuple[int, str, int, int] | None:
+    """(family, protocol, column, K), by which metrics are sorted; None for a metric that the table does not show."""
     protocol, _, name = metric.partition('/')
     family = next((i for i, prefix in enumerate(_ORDER) if protocol.startswith(prefix)), len(_ORDER))
     for column, (of, pattern, _) in enumerate(_HEADINGS):
         match = re.fullmatch(pattern, name)
         if match and re.fullmatch(of, protocol):
             return family, protocol, column, int(match.group(1)) if match.groups() else 0
-    return ()  # type: ignore[return-value]
+    return None
+
+
+def _sorted(metrics: Iterable[str]) -> list[str]:
+    """The metrics that a table shows, in the order of its columns."""
+    places = {metric: place for metric in metrics if (place := _place(metric)) is not None}
+    return sorted(places, key=places.__getitem__)
 
 
 def _cell(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Class scores on disk: what a protocol's classifier said of every clip, for fusion and a closer look."""
+"""Class scores on disk, for fusion and a closer look."""
 
 import json
 import os
@@ -27,8 +27,8 @@ class ScoreFile:
         test: of the test clips.
         heldout: of held-out training clips, by a classifier that saw none of them; None where there are none.
         classes: class names in label order.
-        facts: where they come from: ``data``, ``manifest_sha256``, ``protocol`` (the split), ``stream``,
-            ``checkpoint_sha256``, ``name`` (the method), ``evaluation`` (the protocol's name); plain values.
+        facts: where they come from: ``data``, ``manifest_sha256``, ``split``, ``stream``, ``checkpoint_sha256``,
+            ``name`` (the method), ``protocol`` with its ``settings``; plain values.
 
     Raises:
         DataError: shapes that do not fit each other, a label without score, a score that is not finite, or a clip that
@@ -67,13 +67,20 @@ class ScoreFile:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 parts = [_part(arrays, part) for part in PARTS if part == 'test' or f'{part}_scores' in arrays]
-                classes, facts = arrays['classes'].tolist(), json.loads(str(arrays['facts']))
+                classes, facts = arrays['classes'].tolist(), _upgrade(json.loads(str(arrays['facts'])))
             return cls(parts[0], parts[1] if len(parts) > 1 else None, classes, facts)
         except FileNotFoundError as error:
             raise DataError(f'{path}: no such score file; tools/test.py writes it beside its record') from error
         # numpy hands back an array or the file's text where it is no npz at all.
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise DataError(f'{path} is no intact score file: {error}; run tools/test.py again to write it') from error
+
+
+def _upgrade(facts: dict[str, Any]) -> dict[str, Any]:
+    """Older files called the split ``protocol`` and the protocol ``evaluation``."""
+    if 'evaluation' in facts:
+        facts['split'], facts['protocol'] = facts.pop('protocol', None), facts.pop('evaluation')
+    return facts
 
 
 def _part(arrays: Any, part: str) -> Scores:

@@ -1,5 +1,6 @@
 """What a comparison runs, and the table that follows from records, written by hand here."""
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from skeattn.errors import ConfigError
 from skeattn.experiments import Run, clips_seen, make_rows, render
 from skeattn.experiments.comparison import find_configs, plan_comparison, unequal_clips
+from skeattn.results.record import Record, SourceRecord
 from tests.experiments.checkout import write_checkout
 
 
@@ -59,11 +61,19 @@ def test_methods_that_see_different_numbers_of_clips_are_named(checkout) -> None
     assert unequal_clips([own, runs[-1]]) == text
 
 
-def record(name: str, seed: int, linear: float, streams=('joint',), training: dict | None = None, **sources) -> dict:
+def record(name: str, seed: int, linear: float, streams=('joint',), training: dict | None = None, **sources) -> Record:
     """A record of one source of features, and of others on request."""
     metrics = {'knn/top1_k1': linear - 20, 'knn/top1_k20': linear - 10, 'linear/top1': linear}
     part = {'streams': list(streams), 'metrics': metrics, 'parameters': 2_000_000, 'gmacs': 0.5}
-    return {'name': name, 'seed': seed, 'training': training, 'sources': {'backbone': part, **sources}}
+    about = {'version': 1, 'name': name, 'data': 'set', 'split': 'xsub', 'stream': 'joint', 'seed': seed}
+    return Record.from_dict({**about, 'training': training, 'sources': {'backbone': part, **sources}})
+
+
+def raw(linear: float) -> Record:
+    """A record of the coordinates."""
+    return dataclasses.replace(
+        record('raw', 0, linear), sources={'raw': SourceRecord(**part(('joint',), 0, linear__top1=linear))}
+    )
 
 
 def trained(seconds: float, clips: int = 1200) -> dict:
@@ -83,7 +93,7 @@ RECORDS = [
     record('S', 0, 80.0, training=trained(9.0), logits=part(('joint',), topk__top1=81.5)),
     *(record('untrained', seed, 30.0 + seed) for seed in range(3)),
     *(record('untrained', seed, 40.0 + seed, THREE) for seed in range(3)),
-    {'name': 'raw', 'seed': 0, 'training': None, 'sources': {'raw': part(('joint',), 0, linear__top1=50.0)}},
+    raw(50.0),
 ]
 
 TABLE = """\

@@ -55,7 +55,8 @@ def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     runs, said = fakes(3), []
     assert execute(runs, tmp_path, jobs=2, say=said.append) == []
     assert said[0] == f'3 of 3 runs to do, 2 at a time, in {tmp_path}'
-    assert runs[0].record(tmp_path) == {'name': 'fake0', 'threads': '1', 'gpu': None}
+    record = runs[0].record(tmp_path)
+    assert (record.name, record.threads, record.hardware) == ('fake0', 1, None)
     runs[1].path(tmp_path).unlink()
     assert execute([*runs, runs[1]], tmp_path, jobs=2, say=said.append) == []
     assert [carried_out(run, tmp_path) for run in runs] == [1, 2, 1]
@@ -203,8 +204,8 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path: Path) -
                 assert finished.setdefault(path, written) == written
     assert status == 0 and attempt > 0
     for run in runs:
-        assert timeless(run.record(rough)) == timeless(run.record(calm))
-    assert trained.record(rough)['training']['clips_seen'] == 3 * 24
-    assert untrained.record(rough)['training'] is None
+        assert timeless(run.record(rough).to_dict()) == timeless(run.record(calm).to_dict())
+    assert trained.record(rough).training.clips_seen == 3 * 24
+    assert untrained.record(rough).training is None
     one, other = (read_checkpoint(trained.folder(root) / 'epoch_3.pth')['state_dict'] for root in (calm, rough))
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

@@ -10,25 +10,14 @@ from skeattn.errors import ConfigError, DataError
 from skeattn.experiments.paper import TABLES, Column, Line, PaperTable
 from skeattn.experiments.paper_tables import export, fill, over_seeds, portable, read_records
 from skeattn.experiments.plan import Cell, budget_options, find_table
+from skeattn.results.record import Record
 from tests.conftest import ROOT
-
-OURS, THEIRS = 'configs/skeattnclr/stgcn_nwucla_xview.py', 'configs/skeletonclr/stgcn_nwucla_xview.py'
-SMALL = {'dataset.pipeline.resample.num_frames': '32'}
+from tests.experiments.records import OURS, SMALL, THEIRS, filled, record
 
 
 @pytest.fixture(autouse=True)
 def checkout(monkeypatch):
     monkeypatch.chdir(ROOT)
-
-
-def record(config: str, seed: int, top1: float, streams=('joint',), options=SMALL, **changes) -> dict:
-    part = {'streams': list(streams), 'metrics': {'linear/top1': top1, 'knn/top1_k20': top1 - 10}}
-    facts = {'name': 'any', 'config': config, 'cfg_options': dict(options), 'seed': seed, 'checkpoint': 'epoch_30.pth'}
-    return {**facts, 'sources': {'backbone': part}, 'finished': '2026-01-01', **changes}
-
-
-def filled(*records: dict, table: str = '1', **options):
-    return fill(TABLES[table], {Path(f'{i}.json'): item for i, item in enumerate(records)}, **options)
 
 
 def column(table, heading: str) -> dict[tuple[str, ...], str]:
@@ -131,7 +120,7 @@ TOY = PaperTable(
 
 
 def test_formats() -> None:
-    table = fill(TOY, {Path('a.json'): record(OURS, 0, 70.0)})
+    table = fill(TOY, {Path('a.json'): Record.from_dict(record(OURS, 0, 70.0))})
     assert table.render().splitlines()[2:] == [
         '--------  ---------  -------------',
         'A_b            81.0       70.0 (1)',
@@ -165,7 +154,7 @@ def test_records_are_found_among_other_files(tmp_path: Path) -> None:
 def test_exported_records_give_the_same_table_and_name_no_machine(tmp_path: Path) -> None:
     """The copies that hold what the table shows, and nothing else."""
     records = [
-        record(OURS, 0, 70.0, data='/home/me/data/nwucla', parts=[{'scores': '/home/me/a.npz'}]),
+        record(OURS, 0, 70.0, data='/home/me/data/nwucla', pretrained={'data': ['/home/me/a']}),
         record(OURS, 1, 72.0),
         record(OURS, 0, 50.0, ('motion',), {**SMALL, 'stream': 'motion'}),
         record(OURS, 0, 10.0, options={'model.mu': '0.3'}),

@@ -270,7 +270,7 @@ def test_crossclr_features_of_all_streams_or_one():
     model, data = crossclr().eval(), batch()
     all_streams, motion = model.features(data), model.features(data, 'motion/backbone')
     assert all_streams.shape == (6, 48) and torch.equal(all_streams[:, 16:32], motion)
-    assert model.feature_views('backbone') == 3 and model.feature_views('joint/backbone') == 1
+    assert model.feature_streams('backbone') == 3 and model.feature_streams('joint/backbone') == 1
     assert model.feature_sources() == ('backbone', 'joint/backbone')
     with pytest.raises(ConfigError, match='joint, motion, bone'):
         model.features(data, 'colour/backbone')

@@ -11,8 +11,8 @@ BASE = [[8, 2, 0], [1, 4, 0], [5, 0, 5]]
 OURS = [[8, 2, 0], [2, 3, 0], [1, 0, 9]]
 
 
-def outcome(confusion: list[list[int]], classes: list[str]) -> dict[str, Any]:
-    """A protocol's outcome with that confusion."""
+def result(confusion: list[list[int]], classes: list[str]) -> dict[str, Any]:
+    """A protocol's result with that confusion."""
     counts = np.array(confusion)
     share = 100 * np.diag(counts) / counts.sum(axis=1)
     curves = {'loss': [2.0, 1.0, 0.5], 'top1': [30.0, 50.0, 60.0]}
@@ -33,8 +33,8 @@ def write_record(
     sources: tuple[str, ...] = ('backbone',),
     **facts: Any,
 ) -> Path:
-    """A record whose sources were judged by the linear protocol."""
-    found = {source: {'metrics': {}, 'outcomes': {'linear': outcome(confusion, classes)}} for source in sources}
-    record = {'name': name, 'stream': 'joint', 'protocol': 'xsub', 'manifest_sha256': 'a' * 64, 'seed': 0}
-    path.write_text(json.dumps({**record, 'training': {'seed': seed}, 'sources': found, **facts}))
+    """A record whose sources were evaluated by the linear protocol."""
+    parts = {source: {'metrics': {}, 'protocols': {'linear': result(confusion, classes)}} for source in sources}
+    record = {'version': 1, 'name': name, 'stream': 'joint', 'split': 'xsub', 'manifest_sha256': 'a' * 64, 'seed': 0}
+    path.write_text(json.dumps({**record, 'data': 'set', 'training': {'seed': seed}, 'sources': parts, **facts}))
     return path

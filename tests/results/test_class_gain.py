@@ -4,13 +4,13 @@ import pytest
 
 from skeattn.errors import DataError
 from skeattn.results.class_gain import MEAN, class_gains, gains_table
-from skeattn.results.record import read_recorded
+from skeattn.results.recorded import read_result
 from tests.results.records import BASE, OURS, write_record
 
 
 def side(folder: Path, name: str, *tables: list[list[int]], first: int = 0, **facts):
     return [
-        read_recorded(write_record(folder / f'{name}{seed}.json', table, name, seed, **facts))
+        read_result(write_record(folder / f'{name}{seed}.json', table, name, seed, **facts))
         for seed, table in enumerate(tables, first)
     ]
 
@@ -43,7 +43,7 @@ def test_a_class_without_test_clips_is_left_out(tmp_path: Path) -> None:
     path = write_record(tmp_path / 'a.json', BASE)
     for name in 'ab':
         (tmp_path / f'{name}.json').write_text(path.read_text().replace('[5, 0, 5]', '[0, 0, 0]'))
-    gains = class_gains([read_recorded(path)], [read_recorded(tmp_path / 'b.json')])
+    gains = class_gains([read_result(path)], [read_result(tmp_path / 'b.json')])
     assert [one.name for one in gains] == ['drink', 'wave', MEAN]
 
 
@@ -52,8 +52,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='differ in their classes'):
         class_gains(baseline, side(tmp_path, 'B', OURS, classes=['drink', 'wave', 'kick']))
     with pytest.raises(DataError, match='differ in their test clips'):
-        class_gains(baseline, side(tmp_path, 'B', OURS, protocol='xview'))
+        class_gains(baseline, side(tmp_path, 'B', OURS, split='xview'))
     with pytest.raises(DataError, match='differ in their method'):
         class_gains(baseline, [*side(tmp_path, 'B', OURS), *side(tmp_path, 'C', OURS)])
-    with pytest.raises(DataError, match=r'B0\.json and .*A0\.json judged different numbers of clips'):
+    with pytest.raises(DataError, match=r'B0\.json and .*A0\.json have different numbers of clips'):
         class_gains(baseline, side(tmp_path, 'B', [[8, 2, 0], [1, 4, 0], [5, 0, 4]]))

@@ -14,9 +14,9 @@ from skeattn.results.score_file import ScoreFile
 FACTS = {
     'data': 'set',
     'manifest_sha256': 'ab',
-    'protocol': 'xsub',
+    'split': 'xsub',
     'stream': ['joint', 'bone'],
-    'evaluation': 'linear',
+    'protocol': 'linear',
 }
 
 
@@ -40,6 +40,13 @@ def test_what_is_written_is_read(tmp_path, heldout):
         assert torch.equal(ours.scores, theirs.scores) and theirs.scores.dtype == torch.float32
         assert torch.equal(ours.labels, theirs.labels) and theirs.labels.dtype == torch.int64
         assert ours.names == theirs.names
+
+
+def test_older_files_call_the_split_protocol_and_the_protocol_evaluation(tmp_path):
+    old = {**FACTS, 'protocol': 'xsub', 'evaluation': 'linear'}
+    del old['split']
+    score_file(facts=old).write(tmp_path / 'old.npz')
+    assert ScoreFile.read(tmp_path / 'old.npz').facts == FACTS
 
 
 def test_the_same_scores_make_the_same_bytes(tmp_path):

@@ -84,7 +84,7 @@ class Pretraining(BaseModel):
         """The sources by which a table judges the method."""
         return ('backbone',)
 
-    def feature_views(self, source: str) -> int:
+    def feature_streams(self, source: str) -> int:
         """How many vectors, one per stream, :meth:`features` puts end to end."""
         return 1
 

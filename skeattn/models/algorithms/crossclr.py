@@ -118,8 +118,8 @@ class CrosSCLR(Pretraining):
         """All streams, and the first one alone."""
         return 'backbone', f'{next(iter(self.members))}/backbone'
 
-    def feature_views(self, source: str) -> int:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_views`."""
+    def feature_streams(self, source: str) -> int:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_streams`."""
         return 1 if '/' in source else len(self.members)
 
     def switches(self) -> Switches:

@@ -115,7 +115,7 @@ class Recognizer(BaseModel):
         """The sources by which a table judges the method."""
         return ('backbone', 'logits') if self.head else ('backbone',)
 
-    def feature_views(self, source: str) -> int:
+    def feature_streams(self, source: str) -> int:
         """How many vectors, one per stream, :meth:`features` puts end to end."""
         return 1
 
