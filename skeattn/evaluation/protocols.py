@@ -11,11 +11,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-import skeattn
 from skeattn.errors import ConfigError, did_you_mean
-from skeattn.registry import EVALUATORS
+from skeattn.registry import EVALUATORS, PROTOCOL_FILES
 
-FOLDER = Path(skeattn.__file__).resolve().parent.parent / 'configs' / '_base_' / 'protocols'
+FOLDER = PROTOCOL_FILES
 
 
 def protocol_names() -> list[str]:
