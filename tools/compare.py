@@ -71,7 +71,7 @@ def plan(
 def planned_clips(run: Run) -> int:
     """How many clips a run draws in training, with repetition."""
     cfg = run.cfg
-    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.protocol)
+    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.split)
     steps = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
     return min(steps, cfg.get('max_iters') or steps) * cfg.batch_size
 

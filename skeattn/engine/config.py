@@ -16,11 +16,13 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from skeattn.datasets.packed import PackedSet
+from skeattn.datasets.splits import of_part
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
 from skeattn.engine.places import MMENGINE_HOOKS, PLACES, at
 from skeattn.errors import ConfigError, DataError
-from skeattn.registry import BACKBONES
+from skeattn.registry import BACKBONES, DATASETS
+from skeattn.renaming import note_renamed
 from skeattn.signatures import arguments_of
 from skeattn.skeletons import LAYOUTS, get_layout
 from skeattn.steps import in_order
@@ -68,6 +70,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
         hint = '; put the folder of your modules on PYTHONPATH' if isinstance(error, ImportError) else ''
         raise ConfigError(f'{path} cannot be read: {error}{hint}') from error
     _check_removals_in_files(cfg, path)
+    _read_renamed_keys(cfg, Origin(path))
     _override(cfg, options or {})
     check_config(cfg, Origin(path, options))
     cfg.setdefault('stream', 'joint')
@@ -94,8 +97,27 @@ def _override(cfg: OrderedConfig, options: Mapping[str, Any]) -> None:
         cfg.merge_from_dict(dict(options))
     except (KeyError, TypeError, IndexError) as error:
         raise ConfigError(f'--cfg-options {" ".join(options)}: {error}') from error
+    _read_renamed_keys(cfg, Origin())
     if removes:
         check_removals(cfg, before, Origin(options=options))
+
+
+def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
+    """``dataset.protocol``, as it was called before, is read as ``dataset.split``.
+
+    Where both are there, the one counts that stands in the config itself, or in the first of its bases that has one.
+    Without a file that is the old one: it was added to what had been read already.
+    """
+    dataset = at(cfg, 'dataset')
+    kind = dataset.get('type')
+    component = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if 'protocol' not in dataset or (component is not None and 'split' not in arguments_of(component)[0]):
+        return
+    note_renamed('the config key dataset.protocol', 'dataset.split')
+    counts = origin.last_word('dataset.protocol', 'dataset.split')
+    protocol = cfg.dataset.pop('protocol')
+    if counts == 'dataset.protocol' or 'split' not in dataset:
+        cfg.dataset.split = protocol
 
 
 def resolve_config(cfg: Config, world_size: int = 1) -> Config:
@@ -128,6 +150,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
             would read a key, see :func:`~skeattn.engine.checks.check_config`.
     """
     cfg = copy.deepcopy(cfg)
+    _read_renamed_keys(cfg, Origin())
     cfg.setdefault('stream', 'joint')
     if cfg.get('layout') is not None:
         cfg.layout = _learn_layout(cfg)
@@ -189,7 +212,7 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
             f'batch_size={batch_size} is shared by {world_size} processes and does not divide; '
             f'take a multiple of {world_size}'
         )
-    _write(cfg, 'train_dataloader.dataset', {**cfg.dataset, 'split': 'train'}, 'dataset')
+    _write(cfg, 'train_dataloader.dataset', of_part(cfg.dataset, 'train'), 'dataset')
     _write(cfg, 'train_dataloader.sampler.batch_size', batch_size, 'batch_size')
     _write(cfg, 'train_dataloader.batch_size', batch_size // world_size, f'batch_size over {world_size} processes')
     defaults = {'num_workers': 0, 'collate_fn': {'type': 'take_whole_batch'}}
@@ -212,7 +235,7 @@ def _resolve_evaluation(cfg: Config) -> None:
     if not evaluators:
         return
     options = {key: evaluation[key] for key in ('source', 'batch_size') if key in evaluation}
-    sets = {'bank': {**cfg.dataset, 'split': 'train'}, 'test': {**cfg.dataset, 'split': 'test'}}
+    sets = {'bank': of_part(cfg.dataset, 'train'), 'test': of_part(cfg.dataset, 'test')}
     for stage in ('val', 'test') if cfg.get('train_cfg') is not None else ('test',):
         _write(cfg, f'{stage}_dataloader', sets, 'dataset')
         _write(cfg, f'{stage}_evaluator', evaluators, 'evaluation.evaluators')

@@ -65,6 +65,16 @@ class Origin:
             return Stated(self.path, None, None)
         return best
 
+    def last_word(self, *places: str) -> str:
+        """The one of several keys that the config writes, or else the first base that has one; else the first key."""
+        wanted = {_labels(place): place for place in places}
+        for file, _ in self.files:
+            written = {labels for labels, _ in _stated_in(file)}
+            for labels, place in wanted.items():
+                if any(other[-len(labels) :] == labels for other in written):
+                    return place
+        return places[0]
+
     @cached_property
     def files(self) -> list[tuple[str, str | None]]:
         """The config file and its bases, each after the file that lists it."""

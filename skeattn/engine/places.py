@@ -102,7 +102,7 @@ COMPONENTS = {
     'loss': Kind(LOSSES),
     'norm_cfg': Kind(MODELS, also=('requires_grad',)),
     'init_cfg': Kind(WEIGHT_INITIALIZERS, also=('override',)),
-    'dataset': Kind(DATASETS, 'SkeletonDataset'),
+    'dataset': Kind(DATASETS, 'SkeletonDataset', also=('protocol',)),  # which SkeletonDataset reads as split
     'sampler': Kind(DATA_SAMPLERS, 'GlobalBatchSampler'),
     'optim_wrapper': Kind(OPTIM_WRAPPERS, 'OptimWrapper', also=('constructor', 'paramwise_cfg')),
     'optimizer': Kind(OPTIMIZERS),

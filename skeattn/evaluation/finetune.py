@@ -16,6 +16,7 @@ from torch import Tensor
 from skeattn.apis.checkpoint import check_origin, load_weights, read_checkpoint
 from skeattn.channels import AXES
 from skeattn.datasets import PackedSet, held_out_subjects
+from skeattn.datasets.splits import of_part
 from skeattn.datasets.subsets import HELD_OUT, REST, labelled_clips
 from skeattn.engine.checkpoint import find_newest, write_checkpoint
 from skeattn.engine.config import OrderedConfig, resolve_config
@@ -107,12 +108,10 @@ class Finetune:
             CheckpointError: the checkpoint has no fitting encoder.
             DataError: a class would be left without labelled clips.
         """
-        dataset = {key: value for key, value in subject.cfg.dataset.items() if key not in ('split', 'subset')}
+        dataset = {key: value for key, value in subject.cfg.dataset.items() if key not in ('part', 'subset')}
         packed, labelled = PackedSet.open(dataset['data']), self._subset(subject)
         clips = self.check(subject)
-        test, curves = self._train(
-            'all', subject, packed, {**dataset, 'subset': labelled}, {**dataset, 'split': 'test'}
-        )
+        test, curves = self._train('all', subject, packed, {**dataset, 'subset': labelled}, of_part(dataset, 'test'))
         outcome = Outcome({'top1': accuracy(test.scores, test.labels), 'top1_best': max(curves['top1'])}, test)
         outcome.curves = curves
         names = '\n'.join(map(str, packed.table['name'][clips]))
@@ -147,7 +146,7 @@ class Finetune:
         """
         self._stream(subject)
         dataset = subject.cfg.dataset
-        return labelled_clips(PackedSet.open(dataset.data), dataset.protocol, self._subset(subject))
+        return labelled_clips(PackedSet.open(dataset.data), dataset.split, self._subset(subject))
 
     def config(
         self, subject: Subject, packed: PackedSet, dataset: Mapping[str, Any], watched: Mapping[str, Any]
@@ -161,7 +160,7 @@ class Finetune:
             watched: config of the data set whose accuracy is followed.
         """
         cfg, model = subject.cfg, subject.cfg.model
-        clips = len(labelled_clips(packed, dataset['protocol'], dataset['subset']))
+        clips = len(labelled_clips(packed, dataset['split'], dataset['subset']))
         batch_size = min(self.batch_size, clips) // get_world_size() * get_world_size()
         if not batch_size:
             raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer')
@@ -292,6 +291,6 @@ def encoder_weights(checkpoint: Path, cfg: Config, stream: str) -> dict[str, Ten
 def identity(cfg: OrderedConfig, packed: PackedSet, checkpoint: Path | None) -> str:
     """What the numbers of a training follow from, as a digest; the data set is known by what it holds."""
     manifest = sha256(packed.path / 'manifest.json')
-    clips = labelled_clips(packed, cfg.dataset.protocol, cfg.dataset.subset)
+    clips = labelled_clips(packed, cfg.dataset.split, cfg.dataset.subset)
     parts = [cfg.pretty_text.replace(str(cfg.dataset.data), manifest), checkpoint and sha256(checkpoint)]
     return hashlib.sha256('\n'.join(map(str, [*parts, *packed.table['name'][clips]])).encode()).hexdigest()

@@ -368,7 +368,7 @@ def check_labels(train: Any, test: Any) -> None:
         shown = ', '.join(repr(str(test.classes[label])) for label in absent[:3])
         raise DataError(
             f'{len(absent)} classes of the test clips have no training clip, such as {shown}; they cannot be '
-            f'recognised: see dataset.protocol and dataset.subset'
+            f'recognised: see dataset.split and dataset.subset'
         )
 
 

@@ -71,7 +71,7 @@ def config_facts(cfg: Config) -> dict[str, Any]:
         'model': cfg.model.type,
         'data': str(cfg.dataset.data),
         'manifest_sha256': sha256(Path(cfg.dataset.data) / 'manifest.json'),
-        'protocol': cfg.dataset.protocol,
+        'protocol': cfg.dataset.split,
         'stream': cfg.get('stream', 'joint'),
     }
 
@@ -100,7 +100,8 @@ def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     meta = read_checkpoint(checkpoint)['meta']
     facts = {key: meta[key] for key in ('method', 'epoch', 'seed', 'stream', 'layout', 'channels') if key in meta}
     dataset = stated_config(meta).get('dataset') or {}
-    facts |= {key: dataset[key] for key in ('data', 'protocol') if key in dataset}
+    split = dataset.get('split', dataset.get('protocol'))  # as it was called before
+    facts |= {key: value for key, value in (('data', dataset.get('data')), ('protocol', split)) if value is not None}
     return facts | encoder_facts(meta)
 
 

@@ -77,6 +77,9 @@ class Run:
         values = {key: value for key, value in sorted(self.cfg.to_dict().items()) if not _ONLY_JUDGING.fullmatch(key)}
         if 'train_cfg' in values:
             values['train_cfg'] = {key: value for key, value in values['train_cfg'].items() if key != 'val_interval'}
+        values['dataset'] = _as_before(values['dataset'])
+        if 'train_dataloader' in values:
+            values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])
         return _digest(values, sha256(Path(self.cfg.dataset.data) / 'manifest.json'), self.trained)
 
     @cached_property
@@ -127,6 +130,11 @@ class Run:
     def _write(self, config: Path) -> None:
         config.parent.mkdir(parents=True, exist_ok=True)
         write_text(config, self.written.pretty_text)
+
+
+def _as_before(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set under the names that its keys had before, so that a run keeps its folder."""
+    return {{'split': 'protocol', 'part': 'split'}.get(key, key): value for key, value in dataset.items()}
 
 
 def stated(options: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skeattn.datasets.converters.source import Parsed, Source, add_all
 from skeattn.datasets.packed import PackedWriter
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import DataError
 
 # Action code in the file name -> class; codes 7 and 10 do not exist. The labels are their ranks.
@@ -50,7 +50,7 @@ def convert(
     """
     files = Source(source, '.json')
     classes = list(ACTIONS.values())
-    with PackedWriter(out, 'nwucla', 'kinect20', classes, PROTOCOLS['nwucla'], overwrite) as writer:
+    with PackedWriter(out, 'nwucla', 'kinect20', classes, SPLITS['nwucla'], overwrite) as writer:
         add_all(writer, files, parse, strict=strict, jobs=jobs)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from skeattn.datasets.converters.mat5 import read_array
 from skeattn.datasets.converters.source import Parsed, Source, add_all
 from skeattn.datasets.packed import PackedWriter
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import DataError
 from skeattn.skeletons import get_layout
 
@@ -48,7 +48,7 @@ def convert(
         DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
     """
     files = Source(source, '.mat')
-    with PackedWriter(out, 'utdmhad', _LAYOUT, ACTIONS, PROTOCOLS['utdmhad'], overwrite) as writer:
+    with PackedWriter(out, 'utdmhad', _LAYOUT, ACTIONS, SPLITS['utdmhad'], overwrite) as writer:
         add_all(writer, files, parse, strict=strict, jobs=jobs)
 
 
