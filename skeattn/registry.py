@@ -5,16 +5,17 @@ component keep working inside a skeattn config. An unknown name ends in a :class
 lists the nearest matches.
 """
 
-import inspect
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mmengine import registry as mmengine
 from mmengine.config import Config, ConfigDict
 
 from skeattn.errors import ConfigError, did_you_mean
+from skeattn.signatures import arguments_of
 
 
 class Registry(mmengine.Registry):
@@ -90,14 +91,6 @@ class Registry(mmengine.Registry):
         )
 
 
-def arguments_of(component: Any) -> tuple[set[str], bool]:
-    """Names that a class or function can be called with, and whether it takes any others (``**kwargs``) as well."""
-    parameters = inspect.signature(component).parameters.values()
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = {parameter.name for parameter in parameters if parameter.kind in kinds}
-    return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-
-
 def _registry(name: str, parent: Any = None, scope: str = 'skeattn', module: str = '', more: str = '') -> Registry:
     locations = [f'skeattn.{place}' for place in (module, more) if place]
     return Registry(name, parent=parent, scope=scope, locations=locations)
@@ -118,3 +111,6 @@ HOOKS = _registry('hook', mmengine.HOOKS, module='engine')
 LOOPS = _registry('loop', mmengine.LOOPS, module='engine')
 RUNNERS = _registry('runner', mmengine.RUNNERS, module='engine')
 EVALUATORS = _registry('evaluator', module='evaluation', more='protocols')
+
+PROTOCOL_FILES = Path(__file__).resolve().parent / 'protocols' / 'builtin'
+"""Settings of evaluators by the name of a protocol."""

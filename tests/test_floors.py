@@ -14,7 +14,8 @@ PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('errors', 'progress'),
     ('files', 'cli'),
-    ('channels', 'registry', 'skeletons', 'measure'),
+    ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps'),
+    ('registry',),
     ('graph', 'augment'),
     ('datasets',),
     ('models',),

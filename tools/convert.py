@@ -50,7 +50,12 @@ PYSKL = {
 ARRAYS = {
     '--layout': {**LAYOUT, 'default': 'ntu25'},
     **OWN,
-    '--protocol': {'metavar': 'NAME', 'default': 'split', 'help': 'what the split into two arrays is called (split)'},
+    '--protocol': {
+        'metavar': 'NAME',
+        'dest': 'split',
+        'default': 'split',
+        'help': 'what the split into two arrays is called (split)',
+    },
 }
 PLAIN = {
     '--layout': {**LAYOUT, 'required': True},
@@ -119,7 +124,7 @@ def summary(packed: PackedSet) -> str:
         ('cameras', len(np.unique(table['camera']))),
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in sorted(Counter(table['persons'].tolist()).items()))),
         ('frames min / median / max', f'{frames.min()} / {int(np.median(frames))} / {frames.max()}'),
-        ('protocols', ', '.join(packed.manifest['protocols'])),
+        ('splits', ', '.join(packed.splits)),
         *packed.manifest.get('notes', {}).items(),
         ('skipped', len(skipped)),
     ]

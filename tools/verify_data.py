@@ -23,7 +23,7 @@ from skeattn.progress import progress
 
 ROWS = 1 << 16
 BINS, BAR, LINES = 12, 40, 24
-# What the two sides of a protocol of that name must not share, whichever column decides.
+# What the two sides of a split of that name must not share, whichever column decides.
 APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setup'}
 
 
@@ -46,8 +46,8 @@ def problems_of(packed: PackedSet) -> Iterator[Problem]:
             yield Problem(file, 'sha256', f'is damaged: differs from {MANIFEST}')
     yield from table_problems(packed)
     yield from coordinate_problems(packed)
-    for name in packed.manifest['protocols']:
-        yield from protocol_problems(packed, name)
+    for name in packed.splits:
+        yield from split_problems(packed, name)
 
 
 def table_problems(packed: PackedSet) -> Iterator[Problem]:
@@ -81,8 +81,8 @@ def coordinate_problems(packed: PackedSet) -> Iterator[Problem]:
         yield Problem(names[i], 'keypoint', 'all zero, nobody is there')
 
 
-def protocol_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
-    """Both sides have clips, and share no subject, camera or setup where the protocol's name says so."""
+def split_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
+    """Both sides have clips, and share no subject, camera or setup where the split's name says so."""
     try:
         train, test = split(packed, name)
     except DataError as error:
@@ -91,7 +91,7 @@ def protocol_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
     field = APART.get(name)
     for value in shared_values(packed, field, train, test) if field else ():
         clip = packed.table['name'][train[packed.table[field][train] == value][0]]
-        yield Problem(clip, field, f'{value} trains and tests in protocol {name!r}')
+        yield Problem(clip, field, f'{value} trains and tests in split {name!r}')
 
 
 def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         },
         'classes': dict(zip(packed.classes, per_class, strict=True)),
         'subjects': {str(s): int(n) for s, n in zip(subjects, of_subject, strict=True)},
-        'protocols': {name: sides_of(packed, name) for name in packed.manifest['protocols']},
+        'protocols': {name: sides_of(packed, name) for name in packed.splits},
     }
 
 
@@ -136,8 +136,8 @@ def span(first: int, width: int) -> str:
 
 
 def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
-    """Clips on the two sides of a protocol, on neither, and how many subjects, cameras and setups the sides share."""
-    rule = packed.manifest['protocols'][name]
+    """Clips on the two sides of a split, on neither, and how many subjects, cameras and setups the sides share."""
+    rule = packed.splits[name]
     try:
         train, test = split(packed, name)
     except DataError:
@@ -174,7 +174,7 @@ def report(summary: dict[str, Any]) -> str:
         ('frames min / median / max', f'{frames["min"]} / {frames["median"]:g} / {frames["max"]}'),
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in summary['persons'].items())),
     ]
-    protocols = [
+    splits = [
         (
             name,
             f'by {sides["by"]}',
@@ -189,7 +189,7 @@ def report(summary: dict[str, Any]) -> str:
     return '\n\n'.join(
         [
             tabulate(rows, headers=('column', 'distinct')),
-            tabulate(protocols, headers=('protocol', 'split', 'sides share', 'neither', 'train', 'test')),
+            tabulate(splits, headers=('split', 'decided', 'sides share', 'neither', 'train', 'test')),
             histogram('clips by number of frames', frames['counts']),
             histogram('clips by class', summary['classes']),
             *([] if set(subjects) == {'-1'} else [histogram('clips by subject', subjects)]),
@@ -217,7 +217,7 @@ def main() -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems and not args.json:
-        print(f'\n{args.data} is intact: hashes, table, coordinates and protocols agree')
+        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree')
     return int(bool(problems))
 
 

@@ -1,9 +1,9 @@
-"""From raw files to batches: the packed format, its protocols, the pipeline and the dataset."""
+"""From raw files to batches: the packed format, its splits, the pipeline and the dataset."""
 
 from skeattn.datasets.packed import PackedSet, PackedWriter
-from skeattn.datasets.protocols import held_out_subjects, split
 from skeattn.datasets.sampler import GlobalBatchSampler
 from skeattn.datasets.skeleton_dataset import SkeletonDataset, take_whole_batch
+from skeattn.datasets.splits import held_out_subjects, split
 from skeattn.datasets.transforms import (
     AlignView,
     Centre,

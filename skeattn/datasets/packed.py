@@ -2,7 +2,7 @@
 
 ``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order.
 ``samples.npz``: one array per column of :data:`COLUMNS` and of the set's own; -1 where the source does not know.
-``manifest.json``: version, data set, layout, channels, classes, own columns, protocols, counts, skipped clips, sha256
+``manifest.json``: version, data set, layout, channels, classes, own columns, splits, counts, skipped clips, sha256
 of the other two.
 """
 
@@ -23,6 +23,7 @@ from skeattn.channels import BY_COUNT, check_channels
 from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256, write_atomic, write_text
+from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1
@@ -55,7 +56,7 @@ class PackedWriter:
         dataset: short name of the data set, for example ``'ntu60'``.
         layout: the skeleton layout or its name.
         classes: class names in label order.
-        protocols: ``{name: {'field': column, 'train': values}}``, see :mod:`skeattn.datasets.protocols`.
+        splits: ``{name: {'field': column, 'train': values}}``, see :mod:`skeattn.datasets.splits`.
         overwrite: replace a set that stands at ``out``; it is removed only when the new one is complete.
         channels: what the C values of a joint are: coordinates ``x``, ``y`` and, in 3-D, ``z`` first, then any other,
             such as ``score``. By default xyz for three values and xy for two.
@@ -63,16 +64,17 @@ class PackedWriter:
 
     Raises:
         DataError: ``out`` exists and ``overwrite`` is not set; a clip is unusable; no clip was added; the disk is full.
-        ConfigError: unknown layout, channels without x and y, or a protocol over an unknown column.
+        ConfigError: unknown layout, channels without x and y, or a split over an unknown column.
     """
 
+    @renamed_arguments(protocols='splits')
     def __init__(
         self,
         out: str | os.PathLike[str],
         dataset: str,
         layout: str | SkeletonLayout,
         classes: Sequence[str],
-        protocols: Mapping[str, Mapping[str, Any]],
+        splits: Mapping[str, Mapping[str, Any]],
         overwrite: bool = False,
         channels: Sequence[str] | None = None,
         columns: Sequence[str] = (),
@@ -81,7 +83,7 @@ class PackedWriter:
         self.dataset = dataset
         self.layout = get_layout(layout)
         self.classes = list(classes)
-        self.protocols = {name: _plain_rule(rule) for name, rule in protocols.items()}
+        self.splits = {name: _plain_rule(rule) for name, rule in splits.items()}
         self.channels = None if channels is None else check_channels(channels)
         self.columns = tuple(columns)
         self.overwrite = overwrite
@@ -93,9 +95,9 @@ class PackedWriter:
         self._names: set[str] = set()
         self._offset = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
-        for name, protocol in self.protocols.items():
-            if protocol['field'] not in (fields := (*FIELDS, *self.columns)):
-                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(fields)}')
+        for name, rule in self.splits.items():
+            if rule['field'] not in (fields := (*FIELDS, *self.columns)):
+                raise ConfigError(f'split {name!r}: field={rule["field"]!r} is none of {", ".join(fields)}')
         self._refuse_existing()
 
     def __enter__(self) -> 'PackedWriter':
@@ -210,7 +212,7 @@ class PackedWriter:
             'channels': channels,
             'classes': self.classes,
             'columns': self.columns,
-            'protocols': self.protocols,
+            'protocols': self.splits,
             'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)},
             'skipped': self.skipped,
             **({'notes': self.notes} if self.notes else {}),
@@ -256,6 +258,11 @@ class PackedSet:
     def channels(self) -> tuple[str, ...]:
         """What the C values of a joint are: ``x``, ``y`` and, in 3-D, ``z`` first."""
         return tuple(self.manifest['channels'])
+
+    @property
+    def splits(self) -> dict[str, dict[str, Any]]:
+        """``{name: {'field': column, 'train': values}}``; the manifest calls them ``protocols``."""
+        return dict(self.manifest['protocols'])
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> 'PackedSet':
@@ -338,14 +345,14 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             raise DataError(f'{path} has format version {manifest["version"]}, not {VERSION}: convert the source again')
         counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
         hashes = {file: str(manifest['sha256'][file]) for file in (FRAMES, SAMPLES)}
-        protocols = {name: _plain_rule(rule) for name, rule in manifest['protocols'].items()}
+        splits = {name: _plain_rule(rule) for name, rule in manifest['protocols'].items()}
         # Sets written before a set could have them say nothing of columns and channels.
         columns = [str(column) for column in manifest.get('columns', ())]
         channels = check_channels(manifest.get('channels', BY_COUNT.get(counts['channels'], ())))
-        if not all(p['field'] in (*FIELDS, *columns) for p in protocols.values()):
-            raise ValueError('a protocol over an unknown column')
+        if not all(p['field'] in (*FIELDS, *columns) for p in splits.values()):
+            raise ValueError('a split over an unknown column')
         kept = {key: manifest[key] for key in ('dataset', 'layout', 'classes', 'skipped')}
-        more = {'counts': counts, 'sha256': hashes, 'protocols': protocols, 'columns': columns, 'channels': channels}
+        more = {'counts': counts, 'sha256': hashes, 'protocols': splits, 'columns': columns, 'channels': channels}
         return {**manifest, **kept, **more}
 
 
@@ -354,7 +361,7 @@ def _plain_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     if 'test' in rule:
         plain['test'] = [int(value) for value in rule['test']]
     if both := set(plain['train']) & set(plain.get('test', ())):
-        raise ConfigError(f'a protocol over {rule["field"]} both trains and tests where it is {min(both)}')
+        raise ConfigError(f'a split over {rule["field"]} both trains and tests where it is {min(both)}')
     return plain
 
 

@@ -1,4 +1,4 @@
-"""One split of a packed set, run through the pipeline once and handed out in whole batches."""
+"""One part of a split of a packed set, run through the pipeline once and handed out in whole batches."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,13 @@ from skeattn.datasets.cache import cached, key_of
 from skeattn.datasets.integrity import folder_of
 from skeattn.datasets.materialise import materialise
 from skeattn.datasets.packed import PackedSet
-from skeattn.datasets.protocols import split as split_by
+from skeattn.datasets.splits import PARTS
+from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
 from skeattn.errors import ConfigError
 from skeattn.registry import DATASETS
+from skeattn.renaming import renamed_arguments
 
 Batch = dict[str, torch.Tensor]
 CLIPS_WORTH_CACHING = 8000
@@ -34,12 +36,12 @@ def take_whole_batch(batch: Batch) -> Batch:
 
 @DATASETS.register_module()
 class SkeletonDataset(Dataset):
-    """The training or test clips of a protocol, resident in memory as one tensor.
+    """The training or test clips of a split, resident in memory as one tensor.
 
     Args:
         data: folder of the packed set.
-        protocol: name of a split in its manifest, for example ``'xsub'``.
-        split: ``'train'`` or ``'test'``.
+        split: name of one of its splits, for example ``'xsub'``.
+        part: ``'train'`` or ``'test'``.
         pipeline: ``{name: transform config or None}``, the last one ``PackClip``.
         layout: the layout that the model is built for, compared with that of the prepared clips when given.
         channels: the values of a joint that the model is built for, compared with the set's.
@@ -56,27 +58,28 @@ class SkeletonDataset(Dataset):
         classes: class names.
         layout: the :class:`~skeattn.skeletons.SkeletonLayout` of the prepared clips.
         channels: what the C values of a joint are.
-        split: ``'train'`` or ``'test'``.
+        part: ``'train'`` or ``'test'``.
 
     Raises:
         DataError: the set is missing or damaged, or a clip does not come out of the pipeline finite and in shape.
-        ConfigError: unknown protocol or split, a layout or channels that are not the set's, or a
+        ConfigError: unknown split or part, a layout or channels that are not the set's, or a
             pipeline without ``PackClip``.
     """
 
+    @renamed_arguments(protocol='split', split='part')
     def __init__(
         self,
         data: str | os.PathLike[str],
-        protocol: str,
-        split: str = 'train',
+        split: str,
+        part: str = 'train',
         pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
         layout: str | None = None,
         channels: Sequence[str] = AXES,
         cache: bool | str = True,
         subset: Mapping[str, Any] | None = None,
     ) -> None:
-        if split not in ('train', 'test'):
-            raise ConfigError(f'split={split!r} is neither "train" nor "test"')
+        if part not in PARTS:
+            raise ConfigError(f'part={part!r} is neither "train" nor "test"')
         packed = PackedSet.open(data)
         steps = Pipeline(pipeline or {})
         self.layout = steps.layout_after(packed.layout)
@@ -90,10 +93,10 @@ class SkeletonDataset(Dataset):
             raise ConfigError(
                 f'channels={list(channels)}, but {packed.path} holds {stored}; set channels={stored} in the config'
             )
-        indices = split_by(packed, protocol)[1] if split == 'test' else labelled_clips(packed, protocol, subset)
+        indices = split_by(packed, split)[1] if part == 'test' else labelled_clips(packed, split, subset)
         folder = folder_of(packed.path, cache) if len(indices) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
-        self.split = split
+        self.part = part
         self.channels = packed.channels
         self.classes = packed.classes
         self.labels = torch.from_numpy(packed.table['label'][indices])

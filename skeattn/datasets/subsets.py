@@ -18,7 +18,8 @@ import numpy as np
 
 from skeattn.datasets.integrity import write_note
 from skeattn.datasets.packed import MANIFEST, PackedSet
-from skeattn.datasets.protocols import held_out_subjects, split
+from skeattn.datasets.splits import held_out_subjects
+from skeattn.datasets.splits import split as split_by
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256
 
@@ -27,12 +28,12 @@ REST, HELD_OUT = 'rest', 'heldout'
 SETTINGS = {'fraction': 1.0, 'seed': 0, 'heldout': 0.0, 'part': REST}
 
 
-def labelled_clips(packed: PackedSet, protocol: str, subset: Mapping[str, Any] | None) -> np.ndarray:
+def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | None) -> np.ndarray:
     """The training clips that ``dataset.subset`` leaves, ascending.
 
     Args:
         packed: the set.
-        protocol: the split.
+        split: its name.
         subset: ``fraction`` of the clips of every class (1) and ``seed`` of their choice (0); further ``heldout``, the
             share of these clips' subjects that is held out (0), and which ``part`` is meant, the ``'rest'`` or those
             ``'heldout'``. None: the whole split.
@@ -41,12 +42,12 @@ def labelled_clips(packed: PackedSet, protocol: str, subset: Mapping[str, Any] |
         ConfigError: an unknown key, or a value outside its range.
         DataError: a class would get no clip; the subset's file is damaged or of another set; too few subjects.
     """
-    train, _ = split(packed, protocol)
+    train, _ = split_by(packed, split)
     if subset is None:
         return train
     settings = _checked(subset)
     if settings['fraction'] < 1:
-        train = _read_or_choose(packed, protocol, train, settings['fraction'], settings['seed'])
+        train = _read_or_choose(packed, split, train, settings['fraction'], settings['seed'])
     if settings['heldout']:
         held = held_out_subjects(packed.table['subject'][train], settings['heldout'])
         train = train[held if settings['part'] == HELD_OUT else ~held]
@@ -84,9 +85,9 @@ def smallest_fraction(clips: int) -> float:
     return (math.floor(half * scale) + 1) / scale
 
 
-def subset_file(packed: PackedSet, protocol: str, fraction: float, seed: int) -> Path:
+def subset_file(packed: PackedSet, split: str, fraction: float, seed: int) -> Path:
     """Where the choice is written."""
-    return packed.path / FOLDER / f'{protocol}_{100 * fraction:g}percent_seed{seed}.json'
+    return packed.path / FOLDER / f'{split}_{100 * fraction:g}percent_seed{seed}.json'
 
 
 def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,10 +109,10 @@ def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _read_or_choose(packed: PackedSet, protocol: str, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    path = subset_file(packed, protocol, fraction, seed)
+def _read_or_choose(packed: PackedSet, split: str, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    path = subset_file(packed, split, fraction, seed)
     facts = {
-        'protocol': protocol,
+        'protocol': split,  # as files have called it from the beginning
         'fraction': fraction,
         'seed': seed,
         'manifest_sha256': sha256(packed.path / MANIFEST),

@@ -8,7 +8,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from skeattn.engine.checks import OPTIM_WRAPPERS
+from skeattn.engine.places import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()

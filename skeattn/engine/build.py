@@ -11,6 +11,7 @@ from torch import nn
 import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn.checkpoint import load_checkpoint
 from skeattn.datasets import SkeletonDataset
+from skeattn.datasets.splits import PARTS, of_part
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.registry import DATASETS, MODELS
 
@@ -37,7 +38,7 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
 
 def build_splits(cfg: Config) -> tuple[SkeletonDataset, SkeletonDataset]:
     """The training and the test clips of a resolved config."""
-    train, test = (DATASETS.build({**cfg.dataset, 'split': split}) for split in ('train', 'test'))
+    train, test = (DATASETS.build(of_part(cfg.dataset, part)) for part in PARTS)
     return train, test
 
 

@@ -1,186 +1,303 @@
-"""Typing errors in configs, told with their place and what was meant, before anything is built."""
+"""Typos in configs, reported with the file, the place and what was meant, before anything is built.
 
-from collections.abc import Mapping
-from typing import Any
+Files and overrides are merged first and looked at together, so what is refused on the command line is refused in a
+file. Free are the names of steps, views, hooks, evaluators and protocols, those of parameters in
+``paramwise_cfg.custom_keys``, ``env_cfg.dist_cfg``, ``compile``, what the toolbox writes itself (loaders and evaluators
+of validation and test), and the arguments of a class that takes any, because it does more with its ``**kwargs`` than
+hand them on.
+"""
 
-from mmengine import registry as mmengine
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import mmcv.cnn  # noqa: F401  registers the layers that norm_cfg and act_cfg name
 from mmengine.config import Config
 
+from skeattn.datasets.transforms.pipeline import refuse_after_packing
+from skeattn.engine.origin import Origin
+from skeattn.engine.places import (
+    COMPONENTS,
+    GIVEN,
+    MMENGINE_HOOKS,
+    NAMED,
+    OPERATION,
+    PROTOCOL,
+    SETTINGS,
+    SETTINGS_OF_EACH,
+    STEPS,
+    TOP_LEVEL,
+    VIEWS,
+    Kind,
+    at,
+)
 from skeattn.errors import ConfigError, did_you_mean
-from skeattn.registry import (
-    AUGMENTS,
-    BACKBONES,
-    DATASETS,
-    EVALUATORS,
-    HEADS,
-    HOOKS,
-    LOOPS,
-    LOSSES,
-    MODELS,
-    NECKS,
-    TRANSFORMS,
-    Registry,
-    arguments_of,
-)
+from skeattn.registry import DATASETS, MODELS, PROTOCOL_FILES, TRANSFORMS, Registry
+from skeattn.signatures import arguments_of
+from skeattn.steps import in_order
 
-# Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
-OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, *_ = (
-    Registry(parent.name, parent=parent, scope='skeattn')
-    for parent in (
-        mmengine.OPTIM_WRAPPERS,
-        mmengine.OPTIMIZERS,
-        mmengine.PARAM_SCHEDULERS,
-        mmengine.OPTIM_WRAPPER_CONSTRUCTORS,
-        mmengine.WEIGHT_INITIALIZERS,
-        mmengine.VISUALIZERS,
-        mmengine.VISBACKENDS,
-    )
-)
-
-# What config.py writes where.
-PLACES = {
-    'stream': ('model.data_preprocessor.stream',),
-    'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
-    'channels': ('model.data_preprocessor.channels', 'dataset.channels'),
-    'num_classes': ('model.head.num_classes',),
-    'seed': ('randomness.seed',),
-}
-MODEL_PARTS = {
-    'data_preprocessor': MODELS, 'backbone': BACKBONES, 'head': HEADS, 'loss': LOSSES,
-    **dict.fromkeys(('projector', 'predictor', 'mhsam', 'attention_drop'), NECKS),
-}  # fmt: skip
-GIVEN = {**PLACES, 'channels': (*PLACES['channels'], 'model.backbone.in_channels')}
-VIEWS = 'model.data_preprocessor.views'
-STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators')
-MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-TOP_LEVEL = (
-    'stream', 'layout', 'channels', 'num_classes', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model',
-    'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader',
-    'test_dataloader', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports',
-    'default_scope', 'env_cfg', 'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer',
-    'log_processor', 'log_level', 'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
-    'compile', 'auto_scale_lr', 'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor', 'protocols',
-)  # fmt: skip
+PLAIN = (str, int, float, list, tuple)
 
 
-def at(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
-    """The dict at a place; an empty one where there is none."""
-    node: Any = cfg
-    for key in filter(None, place.split('.')):
-        node = node.get(key) if isinstance(node, Mapping | Config) else None
-    return node if isinstance(node, Mapping | Config) else {}
+def check_config(cfg: Config, origin: Origin | None = None) -> None:
+    """Refuse every key that nobody would read, and every component that does not exist.
 
-
-def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Refuse an override whose first key is neither in the config nor known: a typing error would pass in silence.
+    Args:
+        cfg: the config, overrides merged, resolved or not.
+        origin: where its keys were written.
 
     Raises:
-        ConfigError: such a key, with the nearest known ones.
+        ConfigError: an unknown key at the top, an unknown ``type``, an argument that it does not take, a base whose
+            settings were not laid over the others, a step that goes nowhere, or a transform after the clip is packed.
+            Says where it is written and names the nearest known.
     """
-    for option, value in options.items():
-        if value is None:
-            _refuse_unknown_step(cfg, option)
-        key = option.split('.')[0]
-        if key not in cfg and key not in TOP_LEVEL:
-            raise ConfigError(
-                f'--cfg-options {option}: the config has no {key!r}; {did_you_mean(key, [*cfg, *TOP_LEVEL])}'
-            )
+    check = _Check(origin or Origin())
+    for key, value in cfg.items():
+        check.top_level(key, value)
+    for key, value in cfg.items():
+        check.value(key, key, value, TOP)
+    for name in cfg.get('protocols') or {}:
+        settings = _protocol(cfg, name)
+        if 'type' in settings:
+            check.component(f'protocols.{name}', settings, PROTOCOL, TOP)
 
 
-def _refuse_unknown_step(cfg: Config, option: str) -> None:
-    """``views.query.share=None`` would remove nothing, and the run be taken for an ablation."""
-    place, _, last = option.rpartition('.')
-    known = {*at(cfg, place), *_liked(cfg, place)}
-    if place and known and last not in known | {*MMENGINE_HOOKS}:
-        raise ConfigError(
-            f'--cfg-options {option}=None: {place} has no {last!r} to remove; {did_you_mean(last, [*known])}'
-        )
+class _Owner(NamedTuple):
+    """What a key belongs to.
+
+    Args:
+        kind: the registry of a component, the name of settings, or an empty name at the top.
+        component: the class that receives the key as an argument; None where there is none.
+        known: whether it is known what receives the key.
+    """
+
+    kind: Registry | str
+    component: Any = None
+    known: bool = True
+
+    def gives_meaning(self, argument: str) -> bool:
+        """Whether the toolbox or mmengine says what a key means, and no class of the user's."""
+        modules = ('skeattn.', 'mmengine.')
+        return self.known and (self.component is None or _module_of(self.component, argument).startswith(modules))
 
 
-def check_removals(cfg: Config, path: str) -> None:
-    """Refuse a file whose ``pipeline=dict(aling=None)`` merges into its base as a step that is not there.
+TOP = _Owner('')
+
+
+class _Check:
+    """One look at a config, key by key."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def refuse(self, place: str, what: str) -> NoReturn:
+        """Raise the error of the key at a place."""
+        raise ConfigError(f'{self.origin(place)}{what}')
+
+    def top_level(self, key: str, value: Any) -> None:
+        """A key at the top is known, or a variable of the file."""
+        if key in TOP_LEVEL or key.startswith('_') or callable(value):
+            return
+        hint = did_you_mean(key, TOP_LEVEL)
+        stated = self.origin.stated(key)
+        listed_in = stated.listed_in if stated and isinstance(value, Mapping) and value else None
+        if listed_in and value.keys() <= {*TOP_LEVEL}:
+            what = f'{key!r} was not laid over the other bases of {listed_in} and has no effect'
+            self.refuse(key, f'{what}; add this line there, below _base_: _base_.merge(_base_.pop({key!r}))')
+        if listed_in and stated and Path(stated.file).stem.startswith(key):
+            hint = f'{listed_in} takes it into a part of the config by _base_.pop({key!r})'
+        elif self.origin.option(key) is None:
+            hint += f'; a helper variable starts with an underscore: _{key}'
+        self.refuse(key, f'the config has no {key!r}; {hint}')
+
+    def value(self, place: str, name: str, value: Any, owner: _Owner) -> None:
+        """What stands under a key, by the key's name and what it belongs to."""
+        if (owner.kind, name) in SETTINGS_OF_EACH and isinstance(value, Mapping):
+            for key, item in value.items():
+                self.settings(f'{place}.{key}', key, item, SETTINGS_OF_EACH[owner.kind, name])
+        elif (owner.kind, name) in SETTINGS and owner.gives_meaning(name):
+            self.settings(place, name, value, SETTINGS[owner.kind, name])
+        elif name == 'views' and isinstance(value, Mapping) and owner.gives_meaning(name):
+            for view in value:
+                self.view(f'{place}.{view}', view, value)
+        elif name in NAMED and isinstance(value, Mapping) and (owner.gives_meaning(name) or owner.kind is DATASETS):
+            self.steps(place, value, NAMED[name])
+        elif name in COMPONENTS:
+            self.component(place, value, COMPONENTS[name], owner)
+        elif isinstance(owner.kind, Registry):
+            self.nested(place, value, owner.kind)
+
+    def nested(self, place: str, value: Any, registry: Registry) -> None:
+        """What a component receives under a name that says nothing of it: perhaps components of its own kind."""
+        if isinstance(value, Mapping) and 'type' in value:
+            if _looked_up(value['type'], registry) is not None:
+                self.component(place, value, Kind(registry), TOP)
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                self.value(f'{place}.{key}', key, item, _Owner(registry, known=False))
+        elif isinstance(value, list | tuple):
+            for i, item in enumerate(value):
+                self.nested(f'{place}[{i}]', item, registry)
+
+    def settings(self, place: str, name: str, settings: Any, known: Collection[str]) -> None:
+        """A dict of known keys."""
+        if isinstance(settings, PLAIN):
+            self.refuse(place, f'{place}={settings!r} is no dict; its keys are {", ".join(known)}')
+        for key, value in (settings or {}).items():
+            if key not in known:
+                self.refuse(f'{place}.{key}', f'{place} has no {key!r}; {did_you_mean(key, known)}')
+            self.value(f'{place}.{key}', key, value, _Owner(name))
+
+    def steps(self, place: str, steps: Mapping[str, Any], kind: Kind) -> None:
+        """Named components of one kind; those of a pipeline also in their order."""
+        for name, step in steps.items():
+            self.step(f'{place}.{name}', step, kind, [*steps])
+        if kind.registry is TRANSFORMS:
+            order = self.located(in_order, steps, place)
+            kinds = {name: _looked_up(steps[name]['type'], TRANSFORMS) for name in order if steps[name]}
+            self.located(refuse_after_packing, kinds, place)
+
+    def step(self, place: str, step: Any, kind: Kind, known: Sequence[str]) -> None:
+        """A named component: a dict with a type, which it has from a base if one has that name."""
+        if isinstance(step, PLAIN) or (isinstance(step, Mapping) and 'type' not in step):
+            name = place.rpartition('.')[2]
+            others = [other for other in known if other != name]
+            hint = f'; {did_you_mean(name, others)}' if others else ''
+            there = f' beside {", ".join(map(repr, step))}' if isinstance(step, Mapping) and step else ''
+            self.refuse(place, f'{place}: no base has {name!r}, and a new one needs a type{there}{hint}')
+        self.component(place, step, kind, TOP)
+
+    def view(self, place: str, name: str, views: Mapping[str, Any]) -> None:
+        """The operations of a training view."""
+        if not isinstance(views[name], Mapping):
+            return
+        operations = {op: item for op, item in views[name].items() if op not in ('source', 'like')}
+        for op, operation in operations.items():
+            others = [view for view in views if view != name and op in at(views, view)]
+            if isinstance(operation, Mapping) and 'type' not in operation and others:
+                self.refuse(
+                    place, f'{place}: no base has an operation {op!r} in {name!r}; {did_you_mean(name, others)}'
+                )
+            self.step(f'{place}.{op}', operation, OPERATION, [*views[name], 'source', 'like'])
+        self.located(in_order, {key: {} for key in _liked(views, name)} | operations, place)
+
+    def located(self, check: Callable[..., Any], steps: Mapping[str, Any], place: str) -> Any:
+        """The result of a check of the order of steps; its error begins with the place, and here with the file."""
+        try:
+            return check(steps, place)
+        except ConfigError as error:
+            self.refuse(str(error).split(maxsplit=1)[0].rstrip(':'), str(error))
+
+    def component(self, place: str, component: Any, kind: Kind, owner: _Owner) -> None:
+        """A component, or a list of them: its type exists and takes its arguments, which are looked at in turn."""
+        for i, item in enumerate(component) if isinstance(component, list | tuple) else ():
+            self.component(f'{place}[{i}]', item, kind, owner)
+        known = owner.gives_meaning(place.rpartition('.')[2])
+        if isinstance(component, str | int | float) and known:
+            self.refuse(place, f'{place}={component!r} is no dict with a type')
+        if not isinstance(component, Mapping):
+            return
+        default = kind.default if known else None
+        name: Any = component.get('type', default)
+        if name is None:
+            if known and not all(isinstance(item, Mapping | list) for item in component.values()):
+                self.refuse(place, f'{place} has no type; its keys are {", ".join(map(repr, component))}')
+            self.nested(place, component, kind.registry)  # several by name, as mmengine allows of schedulers
+            return
+        found = _looked_up(name, kind.registry)
+        if found is None and not known and owner.kind is not MODELS:
+            return
+        if found is None:
+            near = did_you_mean(str(name), kind.registry.names())
+            what = f'{place}: type={name!r} is not in the registry {kind.registry.name!r}; {near}'
+            self.refuse(f'{place}.type', what)
+        # The constructor of an optimiser wrapper reads what it likes.
+        custom = 'constructor' in kind.also and component.get('constructor') is not None
+        if not custom:
+            self.arguments(place, component, getattr(name, '__name__', name), found, kind)
+        for key in sorted(component.keys() - ({'type', 'paramwise_cfg'} if custom else {'type'})):
+            self.value(f'{place}.{key}', key, component[key], _Owner(kind.registry, found))
+
+    def arguments(self, place: str, component: Mapping[str, Any], name: str, found: Any, kind: Kind) -> None:
+        """A component receives nothing that it does not take."""
+        known, any_other = arguments_of(found)
+        known |= {'type', '_scope_', *kind.also}
+        for key in [] if any_other else sorted(component.keys() - known):
+            hint = did_you_mean(key, known - {'_scope_'})
+            if place == 'model.backbone' or hint.startswith('known'):  # most often an argument of the base's component
+                hint += f'; to drop what a base says, write _delete_=True into {place}'
+            for top, places in GIVEN.items():
+                if f'{place}.{key}' in places:
+                    hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'
+            self.refuse(f'{place}.{key}', f'{place}: {name} takes no {key!r}; {hint}')
+
+
+def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None:
+    """Refuse a step that is set to None and was never there: ``pipeline=dict(aling=None)`` would merge in silence.
+
+    Args:
+        cfg: the config, merged.
+        bases: what it was merged from, without the last word.
+        origin: where its keys were written.
 
     Raises:
         ConfigError: such a step, with the nearest ones.
     """
-    with open(path, encoding='utf-8') as file:
-        if 'None' not in file.read():
-            return
-    files = [Config._get_cfg_path(base, path)[0] for base in Config._get_base_files(path)]
-    bases = [Config.fromfile(file, import_custom_modules=False) for file in files]
     # Some bases hold settings under a name of their own, for a config to lay over the others: pipelines/clean.py.
     laid_over = [part for base in bases for part in base.values() if isinstance(part, Mapping)]
-    for place in (*STEPS, *(f'{VIEWS}.{view}' for view in at(cfg, VIEWS))):
+    views = at(cfg, VIEWS)
+    for place in (*STEPS, *(f'{VIEWS}.{view}' for view in views)):
         steps, inherited = at(cfg, place), {name for base in bases for name in at(base, place)}
-        if not inherited or inherited - steps.keys():  # there was nothing, or it was replaced
+        if inherited - steps.keys():  # replaced
             continue
-        known = {
-            *inherited,
-            *_liked(cfg, place),
-            *MMENGINE_HOOKS,
-            *(name for part in laid_over for name in at(part, place)),
-        }
+        known = {*inherited, *(name for part in laid_over for name in at(part, place))}
+        if place.startswith(VIEWS):
+            known |= _liked(views, place.rpartition('.')[2])
+        if not known:  # there was nothing
+            continue
+        if place == 'default_hooks':
+            known |= {*MMENGINE_HOOKS}
         for name in [name for name, step in steps.items() if step is None and name not in known]:
-            raise ConfigError(f'{path}: {place} has no {name!r} to remove; {did_you_mean(name, [*inherited])}')
+            where = f'{place}.{name}'
+            raise ConfigError(f'{origin(where)}{place} has no {name!r} to remove; {did_you_mean(name, known)}')
 
 
-def _liked(cfg: Config, place: str) -> set[str]:
+def _liked(views: Mapping[str, Any], view: str) -> set[str]:
     """The operations that a training view has from the one that it is ``like``."""
-    seen = [place] if place.startswith(f'{VIEWS}.') else []
-    while seen and seen[-1] not in seen[:-1] and (like := at(cfg, seen[-1]).get('like')):
-        seen.append(f'{VIEWS}.{like}')
-    return {name for view in seen[1:] for name in at(cfg, view)}
+    seen = [view]
+    while seen[-1] not in seen[:-1] and (like := at(views, seen[-1]).get('like')):
+        seen.append(like)
+    return {name for other in seen[1:] for name in at(views, other)} - {'source', 'like'}
 
 
-def check_types(cfg: Config) -> None:
-    """Look up every component that a config names, so that a typing error is told with its place.
-
-    Raises:
-        ConfigError: an unknown ``type``, or an argument that it does not take; names the nearest known ones.
-    """
-    optim = cfg.get('optim_wrapper') or {}
-    schedulers = cfg.get('param_scheduler') or []
-    evaluators = cfg.get('test_evaluator') or {}
-    schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
-    ours = [
-        *_parts(cfg, '', {'model': MODELS, 'dataset': DATASETS}),
-        *_parts(cfg, 'model', MODEL_PARTS),
-        *(part for view in at(cfg, VIEWS) for part in _parts(cfg, f'{VIEWS}.{view}', AUGMENTS)),
-        *_parts(cfg, 'dataset.pipeline', TRANSFORMS),
-    ]
-    others = [  # whose arguments are looked at where they are built
-        ('optim_wrapper', optim, OPTIM_WRAPPERS),
-        ('optim_wrapper.optimizer', optim.get('optimizer'), OPTIMIZERS),
-        *((f'param_scheduler[{i}]', item, PARAM_SCHEDULERS) for i, item in enumerate(schedulers)),
-        *_parts(cfg, '', dict.fromkeys(('train_cfg', 'val_cfg', 'test_cfg'), LOOPS)),
-        *_parts(cfg, 'default_hooks', HOOKS),
-        *((f'evaluation.evaluators.{name}', item, EVALUATORS) for name, item in evaluators.items()),
-    ]
-    for place, component, registry in ours + others:
-        name = component.get('type') if isinstance(component, Mapping) else None
-        if isinstance(name, str) and registry.get(name) is None:
-            near = did_you_mean(name, registry.names())
-            raise ConfigError(f'{place}: type={name!r} is not in the registry {registry.name!r}; {near}')
-    for place, component, registry in ours:
-        if isinstance(component, Mapping) and 'type' in component:
-            _check_arguments(place, component, registry)
+def _looked_up(kind: Any, registry: Registry) -> Any:
+    """The class or function of a ``type``; None where there is none."""
+    found = registry.get(kind) if isinstance(kind, str) else kind
+    return found if callable(found) else None
 
 
-def _parts(cfg: Config, place: str, registries: Registry | Mapping[str, Registry]) -> list[tuple[str, Any, Registry]]:
-    """The named parts of a dict, each with its place and its registry."""
-    node = at(cfg, place)
-    named = registries if isinstance(registries, Mapping) else dict.fromkeys(node, registries)
-    return [(f'{place}.{name}'.lstrip('.'), node.get(name), registry) for name, registry in named.items()]
+@functools.cache
+def _module_of(component: Any, argument: str) -> str:
+    """The module of the class, or of its base, whose ``__init__`` names the argument; else its own."""
+    for base in getattr(component, '__mro__', ()):
+        if '__init__' in vars(base) and argument in inspect.signature(vars(base)['__init__']).parameters:
+            return str(base.__module__)
+    return str(component.__module__)
 
 
-def _check_arguments(place: str, component: Mapping[str, Any], registry: Registry) -> None:
-    kind = component['type']
-    known, any_other = arguments_of(registry.get(kind) if isinstance(kind, str) else kind)
-    for key in () if any_other else sorted(component.keys() - {'type', '_scope_'} - known):
-        hint = did_you_mean(key, [*known, 'type'])
-        if place == 'model.backbone':  # most often an argument of the base's backbone
-            hint += '; to drop what a base says, write _delete_=True into model.backbone'
-        for top, places in GIVEN.items():
-            if f'{place}.{key}' in places:
-                hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'
-        raise ConfigError(f'{place}: {getattr(kind, "__name__", kind)} takes no {key!r}; {hint}')
+def _protocol(cfg: Config, name: str) -> Mapping[str, Any]:
+    """The settings of a protocol, as far as the toolbox and the config know them."""
+    settings: Any = {}
+    for layer in (_protocol_file(name), at(cfg, f'evaluation.evaluators.{name}'), at(cfg, f'protocols.{name}')):
+        if layer.get('type', settings.get('type')) != settings.get('type'):
+            settings = {}
+        settings = Config._merge_a_into_b(Config(dict(layer)).to_dict(), settings)
+    return settings  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _protocol_file(name: str) -> Mapping[str, Any]:
+    file = PROTOCOL_FILES / f'{name}.py'
+    return Config.fromfile(file).to_dict() if file.is_file() else {}

@@ -10,18 +10,24 @@ import copy
 import os
 import pprint
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from skeattn.datasets.packed import PackedSet
-from skeattn.engine.checks import MMENGINE_HOOKS, PLACES, at, check_options, check_removals, check_types
-from skeattn.errors import ConfigError, DataError, did_you_mean
-from skeattn.registry import BACKBONES, arguments_of
+from skeattn.datasets.splits import of_part
+from skeattn.engine.checks import check_config, check_removals
+from skeattn.engine.origin import Origin, bases_of
+from skeattn.engine.places import MMENGINE_HOOKS, PLACES, at
+from skeattn.errors import ConfigError, DataError
+from skeattn.registry import BACKBONES, DATASETS
+from skeattn.renaming import note_renamed
+from skeattn.signatures import arguments_of
 from skeattn.skeletons import LAYOUTS, get_layout
+from skeattn.steps import in_order
 
 OPTIONAL = (['model', 'backbone'], ['model', 'head'])
-EVALUATION = ('interval', 'evaluators', 'source', 'batch_size')
 
 
 class OrderedConfig(Config):
@@ -52,20 +58,66 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
         options: overrides by dotted key.
 
     Raises:
-        ConfigError: no such file, an override that fits nothing, or a step that is set to None and that no base has.
+        ConfigError: no such file, or it cannot be read; a key of the file, of its bases or of the overrides that nobody
+            would read (see :func:`~skeattn.engine.checks.check_config`), or a step set to None that no base has.
     """
+    path = os.fspath(path)
     if not os.path.isfile(path):
         raise ConfigError(f'no config file {path}; those of the toolbox lie in configs/<method>/')
     try:
         cfg = OrderedConfig.of(Config.fromfile(path))
-    except (OSError, SyntaxError, KeyError, ImportError) as error:
+    except (OSError, SyntaxError, KeyError, NameError, TypeError, ImportError) as error:
         hint = '; put the folder of your modules on PYTHONPATH' if isinstance(error, ImportError) else ''
         raise ConfigError(f'{path} cannot be read: {error}{hint}') from error
-    check_removals(cfg, os.fspath(path))
-    check_options(cfg, options or {})
-    cfg.merge_from_dict(dict(options or {}))
+    _check_removals_in_files(cfg, path)
+    _read_renamed_keys(cfg, Origin(path))
+    _override(cfg, options or {})
+    check_config(cfg, Origin(path, options))
     cfg.setdefault('stream', 'joint')
     return cfg
+
+
+def _check_removals_in_files(cfg: Config, path: str) -> None:
+    """Whatever a file or one of its bases sets to None is there to be removed."""
+    for file, _ in Origin(path).files:
+        bases = bases_of(file) if 'None' in Path(file).read_text(encoding='utf-8') else []
+        if bases:
+            merged = cfg if file == path else _load(file)
+            check_removals(merged, [_load(base) for base in bases], Origin(file))
+
+
+def _load(file: str) -> Config:
+    return Config.fromfile(file, import_custom_modules=False)
+
+
+def _override(cfg: OrderedConfig, options: Mapping[str, Any]) -> None:
+    removes = any(value is None for value in options.values())
+    before = [OrderedConfig.of(cfg)] if removes else []
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ConfigError(f'--cfg-options {" ".join(options)}: {error}') from error
+    _read_renamed_keys(cfg, Origin())
+    if removes:
+        check_removals(cfg, before, Origin(options=options))
+
+
+def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
+    """``dataset.protocol``, as it was called before, is read as ``dataset.split``.
+
+    Where both are there, the one counts that stands in the config itself, or in the first of its bases that has one.
+    Without a file that is the old one: it was added to what had been read already.
+    """
+    dataset = at(cfg, 'dataset')
+    kind = dataset.get('type')
+    component = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if 'protocol' not in dataset or (component is not None and 'split' not in arguments_of(component)[0]):
+        return
+    note_renamed('the config key dataset.protocol', 'dataset.split')
+    counts = origin.last_word('dataset.protocol', 'dataset.split')
+    protocol = cfg.dataset.pop('protocol')
+    if counts == 'dataset.protocol' or 'split' not in dataset:
+        cfg.dataset.split = protocol
 
 
 def resolve_config(cfg: Config, world_size: int = 1) -> Config:
@@ -80,7 +132,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``
     ``batch_size``   the sampler (global) and the training loader (each process its share)
-    ``dataset``      all loaders, with the split they need; its pipeline's ``num_persons``: a backbone that takes it
+    ``dataset``      all loaders, with the part they need; its pipeline's ``num_persons``: a backbone that takes it
     ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``batch_size``: the loops
     ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
@@ -94,10 +146,11 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
         a new config for the Runner; resolving it again changes nothing.
 
     Raises:
-        ConfigError: a place says something else than the top level, a value is missing or does not divide, or a
-            ``type`` is unknown.
+        ConfigError: a place says something else than the top level, a value is missing or does not divide, or nobody
+            would read a key, see :func:`~skeattn.engine.checks.check_config`.
     """
     cfg = copy.deepcopy(cfg)
+    _read_renamed_keys(cfg, Origin())
     cfg.setdefault('stream', 'joint')
     if cfg.get('layout') is not None:
         cfg.layout = _learn_layout(cfg)
@@ -113,12 +166,12 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     if 'dataset' in cfg:
         cfg.dataset.setdefault('type', 'SkeletonDataset')
         if isinstance(cfg.dataset.get('pipeline'), Mapping):
-            steps = cfg.dataset.pipeline.items()
-            cfg.dataset.pipeline = ConfigDict({name: step for name, step in steps if step is not None})
+            steps = in_order(cfg.dataset.pipeline, 'dataset.pipeline')
+            cfg.dataset.pipeline = ConfigDict({name: step for name, step in steps.items() if step is not None})
             _write_num_persons(cfg)
         _resolve_training(cfg, world_size)
         _resolve_evaluation(cfg)
-    check_types(cfg)
+    check_config(cfg)
     return cfg
 
 
@@ -159,7 +212,7 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
             f'batch_size={batch_size} is shared by {world_size} processes and does not divide; '
             f'take a multiple of {world_size}'
         )
-    _write(cfg, 'train_dataloader.dataset', {**cfg.dataset, 'split': 'train'}, 'dataset')
+    _write(cfg, 'train_dataloader.dataset', of_part(cfg.dataset, 'train'), 'dataset')
     _write(cfg, 'train_dataloader.sampler.batch_size', batch_size, 'batch_size')
     _write(cfg, 'train_dataloader.batch_size', batch_size // world_size, f'batch_size over {world_size} processes')
     defaults = {'num_workers': 0, 'collate_fn': {'type': 'take_whole_batch'}}
@@ -178,14 +231,11 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
 
 def _resolve_evaluation(cfg: Config) -> None:
     evaluation = cfg.get('evaluation') or ConfigDict()
-    for key in evaluation:
-        if key not in EVALUATION:
-            raise ConfigError(f'evaluation has no {key!r}; {did_you_mean(key, list(EVALUATION))}')
     evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
     if not evaluators:
         return
     options = {key: evaluation[key] for key in ('source', 'batch_size') if key in evaluation}
-    sets = {'bank': {**cfg.dataset, 'split': 'train'}, 'test': {**cfg.dataset, 'split': 'test'}}
+    sets = {'bank': of_part(cfg.dataset, 'train'), 'test': of_part(cfg.dataset, 'test')}
     for stage in ('val', 'test') if cfg.get('train_cfg') is not None else ('test',):
         _write(cfg, f'{stage}_dataloader', sets, 'dataset')
         _write(cfg, f'{stage}_evaluator', evaluators, 'evaluation.evaluators')
@@ -196,7 +246,8 @@ def _resolve_evaluation(cfg: Config) -> None:
 
 def _write(cfg: Config, place: str, value: Any, source: str) -> None:
     *path, last = place.split('.')
-    if path in OPTIONAL and cfg.get('model', {}).get(path[1]) is None:
+    model = cfg.get('model')
+    if path[:1] == ['model'] and (model is None or (path in OPTIONAL and model.get(path[1]) is None)):
         return
     node = cfg
     for key in path:

@@ -19,7 +19,7 @@ STEP = 'to_layout'
 def retarget(cfg: Config, target: str | Path, num_frames: int | None = None) -> OrderedConfig:
     """The config of a pre-trained model over another data set.
 
-    From the target come data, protocol, pipeline and number of classes. The model, its stream and layout are those of
+    From the target come data, split, pipeline and number of classes. The model, its stream and layout are those of
     pre-training. Where the target has another layout, a first step ``to_layout`` takes the model's joints by name. A
     classifier trained for another number of classes is left out (``model.head=None``).
 
@@ -62,12 +62,13 @@ def transfer_text(pretrained: Mapping[str, Any], cfg: Config) -> str:
     """What was trained where and is judged where: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'.
 
     Args:
-        pretrained: ``data``, ``split`` and ``layout`` of the pre-training, as far as they are known.
+        pretrained: ``data``, ``split`` (or ``protocol``, as it was called before) and ``layout`` of the pre-training,
+            as far as they are known.
         cfg: the resolved config that the model is judged by.
     """
     here = {
         'data': cfg.dataset.data,
-        'split': cfg.dataset.protocol,
+        'split': cfg.dataset.split,
         'layout': PackedSet.open(cfg.dataset.data).layout.name,
     }
     return f'pre-trained on {_place(pretrained)}, evaluated on {_place(here)}'

@@ -241,7 +241,7 @@ class SkeAttnRunner(Runner):
             'batch_size': self.cfg.get('batch_size'),
             'world_size': self.world_size,
             'data': dataset.get('data'),
-            'split': dataset.get('protocol'),
+            'split': dataset.get('split'),
             'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),
             'versions': versions,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),

@@ -12,7 +12,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skeattn.datasets.protocols import held_out_subjects
+from skeattn.datasets.splits import held_out_subjects
 from skeattn.errors import NonFiniteError
 from skeattn.progress import progress
 

@@ -87,6 +87,9 @@ class Run:
         }
         if 'train_cfg' in values:
             values['train_cfg'] = {key: value for key, value in values['train_cfg'].items() if key != 'val_interval'}
+        values['dataset'] = _as_before(values['dataset'])
+        if 'train_dataloader' in values:
+            values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])
         return _digest(values, sha256(Path(self.cfg.dataset.data) / 'manifest.json'), self.trained)
 
     @cached_property
@@ -145,9 +148,14 @@ def count_iterations(cfg: Config) -> int:
     Raises:
         DataError: its data set is missing.
     """
-    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.protocol)
+    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.split)
     iterations: int = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
     return min(iterations, cfg.get('max_iters') or iterations)
+
+
+def _as_before(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set under the names that its keys had before, so that a run keeps its folder."""
+    return {{'split': 'protocol', 'part': 'split'}.get(key, key): value for key, value in dataset.items()}
 
 
 def stated(options: Mapping[str, Any]) -> dict[str, str]:

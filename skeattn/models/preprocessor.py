@@ -18,14 +18,16 @@ from skeattn.errors import ConfigError
 from skeattn.models.queue import partner_rows
 from skeattn.registry import AUGMENTS, MODELS
 from skeattn.skeletons import SkeletonLayout, get_layout
+from skeattn.steps import in_order
 
 
 @MODELS.register_module()
 class SkeletonPreprocessor(BaseDataPreprocessor):
     """Draws the views of a training batch on the device, derives the stream, and makes the only transposition.
 
-    A view is a dict of named operations, applied in order; ``None`` removes one. ``source`` names the view it starts
-    from (default: the clip itself), ``like`` another view whose operations it repeats with draws of its own::
+    A view is a dict of named operations, applied in order; ``None`` removes one, ``before`` or ``after`` says beside
+    which other one it is applied (:func:`~skeattn.steps.in_order`). ``source`` names the view it starts from (default:
+    the clip itself), ``like`` another view whose operations it repeats with draws of its own::
 
         views=dict(
             query=dict(crop=dict(type='Crop', ratio=6), shear=dict(type='Shear', amplitude=0.5)),
@@ -45,7 +47,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     Raises:
         ConfigError: unknown stream or layout, channels without coordinates, or a view that refers to one that does not
-            precede it.
+            precede it, or an operation beside one that the view has not.
     """
 
     def __init__(
@@ -83,12 +85,11 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 f'defined before it ({", ".join(known)})'
             )
         self.sources[name] = source
-        self.ops[name] = dict(self.ops[like]) if like else {}
-        for op, cfg in view.items():
-            if cfg is None:
-                self.ops[name].pop(op, None)
-            else:
-                self.ops[name][op] = AUGMENTS.build(cfg)
+        inherited = self.ops[like] if like else {}
+        ordered = in_order({op: {} for op in inherited} | view, f'data_preprocessor.views.{name}')
+        self.ops[name] = {
+            op: AUGMENTS.build(cfg) if op in view else inherited[op] for op, cfg in ordered.items() if cfg is not None
+        }
 
     def begin_iteration(self, seed: int, iteration: int) -> None:
         """Say which training iteration the next batch belongs to; its draws depend on nothing else."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from skeattn.channels import AXES
 from skeattn.checkpoint import check_origin, find_newest, load_weights, read_checkpoint, write_checkpoint
 from skeattn.datasets import PackedSet, held_out_subjects
+from skeattn.datasets.splits import of_part
 from skeattn.datasets.subsets import HELD_OUT, REST, labelled_clips
 from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.hooks.steps import CURVES
@@ -106,11 +107,11 @@ class Finetune(TrainingProtocol):
             CheckpointError: the checkpoint has no fitting encoder.
             DataError: a class would be left without labelled clips.
         """
-        dataset = {key: value for key, value in target.cfg.dataset.items() if key not in ('split', 'subset')}
+        dataset = {key: value for key, value in target.cfg.dataset.items() if key not in ('part', 'subset')}
         packed, labelled = PackedSet.open(dataset['data']), self._subset(target)
         self.check(target)
         clips = self._labelled(target)
-        test, curves = self._train('all', target, packed, {**dataset, 'subset': labelled}, {**dataset, 'split': 'test'})
+        test, curves = self._train('all', target, packed, {**dataset, 'subset': labelled}, of_part(dataset, 'test'))
         result = ProtocolResult({'top1': accuracy(test.scores, test.labels), 'top1_best': max(curves['top1'])}, test)
         result.curves = curves
         names = '\n'.join(map(str, packed.table['name'][clips]))
@@ -155,7 +156,7 @@ class Finetune(TrainingProtocol):
             watched: config of the data set whose accuracy is followed.
         """
         cfg, model = target.cfg, target.cfg.model
-        clips = len(labelled_clips(packed, dataset['protocol'], dataset['subset']))
+        clips = len(labelled_clips(packed, dataset['split'], dataset['subset']))
         batch_size = min(self.batch_size, clips) // get_world_size() * get_world_size()
         if not batch_size:
             raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer')
@@ -231,7 +232,7 @@ class Finetune(TrainingProtocol):
     def _labelled(self, target: EvalTarget) -> np.ndarray:
         """Indices of the labelled clips."""
         dataset = target.cfg.dataset
-        return labelled_clips(PackedSet.open(dataset.data), dataset.protocol, self._subset(target))
+        return labelled_clips(PackedSet.open(dataset.data), dataset.split, self._subset(target))
 
     def _subset(self, target: EvalTarget) -> Mapping[str, Any] | None:
         """``dataset.subset`` of the labelled clips."""
@@ -291,6 +292,6 @@ def encoder_weights(checkpoint: Path, cfg: Config, stream: str) -> dict[str, Ten
 def identity(cfg: OrderedConfig, packed: PackedSet, checkpoint: Path | None) -> str:
     """What the numbers of a training follow from, as a digest; the data set is known by what it holds."""
     manifest = sha256(packed.path / 'manifest.json')
-    clips = labelled_clips(packed, cfg.dataset.protocol, cfg.dataset.subset)
+    clips = labelled_clips(packed, cfg.dataset.split, cfg.dataset.subset)
     parts = [cfg.pretty_text.replace(str(cfg.dataset.data), manifest), checkpoint and sha256(checkpoint)]
     return hashlib.sha256('\n'.join(map(str, [*parts, *packed.table['name'][clips]])).encode()).hexdigest()

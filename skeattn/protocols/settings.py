@@ -14,9 +14,9 @@ from mmengine.config import Config
 from skeattn.errors import ConfigError, did_you_mean
 from skeattn.evaluation.evaluator import Evaluator, as_evaluator
 from skeattn.protocols.target import TrainingProtocol
-from skeattn.registry import EVALUATORS
+from skeattn.registry import EVALUATORS, PROTOCOL_FILES
 
-FOLDER = Path(__file__).resolve().parent / 'builtin'
+FOLDER = PROTOCOL_FILES
 
 
 def protocol_names() -> list[str]:

@@ -67,7 +67,7 @@ def config_facts(cfg: Config) -> dict[str, Any]:
         'model': cfg.model.type,
         'data': str(cfg.dataset.data),
         'manifest_sha256': sha256(Path(cfg.dataset.data) / 'manifest.json'),
-        'split': cfg.dataset.protocol,
+        'split': cfg.dataset.split,
         'stream': cfg.get('stream', 'joint'),
     }
 

@@ -21,7 +21,7 @@ def test_embedding_raw_arrays_equals_embedding_the_packed_set(cfg) -> None:
     model = load_model(cfg)
     _, test = build_splits(resolve_config(cfg))
     packed = PackedSet.open(cfg.dataset.data)
-    clips = [np.asarray(packed.clip(int(i))) for i in split(packed, cfg.dataset.protocol)[1]]
+    clips = [np.asarray(packed.clip(int(i))) for i in split(packed, cfg.dataset.split)[1]]
     clips[0] = clips[0][0]  # one person without the axis of persons
     found = embed(model, clips, cfg.dataset.pipeline)
     torch.testing.assert_close(torch.from_numpy(found), extract_features(model, test).x)

@@ -62,9 +62,9 @@ def test_a_config_survives_dump_and_load(path, tmp_path):
 @every_leaf
 def test_a_config_is_what_its_name_says(path):
     cfg, (_, dataset, *rest) = read(path), path.stem.split('_')
-    protocol = 'xsub' if dataset == 'demo' else rest.pop(0)
+    split = 'xsub' if dataset == 'demo' else rest.pop(0)
     stream = rest.pop() if rest and rest[-1] in ('motion', 'bone') else 'joint'
-    assert (cfg.dataset.data, cfg.dataset.protocol) == (f'data/{dataset}', protocol)
+    assert (cfg.dataset.data, cfg.dataset.split) == (f'data/{dataset}', split)
     assert cfg.num_classes == CLASSES[dataset]
     assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad') else 'ntu25')
     assert cfg.stream == (['joint', 'motion', 'bone'] if path.parent.name == 'crossclr' else stream)

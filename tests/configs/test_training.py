@@ -49,7 +49,7 @@ def two_iterations(path: Path, **options: Any) -> Config:
     less = {
         'batch_size': 4,
         'max_iters': 2,
-        'dataset.protocol': 'xsub',
+        'dataset.split': 'xsub',
         'evaluation.evaluators': None,
         'default_hooks.checkpoint': None,
         'visualizer.vis_backends': [{'type': 'LocalVisBackend'}],

@@ -6,7 +6,7 @@ import numpy as np
 
 from skeattn.datasets import PackedWriter
 
-PROTOCOLS = {'xsub': {'field': 'subject', 'train': [1, 3]}, 'xview': {'field': 'camera', 'train': [9]}}
+SPLITS = {'xsub': {'field': 'subject', 'train': [1, 3]}, 'xview': {'field': 'camera', 'train': [9]}}
 
 
 def clip(seed: int = 0, persons: int = 1, frames: int = 4, joints: int = 20) -> np.ndarray:
@@ -17,7 +17,7 @@ def clip(seed: int = 0, persons: int = 1, frames: int = 4, joints: int = 20) -> 
 
 def write_set(out: Path, clips: int = 6, overwrite: bool = False, frames: int = 4) -> Path:
     """Clips ``c0 ...`` of 1 or 2 persons and growing length; label i % 3, subject 1..4, camera -1."""
-    with PackedWriter(out, 'toy', 'kinect20', ['a', 'b', 'c'], PROTOCOLS, overwrite) as writer:
+    with PackedWriter(out, 'toy', 'kinect20', ['a', 'b', 'c'], SPLITS, overwrite) as writer:
         for i in range(clips):
             writer.add(f'c{i}', clip(i, 1 + i % 2, frames + i), label=i % 3, subject=1 + i % 4)
     return out

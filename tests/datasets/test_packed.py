@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from skeattn.datasets import PackedSet, PackedWriter
 from skeattn.datasets.packed import COLUMNS, FRAMES, MANIFEST, SAMPLES
 from skeattn.errors import ConfigError, DataError
-from tests.datasets.raw import PROTOCOLS, clip, write_set
+from skeattn.renaming import note_renamed
+from tests.datasets.raw import SPLITS, clip, write_set
 
 
 def writer(out, **changes):
-    return PackedWriter(out, **{'dataset': 'toy', 'layout': 'kinect20', 'classes': ['a'], 'protocols': {}, **changes})
+    return PackedWriter(out, **{'dataset': 'toy', 'layout': 'kinect20', 'classes': ['a'], 'splits': {}, **changes})
 
 
 def test_clips_and_columns_survive_the_round_trip(tmp_path):
@@ -37,7 +38,7 @@ def test_clips_and_columns_survive_the_round_trip(tmp_path):
     assert set(packed.table) == set(COLUMNS)
     assert packed.layout.name == 'kinect20'
     assert packed.classes == ['a', 'b', 'c']
-    assert packed.manifest['protocols'] == PROTOCOLS
+    assert packed.manifest['protocols'] == packed.splits == SPLITS
     assert packed.manifest['counts'] == {'clips': 6, 'rows': 60, 'channels': 3}
 
 
@@ -107,11 +108,11 @@ def test_an_empty_set_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_layout_and_protocol_column_are_refused_before_anything_is_written(tmp_path):
+def test_unknown_layout_and_split_column_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match="unknown skeleton layout 'kinect19'"):
         writer(tmp_path / 'toy', layout='kinect19')
-    with pytest.raises(ConfigError, match="protocol 'x': field='sex' is none of label, subject"):
-        writer(tmp_path / 'toy', protocols={'x': {'field': 'sex', 'train': [1]}})
+    with pytest.raises(ConfigError, match="split 'x': field='sex' is none of label, subject"):
+        writer(tmp_path / 'toy', splits={'x': {'field': 'sex', 'train': [1]}})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,9 +181,9 @@ def test_a_set_written_before_it_could_name_channels_still_opens(tmp_path):
     assert packed.channels == ('x', 'y', 'z') and set(packed.table) == set(COLUMNS)
 
 
-def test_a_set_can_have_columns_and_protocols_of_its_own(tmp_path):
-    protocols = {'mine': {'field': 'fold', 'train': [1, 2], 'test': [0]}}
-    with writer(tmp_path / 'toy', columns=['fold', 'height'], protocols=protocols) as out:
+def test_a_set_can_have_columns_and_splits_of_its_own(tmp_path):
+    splits = {'mine': {'field': 'fold', 'train': [1, 2], 'test': [0]}}
+    with writer(tmp_path / 'toy', columns=['fold', 'height'], splits=splits) as out:
         out.add('one', clip(1), label=0, fold=2, height=1080)
         out.add('two', clip(2), label=0, fold=0)
         with pytest.raises(TypeError, match='no column weight'):
@@ -191,12 +192,19 @@ def test_a_set_can_have_columns_and_protocols_of_its_own(tmp_path):
     packed.verify()
     np.testing.assert_array_equal(packed.clip(1), clip(2))
     assert packed.table['fold'].tolist() == [2, 0] and packed.table['height'].tolist() == [1080, -1]
-    assert packed.manifest['protocols'] == protocols
+    assert packed.manifest['protocols'] == packed.splits == splits
 
 
-def test_a_protocol_whose_sides_share_a_value_is_refused(tmp_path):
+def test_the_splits_arrive_under_their_old_name(tmp_path):
+    note_renamed.cache_clear()
+    with pytest.warns(FutureWarning, match="PackedWriter: argument 'protocols' is now called 'splits'"):
+        old = PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], protocols=SPLITS)
+    assert old.splits == SPLITS
+
+
+def test_a_split_whose_sides_share_a_value_is_refused(tmp_path):
     with pytest.raises(ConfigError, match='over label both trains and tests where it is 2'):
-        writer(tmp_path / 'toy', protocols={'mine': {'field': 'label', 'train': [1, 2], 'test': [2, 3]}})
+        writer(tmp_path / 'toy', splits={'mine': {'field': 'label', 'train': [1, 2], 'test': [2, 3]}})
 
 
 @pytest.mark.parametrize('file', [FRAMES, SAMPLES])

@@ -10,6 +10,7 @@ from skeattn.datasets.packed import FRAMES
 from skeattn.datasets.transforms.pipeline import Clip
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import DATASETS, TRANSFORMS
+from skeattn.renaming import note_renamed
 from tests.datasets.raw import clip, write_set
 
 PLAIN = {'resample': {'type': 'Resample', 'num_frames': 4}, 'pack': {'type': 'PackClip', 'num_persons': 2}}
@@ -27,7 +28,7 @@ def data(tmp_path):
 
 
 def test_a_split_holds_its_clips_labels_names_and_subjects(data):
-    train = DATASETS.build({'type': 'SkeletonDataset', 'data': str(data), 'protocol': 'xsub', 'pipeline': PLAIN})
+    train = DATASETS.build({'type': 'SkeletonDataset', 'data': str(data), 'split': 'xsub', 'pipeline': PLAIN})
     assert train.clips.shape == (3, 3, 4, 20, 2) and train.clips.dtype == torch.float32
     np.testing.assert_array_equal(train.clips[0, ..., 0].numpy(), clip(0).transpose(0, 3, 1, 2)[0])
     assert not train.clips[..., 1].any()  # c0, c2, c4 have one person
@@ -36,10 +37,19 @@ def test_a_split_holds_its_clips_labels_names_and_subjects(data):
     assert train.subjects.tolist() == [1, 3, 1]
     assert train.classes == ['a', 'b', 'c']
     assert train.layout.name == 'kinect20'
-    assert (train.split, len(train)) == ('train', 3)
+    assert (train.part, len(train)) == ('train', 3)
     test = SkeletonDataset(data, 'xsub', 'test', PLAIN)
     assert test.names.tolist() == ['c1', 'c3', 'c5']
     assert test.clips[..., 1].any()
+
+
+def test_the_split_and_the_part_arrive_under_their_old_names(data):
+    """A hook's data set in a config was written ``dict(dataset, protocol='xsub', split='test')``."""
+    with pytest.warns(FutureWarning):
+        note_renamed.cache_clear()
+        test = DATASETS.build(dict(type='SkeletonDataset', data=data, protocol='xsub', split='test', pipeline=PLAIN))
+        assert SkeletonDataset(data, 'xsub', split='test', pipeline=PLAIN).part == 'test'
+    assert (test.part, test.names.tolist()) == ('test', ['c1', 'c3', 'c5'])
 
 
 def test_a_batch_is_taken_whole_in_the_order_asked_for(data):
@@ -73,8 +83,8 @@ def test_a_layout_that_is_not_the_sets_names_both(data):
 
 
 def test_channels_that_are_not_the_models_are_refused_and_scores_reach_the_batch(tmp_path):
-    protocols = {'xsub': {'field': 'subject', 'train': [1]}}
-    with PackedWriter(tmp_path / 'flat', 'toy', 'kinect20', ['a'], protocols, channels=['x', 'y', 'score']) as writer:
+    splits = {'xsub': {'field': 'subject', 'train': [1]}}
+    with PackedWriter(tmp_path / 'flat', 'toy', 'kinect20', ['a'], splits, channels=['x', 'y', 'score']) as writer:
         for i in range(2):
             writer.add(f'c{i}', clip(i), label=0, subject=1 + i)
     with pytest.raises(ConfigError, match=r"channels=\['x', 'y', 'z'\], but .* set channels=\['x', 'y', 'score'\]"):
@@ -108,12 +118,12 @@ def test_a_pipeline_without_pack_is_a_config_error(data, pipeline):
         SkeletonDataset(data, 'xsub', 'train', pipeline)
 
 
-def test_a_missing_set_an_unknown_split_and_an_unknown_protocol_are_named(tmp_path, data):
+def test_a_missing_set_an_unknown_part_and_an_unknown_split_are_named(tmp_path, data):
     with pytest.raises(DataError, match=r'python tools/convert\.py nwucla SOURCE --out'):
         SkeletonDataset(tmp_path / 'nwucla', 'xview')
-    with pytest.raises(ConfigError, match="split='val' is neither"):
+    with pytest.raises(ConfigError, match="part='val' is neither"):
         SkeletonDataset(data, 'xsub', 'val', PLAIN)
-    with pytest.raises(ConfigError, match="protocol='xset'"):
+    with pytest.raises(ConfigError, match="split='xset'"):
         SkeletonDataset(data, 'xset', 'train', PLAIN)
 
 

@@ -73,8 +73,8 @@ def test_a_class_that_would_get_no_clip_is_named_with_what_would_do():
 @pytest.fixture
 def data(tmp_path):
     """60 training clips, 20 of every class, of subjects 1 to 4; 6 test clips."""
-    protocols = {'xsub': {'field': 'subject', 'train': [1, 2, 3, 4]}}
-    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', CLASSES, protocols) as writer:
+    splits = {'xsub': {'field': 'subject', 'train': [1, 2, 3, 4]}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', CLASSES, splits) as writer:
         for i in range(66):
             writer.add(f'c{i:02d}', clip(0), label=i % 3, subject=9 if i < 6 else 1 + i % 4)
     return tmp_path / 'toy'

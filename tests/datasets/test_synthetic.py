@@ -10,7 +10,7 @@ from scipy.stats import chi2_contingency, f_oneway
 
 from skeattn.datasets import PackedSet, split
 from skeattn.datasets.converters import ntu
-from skeattn.datasets.synthetic import CLASSES, PROTOCOLS, clips, convert, generate, write_skeleton_file
+from skeattn.datasets.synthetic import CLASSES, SPLITS, clips, convert, generate, write_skeleton_file
 from skeattn.datasets.synthetic.body import LAYOUT, SEGMENT_INDEX, SEGMENTS, Body
 from skeattn.datasets.synthetic.conditions import Conditions
 from skeattn.datasets.synthetic.motions import MOTIONS, angles
@@ -58,11 +58,11 @@ def test_every_class_meets_every_subject_before_every_camera_in_both_replication
     assert len(met) == len(made) == len(CLASSES) * 12 * 3 * 2
 
 
-def test_the_protocols_test_people_and_cameras_unseen_in_training(made):
-    for protocol, column in (('xsub', 'subject'), ('xview', 'camera')):
-        assert PROTOCOLS[protocol]['field'] == column
+def test_the_splits_test_people_and_cameras_unseen_in_training(made):
+    for name, column in (('xsub', 'subject'), ('xview', 'camera')):
+        assert SPLITS[name]['field'] == column
         values = {getattr(clip, column) for clip in made}
-        assert 0 < len(values & set(PROTOCOLS[protocol]['train'])) < len(values)
+        assert 0 < len(values & set(SPLITS[name]['train'])) < len(values)
 
 
 def test_persons_follow_from_the_class_and_coordinates_lie_before_the_camera(made):

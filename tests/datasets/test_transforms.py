@@ -360,6 +360,19 @@ def test_steps_run_in_the_order_written_and_none_removes_one():
     assert list(Pipeline(RELEASED).steps) == ['centre', 'resample', 'align', 'pack']
 
 
+def test_a_step_runs_where_it_says():
+    jitter = {'type': 'ScaleBody', 'before': 'pack'}
+    assert list(Pipeline({**RELEASED, 'scale': jitter}).steps) == ['centre', 'resample', 'align', 'scale', 'pack']
+
+
+def test_a_step_after_packing_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"pipeline\.scale runs after pipeline\.pack.*: scale=dict\(\.\.\., before='pack'\)"
+    ):
+        Pipeline({**RELEASED, 'scale': {'type': 'ScaleBody'}})
+    Pipeline({**RELEASED, 'scale': None})
+
+
 @pytest.mark.parametrize(
     ('config', 'message'),
     [

@@ -10,6 +10,8 @@ from skeattn.augment.functional import derive_stream
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
+from skeattn.registry import DATASETS
+from skeattn.renaming import note_renamed
 from tests.conftest import ROOT
 from tests.engine.toy import toy_config, toy_runner, write_config
 
@@ -72,8 +74,8 @@ def test_every_place_is_filled(folder):
     assert out.model.data_preprocessor.stream == 'motion'
     assert {out.model.data_preprocessor.layout, out.model.backbone.layout, out.dataset.layout} == {'ntu25'}
     assert out.train_dataloader.batch_size == 2 and out.train_dataloader.sampler.batch_size == 8
-    assert out.train_dataloader.dataset.split == 'train'
-    assert {name: item.split for name, item in out.val_dataloader.items()} == {'bank': 'train', 'test': 'test'}
+    assert out.train_dataloader.dataset.part == 'train'
+    assert {name: item.part for name, item in out.val_dataloader.items()} == {'bank': 'train', 'test': 'test'}
     assert out.val_cfg.batch_size == 7 and list(out.val_evaluator) == ['knn']
     assert out.train_cfg.val_interval == 2 and out.train_cfg.max_iters == 5
     assert out.randomness.seed == 0
@@ -163,7 +165,7 @@ def test_a_cosine_decay_ends_with_the_last_epoch_unless_told_otherwise(folder):
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
-        ({'optim_wrapper__optimizer__lrr': 1}, r'optim_wrapper: .*lrr'),
+        ({'optim_wrapper__optimizer__lrr': 1}, r'optim_wrapper\.optimizer: .*lrr'),
         ({'train_cfg__max_epoch': 1}, r'train_cfg: .*max_epoch'),
         ({'param_scheduler__gama': 1}, r'param_scheduler: .*gama'),
         ({'max_iters': 0}, r'max_iters=0 must be'),
@@ -184,7 +186,7 @@ def test_a_wrong_key_or_value_names_its_place(folder, option, message):
         ),
         ({'model.loss.temprature': 1}, "model.loss: InfoNCE takes no 'temprature'; did you mean 'temperature'"),
         ({'model.mhsam.lamb': 1}, "model.mhsam: MHSAM takes no 'lamb'; did you mean 'lam'"),
-        ({'dataset.protocoll': 'xsub'}, "dataset: SkeletonDataset takes no 'protocoll'; did you mean 'protocol'"),
+        ({'dataset.splitt': 'xsub'}, "dataset: SkeletonDataset takes no 'splitt'; did you mean 'split'"),
         ({'dataset.pipeline.resample.frames': 8}, "resample: Resample takes no 'frames'; did you mean 'num_frames'"),
         ({'model.mhsam.type': 'MSHAM'}, "model.mhsam: type='MSHAM' .* did you mean 'MHSAM'"),
         ({'model.data_preprocessor.views.query.crop.type': 'Crops'}, 'views.query.crop: .* did you mean .*Crop'),
@@ -240,7 +242,7 @@ def test_removing_a_step_that_is_not_there_is_refused(tmp_path, option, near):
 def test_a_child_config_that_removes_a_step_that_is_not_there_is_refused(tmp_path, lines, message):
     write_config(tmp_path)
     (tmp_path / 'child.py').write_text(f"_base_ = './toy.py'\n{lines}\n")
-    with pytest.raises(ConfigError, match=rf'child\.py: .*{message}'):
+    with pytest.raises(ConfigError, match=rf'child\.py, line 2: .*{message}'):
         read_config(tmp_path / 'child.py')
 
 
@@ -252,7 +254,7 @@ def test_a_child_config_that_removes_a_step_that_is_not_there_is_refused(tmp_pat
         'model = dict(data_preprocessor=dict(views=dict(key=dict(shear=None))))',  # which key has from query
         'model = dict(data_preprocessor=dict(views=dict(third=dict(like="key", shear=None))))',
         'dataset = dict(pipeline=dict(_delete_=True, place=None, pack=dict(type="PackClip")))',
-        'model = dict(mhsam=dict(norm_cfg=None), edges=None)',  # arguments, not steps
+        'model = dict(mhsam=dict(norm_cfg=None), init_cfg=None)',  # arguments, not steps
         'load_from = None',
     ],
 )
@@ -278,3 +280,67 @@ def test_steps_and_hooks_are_removed_by_none(tmp_path):
     options = {'model.data_preprocessor.views.query.shear': None, 'default_hooks.runtime_info': None}
     cfg = read_config(write_config(tmp_path), options)
     assert cfg.model.data_preprocessor.views.query.shear is None
+
+
+@pytest.fixture
+def nothing_noted():
+    note_renamed.cache_clear()
+    yield
+    note_renamed.cache_clear()
+
+
+@pytest.mark.usefixtures('nothing_noted')
+@pytest.mark.parametrize('way', ['file', 'option', 'value', 'python'])
+def test_dataset_protocol_is_read_as_dataset_split_with_one_note(folder, tmp_path, way):
+    """The name that the key had before."""
+    (tmp_path / 'child.py').write_text(f"_base_ = '{folder}/toy.py'\ndataset = dict(protocol='xview')\n")
+    ways = {
+        'file': lambda: read_config(tmp_path / 'child.py'),
+        'option': lambda: read_config(folder / 'toy.py', {'dataset.protocol': 'xview'}),
+        'value': lambda: read_config(folder / 'toy.py', {'dataset': {'protocol': 'xview'}}),
+        'python': lambda: toy_config(folder, dataset__protocol='xview'),
+    }
+    with pytest.warns(FutureWarning, match=r'dataset\.protocol is now called dataset\.split') as seen:
+        for _ in range(2):
+            cfg = resolve_config(ways[way]())
+    assert len(seen) == 1
+    assert cfg.dataset.split == 'xview' and 'protocol' not in cfg.dataset
+    assert (cfg.train_dataloader.dataset.split, cfg.train_dataloader.dataset.part) == ('xview', 'train')
+
+
+@pytest.mark.parametrize(
+    ('base', 'child', 'grandchild', 'options', 'read'),
+    [
+        ('split', 'protocol', '', {}, 'child'),
+        ('protocol', 'split', '', {}, 'child'),
+        ('split', 'protocol', 'split', {}, 'grandchild'),
+        ('protocol', 'split', 'protocol', {}, 'grandchild'),
+        ('split', 'protocol', 'stream', {}, 'child'),
+        ('split', 'protocol', 'split', {'dataset.protocol': 'option'}, 'option'),
+        ('split', 'split', 'protocol', {'dataset.split': 'option'}, 'option'),
+    ],
+)
+def test_of_the_two_names_of_the_split_the_one_with_the_last_word_counts(
+    tmp_path, base, child, grandchild, options, read
+):
+    above = ''
+    for name, key in (('base', base), ('child', child), ('grandchild', grandchild)):
+        lines = "stream = 'bone'" if key == 'stream' else f'dataset = dict({key}={name!r})' if key else ''
+        (tmp_path / f'{name}.py').write_text(f'{above}\n{lines}\n')
+        above = f"_base_ = './{name}.py'"
+    assert read_config(tmp_path / 'grandchild.py', options).dataset.split == read
+
+
+def test_a_users_data_set_that_calls_the_part_split_still_receives_it(folder):
+    @DATASETS.register_module()
+    class Old:
+        def __init__(self, protocol, split='train', layout=None):
+            pass
+
+    try:
+        cfg = resolve_config(toy_config(folder, dataset=dict(_delete_=True, type='Old', protocol='xsub')))
+    finally:
+        DATASETS.module_dict.pop('Old')
+    sets = [cfg.train_dataloader.dataset, cfg.val_dataloader.test]
+    assert [(item.protocol, item.split) for item in sets] == [('xsub', 'train'), ('xsub', 'test')]
+    assert not any('part' in item for item in sets)

@@ -41,7 +41,7 @@ default_hooks.update(
     momentum=None,
     queue=None,
     param_scheduler=dict(type='LossScheduleHook'),
-    accuracy=dict(type='AccuracyHook', interval=2, dataset=dict(dataset, split='test')),
+    accuracy=dict(type='AccuracyHook', interval=2, dataset=dict(dataset, part='test')),
 )
 default_hooks['checkpoint'].update(save_best=None, max_keep=9)
 evaluation = dict(interval=1, source='logits', evaluators=dict(knn=None, linear=None, topk=dict(type='TopK')))

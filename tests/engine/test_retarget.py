@@ -22,7 +22,7 @@ layout = {layout!r}
 num_classes = 4
 dataset = dict(
     data='{data}',
-    protocol='xsub',
+    split='xsub',
     pipeline=dict(
         centre=dict(type='Centre', joint='hip', reference='first'),
         resample=dict(type='Resample', num_frames=40, length='all'),
@@ -197,4 +197,6 @@ def test_what_was_trained_where_is_told(tmp_path):
     new = resolve_config(retarget(read_config(tmp_path / 'toy.py'), write_target(tmp_path)))
     here, there = tmp_path / 'set', tmp_path / 'set_ntu25'
     assert transfer_text(meta, new) == f'pre-trained on {here} xsub (ntu25), evaluated on {there} xsub (ntu25)'
+    before = {'data': here, 'protocol': 'xsub', 'layout': 'ntu25'}  # as checkpoints said it once
+    assert transfer_text(before, new) == transfer_text(meta, new)
     assert transfer_text({}, new) == f'pre-trained on unknown data, evaluated on {there} xsub (ntu25)'

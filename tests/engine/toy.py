@@ -27,7 +27,7 @@ batch_size = 8
 dataset = dict(
     type='SkeletonDataset',
     data='{data}',
-    protocol='xsub',
+    split='xsub',
     pipeline=dict(
         centre=dict(type='Centre', joint='root', reference='frame'),
         resample=dict(type='Resample', num_frames=16),
@@ -51,8 +51,8 @@ def write_set(folder: Path, layout: str = 'ntu25', clips: int = CLIPS, test_clip
     """A packed set of smooth random motions; the test clips come first, so that order is not the training order."""
     V = get_layout(layout).num_joints
     rng = np.random.default_rng(3)
-    protocols = {'xsub': {'field': 'subject', 'train': [1, 2, 3]}}
-    with PackedWriter(folder, 'toy', layout, [f'class{i}' for i in range(CLASSES)], protocols) as writer:
+    splits = {'xsub': {'field': 'subject', 'train': [1, 2, 3]}}
+    with PackedWriter(folder, 'toy', layout, [f'class{i}' for i in range(CLASSES)], splits) as writer:
         for i in range(test_clips + clips):
             frames = int(rng.integers(18, 30))
             pose = rng.normal(size=(1, 1, V, 3)) * 0.3 + [0, 1, 3]

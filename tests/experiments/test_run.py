@@ -39,6 +39,14 @@ def test_identity_is_what_the_weights_follow_from(config: str) -> None:
     assert Run('another name', config, options={'stream': 'joint'}).digest == run.digest
 
 
+def test_a_run_keeps_the_folder_that_it_had_when_the_split_was_called_protocol(config: str, monkeypatch) -> None:
+    monkeypatch.setattr('skeattn.experiments.run._digest', lambda *facts: facts)
+    values, *_ = Run('toy', config).digest
+    assert list(values['dataset']) == ['type', 'data', 'protocol', 'pipeline', 'layout']
+    assert list(values['train_dataloader']['dataset']) == ['type', 'data', 'protocol', 'pipeline', 'layout', 'split']
+    assert values['train_dataloader']['dataset']['split'] == 'train'
+
+
 def test_runs_that_are_only_evaluated_differently_share_their_training(config: str) -> None:
     run, root = Run('toy', config), Path('root')
     others = [

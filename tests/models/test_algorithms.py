@@ -78,6 +78,13 @@ def test_a_view_can_drop_and_change_the_operations_it_repeats():
     assert torch.allclose(preprocessor.draw_views(data['inputs'])['key'].clips, data['inputs'])
 
 
+def test_an_operation_is_applied_where_it_says_in_the_operations_a_view_repeats():
+    views = dict(query=NORMAL, key=dict(like='query', flip=dict(type='SpatialFlip', before='shear')))
+    ops = SkeletonPreprocessor('ntu25', views=views).ops
+    assert (list(ops['query']), list(ops['key'])) == (['crop', 'shear'], ['crop', 'flip', 'shear'])
+    assert ops['key']['crop'] is ops['query']['crop']
+
+
 def test_views_must_exist_before_they_are_named():
     with pytest.raises(ConfigError, match=r'views\.key: .*like=.query.'):
         SkeletonPreprocessor('ntu25', views=dict(key=dict(like='query')))

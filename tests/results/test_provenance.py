@@ -9,7 +9,7 @@ import torch
 
 import skeattn
 from skeattn.results import provenance as record
-from skeattn.results.provenance import commit, epoch_seconds, training_facts
+from skeattn.results.provenance import commit, epoch_seconds, pretrained_facts, training_facts
 
 META = {'seed': 3, 'epoch': 4, 'iter': 40, 'batch_size': 16}
 
@@ -40,6 +40,13 @@ def test_of_a_single_epoch_the_first_is_timed(tmp_path: Path) -> None:
     write_scalars(tmp_path, '1', step(1, 0.5))
     torch.save({'state_dict': {'w': torch.zeros(1)}, 'meta': {**META, 'epoch': 1, 'iter': 6}}, tmp_path / 'epoch_1.pth')
     assert training_facts(tmp_path / 'epoch_1.pth')['seconds_per_epoch'] == 3.0
+
+
+@pytest.mark.parametrize('key', ['split', 'protocol'])
+def test_the_split_of_a_pre_training_is_read_under_its_old_name_too(tmp_path: Path, key: str) -> None:
+    meta = {'stream': 'joint', 'cfg': f"dataset = {{'data': 'data/toy', {key!r}: 'xsub'}}\n"}
+    torch.save({'state_dict': {'weight': torch.zeros(1)}, 'meta': meta}, tmp_path / 'epoch_1.pth')
+    assert pretrained_facts(tmp_path / 'epoch_1.pth') == {'stream': 'joint', 'data': 'data/toy', 'protocol': 'xsub'}
 
 
 def test_a_checkpoint_that_stands_alone_says_what_it_can(tmp_path: Path) -> None:

@@ -196,11 +196,16 @@ def test_streams_are_asked_for_where_they_can_be_chosen(tmp_path, run):
     assert torch.equal(ours['state_dict'][f'encoder.backbone.{name}'], theirs[f'encoder_q_bone.{name}'])
 
 
+SKELETONCLR = 'model = dict({key: model[key] for key in ("backbone", "projector", "queue")}, type="SkeletonCLR")\n' + (
+    'model.update(loss=dict(type="InfoNCE"), data_preprocessor=dict(type="SkeletonPreprocessor"), _delete_=True)'
+)
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
         ('stream = "bone"', "its stream is 'bone', not 'joint'"),
-        ('model.type = "SkeletonCLR"', 'its model is SkeletonCLR, not SkeAttnCLR'),
+        (SKELETONCLR, 'its model is SkeletonCLR, not SkeAttnCLR'),
         ('model["backbone"]["graph"] = "spatial"', "its graph is not 'agcn'"),
         ('model["queue"]["size"] = 7', 'queue.keys (3, 6), not (3, 7)'),
         ('model["heads"] = "paper"', 'unexpected'),
@@ -211,9 +216,8 @@ def test_a_config_that_does_not_fit_is_refused(tmp_path, run, options, message):
     line = (tmp_path / 'released.pt', '--stream', 'joint', '--out', tmp_path / 'ours.pth')
     printed = run(*line)[1]
     (tmp_path / 'ours.pth').unlink()
-    change = options.replace('model.type', 'model["type"]')
     lines = printed[printed.index('layout = ') : printed.index('wrote ')]
-    path = write_config(tmp_path, lines=f'{lines}\n{change}\n')
+    path = write_config(tmp_path, lines=f'{lines}\n{options}\n')
     status, _, err = run(*line, '--config', path)
     assert status == 2
     assert message in err and "type='SkeAttnCLR'" in err

@@ -61,7 +61,7 @@ def test_an_intact_set_is_summed_up(data, run):
     assert ['xsub', 'by', 'subject', '0', 'subjects,', '2', 'cameras', '0', '3', '3'] in lines
     assert [f'{t}' for t in range(4, 10)] == [line[0] for line in lines if line[1:] == ['1', '#' * 40]]
     assert ['b', '2', '#' * 40] in lines and ['4', '1', '#' * 20] in lines
-    assert out.endswith('is intact: hashes, table, coordinates and protocols agree\n')
+    assert out.endswith('is intact: hashes, table, coordinates and splits agree\n')
 
 
 def test_json_says_the_same(data, run):
@@ -132,20 +132,20 @@ def test_a_flipped_byte_and_a_cut_file_are_problems(data, run, file):
     assert json.loads(out)['problems'][0]['field'] == 'set'
 
 
-def test_a_protocol_without_one_side_is_a_problem(tmp_path, run):
+def test_a_split_without_one_side_is_a_problem(tmp_path, run):
     status, _, err = run(write_set(tmp_path / 'toy'))
     assert status == 1
     assert len(err) == 1 and 'protocols.xview: ' in err[0] and '(by camera) leaves no training clips' in err[0]
 
 
-def test_sides_that_share_what_the_protocol_keeps_apart_are_a_problem(tmp_path, run):
+def test_sides_that_share_what_the_split_keeps_apart_are_a_problem(tmp_path, run):
     """A column of the set's own decides who trains, and puts one subject on both sides."""
-    protocols = {'xsub': {'field': 'side', 'train': [1], 'test': [0]}}
-    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], protocols, columns=['side']) as writer:
+    splits = {'xsub': {'field': 'side', 'train': [1], 'test': [0]}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], splits, columns=['side']) as writer:
         for i, (subject, side) in enumerate([(1, 1), (2, 1), (2, 0), (3, 0), (4, -1)]):
             writer.add(f'c{i}', clip(i), label=0, subject=subject, side=side)
     status, out, err = run(tmp_path / 'toy')
-    assert (status, err) == (1, ["c1: subject: 2 trains and tests in protocol 'xsub'"])
+    assert (status, err) == (1, ["c1: subject: 2 trains and tests in split 'xsub'"])
     assert ['xsub', 'by', 'side', '1', 'subjects', '1', '2', '2'] in [line.split() for line in out.splitlines()]
 
 

@@ -22,7 +22,7 @@ from tabulate import tabulate
 from skeattn import cli
 from skeattn.datasets import PackedSet, PackedWriter
 from skeattn.datasets.converters import ntu
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 from skeattn.errors import DataError
 from skeattn.files import write_json
@@ -44,7 +44,7 @@ JOINT_KEYS = [
 def convert_line_by_line(raw: Path, out: Path) -> None:
     """The reference: every value of every line into a dict, then the frames joint by joint."""
     classes = [f'class {i}' for i in range(60)]
-    with PackedWriter(out, 'ntu60', 'ntu25', classes, PROTOCOLS['ntu60']) as writer:
+    with PackedWriter(out, 'ntu60', 'ntu25', classes, SPLITS['ntu60']) as writer:
         for file in sorted(raw.iterdir()):
             keypoint = line_by_line(file)
             name, _, columns, *_ = ntu.parse(str(file), MINIMAL)
@@ -112,7 +112,7 @@ def convert(raw: Path, out: Path, jobs: int) -> None:
 def seconds_to_open(folder: Path, clips: int) -> float:
     """Open a packed set of as many clips; they are short, since opening reads none of them."""
     frame = np.ones((1, 1, 25, 3), np.float32)
-    with PackedWriter(folder, 'ntu120', 'ntu25', ['a'], PROTOCOLS['ntu120']) as writer:
+    with PackedWriter(folder, 'ntu120', 'ntu25', ['a'], SPLITS['ntu120']) as writer:
         for i in range(clips):
             writer.add(f'S{i:019d}', frame, label=0)
     start = time.perf_counter()

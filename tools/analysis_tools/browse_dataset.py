@@ -73,7 +73,7 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
         if unknown := [name for name in asked if name not in known]:
             raise ConfigError(f'--{option} {unknown[0]}: unknown; choose among {", ".join(known) or "none"}')
     packed = PackedSet.open(cfg.dataset.data)
-    chosen = split(packed, cfg.dataset.protocol)[args.split == 'test'].tolist()
+    chosen = split(packed, cfg.dataset.split)[args.split == 'test'].tolist()
     place = find_clip(packed, chosen, args.clip, args.split)
     i, pipeline = chosen[place], Pipeline(cfg.dataset.pipeline)
     name, label = str(packed.table['name'][i]), int(packed.table['label'][i])

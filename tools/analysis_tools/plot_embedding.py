@@ -15,6 +15,7 @@ import torch
 from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.datasets import PackedSet
+from skeattn.datasets.splits import of_part
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
@@ -66,7 +67,7 @@ def main() -> None:
     evaluation = cfg.get('evaluation') or {}
     source = args.source or evaluation.get('source', 'backbone')
     model = load_model(cfg, file).to(args.device)
-    clips = DATASETS.build({**cfg.dataset, 'split': args.split})
+    clips = DATASETS.build(of_part(cfg.dataset, args.split))
     features = extract_features(model, clips, evaluation.get('batch_size', 256), source)
     features, names = coloured(features, PackedSet.open(cfg.dataset.data), args.colour)
     title = f'{cfg.model.type}, {source} features, {args.split} clips'

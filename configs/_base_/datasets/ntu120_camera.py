@@ -1,4 +1,4 @@
-"""NTU RGB+D 120, cameras 2 and 3 train: what the SkeAttnCLR release ran as its second protocol, in place of xset."""
+"""NTU RGB+D 120, cameras 2 and 3 train: what the SkeAttnCLR release ran as its second split, in place of xset."""
 
 _base_ = './ntu120_xsub.py'
-dataset = dict(protocol='camera')
+dataset = dict(split='camera')

@@ -1,4 +1,4 @@
 """NTU RGB+D 120, cross-setup: even setups train."""
 
 _base_ = './ntu120_xsub.py'
-dataset = dict(protocol='xset')
+dataset = dict(split='xset')

@@ -1,4 +1,4 @@
 """NTU RGB+D, cross-view, at 50 frames."""
 
 _base_ = './ntu60_xsub_50frames.py'
-dataset = dict(protocol='xview')
+dataset = dict(split='xview')

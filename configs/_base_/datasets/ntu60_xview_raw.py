@@ -1,4 +1,4 @@
 """NTU RGB+D, cross-view, as the supervised ST-GCN reads it."""
 
 _base_ = './ntu60_xsub_raw.py'
-dataset = dict(protocol='xview')
+dataset = dict(split='xview')

@@ -2,4 +2,4 @@
 
 _base_ = './nwucla_xview.py'
 num_classes = 27
-dataset = dict(data='data/utdmhad', protocol='xsub')
+dataset = dict(data='data/utdmhad', split='xsub')

@@ -11,8 +11,8 @@ set, or after any config, and lays them over it by `_base_.merge(_base_.pop('cle
 clean = dict(
     dataset=dict(
         pipeline=dict(
-            trim=dict(type='TrimEmpty', where='ends'),
-            fill=dict(type='FillGaps', longest=10),
+            trim=dict(type='TrimEmpty', where='ends', before='centre'),
+            fill=dict(type='FillGaps', longest=10, before='centre'),
             centre=dict(joint='hip', reference='first'),
             resample=dict(length='all', blend_absent=False),
             align=dict(mode='body_first'),

@@ -13,7 +13,7 @@ from skeattn.channels import check_channels
 from skeattn.datasets.converters.ntu import told_by
 from skeattn.datasets.converters.source import bundled
 from skeattn.datasets.packed import PackedWriter
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import ConfigError, DataError
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout, get_layout
@@ -107,7 +107,7 @@ class Table:
 
     Args:
         names, labels: of each clip; a label is -1 where it is unusable.
-        sides: ``{protocol: {clip: TRAINS or TESTS}}``, the splits that the source lists.
+        sides: ``{split: {clip: TRAINS or TESTS}}``, the splits that the source lists.
         classes: text file with class names; by default those of NTU RGB+D where all names and labels are its, else
             numbers.
 
@@ -122,7 +122,7 @@ class Table:
 
     def __post_init__(self) -> None:
         self.told = [told_by(name) or {} for name in self.names]
-        self._columns = {protocol: f'{protocol}_side' for protocol in self.sides}
+        self._columns = {split: f'{split}_side' for split in self.sides}
 
     @property
     def _ntu(self) -> str | None:
@@ -141,10 +141,10 @@ class Table:
         highest = max((label for label in self.labels if label < MOST_CLASSES), default=-1)
         return [f'class {label}' for label in range(highest + 1)]
 
-    def protocols(self) -> dict[str, dict[str, Any]]:
+    def splits(self) -> dict[str, dict[str, Any]]:
         """Those of the source, and those of NTU RGB+D that leave neither side empty."""
         listed = {name: {'field': column, 'train': [TRAINS], 'test': [TESTS]} for name, column in self._columns.items()}
-        known = PROTOCOLS[self._ntu] if self._ntu else {}
+        known = SPLITS[self._ntu] if self._ntu else {}
         told = {
             name: rule
             for name, rule in known.items()
@@ -164,20 +164,20 @@ class Table:
 
 
 def pair(lists: Mapping[str, Iterable[str]], source: str) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
-    """Named lists of clips to protocols.
+    """Named lists of clips to splits.
 
     ``xsub_train`` and ``xsub_val`` become ``xsub``; ``train`` and ``val`` become ``split``. Where several lists go with
-    one for training, each makes a protocol of its own: ``split_val`` and ``split_test``.
+    one for training, each makes a split of its own: ``split_val`` and ``split_test``.
 
     Args:
         lists: ``{name: clips}``.
         source: named in messages.
 
     Returns:
-        ``{protocol: {clip: TRAINS or TESTS}}`` and ``{protocol: 'training list / test list'}``.
+        ``{split: {clip: TRAINS or TESTS}}`` and ``{split: 'training list / test list'}``.
 
     Raises:
-        DataError: a clip is on both sides of a protocol.
+        DataError: a clip is on both sides of a split.
     """
     sides: dict[str, dict[str, int]] = {}
     made_of: dict[str, str] = {}
@@ -188,11 +188,11 @@ def pair(lists: Mapping[str, Iterable[str]], source: str) -> tuple[dict[str, dic
         for test, word in tests.items():
             stem = train.replace('train', '', 1).strip('_-. ').replace('__', '_')
             stem = stem if stem and not stem.isdigit() else f'split{stem}'
-            protocol = f'{stem}_{word}' if len(tests) > 1 else stem
+            split = f'{stem}_{word}' if len(tests) > 1 else stem
             if both := set(lists[train]) & set(lists[test]):
                 raise DataError(f'{source}: {min(both)} stands in both {train!r} and {test!r}; remove it from one')
-            sides[protocol] = dict.fromkeys(lists[train], TRAINS) | dict.fromkeys(lists[test], TESTS)
-            made_of[protocol] = f'{train} / {test}'
+            sides[split] = dict.fromkeys(lists[train], TRAINS) | dict.fromkeys(lists[test], TESTS)
+            made_of[split] = f'{train} / {test}'
     return sides, made_of
 
 

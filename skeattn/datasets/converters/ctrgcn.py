@@ -29,16 +29,18 @@ from skeattn.datasets.converters.clips import (
 )
 from skeattn.datasets.packed import PackedWriter
 from skeattn.errors import DataError
+from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout
 
 _SIDES = {'train': TRAINS, 'test': TESTS}
 
 
+@renamed_arguments(protocol='split')
 def convert(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     layout: str | SkeletonLayout = 'ntu25',
-    protocol: str = 'split',
+    split: str = 'split',
     classes: str | os.PathLike[str] | None = None,
     channels: str | Sequence[str] | None = None,
     *,
@@ -51,7 +53,7 @@ def convert(
         source: the ``.npz`` file.
         out: the packed set's folder.
         layout: the skeleton, by name or as a ``.json`` file that defines it.
-        protocol: what the split into training and test clips is called.
+        split: what the split into training and test clips is called.
         classes: text file with one class a line; by default numbers, as many as the rows of labels are long.
         channels: what the values of a joint are, as ``'x,y,score'``; by default x, y, z.
         strict: stop at the first unusable clip.
@@ -66,7 +68,7 @@ def convert(
     labels = {side: _labels(rows) for side, rows in one_hot.items()}
     names = {side: [f'{side}_{i:05d}' for i in range(len(given))] for side, given in labels.items()}
     sides = {name: trains for side, trains in _SIDES.items() for name in names[side]}
-    table = Table([*sides], [label for side in _SIDES for label in labels[side]], {protocol: sides}, classes)
+    table = Table([*sides], [label for side in _SIDES for label in labels[side]], {split: sides}, classes)
 
     def read() -> Iterator[tuple[str, str, Read]]:
         number = 0
@@ -80,7 +82,7 @@ def convert(
     numbered = [f'class {i}' for i in range(max(rows.shape[1] for rows in one_hot.values()))]
     names_of_classes = numbered if classes is None else table.class_names()
     with PackedWriter(
-        out, dataset, skeleton, names_of_classes, table.protocols(), overwrite, named, table.columns
+        out, dataset, skeleton, names_of_classes, table.splits(), overwrite, named, table.columns
     ) as writer:
         add_clips(writer, str(source), read(), len(sides), strict=strict)
 

@@ -17,7 +17,7 @@ from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import Source, bundled
 from skeattn.datasets.packed import PackedSet, PackedWriter
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 
@@ -28,7 +28,7 @@ _CAMERAS = (1, 2, 3)
 _SETUPS = {'ntu60': range(1, 18), 'ntu120': range(1, 33)}
 _MISSING = 'listed by the authors of the data set as without a usable skeleton'
 
-# Clips without those on the authors' lists, and (training, test) clips of the protocols, as the literature counts them.
+# Clips without those on the authors' lists, and (training, test) clips of the splits, as the literature counts them.
 PUBLISHED: dict[str, dict[str, Any]] = {
     'ntu60': {'clips': 56578, 'xsub': (40091, 16487), 'xview': (37646, 18932)},
     'ntu120': {'clips': 113945, 'xsub': (63026, 50919), 'xset': (54468, 59477)},
@@ -48,7 +48,7 @@ def convert(
     """Pack ``SsssCcccPpppRrrrAaaa.skeleton`` files, all frames, up to two persons.
 
     Clips that the authors list as without usable skeletons are left out and named in the manifest, as are unusable
-    files. One set serves every protocol.
+    files. One set serves every split.
 
     Args:
         source: folder, searched through, or zip archive, or folder of zip archives; or several of them.
@@ -77,7 +77,7 @@ def convert(
     of_the_other = range(len(classes) + 1, _NUM_CLASSES['ntu120'] + 1)
     missing = set(bundled(f'{dataset}_missing.txt'))
     files.members = [member for member in files if actions.get(member) not in of_the_other]
-    with PackedWriter(out, dataset, _LAYOUT, classes, PROTOCOLS[dataset], overwrite) as writer:
+    with PackedWriter(out, dataset, _LAYOUT, classes, SPLITS[dataset], overwrite) as writer:
         writer.notes['bodies'] = bodies
         for member in files:
             if (name := Path(member).stem) in missing:
@@ -122,7 +122,7 @@ def compare_with_published(packed: PackedSet) -> str:
     for what, published in PUBLISHED[packed.manifest['dataset']].items():
         here: Any = len(packed)
         if what != 'clips':
-            rule = packed.manifest['protocols'][what]
+            rule = packed.splits[what]
             trains = int(np.isin(packed.table[rule['field']], rule['train']).sum())
             here = (trains, len(packed) - trains)
         rows.append((what, _counts(here), _counts(published), 'as published' if here == published else 'differs'))

@@ -11,7 +11,7 @@ import numpy as np
 
 from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.loop import FileFormat
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import DataError
 
 # Action code in the file name -> class; codes 7 and 10 do not exist. The labels are their ranks.
@@ -53,4 +53,4 @@ def parse(path: str, content: bytes) -> Parsed:
     return name, keypoint[None], columns
 
 
-convert = FileFormat('nwucla', 'kinect20', tuple(ACTIONS.values()), PROTOCOLS['nwucla'], '.json', parse).convert
+convert = FileFormat('nwucla', 'kinect20', tuple(ACTIONS.values()), SPLITS['nwucla'], '.json', parse).convert

@@ -22,7 +22,7 @@ from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.source import Source, bundled
 from skeattn.datasets.packed import PackedWriter
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 
@@ -82,11 +82,11 @@ def convert(
         action.name: action.columns | {name: sides.get(action.video, _NEITHER) for name, sides in splits.items()}
         for action in actions.usable
     }
-    protocols = PROTOCOLS[f'pkummd{part}']
+    rules = SPLITS[f'pkummd{part}']
     if unlisted == 'test':
-        protocols = {name: {**rule, 'test': (_TESTS, _NEITHER)} for name, rule in protocols.items()}
+        rules = {name: {**rule, 'test': (_TESTS, _NEITHER)} for name, rule in rules.items()}
     own = ('video', *splits)
-    with PackedWriter(out, f'pkummd{part}', _LAYOUT, _ACTIONS, protocols, overwrite, columns=own) as writer:
+    with PackedWriter(out, f'pkummd{part}', _LAYOUT, _ACTIONS, rules, overwrite, columns=own) as writer:
         for name in actions.leave_out(Path(skip_list)) if skip_list is not None else ():
             writer.skip(name, f'listed in {skip_list}')
         for name in splits:
@@ -334,12 +334,12 @@ def _kind(content: bytes) -> str:
 
 def _find_splits(files: Source, part: int) -> dict[str, str]:
     found = {}
-    for protocol, by in _SPLIT_BY.items():
+    for split, by in _SPLIT_BY.items():
         pattern = re.compile(_SPLIT[part].format(by), re.IGNORECASE)
         members = [member for member in files if pattern.fullmatch(Path(member).name)]
         if len(members) != 1:
             wanted = f'cross_{by}{"_v2" if part == 2 else ""}.txt'
             listed = f': {", ".join(members)}' if members else ''
             raise DataError(f'{files} holds {len(members)} files {wanted}, not the one of part {part}{listed}')
-        found[protocol] = members[0]
+        found[split] = members[0]
     return found

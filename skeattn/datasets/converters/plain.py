@@ -81,8 +81,8 @@ def convert(
     named_classes = number_labels(rows, None if classes is None else read_classes(classes))
     sides: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
-        for protocol, side in row.sides.items():
-            sides[protocol][row.name] = side
+        for split, side in row.sides.items():
+            sides[split][row.name] = side
     table = Table([row.name for row in rows], [row.columns['label'] for row in rows], sides)
     own = sorted({column for row in rows for column in row.columns if column not in FIELDS})
     files = _files(source, {path.resolve(), Path(str(layout)).resolve()})
@@ -91,7 +91,7 @@ def convert(
         *_unlisted(files, rows, path),
     ]
     names, columns, dataset = named_classes or table.class_names(), [*table.columns, *own], Path(out).name
-    with PackedWriter(out, dataset, skeleton, names, table.protocols(), overwrite, named, columns) as writer:
+    with PackedWriter(out, dataset, skeleton, names, table.splits(), overwrite, named, columns) as writer:
         add_clips(writer, str(source), clips, len(clips), strict=strict)
 
 
@@ -184,7 +184,7 @@ class Row:
         number: its place in the file, from 1.
         name, label: as written.
         columns: integers by column.
-        sides: ``{protocol: TRAINS or TESTS}``.
+        sides: ``{split: TRAINS or TESTS}``.
         wrong: what is wrong with it, if anything.
     """
 

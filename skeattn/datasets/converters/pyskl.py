@@ -17,7 +17,7 @@ import numpy as np
 from skeattn.channels import BY_COUNT, num_coordinates
 from skeattn.datasets.converters.clips import Read, Table, absent, add_clips, pair, parse_channels, read_layout
 from skeattn.datasets.packed import PackedSet, PackedWriter
-from skeattn.datasets.protocols import split as split_by
+from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.unpickle import load_plain
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import write_atomic
@@ -46,10 +46,10 @@ def convert(
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Pack the annotations of a file; its lists of clips become protocols.
+    """Pack the annotations of a file; its lists of clips become splits.
 
-    Lists pair by name: ``xsub_train`` and ``xsub_val`` are the protocol ``xsub``, ``train`` and ``test`` are ``split``.
-    Columns and protocols of NTU RGB+D are added where the clips have its names. The file is read whole; it can hold
+    Lists pair by name: ``xsub_train`` and ``xsub_val`` are the split ``xsub``, ``train`` and ``test`` are ``split``.
+    Columns and splits of NTU RGB+D are added where the clips have its names. The file is read whole; it can hold
     arrays and plain containers, and nothing in it is run.
 
     Args:
@@ -60,7 +60,7 @@ def convert(
         channels: what the values of a joint are, with the score where there is one, as ``'x,y,score'``; by default
             told by the shapes.
         test: a second file of the same kind, for a list of annotations without splits: its clips test, those of
-            ``source`` train, in the protocol ``split``.
+            ``source`` train, in the split ``split``.
         normalise: pixels to the image's centre as origin and half its longer side as unit, by ``img_shape``; what is
             not detected, at (0, 0), stays there. By default coordinates stay as they are.
         strict: stop at the first unusable clip.
@@ -91,7 +91,7 @@ def convert(
     clips = [*_present(annotations, table, parse), *_absent(lists, table, source)]
     dataset, columns = Path(out).name, [*table.columns, *(column for columns in SHAPES.values() for column in columns)]
     with PackedWriter(
-        out, dataset, read_layout(layout), table.class_names(), table.protocols(), overwrite, named, columns
+        out, dataset, read_layout(layout), table.class_names(), table.splits(), overwrite, named, columns
     ) as writer:
         writer.notes.update(_notes(annotations, made_of, normalise))
         add_clips(writer, str(source), clips, len(clips), strict=strict)
@@ -152,7 +152,7 @@ def to_image_units(keypoint: np.ndarray, height: int, width: int) -> np.ndarray:
 def export(packed: PackedSet, out: str | os.PathLike[str]) -> None:
     """Write a packed set as an annotation pickle: plain containers, numbers and numpy arrays alone.
 
-    Each protocol becomes the two lists that it was made of, or ``NAME_train`` and ``NAME_val``. A set made by
+    Each split becomes the two lists that it was made of, or ``NAME_train`` and ``NAME_val``. A set made by
     :func:`convert` gives back the annotations that it kept, in precision, too.
 
     Args:
@@ -167,9 +167,9 @@ def export(packed: PackedSet, out: str | os.PathLike[str]) -> None:
         raise ConfigError(f'{packed.path} has the channels {", ".join(packed.channels)}; only a score can be exported')
     annotations = [_annotation(packed, i, D) for i in progress(range(len(packed)), f'exporting {packed.path}')]
     lists = {}
-    for protocol in packed.manifest['protocols']:
-        made_of = packed.manifest.get('notes', {}).get(f'{_SPLIT} {protocol}', f'{protocol}_train / {protocol}_val')
-        for name, indices in zip(made_of.split(' / '), split_by(packed, protocol), strict=True):
+    for split in packed.splits:
+        made_of = packed.manifest.get('notes', {}).get(f'{_SPLIT} {split}', f'{split}_train / {split}_val')
+        for name, indices in zip(made_of.split(' / '), split_by(packed, split), strict=True):
             lists[name] = packed.table['name'][indices].tolist()
     content = {'split': lists, 'annotations': annotations}
     write_atomic(out, lambda file: pickle.dump(content, file, protocol=4))
@@ -280,7 +280,7 @@ def _known(name: str, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _notes(annotations: list[Any], made_of: dict[str, str], normalise: bool) -> dict[str, str]:
-    notes = {f'{_SPLIT} {protocol}': lists for protocol, lists in made_of.items()}
+    notes = {f'{_SPLIT} {split}': lists for split, lists in made_of.items()}
     dicts = [item for item in annotations if isinstance(item, dict)]
     arrays = (item.get(key) for item in dicts for key in ('keypoint', 'keypoint_score'))
     dtypes = {array.dtype for array in arrays if isinstance(array, np.ndarray)}

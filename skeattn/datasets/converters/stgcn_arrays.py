@@ -24,18 +24,20 @@ from skeattn.datasets.converters.clips import (
 from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.unpickle import load_plain
 from skeattn.errors import DataError
+from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout
 
 _SIDES = {'train': TRAINS, 'val': TESTS}
 _PADDED, _PREPROCESSED = ('data', 'data_joint'), ('position',)
 
 
+@renamed_arguments(protocol='split')
 def convert(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     layout: str | SkeletonLayout = 'ntu25',
     labels: str | os.PathLike[str] | None = None,
-    protocol: str = 'split',
+    split: str = 'split',
     classes: str | os.PathLike[str] | None = None,
     channels: str | Sequence[str] | None = None,
     *,
@@ -44,14 +46,14 @@ def convert(
 ) -> None:
     """Pack the pair of arrays of a folder, one clip in memory at a time.
 
-    Columns and protocols of NTU RGB+D are added where the clips have its names.
+    Columns and splits of NTU RGB+D are added where the clips have its names.
 
     Args:
         source: folder with the arrays of both sides.
         out: the packed set's folder.
         layout: the skeleton, by name or as a ``.json`` file that defines it.
         labels: folder with the label pickles, where it is another one.
-        protocol: what the split into the two arrays is called.
+        split: what the split into the two arrays is called.
         classes: text file with one class a line; by default NTU's, or numbers.
         channels: what the values of a joint are, as ``'x,y,score'``; by default told by their number.
         strict: stop at the first unusable clip.
@@ -73,7 +75,7 @@ def convert(
         sides |= dict.fromkeys(listed, trains)
         names += listed
         numbers += given
-    table = Table(names, numbers, {protocol: sides}, classes)
+    table = Table(names, numbers, {split: sides}, classes)
 
     def read() -> Iterator[tuple[str, str, Read]]:
         for number, (name, where, path, data, i) in enumerate(clips):
@@ -81,7 +83,7 @@ def convert(
 
     dataset, named = Path(out).name, parse_channels(channels)
     with PackedWriter(
-        out, dataset, skeleton, table.class_names(), table.protocols(), overwrite, named, table.columns
+        out, dataset, skeleton, table.class_names(), table.splits(), overwrite, named, table.columns
     ) as writer:
         writer.notes['made of'] = ', '.join(dict.fromkeys(path.name for _, _, path, _, _ in clips))
         add_clips(writer, str(source), read(), len(clips), strict=strict)

@@ -11,7 +11,7 @@ import numpy as np
 from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.loop import FileFormat
 from skeattn.datasets.converters.mat5 import read_array
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import DataError
 from skeattn.skeletons import get_layout
 
@@ -55,4 +55,4 @@ def parse(path: str, content: bytes) -> Parsed:
     return name, keypoint[None], {'label': action - 1, 'subject': subject, 'replication': trial}
 
 
-convert = FileFormat('utdmhad', _LAYOUT, ACTIONS, PROTOCOLS['utdmhad'], '.mat', parse).convert
+convert = FileFormat('utdmhad', _LAYOUT, ACTIONS, SPLITS['utdmhad'], '.mat', parse).convert

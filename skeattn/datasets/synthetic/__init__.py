@@ -5,7 +5,7 @@ posture, view and noise are drawn by a generator of their own before the class i
 tells the class. ``docs/synthetic.md`` lists the factors and the measured floors.
 """
 
-from skeattn.datasets.synthetic.clips import CLASSES, PROTOCOLS, SyntheticClip, convert, generate
+from skeattn.datasets.synthetic.clips import CLASSES, SPLITS, SyntheticClip, convert, generate
 from skeattn.datasets.synthetic.raw import write_skeleton_file
 
-__all__ = ['CLASSES', 'PROTOCOLS', 'SyntheticClip', 'convert', 'generate', 'write_skeleton_file']
+__all__ = ['CLASSES', 'SPLITS', 'SyntheticClip', 'convert', 'generate', 'write_skeleton_file']

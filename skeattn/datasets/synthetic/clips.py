@@ -23,7 +23,7 @@ CAMERAS = {1: np.deg2rad(-45), 2: 0.0, 3: np.deg2rad(45)}
 HEIGHTS = (0.6, 1.0, 1.5, 2.0)
 # Beyond NTU's own setups, so that no name is on its list of clips without skeletons.
 FIRST_SETUP = 101
-PROTOCOLS = {
+SPLITS = {
     'xsub': {'field': 'subject', 'train': [1, 2, 4, 5, 8, 9, 13, 14]},
     'xview': {'field': 'camera', 'train': [2, 3]},
 }
@@ -159,7 +159,7 @@ def convert(
     source: Iterable[SyntheticClip] = generate(seed, clips)
     if progress is not None:
         source = progress(source, 'generating clips', total=clips)
-    with PackedWriter(out, 'demo', LAYOUT, CLASSES, PROTOCOLS, overwrite=overwrite) as writer:
+    with PackedWriter(out, 'demo', LAYOUT, CLASSES, SPLITS, overwrite=overwrite) as writer:
         if raw is not None:
             Path(raw).mkdir(parents=True, exist_ok=True)
         for clip in source:

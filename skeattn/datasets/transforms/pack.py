@@ -17,7 +17,12 @@ class PackClip(BaseTransform):
 
     Raises:
         ConfigError: ``num_persons`` is not positive.
+
+    Attributes:
+        packs: no step may follow.
     """
+
+    packs = True
 
     def __init__(self, num_persons: int = 2) -> None:
         if num_persons < 1:

@@ -1,4 +1,4 @@
-"""The pipeline: named steps over a clip dict, run in the order written."""
+"""The pipeline: named steps over a clip dict, run one after the other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from skeattn.channels import AXES, BY_COUNT, num_coordinates
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
 from skeattn.skeletons import SkeletonLayout
+from skeattn.steps import in_order
 
 # keypoint (M, T, V, C) float32, layout, name, total_frames, channels (what the C values are: by default told by their
 # number); PackClip adds inputs (C, T, V, M).
@@ -16,13 +17,14 @@ Clip = dict[str, Any]
 
 
 class Pipeline:
-    """Runs the steps of a config in the order written.
+    """Runs the steps of a config in the order written, or where they say they go.
 
     Args:
-        steps: ``{name: transform config}``; the name lets a child config change one step, None removes it.
+        steps: ``{name: transform config}``; the name lets a child config change one step, None removes it. A step with
+            ``before='pack'`` or ``after='centre'`` runs there, see :func:`~skeattn.steps.in_order`.
 
     Raises:
-        ConfigError: the steps are not a dict of configs.
+        ConfigError: the steps are not a dict of configs, name no other step, or follow the one that packs the clip.
     """
 
     def __init__(self, steps: Mapping[str, Mapping[str, Any] | None]) -> None:
@@ -30,7 +32,9 @@ class Pipeline:
             raise ConfigError(
                 f'pipeline must be a dict of named steps such as centre=dict(type="Centre"), not {steps!r}'
             )
-        self.steps = {name: TRANSFORMS.build(dict(step)) for name, step in steps.items() if step is not None}
+        ordered = in_order(steps, 'pipeline')
+        self.steps = {name: TRANSFORMS.build(step) for name, step in ordered.items() if step is not None}
+        refuse_after_packing(self.steps, 'pipeline')
 
     def __call__(self, clip: Clip) -> Clip:
         for transform in self.steps.values():
@@ -46,6 +50,25 @@ class Pipeline:
         for transform in self.steps.values():
             layout = transform.layout_after(layout) if hasattr(transform, 'layout_after') else layout
         return layout
+
+
+def refuse_after_packing(steps: Mapping[str, Any], place: str) -> None:
+    """Refuse steps that would change nothing, because the clip is packed by then.
+
+    Args:
+        steps: the transforms or their classes by name, in the order in which they run.
+        place: where they stand in the config, for the message.
+
+    Raises:
+        ConfigError: a step follows one that has ``packs = True``.
+    """
+    names = list(steps)
+    packing = next((name for name in names if getattr(steps[name], 'packs', False)), names[-1] if names else '')
+    for name in names[names.index(packing) + 1 :] if names else ():
+        raise ConfigError(
+            f'{place}.{name} runs after {place}.{packing}, which packs the clip, and would change nothing; '
+            f'say where it goes: {name}=dict(..., before={packing!r})'
+        )
 
 
 def present(keypoint: np.ndarray) -> np.ndarray:

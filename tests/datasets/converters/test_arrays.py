@@ -65,7 +65,7 @@ def opened(convert, source, out, **options):
 
 
 def test_stage_a_arrays_lose_their_padding_and_nothing_else(stgcn, tmp_path):
-    packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out', protocol='xsub')
+    packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out', split='xsub')
     for i, keypoint in enumerate(clips('train') + clips('val')):
         np.testing.assert_array_equal(packed.clip(i), keypoint)
     assert packed.table['name'].tolist() == [name.removesuffix('.skeleton') for name in NAMES['train'] + NAMES['val']]
@@ -100,7 +100,7 @@ def test_names_that_are_not_ntus_tell_nothing(stgcn, tmp_path):
     (stgcn / 'train_label.pkl').write_bytes(pickle.dumps([['a', 'b', 'c'], np.array([0, 5, 1])]))
     packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out')
     assert packed.table['subject'].tolist() == [-1, -1, -1, 3, 3]
-    assert packed.classes == [f'class {i}' for i in range(6)] and set(packed.manifest['protocols']) == {'split'}
+    assert packed.classes == [f'class {i}' for i in range(6)] and set(packed.splits) == {'split'}
 
 
 @pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='memory is measured as Linux tells it')
@@ -173,7 +173,7 @@ def test_bad_clips_of_arrays_are_left_out_or_stop(stgcn, tmp_path):
 @pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
 def test_ctrgcn_arrays_lose_their_padding_and_nothing_else(tmp_path, save):
     save(tmp_path / 'NTU60_CS.npz', **ctrgcn_arrays())
-    packed = opened(ctrgcn.convert, tmp_path / 'NTU60_CS.npz', tmp_path / 'out', protocol='xsub')
+    packed = opened(ctrgcn.convert, tmp_path / 'NTU60_CS.npz', tmp_path / 'out', split='xsub')
     for i, keypoint in enumerate(clips('train') + clips('val')):
         np.testing.assert_array_equal(packed.clip(i), keypoint)
     expected = ['train_00000', 'train_00001', 'train_00002', 'test_00000', 'test_00001']

@@ -11,7 +11,7 @@ from skeattn.datasets.converters.bodies import file_order
 from skeattn.datasets.converters.ntu import PUBLISHED, compare_with_published, convert
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import bundled
-from skeattn.datasets.protocols import PROTOCOLS
+from skeattn.datasets.splits import SPLITS
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import shared_path
 from tests.datasets.raw import clip, skeleton_text
@@ -50,7 +50,7 @@ def test_the_released_files_give_the_released_coordinates_and_splits(tmp_path):
     train, test = split(packed, 'xview')
     assert [f'{names[i]}.skeleton' for i in train] == golden['split_xview_train'].tolist()
     assert [f'{names[i]}.skeleton' for i in test] == golden['split_xview_val'].tolist()
-    in_xsub = np.isin(packed.table['subject'], packed.manifest['protocols']['xsub']['train'])
+    in_xsub = np.isin(packed.table['subject'], packed.splits['xsub']['train'])
     assert [f'{names[i]}.skeleton' for i in np.flatnonzero(in_xsub)] == golden['split_xsub_train'].tolist()
 
 
@@ -72,7 +72,7 @@ def test_the_name_tells_the_columns(tmp_path):
     row = {column: packed.table[column][0].item() for column in ('label', 'setup', 'camera', 'subject', 'replication')}
     assert row == {'label': 59, 'setup': 17, 'camera': 2, 'subject': 34, 'replication': 1}
     assert packed.manifest['dataset'] == 'ntu60' and len(packed.classes) == 60
-    assert set(packed.manifest['protocols']) == {'xsub', 'xview'}
+    assert set(packed.splits) == {'xsub', 'xview'}
     assert packed.classes[0] == 'drink water' and packed.classes[59] == 'walking apart'
 
 
@@ -113,7 +113,7 @@ def test_the_data_set_follows_from_the_actions_unless_named(tmp_path):
     convert(raw, tmp_path / 'ntu120')
     packed = PackedSet.open(tmp_path / 'ntu120')
     assert packed.manifest['dataset'] == 'ntu120' and len(packed.classes) == 120
-    assert set(packed.manifest['protocols']) == {'xsub', 'xset', 'camera'}
+    assert set(packed.splits) == {'xsub', 'xset', 'camera'}
     assert split(packed, 'xset')[0].tolist() == [1]  # setup 18 is even
     convert(raw, tmp_path / 'ntu60', dataset='ntu60')
     assert PackedSet.open(tmp_path / 'ntu60').table['name'].tolist() == [NAME]
@@ -218,12 +218,12 @@ def test_a_wrong_name_is_left_out_and_decides_nothing(tmp_path, name, message):
 
 
 def test_the_published_counts_are_those_of_the_files_and_lists():
-    """56,880 and 114,480 files without the authors' lists; each protocol shares out all clips."""
+    """56,880 and 114,480 files without the authors' lists; each split shares out all clips."""
     assert PUBLISHED['ntu60']['clips'] == 56880 - len(bundled('ntu60_missing.txt'))
     assert PUBLISHED['ntu120']['clips'] == 114480 - len(bundled('ntu120_missing.txt'))
     for counts in PUBLISHED.values():
-        protocols = [sides for what, sides in counts.items() if what != 'clips']
-        assert len(protocols) == 2 and {sum(sides) for sides in protocols} == {counts['clips']}
+        splits = [sides for what, sides in counts.items() if what != 'clips']
+        assert len(splits) == 2 and {sum(sides) for sides in splits} == {counts['clips']}
 
 
 def named(setups, actions, missing):
@@ -238,7 +238,7 @@ def named(setups, actions, missing):
 
 def packed_set(out, dataset, setups, actions):
     missing = set(bundled(f'{dataset}_missing.txt'))
-    with PackedWriter(out, dataset, 'ntu25', [str(i) for i in range(120)], PROTOCOLS[dataset]) as writer:
+    with PackedWriter(out, dataset, 'ntu25', [str(i) for i in range(120)], SPLITS[dataset]) as writer:
         for name, columns in named(setups, actions, missing):
             writer.add(name, np.ones((1, 1, 25, 3)), **columns)
     return PackedSet.open(out)
@@ -261,7 +261,7 @@ def test_a_subset_is_told_beside_the_published_counts(tmp_path):
 def test_a_whole_set_is_as_published(tmp_path, monkeypatch):
     packed = packed_set(tmp_path / 'ntu60', 'ntu60', [*range(1, 4), *range(5, 18)], [1])
     assert compare_with_published(packed).endswith('setups without a clip: 4.')
-    trains = int(np.isin(packed.table['subject'], PROTOCOLS['ntu60']['xsub']['train']).sum())
+    trains = int(np.isin(packed.table['subject'], SPLITS['ntu60']['xsub']['train']).sum())
     counts = {'clips': len(packed), 'xsub': (trains, len(packed) - trains), 'xview': (32, 16)}
     monkeypatch.setitem(PUBLISHED, 'ntu60', counts)
     told = compare_with_published(packed)

@@ -1,16 +1,22 @@
 """Which clips train and which test: functions of a packed set's sample table.
 
-A protocol is data in the manifest, ``{'field': column, 'train': values}``: a clip trains where the column holds one of
+A split is data in the manifest, ``{'field': column, 'train': values}``: a clip trains where the column holds one of
 the values and tests elsewhere. With ``'test': values`` it tests only there, and other clips are on neither side; named
-lists of clips are such a protocol over a column of the set's own (1 trains, 0 tests, -1 neither).
+lists of clips are such a split over a column of the set's own (1 trains, 0 tests, -1 neither).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from skeattn.datasets.packed import PackedSet
 from skeattn.errors import ConfigError, DataError
+from skeattn.registry import DATASETS
+from skeattn.renaming import note_renamed, renamed_arguments
+from skeattn.signatures import arguments_of
+
+PARTS = ('train', 'test')
 
 # Training subjects of NTU RGB+D (Shahroudy et al. 2016) and what NTU RGB+D 120 (Liu et al. 2019) adds to them.
 NTU60_XSUB_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
@@ -25,7 +31,7 @@ NTU120_XSET_SETUPS = tuple(range(2, 33, 2))
 # Of PKU-MMD the data set's own files name the videos of each side; a column says which.
 _LISTED = {name: {'field': name, 'train': (1,), 'test': (0,)} for name in ('xsub', 'xview')}
 
-PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
+SPLITS: dict[str, dict[str, dict[str, Any]]] = {
     'ntu60': {
         'xsub': {'field': 'subject', 'train': NTU60_XSUB_SUBJECTS},
         'xview': {'field': 'camera', 'train': NTU_XVIEW_CAMERAS},
@@ -33,7 +39,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     'ntu120': {
         'xsub': {'field': 'subject', 'train': NTU120_XSUB_SUBJECTS},
         'xset': {'field': 'setup', 'train': NTU120_XSET_SETUPS},
-        # What the release of SkeAttnCLR calls the second protocol of NTU-120: cameras, not setups.
+        # What the release of SkeAttnCLR calls the second split of NTU-120: cameras, not setups.
         'camera': {'field': 'camera', 'train': NTU_XVIEW_CAMERAS},
     },
     'nwucla': {'xview': {'field': 'camera', 'train': (1, 2)}},
@@ -43,25 +49,44 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def split(packed: PackedSet, protocol: str) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the test clips, each ascending.
+@renamed_arguments(protocol='name')
+def split(packed: PackedSet, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training and of the test clips of the split of that name, each ascending.
 
     Raises:
-        ConfigError: the set has no protocol of that name.
-        DataError: the protocol leaves one side without clips.
+        ConfigError: the set has no split of that name.
+        DataError: the split leaves one side without clips.
     """
-    protocols = packed.manifest['protocols']
-    if protocol not in protocols:
-        raise ConfigError(f'protocol={protocol!r} is not one of {packed.path}: {", ".join(protocols)}')
-    rule = protocols[protocol]
+    if name not in packed.splits:
+        hint = f'; the training or test clips of one are its part={name!r}' if name in PARTS else ''
+        raise ConfigError(f'split={name!r} is not one of {packed.path}: {", ".join(packed.splits)}{hint}')
+    rule = packed.splits[name]
     column = packed.table[rule['field']]
     trains = np.isin(column, rule['train'])
     tests = np.isin(column, rule['test']) if 'test' in rule else ~trains
     train, test = np.flatnonzero(trains), np.flatnonzero(tests)
     for side, chosen in (('training', train), ('test', test)):
         if not len(chosen):
-            raise DataError(f'{packed.path}: protocol {protocol!r} (by {rule["field"]}) leaves no {side} clips')
+            raise DataError(f'{packed.path}: split {name!r} (by {rule["field"]}) leaves no {side} clips')
     return train, test
+
+
+def of_part(dataset: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """The config of the training or the test clips of a data set.
+
+    Args:
+        dataset: its config, as at the top of a config.
+        part: ``'train'`` or ``'test'``.
+    """
+    kind = dataset.get('type', 'SkeletonDataset')
+    component = DATASETS.get(kind) if isinstance(kind, str) else kind
+    takes, any_other = arguments_of(component) if component is not None else (set(), True)
+    if 'part' in takes or any_other or 'split' not in takes:
+        return {**dataset, 'part': part}
+    # A custom data set that was written when the part was called split, and the split protocol.
+    note_renamed(f"{kind}: the argument 'split' that receives 'train' or 'test'", "'part'")
+    named = {'protocol': dataset['split']} if 'split' in dataset else {}
+    return {**dataset, **named, 'split': part}
 
 
 def held_out_subjects(subjects: np.ndarray, fraction: float = 0.2) -> np.ndarray:

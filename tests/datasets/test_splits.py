@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skeattn.datasets import PackedSet, PackedWriter, held_out_subjects, split
-from skeattn.datasets.protocols import NTU60_XSUB_SUBJECTS, NTU120_XSUB_SUBJECTS, PROTOCOLS
+from skeattn.datasets.splits import NTU60_XSUB_SUBJECTS, NTU120_XSUB_SUBJECTS, SPLITS
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import shared_path
 from tests.datasets.raw import clip, write_set
@@ -19,25 +19,30 @@ def test_a_clip_trains_where_its_column_is_listed_and_tests_elsewhere(tmp_path):
 
 
 def test_clips_that_neither_list_names_are_on_neither_side(tmp_path):
-    protocols = {'mine': {'field': 'fold', 'train': [1], 'test': [0]}}
-    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], protocols, columns=['fold']) as writer:
+    splits = {'mine': {'field': 'fold', 'train': [1], 'test': [0]}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], splits, columns=['fold']) as writer:
         for i, fold in enumerate([0, 1, -1, 1]):
             writer.add(f'c{i}', clip(i), label=0, fold=fold)
     train, test = split(PackedSet.open(tmp_path / 'toy'), 'mine')
     assert (train.tolist(), test.tolist()) == ([1, 3], [0])
 
 
-def test_an_unknown_protocol_lists_the_known_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"protocol='xset' is not one of .*toy: xsub, xview"):
+def test_an_unknown_split_lists_the_known_ones(tmp_path):
+    with pytest.raises(ConfigError, match=r"split='xset' is not one of .*toy: xsub, xview"):
         split(PackedSet.open(write_set(tmp_path / 'toy')), 'xset')
+
+
+def test_a_part_in_place_of_the_split_says_so(tmp_path):
+    with pytest.raises(ConfigError, match=r"split='test' is not one of .*; the training or test .* part='test'"):
+        split(PackedSet.open(write_set(tmp_path / 'toy')), 'test')
 
 
 @pytest.mark.parametrize(('cameras', 'side'), [([9], 'training'), ([-1], 'test')])
 def test_an_empty_side_is_an_error(tmp_path, cameras, side):
-    protocols = {'xview': {'field': 'camera', 'train': cameras}}
-    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], protocols) as writer:
+    splits = {'xview': {'field': 'camera', 'train': cameras}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], splits) as writer:
         writer.add('c', clip(), label=0)
-    with pytest.raises(DataError, match=rf"protocol 'xview' \(by camera\) leaves no {side} clips"):
+    with pytest.raises(DataError, match=rf"split 'xview' \(by camera\) leaves no {side} clips"):
         split(PackedSet.open(tmp_path / 'toy'), 'xview')
 
 
@@ -45,15 +50,15 @@ def test_ntu_lists_equal_the_released_ones():
     golden = np.load(shared_path('golden/preprocess_case.npz'))
     assert list(NTU60_XSUB_SUBJECTS) == golden['ntu60_training_subjects'].tolist()
     assert list(NTU120_XSUB_SUBJECTS) == golden['ntu120_training_subjects'].tolist()
-    assert list(PROTOCOLS['ntu60']['xview']['train']) == golden['training_cameras'].tolist()
+    assert list(SPLITS['ntu60']['xview']['train']) == golden['training_cameras'].tolist()
 
 
 def test_ntu120_cross_setup_trains_on_the_sixteen_even_setups():
-    assert PROTOCOLS['ntu120']['xset'] == {
+    assert SPLITS['ntu120']['xset'] == {
         'field': 'setup',
         'train': (2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32),
     }
-    assert PROTOCOLS['ntu120']['camera'] == {'field': 'camera', 'train': (2, 3)}
+    assert SPLITS['ntu120']['camera'] == {'field': 'camera', 'train': (2, 3)}
 
 
 def test_held_out_subjects_are_whole_spread_and_about_a_fifth():

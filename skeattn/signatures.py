@@ -1,0 +1,91 @@
+"""Which arguments a class or function takes, those that it only hands on among them."""
+
+import ast
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_BASE = object()
+"""Stands for the next ``__init__`` of the class hierarchy."""
+
+
+@functools.cache
+def arguments_of(component: Any) -> tuple[frozenset[str], bool]:
+    """Names that a class or function can be called with, and whether it takes any others as well.
+
+    ``**kwargs`` that go to ``super().__init__`` or to another class, and nowhere else, take what that takes. What is
+    done with others cannot be known: these are taken whatever they are called.
+    """
+    named, rest = _parameters(component)
+    chain = [component]
+    if inspect.isclass(component):
+        chain = [vars(base)['__init__'] for base in component.__mro__ if '__init__' in vars(base)]
+    if rest is None or chain[0] is object.__init__:
+        return named, rest is not None
+    return _along(chain)
+
+
+def _along(chain: list[Any]) -> tuple[frozenset[str], bool]:
+    """The same for the first of the ``__init__`` of a class and its bases."""
+    function, *bases = chain
+    if function is object.__init__:
+        return frozenset(), False
+    named, rest = _parameters(function)
+    receivers = [] if rest is None else _receivers(inspect.unwrap(function), rest)
+    any_other = rest is not None and not receivers
+    for receiver, given in receivers:
+        more, others = _along(bases) if receiver is _BASE else arguments_of(receiver)
+        named, any_other = named | (more - given), any_other or others
+    return named, any_other
+
+
+def _parameters(function: Any) -> tuple[frozenset[str], str | None]:
+    """Names of the arguments, and of ``**kwargs`` if there are any."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    rest = [parameter.name for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD]
+    named = frozenset(parameter.name for parameter in parameters if parameter.kind in kinds)
+    return named - {'self'}, rest[0] if rest else None
+
+
+def _receivers(function: Callable[..., Any], rest: str) -> list[tuple[Any, frozenset[str]]]:
+    """Who receives ``**rest`` beside which arguments; nobody where something else is done with it, too."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    found = []
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for keyword in call.keywords:
+            if keyword.arg is None and _hands_on(keyword.value, rest):
+                found.append((_called(call.func, function), frozenset(k.arg for k in call.keywords if k.arg)))
+    uses = sum(isinstance(node, ast.Name) and node.id == rest for node in ast.walk(tree))
+    return found if len(found) == uses and all(receiver for receiver, _ in found) else []
+
+
+def _hands_on(value: ast.expr, rest: str) -> bool:
+    """Whether an expression is ``rest`` itself or a copy of it."""
+    if isinstance(value, ast.Call) and len(value.args) == 1 and not value.keywords:
+        value = value.args[0]
+    return isinstance(value, ast.Name) and value.id == rest
+
+
+def _called(name: ast.expr, function: Callable[..., Any]) -> Any:
+    """What a call calls: the base's ``__init__``, something global, or None where that is unknown."""
+    if ast.unparse(name) == 'super().__init__':
+        return _BASE
+    first, *rest = _dotted(name)
+    value = getattr(function, '__globals__', {}).get(first)
+    for part in rest:
+        value = getattr(value, part, None)
+    return value if callable(value) else None
+
+
+def _dotted(name: ast.expr) -> Iterator[str]:
+    if isinstance(name, ast.Attribute):
+        yield from _dotted(name.value)
+        yield name.attr
+    else:
+        yield name.id if isinstance(name, ast.Name) else ''
