@@ -24,6 +24,8 @@ def nearest_neighbours(
 ) -> tuple[Tensor, Tensor]:
     """Cosine similarities and bank indices of the k nearest, both (B, k), nearest first.
 
+    Of equally similar clips the one with the lowest index comes first.
+
     Args:
         queries: (B, D) features.
         bank: (N, D) features.
@@ -42,12 +44,25 @@ def nearest_neighbours(
     queries, bank = (l2_normalize(x, num_streams) for x in (queries, bank))
     chunks = (x.split(max(1, BLOCK // len(bank))) for x in (queries, similarities, indices))
     for chunk, *outputs in list(zip(*chunks, strict=True))[rank::world]:
-        for mine, values in zip(outputs, (chunk @ bank.T).topk(k, dim=1), strict=True):
+        for mine, values in zip(outputs, _nearest(chunk @ bank.T, k), strict=True):
             mine.copy_(values)
     if world > 1:  # what the others found is zero here
         all_reduce(similarities)
         all_reduce(indices)
     return similarities, indices
+
+
+def _nearest(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k highest of each row and their columns; of equal values the lowest column first, which topk leaves open."""
+    values, indices = similarities.topk(k, dim=1)
+    cut = (similarities >= values[:, -1:]).sum(dim=1) > k  # equal values on both sides of place k
+    if cut.any():
+        ranked = similarities[cut].sort(dim=1, descending=True, stable=True)
+        values[cut], indices[cut] = ranked.values[:, :k], ranked.indices[:, :k]
+    by_index = indices.argsort(dim=1)
+    values, indices = values.gather(1, by_index), indices.gather(1, by_index)
+    by_value = values.argsort(dim=1, descending=True, stable=True)
+    return values.gather(1, by_value), indices.gather(1, by_value)
 
 
 def l2_normalize(x: Tensor, num_streams: int) -> Tensor:
@@ -58,6 +73,9 @@ def l2_normalize(x: Tensor, num_streams: int) -> Tensor:
 def vote(similarities: Tensor, labels: Tensor, num_classes: int, temperature: float = 0.1) -> Tensor:
     """Score of a class = sum of exp(similarity / temperature) over the neighbours of that class.
 
+    Where a temperature is so low that the sum could overflow, each row is scaled by its own factor, which changes no
+    prediction.
+
     Args:
         similarities: (B, k) cosine similarities of the neighbours.
         labels: (B, k) their labels.
@@ -65,8 +83,11 @@ def vote(similarities: Tensor, labels: Tensor, num_classes: int, temperature: fl
     Returns:
         (B, num_classes) scores.
     """
-    scores = similarities.new_zeros(len(similarities), num_classes)
-    return scores.scatter_add_(1, labels, (similarities / temperature).exp())
+    logits = similarities / temperature
+    if 1 / temperature + math.log(labels.shape[1]) > math.log(torch.finfo(logits.dtype).max):
+        logits = logits - logits.amax(dim=1, keepdim=True)
+    scores = logits.new_zeros(len(logits), num_classes)
+    return scores.scatter_add_(1, labels, logits.exp())
 
 
 def knn_scores(

@@ -98,13 +98,18 @@ class Encoder(BaseModule):
         present = present_persons(x)
         if self.persons_together:
             values, present = self.backbone(x, **options), present.any(dim=1, keepdim=True)
-        elif bool(present.all()) or (self.persons == 'all' and self.training):
+        elif (self.persons == 'all' and not self._alone) or bool(present.all()):
             values = self.backbone(x, **options)
         else:
             values = self._encode_present(x, present, options)
         if self.persons == 'all':
             present = torch.ones_like(present)
         return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1), self.pool)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether a person's map depends on that person alone: no layer of the backbone is in training."""
+        return not any(module.training for module in self.backbone.modules())
 
     def _encode_present(self, x: Tensor, present: Tensor, options: dict[str, Any]) -> Tensor:
         """The map with absent persons left at zero or, where they count, at the one map that they all share.

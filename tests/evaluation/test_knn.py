@@ -165,3 +165,28 @@ def test_unknown_subjects_leave_a_note_and_the_votes_of_the_first_k() -> None:
     assert outcome.metrics.keys() == {'top1_k5', 'top1_k1'} and 'unknown' in outcome.notes['top1_heldout']
     assert outcome.heldout is None and outcome.facts == {'scores_of': 'K=5, the first'}
     assert torch.equal(outcome.test.scores, knn_scores(test.x, bank.x, bank.labels, 5))
+
+
+@pytest.mark.parametrize('temperature', [1e-4, 0.005, 0.0113])
+def test_a_low_temperature_is_the_nearest_neighbour_and_does_not_overflow(temperature: float) -> None:
+    bank, test = blobs(40, 0, noise=0.3), blobs(20, 1, noise=0.3)
+    for k in (1, 20):
+        scores = knn_scores(test.x, bank.x, bank.labels, k, temperature)
+        assert scores.isfinite().all()
+    nearest = knn_scores(test.x, bank.x, bank.labels, 1)
+    if temperature < 0.001:
+        assert torch.equal(scores.argmax(1), nearest.argmax(1))
+    slow = _slow_scores(test.x.double().numpy(), bank.x.double().numpy(), bank.labels.numpy(), 20, temperature * 2, 3)
+    fast = knn_scores(test.x.double(), bank.x.double(), bank.labels, 20, temperature * 2)
+    if np.isfinite(slow).all():
+        assert fast.argmax(1).tolist() == slow.argmax(1).tolist()
+
+
+@given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**16))
+def test_of_equally_similar_clips_the_first_comes_first(N: int, B: int, values: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    similarities = torch.as_tensor(rng.integers(0, values, size=(B, N)).astype(np.float32))
+    for k in range(1, N + 1):
+        found, indices = knn._nearest(similarities, k)
+        expected = similarities.sort(dim=1, descending=True, stable=True)
+        assert torch.equal(indices, expected.indices[:, :k]) and torch.equal(found, expected.values[:, :k])

@@ -96,6 +96,17 @@ def test_attention_drop_hides_a_joint_that_stands_out_and_keeps_the_scale():
     assert torch.allclose(out[..., 0], x[..., 0] * (5 / 4) ** 2)  # once for the joint, once for its elements
 
 
+def test_attention_drop_does_not_count_absent_persons():
+    """Their rows are zero, so that they would count as kept: the scale of the others would fall."""
+    x = torch.full((2, 2, 3, 4, 5), 0.1)
+    x[..., 2] = 3.0
+    x[:, 1] = 0.0
+    present = torch.tensor([[True, False]] * 2)
+    drop = AttentionDrop(threshold=0.7)
+    torch.testing.assert_close(drop(x, present)[:, :1], drop(x[:, :1]))
+    assert torch.equal(drop(x, torch.ones(2, 2, dtype=torch.bool)), drop(x))
+
+
 @pytest.mark.parametrize('method', METHODS)
 def test_gradients_reach_every_query_parameter_and_no_key(method):
     model = method()

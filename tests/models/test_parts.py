@@ -233,3 +233,19 @@ def test_salient_and_non_salient_pooling_add_up_to_the_global_feature():
     F = encoder('all').map(torch.randn(2, 2, 3, 16, 25))
     mask = torch.rand_like(F.values)
     assert torch.allclose(F.pool(mask) + F.pool(1 - mask), F.pool(), atol=1e-6)
+
+
+def test_batch_statistics_are_those_of_all_persons_whatever_the_mode_of_the_encoder():
+    """Calibration puts BN in training inside an encoder in evaluation: absent persons count as often as they occur."""
+    x = torch.randn(3, 2, 3, 16, 25)
+    x[1:, 1] = 0
+    expected, ours = encoder('all').eval(), encoder('all').eval()
+    for module in (*expected.modules(), *ours.modules()):
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.train()
+    with torch.no_grad():
+        expected.backbone(x), ours.map(x)
+    means = [name for name, _ in expected.backbone.named_buffers() if name.endswith('running_mean')]
+    assert means
+    for name in means:
+        torch.testing.assert_close(ours.backbone.get_buffer(name), expected.backbone.get_buffer(name))

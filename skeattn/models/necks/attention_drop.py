@@ -26,17 +26,22 @@ class AttentionDrop(BaseModule):
         super().__init__(init_cfg)
         self.threshold, self.e_lambda = threshold, e_lambda
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Feature map ``(..., C, T', V')`` with its most attended parts at zero.
 
-        What is kept is scaled up by all / kept, counted over the whole batch as in the release. A map that does not
-        keep the joints apart (V' = 1) has none to choose from, and single elements alone are dropped.
+        The rest is scaled up by all / kept, counted over the whole batch as in the release. A map that does not
+        keep the joints apart (V' = 1) has none to choose from, and only single elements are dropped.
+
+        Args:
+            x: the map.
+            present: bool ``(...)``, the rows that count; by default all of them. Rows of absent persons hold no
+                features, and would be counted as kept.
         """
         attention = self.attention(x)
         if x.shape[-1] == 1:
-            return self._drop(x, attention)
+            return self._drop(x, attention, present)
         joints = attention.mean(dim=(-3, -2), keepdim=True)
-        return self._drop(self._drop(x, joints), attention)
+        return self._drop(self._drop(x, joints, present), attention, present)
 
     @torch.no_grad()
     def attention(self, x: Tensor) -> Tensor:
@@ -46,6 +51,9 @@ class AttentionDrop(BaseModule):
         energy = (x - mean).square()
         return (energy / (4 * (variance + self.e_lambda)) + 0.5).sigmoid()
 
-    def _drop(self, x: Tensor, attention: Tensor) -> Tensor:
+    def _drop(self, x: Tensor, attention: Tensor, present: Tensor | None) -> Tensor:
         keep = attention < self.threshold
-        return x * keep * (keep.numel() / keep.sum().clamp(min=1))
+        if present is None:
+            return x * keep * (keep.numel() / keep.sum().clamp(min=1))
+        kept = (keep & present[..., None, None, None]).sum()
+        return x * keep * (present.sum() * (keep.numel() // present.numel()) / kept.clamp(min=1))
