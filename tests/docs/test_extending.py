@@ -1,4 +1,4 @@
-"""The page on parts of one's own is run as it stands: its blocks become files, and its configs train."""
+"""The pages on custom parts and backbones run as they are: their blocks become files, and their configs train."""
 
 import importlib
 import math
