@@ -1,6 +1,7 @@
 """The rooms of the package stand on floors: an import goes down, never up, and never in a circle."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import skeattn
+from tests.conftest import ROOT
 
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
@@ -78,6 +80,28 @@ def test_there_is_no_circle_of_modules() -> None:
         tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f'circle: {" -> ".join(error.args[1])}')
+
+
+def blocks(heading: str) -> list[str]:
+    """The plain blocks of a section of docs/architecture.md."""
+    section = (ROOT / 'docs/architecture.md').read_text().split(f'\n## {heading}\n')[1].split('\n## ')[0]
+    return re.findall(r'^```\n(.*?)^```', section, re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_draws_the_floors() -> None:
+    picture, *_ = blocks('Floors')
+    drawn = [tuple(line.split('  ')[0].split(' · ')) for line in picture.splitlines()]
+    assert [sorted(floor) for floor in reversed(drawn)] == [sorted(floor) for floor in FLOORS]
+
+
+def test_the_page_names_every_room_and_only_files_that_exist() -> None:
+    tree, *_ = blocks('Rooms')
+    tree = tree.split('\nconfigs/')[0]
+    files = {path.name for path in PACKAGE.rglob('*.py')}
+    assert set(re.findall(r'\b\w+\.py\b', tree)) <= files | {'compare.py', 'run_table.py'}
+    folders = {path.parent.name + '/' for path in PACKAGE.rglob('*.py')}
+    modules = {path.name for path in PACKAGE.glob('*.py')} - {'__init__.py'}
+    assert folders | modules <= set(re.findall(r'\b\w+(?:\.py\b|/)', tree))
 
 
 @pytest.mark.parametrize(

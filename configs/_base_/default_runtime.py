@@ -1,8 +1,8 @@
 default_scope = 'skeattn'
 
-# Said once, here; skeattn/engine/config.py carries them to every place that needs them.
+# skeattn/engine/config.py copies the settings at the top to every place that needs them.
 seed = 0
-# stream = 'joint' unless a config or --cfg-options says 'motion' or 'bone'
+# stream = 'joint' unless a config or --cfg-options sets 'motion' or 'bone'
 
 env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=1800))
 log_processor = dict(window_size=10, by_epoch=True)

@@ -1,6 +1,6 @@
-"""Two minutes on the embedded set: the small settings, narrower still (8 channels, where every other config has 16).
+"""Two minutes on the embedded set: the small settings with a narrower encoder (8 channels instead of 16).
 
-Laid over a small config by `_base_.merge(_base_.pop('demo'))`, because other bases say `model` and `evaluation`, too.
+Merged over a small config by `_base_.merge(_base_.pop('demo'))`, because other bases set `model` and `evaluation`, too.
 """
 
 demo = dict(

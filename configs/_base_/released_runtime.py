@@ -1,4 +1,4 @@
-"""How the releases of the MoCo-style methods update their keys, and their linear evaluation."""
+"""Updates of the key encoder as in the releases of the MoCo-style methods, and their linear evaluation."""
 
 _base_ = './default_runtime.py'
 default_hooks = dict(

@@ -1,7 +1,7 @@
 """The default runtime with a key encoder that follows within a few epochs of a small set.
 
-Encoders are trained further as they were trained, by AdamW with cosine decay. The paper's schedule, SGD at 0.05 until
-the training loss stalls, is for sets of forty times the size: on a thousand clips the loss does not stall.
+Fine-tuning uses AdamW with cosine decay, as the pre-training does. The paper's schedule, SGD at 0.05 until
+the training loss stalls, is for sets forty times as large: on a thousand clips the loss does not stall.
 """
 
 _base_ = './default_runtime.py'

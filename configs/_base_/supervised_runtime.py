@@ -1,4 +1,4 @@
-"""The default runtime without key encoder and queue; the classifier itself is judged."""
+"""The default runtime without key encoder and queue; the classifier itself is evaluated."""
 
 _base_ = './default_runtime.py'
 default_hooks = dict(momentum=None, queue=None, checkpoint=dict(save_best='topk/top1'))

@@ -1,4 +1,4 @@
-"""SkeAttnCLR in two minutes: the mixing is gentler than the paper's, which wants a longer training."""
+"""SkeAttnCLR in two minutes: the mixing is weaker than the paper's, which needs a longer training."""
 
 _base_ = [
     '../_base_/datasets/demo_xsub.py',
@@ -12,4 +12,4 @@ model = dict(
     mhsam=dict(num_heads=2),
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(parts=(1, 2), units=(1, 3))))),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(mhsam=dict(lr_mult=0.1))))  # to see it move so soon
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(mhsam=dict(lr_mult=0.1))))  # so that its change is visible

@@ -1,4 +1,4 @@
-"""CTR-GCN on clips in the body's frame, which the height of the camera does not change."""
+"""CTR-GCN on clips in body coordinates, which do not depend on the height of the camera."""
 
 _base_ = ['./stgcn_nwucla_xview.py', '../_base_/pipelines/clean_centred.py', '../_base_/models/ctrgcn.py']
 _base_.merge(_base_.pop('clean'))

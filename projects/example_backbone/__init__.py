@@ -1,1 +1,1 @@
-"""A backbone of one's own; its README has the commands."""
+"""A custom backbone; its README has the commands."""

@@ -1,4 +1,4 @@
-"""A temporal convolution network in which every joint may learn from every other."""
+"""A temporal convolution network that mixes all joints by a learned matrix."""
 
 import torch
 from torch import Tensor, nn

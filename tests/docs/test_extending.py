@@ -1,4 +1,4 @@
-"""The page on parts of one's own is run as it stands: its blocks become files, and its configs train."""
+"""The pages on custom parts and backbones run as they are: their blocks become files, and their configs train."""
 
 import importlib
 import math
@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.engine.toy import write_set
 
 EXTENDING = (ROOT / 'docs/extending.md').read_text()
-PAGE = EXTENDING + (ROOT / 'README.md').read_text()
+PAGE = EXTENDING + (ROOT / 'docs/backbones.md').read_text()
 BLOCKS = {name: code for code, name in re.findall(r'```python\n(# (\w+\.py)\n.*?)```', PAGE, re.DOTALL)}
 CONFIGS = [name.removesuffix('.py') for name, code in BLOCKS.items() if '\n_base_' in code and 'custom_imports' in code]
 REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]

@@ -1,4 +1,4 @@
-"""The page on one's own data says what the tools do: its config trains, on its own walk."""
+"""The page on custom data agrees with the tools: its config trains on data converted by its commands."""
 
 import math
 import re
@@ -22,7 +22,7 @@ CONFIG = next(block for block in re.findall(r'```python\n(.*?)```', PAGE, re.DOT
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """Detections of generated clips, converted as the page says."""
+    """Detections of generated clips, converted as on the page."""
     folder = tmp_path_factory.mktemp('walk')
     (folder / 'poses').mkdir()
     rows = ['name,label,subject,split']

@@ -1,4 +1,4 @@
-"""The example is found by the commands of its README, keeps the contract and trains."""
+"""The commands of the example's README find it; it keeps the contract and trains."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def test_layout_and_channels_come_from_the_top_of_the_config():
         ({'model.backbone.witdhs': [4]}, "model.backbone: JointTCN takes no 'witdhs'; did you mean 'widths'"),
     ],
 )
-def test_a_typing_error_names_its_place_and_the_nearest(option, message):
+def test_a_typo_is_reported_with_its_place_and_the_nearest_name(option, message):
     with pytest.raises(ConfigError, match=message):
         resolve_config(read_config(CONFIG, option))
 
@@ -84,9 +84,9 @@ def test_skeattnclr_trains_two_iterations_on_it(data, tmp_path):
 def test_the_commands_of_the_readme_work_from_the_root(data, tmp_path):
     for part in ('configs', 'tools', 'projects', 'skeattn'):
         (tmp_path / part).symlink_to(ROOT / part)
-    trained, judged = (run(command, tmp_path, path) for path, command in COMMANDS)
+    trained, evaluated = (run(command, tmp_path, path) for path, command in COMMANDS)
     assert 'Epoch(train) [1][2/2]' in trained or 'epoch_1.pth' in trained
-    assert 'untrained, 3 seeds' in judged and 'epoch_1' in judged
+    assert 'untrained, 3 seeds' in evaluated and 'epoch_1' in evaluated
 
 
 @pytest.mark.slow

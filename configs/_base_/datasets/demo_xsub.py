@@ -1,4 +1,4 @@
-"""The embedded set, cross-subject, preprocessed as NTU; 32 frames to save time, where every other set has 64."""
+"""The embedded set, cross-subject, preprocessed as NTU; 32 frames to save time, other sets have 64."""
 
 _base_ = './ntu60_xsub.py'
 num_classes = 17

@@ -7,7 +7,7 @@ dataset = dict(
     data='data/ntu60',
     split='xsub',
     pipeline=dict(
-        trim=None,  # places for the steps of pipelines/clean.py
+        trim=None,  # positions of the steps of pipelines/clean.py
         fill=None,
         centre=dict(type='Centre', joint='root', reference='frame'),
         resample=dict(type='Resample', num_frames=64, length='released'),

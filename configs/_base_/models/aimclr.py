@@ -1,6 +1,6 @@
-"""AimCLR: an extremely augmented view, plain and with its most attended parts dropped, follows the query.
+"""AimCLR: an extremely augmented view follows the query, in full and with its most prominent parts dropped.
 
-The temporal flip is the eighth of the paper's operations, which the release leaves out.
+The temporal flip is one of the paper's eight operations; the release omits it.
 """
 
 _base_ = ['./stgcn_moco.py', './extreme.py']

@@ -1,4 +1,4 @@
-"""The recurrent encoder in place of a method's ST-GCN; laid over its config by `_base_.merge(_base_.pop('bigru'))`."""
+"""BIGRU in place of a method's ST-GCN; merged over its config by `_base_.merge(_base_.pop('bigru'))`."""
 
 bigru = dict(
     model=dict(

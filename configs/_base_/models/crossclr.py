@@ -1,4 +1,4 @@
-"""CrosSCLR: three streams trained together; each later learns from what the others find alike."""
+"""CrosSCLR: three streams trained together; later each learns from the nearest neighbours of the others."""
 
 _base_ = './stgcn_moco.py'
 stream = ['joint', 'motion', 'bone']

@@ -1,6 +1,6 @@
-"""Operations 1 to 5 of AimCLR's extreme augmentation, HiCLR's normal set; all but the rotation strike half the clips.
+"""Operations 1 to 5 of AimCLR's extreme augmentation, HiCLR's normal set; all but the rotation have probability 0.5.
 
-They stand under a name of their own: a config that lists this base takes them into a view by `_base_.pop('extreme')`.
+They are in a variable: a config that lists this base puts them into a view by `_base_.pop('extreme')`.
 """
 
 extreme = dict(

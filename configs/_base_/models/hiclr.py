@@ -1,8 +1,8 @@
 """HiCLR: two views of growing strength, each follows the weaker one.
 
 The strongest has the paper's three strong augmentations: joints masked, style exchanged (SkeleAdaIN), edges dropped and
-added. The paper's rates for the last two are unknown. Those of the edges are the release's for its transformer; that
-half of the clips take another's style is our choice.
+added. The paper's rates for the last two are unknown. Those of the edges are the release's for its transformer; the
+probability of 0.5 for the style is our choice.
 """
 
 _base_ = ['./stgcn_moco.py', './extreme.py']

@@ -1,4 +1,4 @@
-"""Of the paper's three strong augmentations the release trains with the mask alone, one draw for the batch."""
+"""The release trains with one of the paper's three strong augmentations, the mask, with one draw for the batch."""
 
 _base_ = ['./hiclr.py', './released.py', './extreme_released.py']
 _base_.merge(_base_.pop('released'))

@@ -1,4 +1,4 @@
-"""What the releases of SkeletonCLR, CrosSCLR, AimCLR and HiCLR share; laid over a method as small.py is."""
+"""Common settings of the releases of SkeletonCLR, CrosSCLR, AimCLR and HiCLR; merged over a method like small.py."""
 
 released = dict(
     model=dict(

@@ -1,4 +1,4 @@
-"""SkeAttnCLR as released: three predictors on the query side, mixed clips that are projected for nothing."""
+"""SkeAttnCLR as released: three predictors on the query side, mixed clips that are projected but not used."""
 
 _base_ = './skeattnclr_paper.py'
 model = dict(

@@ -1,6 +1,6 @@
-"""SkeleMixCLR: the pasted and the host region of a mixed clip, each against the key of the clip it comes from.
+"""SkeleMixCLR: the pasted and the host region of a mixed clip, each contrasted with the key of its clip.
 
-The stream is mixed, as in the release. Of the 16 units of 64 frames 7 to 11 are pasted.
+The mixing follows the derivation of the stream, as in the release. 7 to 11 of the 16 units of 64 frames are pasted.
 """
 
 _base_ = './stgcn_moco.py'

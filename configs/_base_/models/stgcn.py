@@ -1,4 +1,4 @@
-"""ST-GCN on a normally augmented view: what all methods share. Width 16, a quarter of the original's."""
+"""ST-GCN on a normally augmented view, common to all methods. Width 16, a quarter of the original's."""
 
 model = dict(
     data_preprocessor=dict(

@@ -1,4 +1,4 @@
-"""Momentum contrast: what all self-supervised methods share, with the settings of SkeAttnCLR."""
+"""Momentum contrast: the common part of all self-supervised methods, with the settings of SkeAttnCLR."""
 
 _base_ = './stgcn.py'
 model = dict(

@@ -1,4 +1,4 @@
-"""Supervised ST-GCN, on clips cropped and sheared as the self-supervised methods' are and augmented no further."""
+"""Supervised ST-GCN, with the crop and shear of the self-supervised methods and no other augmentation."""
 
 _base_ = './stgcn.py'
 model = dict(type='Recognizer', head=dict(type='LinearHead'))

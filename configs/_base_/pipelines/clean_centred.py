@@ -1,6 +1,6 @@
-"""As clean.py, but each person is centred on its own hip in every frame: only posture and heading are left.
+"""As clean.py, but each person is centred on its own hip in every frame: only posture and heading remain.
 
-On NW-UCLA cross-view this is the best of the centres for raw coordinates (docs/data.md). Laid over a data set by
+On NW-UCLA cross-view this centre is the best one for raw coordinates (docs/data.md). Merged over a data set by
 `_base_.merge(_base_.pop('clean'))`, too.
 """
 

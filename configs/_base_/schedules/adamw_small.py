@@ -1,7 +1,7 @@
-"""For sets of a thousand clips, of which SGD sees too few: AdamW, small batches, cosine decay to the last epoch.
+"""For sets of a thousand clips, too few steps for SGD: AdamW, small batches, cosine decay to the last epoch.
 
-The mask learns many times slower than the encoder. It is shared by query and key, so a mask that changes fast
-enough tells clips apart by itself: L_s and L_ns then fall far below L_global, and the encoder learns nothing from them.
+The mask learns many times slower than the encoder. Query and key share it, so a mask that changes fast
+identifies a clip by itself: L_s and L_ns then fall far below L_global, and the encoder learns nothing from them.
 """
 
 batch_size = 32

@@ -1,4 +1,4 @@
-batch_size = 128  # in total, whatever the number of processes
+batch_size = 128  # of all processes together
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4),

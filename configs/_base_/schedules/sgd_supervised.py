@@ -1,4 +1,4 @@
-"""The supervised ST-GCN's own."""
+"""The schedule of the supervised ST-GCN."""
 
 _base_ = './sgd_300e.py'
 batch_size = 64

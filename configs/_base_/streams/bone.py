@@ -1,3 +1,3 @@
-"""The bone stream: where a joint stands, seen from the joint it hangs on."""
+"""The bone stream: the position of a joint relative to its parent."""
 
 stream = 'bone'

@@ -1,3 +1,3 @@
-"""The motion stream: what a joint moves until the next frame."""
+"""The motion stream: the displacement of a joint until the next frame."""
 
 stream = 'motion'

@@ -1,4 +1,4 @@
-"""A mask that stays as it starts."""
+"""A mask that keeps its initial weights."""
 
 _base_ = '../stgcn_ntu60_xsub.py'
 model = dict(mask_gradient=False)

@@ -1,4 +1,4 @@
-"""The released heads: behind the projector three predictors, on the query side alone."""
+"""The released heads: three predictors after the projector, only on the query side."""
 
 _base_ = '../stgcn_ntu60_xsub.py'
 model = dict(heads='released')
