@@ -11,8 +11,8 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from skeattn.augment.base import Augment, ClipSpec, Params
-from skeattn.augment.draws import generator
 from skeattn.augment.functional import STREAMS, derive_stream
+from skeattn.augment.seeding import generator
 from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
 from skeattn.models.queue import partner_rows

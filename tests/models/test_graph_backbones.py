@@ -127,7 +127,7 @@ def test_edges_change_the_graph(name):
 @pytest.mark.parametrize('name', GRAPHS)
 def test_learning_starts_from_the_skeleton(name):
     model = build(name)
-    assert all(torch.equal(model.weighted(importance), model.A) for importance in model.edge_importance)
+    assert all(torch.equal(model.adjacency_with(importance), model.A) for importance in model.edge_importance)
 
 
 def test_channels_refine_the_shared_topology():

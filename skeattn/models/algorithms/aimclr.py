@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import follow, l2_normalize, mined_info_nce
 from skeattn.registry import MODELS, NECKS
 
@@ -42,6 +42,6 @@ class AimCLR(MomentumContrast):
         loss = L_info + (L_d_extreme + L_d_drop) / 2
         return {'loss': loss, 'L_info': L_info, 'L_d_extreme': L_d_extreme, 'L_d_drop': L_d_drop}
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         return {'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'own choice'), **super().paper_vs_release()}

@@ -14,7 +14,7 @@ from skeattn.models.momentum import key_copy, load_query, momentum_update
 from skeattn.models.queue import FeatureQueue
 from skeattn.registry import LOSSES, MODELS
 
-Switches = dict[str, tuple[Any, str]]
+PaperVsRelease = dict[str, tuple[Any, str]]
 
 
 class Pretraining(BaseModel):
@@ -77,14 +77,14 @@ class Pretraining(BaseModel):
         """How many vectors, one per stream, :meth:`features` puts end to end."""
         return 1
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """The choices in which paper and released code differ: name -> (value, where the value comes from).
 
-        Empty, as for every method without a release; one that has a release lists them, and :func:`draw_switches`.
+        Empty, as for every method without a release; one that has a release lists them, and :func:`draw_choices`.
         """
         return {}
 
-    def switches(self) -> Switches:
+    def switches(self) -> PaperVsRelease:
         """The old name of :meth:`paper_vs_release`; a method that still defines this one is printed all the same."""
         return self.paper_vs_release()
 
@@ -271,7 +271,7 @@ class MomentumContrast(MomentumPretraining):
             )
         super().update_key_encoder(momentum, buffers)
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`Pretraining.paper_vs_release`."""
         if self.released_temperature is None:
             return {}
@@ -282,7 +282,7 @@ class MomentumContrast(MomentumPretraining):
             'key_init': (self.key_init, origin[self.key_init]),
             'key_bn': (self.key_bn, normalised[self.key_bn]),
             'temperature': (tau, 'as released' if tau == released else f'own choice; the release ran {released}'),
-            **common_switches(self.encoder_q, self.data_preprocessor),
+            **common_choices(self.encoder_q, self.data_preprocessor),
         }
 
 
@@ -295,18 +295,18 @@ def refuse_several_streams(model: BaseModel) -> None:
         )
 
 
-def common_switches(encoder: Encoder, preprocessor: Any) -> Switches:
+def common_choices(encoder: Encoder, preprocessor: Any) -> PaperVsRelease:
     """The choices of every method: which persons count, how maps are pooled, and how augmentations are drawn."""
     persons = {'all': 'as released', 'present': 'absent persons neither encoded nor averaged'}
     pool = {'mean': 'paper (eq. 6)', 'last': 'the last frame; as released with BIGRU'}
     return {
         'persons': (encoder.persons, persons[encoder.persons]),
         'pool': (encoder.pool, pool[encoder.pool]),
-        **draw_switches(preprocessor),
+        **draw_choices(preprocessor),
     }
 
 
-def draw_switches(preprocessor: Any) -> Switches:
+def draw_choices(preprocessor: Any) -> PaperVsRelease:
     """How a preprocessor's augmentations are drawn."""
     notes = {'sample': 'every clip its own draw; sound', 'batch': 'one draw per batch; as released'}
     return {

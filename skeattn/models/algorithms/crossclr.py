@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumPretraining, Switches, draw_switches
+from skeattn.models.algorithms.base import MomentumPretraining, PaperVsRelease, draw_choices
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
 from skeattn.models.losses import first_positive, mean_of_logs, nearest_keys
 from skeattn.registry import MODELS
@@ -111,7 +111,7 @@ class CrosSCLR(MomentumPretraining):
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_streams`."""
         return 1 if '/' in source else len(self.members)
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         shared = 'as released' if self.shared_heads else 'every stream its own; the release shares layers by accident'
         stale = 'as released: only motion follows' if self.stale_keys else 'all follow; the release leaves two behind'
@@ -120,7 +120,7 @@ class CrosSCLR(MomentumPretraining):
             'shared_heads': (self.shared_heads, shared),
             'stale_keys': (self.stale_keys, stale),
             **one.paper_vs_release(),
-            **draw_switches(self.data_preprocessor),
+            **draw_choices(self.data_preprocessor),
         }
 
 

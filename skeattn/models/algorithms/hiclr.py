@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.encoder import present_persons
 from skeattn.models.losses import follow, mined_info_nce
 from skeattn.registry import MODELS
@@ -68,7 +68,7 @@ class HiCLR(MomentumContrast):
             masked = masked & present_persons(x)[:, :, None, None, None]
         return torch.where(masked, self.mask_fill, x)
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         edges = 'as released: never switched on' if self.edges is None else 'paper; the rates are our choice'
         return {

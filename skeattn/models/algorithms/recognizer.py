@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import Switches, common_switches, refuse_several_streams
+from skeattn.models.algorithms.base import PaperVsRelease, common_choices, refuse_several_streams
 from skeattn.models.encoder import Encoder
 from skeattn.registry import HEADS, MODELS
 
@@ -119,11 +119,11 @@ class Recognizer(BaseModel):
         """How many vectors, one per stream, :meth:`features` puts end to end."""
         return 1
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         std = getattr(self.head, 'std', None)
         return {
             'head.std': (std, 'as released' if std == 0.02 else 'own choice; the releases start with 0.02'),
             'mode': (self.mode, MODES[self.mode]),
-            **common_switches(self.encoder, self.data_preprocessor),
+            **common_choices(self.encoder, self.data_preprocessor),
         }

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import l2_normalize
 from skeattn.registry import MODELS, NECKS
 
@@ -112,7 +112,7 @@ class SkeAttnCLR(MomentumContrast):
         mask = self.mhsam(F.values, F.persons > 0).mean(dim=2)
         return mask.expand(-1, clips.shape[1], -1, clips.shape[4])
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`MomentumContrast.paper_vs_release`."""
         origin = {
             'paper': 'paper: one projector and its momentum copy',

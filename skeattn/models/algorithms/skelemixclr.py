@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import l2_normalize
 from skeattn.models.queue import partner_rows
 from skeattn.registry import MODELS
@@ -67,7 +67,7 @@ class SkeleMixCLR(MomentumContrast):
         pasted, context = (l2_normalize(self.encoder_q.projector(F.region(cells))) for cells in (grid, ~grid))
         return pasted, context
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         origin = {'sum': 'as released for "+"', 'mean': 'as released for the single mix'}
         return {'repeats': (self.repeats, origin[self.repeats]), **super().paper_vs_release()}

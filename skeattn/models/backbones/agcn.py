@@ -55,10 +55,10 @@ class AGCN(GraphBackbone):
         )
         return gcn, tcn
 
-    def untaught(self) -> Tensor:
-        """See :meth:`GraphBackbone.untaught`."""
+    def initial_importance(self) -> Tensor:
+        """See :meth:`GraphBackbone.initial_importance`."""
         return torch.zeros_like(self.A)
 
-    def weighted(self, importance: Tensor) -> Tensor:
-        """See :meth:`GraphBackbone.weighted`: A_k + B_k."""
+    def adjacency_with(self, importance: Tensor) -> Tensor:
+        """See :meth:`GraphBackbone.adjacency_with`: A_k + B_k."""
         return self.A + importance

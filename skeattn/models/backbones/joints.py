@@ -108,17 +108,17 @@ class GraphBackbone(JointBackbone):
             shortcut = self.shortcut(width, new, stride) if i else None
             self.blocks.append(GraphBlock(gcn, tcn, shortcut, self.act()))
             width = new
-        self.edge_importance = nn.ParameterList([nn.Parameter(self.untaught()) for _ in _BLOCKS])
+        self.edge_importance = nn.ParameterList([nn.Parameter(self.initial_importance()) for _ in _BLOCKS])
 
     def layers(self, in_channels: int, out_channels: int, stride: int, dropout: float) -> tuple[nn.Module, nn.Module]:
         """A block's graph convolution, called with ``(x, A)``, and what follows in time."""
         raise NotImplementedError
 
-    def untaught(self) -> Tensor:
+    def initial_importance(self) -> Tensor:
         """What ``edge_importance`` is before training, ``(K, V, V)``: here the graph itself."""
         return self.A.clone()
 
-    def weighted(self, importance: Tensor) -> Tensor:
+    def adjacency_with(self, importance: Tensor) -> Tensor:
         """The adjacency that a block's ``edge_importance`` makes: here what is learnt takes the graph's place."""
         return importance
 
@@ -157,7 +157,7 @@ class GraphBackbone(JointBackbone):
         N, M = x.shape[:2]
         x = self.normalised(x)
         for block, importance in zip(self.blocks, self.edge_importance, strict=True):
-            A = self.weighted(importance)
+            A = self.adjacency_with(importance)
             x = block(x, A if edges is None else edges(A))
         return x.unflatten(0, (N, M))
 

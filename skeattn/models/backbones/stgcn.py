@@ -89,10 +89,10 @@ class STGCN(GraphBackbone):
         )
         return gcn, tcn
 
-    def untaught(self) -> Tensor:
-        """See :meth:`GraphBackbone.untaught`: every edge counts as it is."""
+    def initial_importance(self) -> Tensor:
+        """See :meth:`GraphBackbone.initial_importance`: every edge counts as it is."""
         return torch.ones_like(self.A)
 
-    def weighted(self, importance: Tensor) -> Tensor:
-        """See :meth:`GraphBackbone.weighted`."""
+    def adjacency_with(self, importance: Tensor) -> Tensor:
+        """See :meth:`GraphBackbone.adjacency_with`."""
         return self.A * importance
