@@ -118,7 +118,7 @@ def test_a_mask_without_gradient_stays_as_it_starts():
     # Nor does the encoder learn what moves the mask.
     first = [next(model.encoder_q.backbone.parameters()).grad for model in (free, frozen)]
     assert first[1].abs().sum() > 0 and not torch.allclose(*first)
-    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: it stays as it starts')
+    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: the mask stays initial')
 
 
 def test_granularity_comes_with_the_mask():

@@ -138,5 +138,5 @@ def test_salient_masks_have_a_value_for_every_person_and_joint(backbone):
 def test_skelemixclr_asks_for_the_stride_as_unit():
     model = build('BIGRU', 'SkeleMixCLR', 'ntu25')
     model.data_preprocessor.ops['mix']['skelemix'].unit_frames = 4
-    with pytest.raises(ConfigError, match='BIGRU makes maps of 16 rows, the mixing grid has 4; set unit_frames=1'):
+    with pytest.raises(ConfigError, match='BIGRU returns maps of 16 rows, the mixing grid has 4; set unit_frames=1'):
         train(model, 'ntu25', 1)

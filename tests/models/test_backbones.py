@@ -82,7 +82,7 @@ def test_maps_of_persons_and_joints_apart_or_together_are_allowed(change, togeth
     ],
 )
 def test_a_wrong_map_is_named_with_what_was_expected(change, shape):
-    expected = rf'Toy makes {shape} of clips .* = \(1, 2, 3, 6, 25\); expected .* = \(1, 2 or 1, 6, 3, 25 or 1\)'
+    expected = rf'Toy returns {shape} for clips .* = \(1, 2, 3, 6, 25\); expected .* = \(1, 2 or 1, 6, 3, 25 or 1\)'
     with pytest.raises(ConfigError, match=expected):
         Encoder(dict(type='Toy', layout='ntu25', change=change))
 

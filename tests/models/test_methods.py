@@ -121,7 +121,7 @@ def test_dropped_hooks_are_noticed(method):
 @pytest.mark.parametrize('method', METHODS)
 def test_choices_say_where_values_come_from(method):
     choices = method().paper_vs_release()
-    tau = 'as released' if method is skelemixclr else 'own choice; the release ran 0.07'
+    tau = 'as released' if method is skelemixclr else 'custom; the release used 0.07'
     assert choices['temperature'] == (0.2, tau)
     assert all(isinstance(origin, str) and origin for _, origin in choices.values())
 

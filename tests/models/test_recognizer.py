@@ -134,7 +134,7 @@ def test_features_are_pooled_maps_or_logits():
     pooled = model.features(data)
     assert pooled.shape == (6, 16) and torch.equal(model.features(data, 'logits'), model.head(pooled))
     assert torch.equal(model(model.data_preprocessor(data)['inputs']), model.features(data, 'logits'))
-    with pytest.raises(ConfigError, match=r"'projector' .*Recognizer; it has 'backbone' and 'logits'"):
+    with pytest.raises(ConfigError, match=r"no features from 'projector'; it has 'backbone' and 'logits'"):
         model.features(data, 'projector')
 
 
@@ -161,7 +161,7 @@ def test_weights_start_as_the_config_says_and_the_classifier_as_released():
 
 def test_choices_name_value_and_origin():
     choices = recognizer(head=dict(type='LinearHead', num_classes=5, std=0.1), persons='present').paper_vs_release()
-    assert choices['head.std'][0] == 0.1 and 'own choice' in choices['head.std'][1]
+    assert choices['head.std'][0] == 0.1 and 'custom' in choices['head.std'][1]
     assert choices['persons'][0] == 'present' and choices['views.query.shear.per'][0] == 'sample'
     assert recognizer().paper_vs_release()['head.std'] == (0.02, 'as released')
 
@@ -173,7 +173,7 @@ def test_a_label_without_class_is_named(label):
 
 
 def test_without_a_query_view_training_is_refused():
-    with pytest.raises(ConfigError, match=r'view "query", the views are key; set model\.data_preprocessor\.views'):
+    with pytest.raises(ConfigError, match=r'view "query", but the views are key; set model\.data_preprocessor\.views'):
         recognizer().loss({'key': torch.randn(3, 2, 3, 16, 25)}, torch.tensor([0, 1, 2]))
 
 

@@ -1,4 +1,4 @@
-"""Released names and shapes: told apart, renamed and described, for any width."""
+"""Released names and shapes are identified, renamed and described, for any width."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ TYPES = {
 
 
 def config_of(method, base=2, out=8, hidden=5, embedding=3, queue=6, streams=('joint', 'motion', 'bone')):
-    """What the shapes of a release with these widths say."""
+    """The config that the shapes of a release with these widths imply."""
     normed = method in ('skeattnclr', 'skelemixclr')
     mlp = {
         'type': 'MLP',
@@ -46,7 +46,7 @@ def config_of(method, base=2, out=8, hidden=5, embedding=3, queue=6, streams=('j
 def random_state(config):
     """Our state dict of a config, every number drawn at random."""
     state = build(config).state_dict()
-    shared = {}  # tensors under two names keep being the same
+    shared = {}  # tensors under two names stay the same
     return {
         name: shared.setdefault(value.data_ptr(), torch.rand(value.shape).to(value.dtype))
         for name, value in state.items()
@@ -85,9 +85,9 @@ def test_any_width_there_and_back(method, base, out, hidden, embedding, queue, p
 
 
 @pytest.mark.parametrize('method', TYPES)
-def test_the_release_is_told_by_its_names(method):
-    known = methods_of(released(method))
-    assert known == (('skeletonclr', 'aimclr') if method in ('skeletonclr', 'aimclr') else (method,))
+def test_a_release_is_identified_by_its_names(method):
+    methods = methods_of(released(method))
+    assert methods == (('skeletonclr', 'aimclr') if method in ('skeletonclr', 'aimclr') else (method,))
 
 
 def test_foreign_names_are_of_no_release():
@@ -140,18 +140,18 @@ def test_a_classifier_on_several_streams_gives_one():
         assert torch.equal(found.state['head.fc.weight'], torch.full((4, 8), float(i)))
         suffix = '' if stream == 'joint' else f'_{stream}'
         assert found.renamed[f'encoder_q{suffix}.data_bn.bias'] == 'encoder.backbone.data_bn.bias'
-        assert sum(why == 'another stream' for why in found.ignored.values()) == 2 * sum(
+        assert sum(reason == 'another stream' for reason in found.ignored.values()) == 2 * sum(
             name.startswith('encoder_q.') and name != 'encoder_q.A' for name in queries
         )
         assert released_config(found, 'recognizer')['num_classes'] == 4
 
 
-def test_names_that_no_rule_knows_stay_visible():
+def test_names_without_a_rule_stay_visible():
     found = convert_released({**released('aimclr'), 'teacher.weight': torch.zeros(2)}, 'aimclr')
     assert found.renamed['teacher.weight'] == 'teacher.weight'
 
 
-def test_what_decides_must_be_there():
+def test_missing_or_foreign_tensors_that_determine_the_config_are_named():
     theirs = released('aimclr')
     for missing, message in (
         ('encoder_q.fc.2.weight', r'encoder_q\.projector\.layers\.2\.weight'),
@@ -164,7 +164,7 @@ def test_what_decides_must_be_there():
     with pytest.raises(CheckpointError, match='no adjacency'):
         released_config(convert_released(plain, 'aimclr'), 'aimclr')
     other = {name: value + 1 if name.endswith('.A') else value for name, value in theirs.items()}
-    with pytest.raises(CheckpointError, match='neither graph'):
+    with pytest.raises(CheckpointError, match='matches neither graph'):
         released_config(convert_released(other, 'aimclr'), 'aimclr')
 
 

@@ -13,9 +13,9 @@ from skeattn.registry import MODELS
 
 @MODELS.register_module()
 class SkeleMixCLR(MomentumContrast):
-    """In a mixed clip the pasted region belongs to the partner, what is left to the host.
+    """In a mixed clip the pasted region belongs to the partner, the rest to the host.
 
-    Every view whose name begins with ``mix`` is one mix of the query; several make the "+" variant.
+    Every view whose name begins with ``mix`` is one mix of the query; several give the "+" variant.
 
     Args:
         repeats: ``'sum'`` of the regional losses over the mixes, as in the release of the "+" variant; or their
@@ -60,7 +60,7 @@ class SkeleMixCLR(MomentumContrast):
         rows, backbone = F.values.shape[3], self.encoder_q.backbone
         if rows != grid.shape[1]:
             raise ConfigError(
-                f'SkeleMixCLR: {type(backbone).__name__} makes maps of {rows} rows, the mixing grid has '
+                f'SkeleMixCLR: {type(backbone).__name__} returns maps of {rows} rows, the mixing grid has '
                 f'{grid.shape[1]}; set unit_frames={backbone.temporal_stride}, its temporal stride, in SkeleMix of '
                 f'model.data_preprocessor.views'
             )
