@@ -75,13 +75,13 @@ def test_any_width_there_and_back(method, base, out, hidden, embedding, queue, p
     if parallel:
         theirs = {f'module.{name}': value for name, value in theirs.items()}
     assert method in methods_of(theirs)
-    found = convert_released(theirs, method)
-    assert found.state.keys() == state.keys()
+    conversion = convert_released(theirs, method)
+    assert conversion.state.keys() == state.keys()
     for name, value in state.items():
-        torch.testing.assert_close(found.state[name], value, rtol=0, atol=0)
-    assert released_config(found, method) == config
-    assert found.renamed.keys() | found.ignored.keys() == theirs.keys()
-    assert not found.renamed.keys() & found.ignored.keys()
+        torch.testing.assert_close(conversion.state[name], value, rtol=0, atol=0)
+    assert released_config(conversion, method) == config
+    assert conversion.renamed.keys() | conversion.ignored.keys() == theirs.keys()
+    assert not conversion.renamed.keys() & conversion.ignored.keys()
 
 
 @pytest.mark.parametrize('method', TYPES)
@@ -104,9 +104,9 @@ def test_without_key_encoder_it_is_a_classifier():
 
 def test_hiclr_counts_edge_weights_from_one():
     theirs = released('hiclr')
-    found = convert_released(theirs, 'hiclr')
+    conversion = convert_released(theirs, 'hiclr')
     for i in range(10):
-        ours = found.state[f'encoder_k.backbone.edge_importance.{i}']
+        ours = conversion.state[f'encoder_k.backbone.edge_importance.{i}']
         assert torch.equal(ours, theirs[f'encoder_k.edge_importance{i + 1}'])
 
 
@@ -123,11 +123,12 @@ def test_first_skeattnclr_release_called_salient_p_and_non_salient_c():
 
 
 def test_heads_of_further_streams_end_in_the_joint_head():
-    found = convert_released(released('crossclr', streams=('joint', 'motion')), 'crossclr')
+    conversion = convert_released(released('crossclr', streams=('joint', 'motion')), 'crossclr')
     joint, motion = (f'members.{u}.encoder_q.projector.' for u in ('joint', 'motion'))
-    assert torch.equal(found.state[f'{motion}2.layers.0.weight'], found.state[f'{joint}layers.0.weight'])
-    assert found.state[f'{motion}0.weight'].shape == (8, 8)
-    assert released_config(found, 'crossclr')['stream'] == ['joint', 'motion']
+    state = conversion.state
+    assert torch.equal(state[f'{motion}2.layers.0.weight'], state[f'{joint}layers.0.weight'])
+    assert state[f'{motion}0.weight'].shape == (8, 8)
+    assert released_config(conversion, 'crossclr')['stream'] == ['joint', 'motion']
 
 
 def test_a_classifier_on_several_streams_gives_one():
@@ -136,19 +137,19 @@ def test_a_classifier_on_several_streams_gives_one():
     queries |= {f'encoder_q{u}.fc.weight': torch.full((4, 8), float(i)) for i, u in enumerate(('', '_motion', '_bone'))}
     assert streams_of(queries) == ['joint', 'motion', 'bone']
     for i, stream in enumerate(('joint', 'motion', 'bone')):
-        found = convert_released(queries, 'recognizer', stream)
-        assert torch.equal(found.state['head.fc.weight'], torch.full((4, 8), float(i)))
+        conversion = convert_released(queries, 'recognizer', stream)
+        assert torch.equal(conversion.state['head.fc.weight'], torch.full((4, 8), float(i)))
         suffix = '' if stream == 'joint' else f'_{stream}'
-        assert found.renamed[f'encoder_q{suffix}.data_bn.bias'] == 'encoder.backbone.data_bn.bias'
-        assert sum(reason == 'another stream' for reason in found.ignored.values()) == 2 * sum(
+        assert conversion.renamed[f'encoder_q{suffix}.data_bn.bias'] == 'encoder.backbone.data_bn.bias'
+        assert sum(reason == 'another stream' for reason in conversion.ignored.values()) == 2 * sum(
             name.startswith('encoder_q.') and name != 'encoder_q.A' for name in queries
         )
-        assert released_config(found, 'recognizer')['num_classes'] == 4
+        assert released_config(conversion, 'recognizer')['num_classes'] == 4
 
 
 def test_names_without_a_rule_stay_visible():
-    found = convert_released({**released('aimclr'), 'teacher.weight': torch.zeros(2)}, 'aimclr')
-    assert found.renamed['teacher.weight'] == 'teacher.weight'
+    conversion = convert_released({**released('aimclr'), 'teacher.weight': torch.zeros(2)}, 'aimclr')
+    assert conversion.renamed['teacher.weight'] == 'teacher.weight'
 
 
 def test_missing_or_foreign_tensors_that_determine_the_config_are_named():
