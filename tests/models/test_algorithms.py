@@ -106,7 +106,7 @@ def test_gradients_reach_every_query_parameter_and_no_key():
             assert (p.grad is None) == name.startswith('encoder_k'), name
 
 
-def test_a_mask_without_gradient_stays_initial():
+def test_a_mask_without_gradient_is_not_trained():
     data, free, frozen = batch(), skeattnclr(), skeattnclr(mask_gradient=False)
     terms = {model: losses(model, data) for model in (free, frozen)}
     for name, value in terms[free].items():
@@ -118,7 +118,7 @@ def test_a_mask_without_gradient_stays_initial():
     # The encoder receives no gradient through the mask, either.
     first = [next(model.encoder_q.backbone.parameters()).grad for model in (free, frozen)]
     assert first[1].abs().sum() > 0 and not torch.allclose(*first)
-    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: the mask stays initial')
+    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: the mask is not trained')
 
 
 def test_granularity_comes_with_the_mask():

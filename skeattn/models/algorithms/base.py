@@ -41,8 +41,8 @@ class Pretraining(BaseModel):
         """Losses of a training batch; ``'loss'`` is minimised, the others are logged.
 
         Args:
-            inputs: the views of the preprocessor by name, each ``(N, M, C, T, V)``, and their notes; no
-                labels.
+            inputs: the views of the preprocessor by name, each ``(N, M, C, T, V)``, and their notes.
+                Labels are not included.
         """
         raise NotImplementedError(f'{type(self).__name__} defines no loss(inputs)')
 
@@ -274,7 +274,7 @@ class MomentumContrast(MomentumPretraining):
         """See :meth:`Pretraining.paper_vs_release`."""
         if self.released_temperature is None:
             return {}
-        origin = {'copy': 'sound; in the release they start different', 'independent': 'as released'}
+        origin = {'copy': 'sound; in the release the weights differ', 'independent': 'as released'}
         normalised = {'train': 'as released: by the batch', 'eval': 'ours: by the running statistics'}
         tau, released = getattr(self.contrast, 'temperature', None), self.released_temperature
         return {

@@ -126,6 +126,6 @@ class SkeAttnCLR(MomentumContrast):
             'project_mix': (self.project_mix, 'as released' if self.project_mix else 'omitted: enters no loss'),
             'mhsam.lam': (lam, 'as released; not in the paper' if lam == 2 else 'custom; the release used 2'),
             'mhsam.granularity': (granularity, 'paper' if granularity == 'channel' else 'ours; the paper: channel'),
-            'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: the mask stays initial'),
+            'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: the mask is not trained'),
             **super().paper_vs_release(),
         }
