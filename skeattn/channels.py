@@ -1,7 +1,7 @@
-"""What the values of a joint are: its coordinates first, then anything else, such as a detector's score.
+"""The values of a joint: its coordinates first, then others, such as a detector's score.
 
-Moving a body about (centre, rotation, shear, noise, motion, bone) changes coordinates alone; choosing and exchanging
-joints and frames (resampling, crop, flip, mix) takes along all that a joint has.
+Operations that move a body (centre, rotation, shear, noise, motion, bone) change coordinates alone. Operations that
+select or exchange joints and frames (resampling, crop, flip, mix) apply to all values of a joint.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from skeattn.errors import ConfigError
 
 AXES = ('x', 'y', 'z')
-# What the values are where nobody says: by their number.
+# The default channels by their number.
 BY_COUNT = {2: AXES[:2], 3: AXES}
 
 
 def num_coordinates(channels: Sequence[str]) -> int:
-    """How many of the channels are coordinates: 2 for x, y, score; 3 for x, y, z."""
+    """Number of channels that are coordinates: 2 for x, y, score; 3 for x, y, z."""
     return next((i for i, axis in enumerate(AXES) if tuple(channels[i : i + 1]) != (axis,)), len(AXES))
 
 
@@ -22,7 +22,7 @@ def check_channels(channels: Sequence[str]) -> tuple[str, ...]:
     """The channels as a tuple.
 
     Raises:
-        ConfigError: they do not begin with x, y or x, y, z, a coordinate comes later, or one is named twice.
+        ConfigError: they do not begin with x, y or x, y, z; a coordinate comes later; or a name occurs twice.
     """
     names = tuple(channels)
     D = num_coordinates(names)

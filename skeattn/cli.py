@@ -1,4 +1,4 @@
-"""What every command line tool shares: overrides of a config, and how an error that the user can cure is shown."""
+"""Shared by all command line tools: config overrides, and how errors that the user can fix are shown."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from skeattn.errors import ConfigError, SkeAttnError
 
 
 class KeyValue(DictAction):
-    """mmengine's ``--cfg-options KEY=VALUE …``; an argument of another form ends in one line and status 2."""
+    """mmengine's ``--cfg-options KEY=VALUE …``; a malformed argument ends the tool with one line and status 2."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
@@ -29,17 +29,16 @@ class KeyValue(DictAction):
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a tool's ``main`` and leave the process with its exit status (None counts as 0).
+    """Run a tool's ``main`` and exit with its status (None counts as 0).
 
-    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and ends in status 2, an interrupt in 130, a
-    reader that is gone in 141.
-    Anything else is a defect of the toolbox and keeps its traceback.
+    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130, a
+    closed pipe 141. Any other exception is a defect of the toolbox and keeps its traceback.
     """
     try:
         status = main()
         _leave_process_group()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     except SkeAttnError as error:
@@ -52,18 +51,18 @@ def run(main: Callable[[], int | None]) -> None:
 
 
 def _leave_process_group() -> None:
-    """A process that ends inside its group can abort in the destructor of gloo's threads, after all work is done."""
+    """Leave the group before the process ends: otherwise the destructor of gloo's threads can abort it."""
     distributed = sys.modules.get('torch.distributed')
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
 
-def output(asked: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:
-    """The file to write: the one asked for, else a default that must not be there yet.
+def output(requested: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:
+    """The file to write: the requested one, or a default that must not exist yet.
 
     Raises:
-        ConfigError: the default exists; only a name that was asked for is overwritten.
+        ConfigError: the default exists; only a requested file is overwritten.
     """
-    if asked is None and Path(default).exists():
-        raise ConfigError(f'{default} is there already; to overwrite it, or for another name, say --out FILE')
-    return Path(default if asked is None else asked)
+    if requested is None and Path(default).exists():
+        raise ConfigError(f'{default} exists already; to overwrite it or to choose a different name, pass --out FILE')
+    return Path(default if requested is None else requested)

@@ -1,7 +1,7 @@
-"""The errors a user can cause, each with a message that says what to do.
+"""The errors that a user can cause. Each message names the cause and the cure.
 
-The command line tools print these without a traceback and exit with status 2; anything else that escapes is a defect
-of the toolbox and keeps its traceback.
+The command line tools print them without a traceback and exit with status 2. Any other exception is a defect of the
+toolbox and keeps its traceback.
 """
 
 import difflib
@@ -17,7 +17,7 @@ class DataError(SkeAttnError, ValueError):
 
 
 class RecordError(DataError):
-    """A file is no record of an evaluation; names the file and the field."""
+    """A file is not the record of an evaluation; names the file and the field."""
 
 
 class ConfigError(SkeAttnError, ValueError):
@@ -33,12 +33,12 @@ class NonFiniteError(SkeAttnError, FloatingPointError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint for the end of a message: the known names that a wrong one could have meant, or all of them."""
+    """A hint for the end of a message: the known names nearest to a wrong one, or all if none is near."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(names)}'
 
 
 def shorten(names: Sequence[str], separator: str = ', ', most: int = 3) -> str:
-    """The first few names, and whether there are more."""
+    """The first few names, and an ellipsis if there are more."""
     return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')

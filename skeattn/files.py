@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, their digests, and locks that end with their holder."""
+"""Atomic file writing, digests, and locks that end with the process that holds them."""
 
 import contextlib
 import hashlib
@@ -25,7 +25,7 @@ BLOCK = 1 << 22
 
 
 def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file: all of it or nothing.
+    """Write a file completely or not at all.
 
     Several processes can write the same file at once: the last one to finish wins.
 
@@ -34,7 +34,7 @@ def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
         write: called with the open file.
 
     Raises:
-        OSError: the file cannot be written; an existing one is as it was.
+        OSError: the file cannot be written; an existing one is unchanged.
     """
     with replacing(path) as scratch, open(scratch, 'wb') as file:
         write(file)
@@ -42,15 +42,15 @@ def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
-    """A temporary name beside ``path``: the file written under it takes the place of ``path`` if the block ends well.
+    """A temporary path beside ``path``: the file written there replaces ``path`` if the block succeeds.
 
-    No other process has this name. The file is forced to disk before it is renamed; after an error it is removed, and
-    an existing ``path`` is as it was. Temporary files that killed processes of this machine left in the folder are
-    removed, too.
+    The name is unique to this process. The file is flushed to disk before it is renamed. After an error it is removed
+    and an existing ``path`` is unchanged. Temporary files that killed processes of this machine left in the folder are
+    removed as well.
 
     Args:
         path: the file; an existing one is replaced, a missing folder is created.
-        suffix: end of the name, for programs that look at it.
+        suffix: end of the name, for programs that infer the format from it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """Digest of a file, read in blocks, with a progress line where that takes long."""
+    """SHA-256 digest of a file, read in blocks; shows a progress line if it takes long."""
     digest = hashlib.sha256()
     blocks = -(-Path(path).stat().st_size // BLOCK)
     with open(path, 'rb') as file:
@@ -90,14 +90,14 @@ class Lock:
     """A lock on a file or folder: close it to release it. It ends with the last process that holds it.
 
     Args:
-        descriptor: of the open file that is locked.
+        descriptor: file descriptor of the locked file.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def fileno(self) -> int:
-        """The descriptor, for a child process that shall hold the lock, too."""
+        """The descriptor, so that a child process can hold the lock as well."""
         return self._descriptor
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Lock:
 
 
 def lock(path: str | os.PathLike[str]) -> Lock:
-    """Take the lock of a file, waiting for it; a missing file is created.
+    """Lock a file, waiting until it is free; a missing file is created.
 
     Raises:
         OSError: the file system has no locks.
@@ -125,12 +125,12 @@ def lock(path: str | os.PathLike[str]) -> Lock:
 
 
 def try_lock(path: str | os.PathLike[str], forked: bool = True) -> Lock | None:
-    """:func:`lock`, or None where another process holds it.
+    """Lock a file as :func:`lock` does, or return None if another process holds the lock.
 
     Args:
-        path: a file, created where it is missing, or an existing folder.
-        forked: whether forked processes hold the lock, too. Where they do not, ``path`` is a file, and the process has
-            it open only once.
+        path: a file, created if it is missing, or an existing folder.
+        forked: whether forked processes hold the lock as well. If not, ``path`` must be a file that this process has
+            open only once.
 
     Raises:
         OSError: the file system has no locks.
@@ -143,7 +143,7 @@ def try_lock(path: str | os.PathLike[str], forked: bool = True) -> Lock | None:
 
 
 def _locked(path: str | os.PathLike[str], take: Callable[[int], None]) -> Lock:
-    """Open and lock what lies at ``path``; once more where the last holder has removed it meanwhile."""
+    """Open and lock ``path``; try again if its last holder has removed it in the meantime."""
     path = Path(path).resolve()
     while True:
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
@@ -164,7 +164,7 @@ def _open(path: str | os.PathLike[str]) -> int:
 
 def _remove_leftovers(folder: Path) -> None:
     scratch = re.compile(rf'\..+\.{re.escape(platform.node())}-(\d+)-[0-9a-f]{{8}}\.tmp.*')
-    with contextlib.suppress(OSError):  # those of another user may have to stay
+    with contextlib.suppress(OSError):  # files of another user may not be removable
         for name in os.listdir(folder):
             match = scratch.fullmatch(name)
             if match and not is_running(int(match[1])):
@@ -172,7 +172,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def is_running(process: int) -> bool:
-    """Whether there is a process of that number on this machine."""
+    """Whether a process with this number exists on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -7,14 +7,14 @@ from skeattn.skeletons import SkeletonLayout, get_layout
 
 
 def adjacency(layout: str | SkeletonLayout, strategy: str = 'agcn') -> np.ndarray:
-    """The graph convolution's adjacency.
+    """Adjacency of a graph convolution.
 
-    ``A[k, v, w]`` multiplies source joint v into target joint w; columns are normalised.
+    ``A[k, v, w]`` is the weight of source joint v in target joint w; columns are normalised.
 
     Args:
         layout: a layout or its name.
-        strategy: ``'agcn'`` (2s-AGCN: self, inward, outward; what SkeAttnCLR and SkeleMixCLR ran) or ``'spatial'``
-            (ST-GCN's partition with its 1-hop distances; what CrosSCLR, AimCLR and HiCLR ran).
+        strategy: ``'agcn'`` (2s-AGCN: self, inward, outward; used by SkeAttnCLR and SkeleMixCLR) or ``'spatial'``
+            (ST-GCN's partition with its 1-hop distances; used by CrosSCLR, AimCLR and HiCLR).
 
     Returns:
         float64 array of shape ``(K, V, V)``.
@@ -23,7 +23,7 @@ def adjacency(layout: str | SkeletonLayout, strategy: str = 'agcn') -> np.ndarra
         ConfigError: unknown layout or strategy.
     """
     if strategy not in _STRATEGIES:
-        raise ConfigError(f'model.backbone.graph={strategy!r} is no graph strategy; choose {" or ".join(_STRATEGIES)}')
+        raise ConfigError(f'model.backbone.graph={strategy!r} is unknown; choose {" or ".join(_STRATEGIES)}')
     return _STRATEGIES[strategy](get_layout(layout))
 
 
@@ -40,13 +40,13 @@ def _spatial(layout: SkeletonLayout) -> np.ndarray:
     for child, parent in layout.bones:
         link[child, parent] = link[parent, child] = 1
     # The release measures hops only up to 1, so every joint not next to the root counts as equally (infinitely) far
-    # and nearly all edges land in the second subset (mmskeleton issue 367). Kept: published numbers stand on it.
+    # and nearly all edges are in the second subset (mmskeleton issue 367). Kept: published numbers depend on it.
     hops = np.where(link[layout.root] > 0, 1.0, np.inf)
     hops[layout.root] = 0
     source, target = hops[:, None], hops[None, :]
     A = _normalise_columns(link)
-    itself = np.eye(V, dtype=bool)
-    return np.stack([A * itself, A * (~itself & (source >= target)), A * (~itself & (source < target))])
+    diagonal = np.eye(V, dtype=bool)
+    return np.stack([A * diagonal, A * (~diagonal & (source >= target)), A * (~diagonal & (source < target))])
 
 
 def _normalise_columns(A: np.ndarray) -> np.ndarray:

@@ -12,13 +12,13 @@ from skeattn.errors import DataError
 
 
 def measure(work: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """Run ``work(*arguments)`` in a process of its own; both must be picklable.
+    """Run ``work(*arguments)`` in a separate process; both must be picklable.
 
     Returns:
-        ``seconds``, ``peak_bytes``, resident memory of the largest process, and ``result``, what ``work`` returned.
+        ``seconds``; ``peak_bytes``, resident memory of the largest process; ``result``, the return value of ``work``.
 
     Raises:
-        DataError: the process ended without an answer; it said why on stderr.
+        DataError: the process ended without a result; its stderr gives the reason.
     """
     context = multiprocessing.get_context('spawn')
     receiver, sender = context.Pipe(duplex=False)
@@ -28,7 +28,7 @@ def measure(work: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     try:
         return receiver.recv()
     except EOFError:
-        raise DataError(f'the measured process ended without an answer, see above ({work.__name__})') from None
+        raise DataError(f'the measured process ended without a result, see above ({work.__name__})') from None
     finally:
         process.join()
 
@@ -42,7 +42,7 @@ def _timed(sender: Any, work: Callable[..., Any], *arguments: Any) -> None:
 
 
 def own_peak() -> int:
-    """Peak memory of this process; what Linux counts as its usage begins with that of the process it came from."""
+    """Peak memory of this process. On Linux, ``getrusage`` would start from the peak of the parent process."""
     status = Path('/proc/self/status')
     if not status.exists():
         return usage(resource.RUSAGE_SELF)
@@ -50,6 +50,6 @@ def own_peak() -> int:
 
 
 def usage(who: int) -> int:
-    """Largest resident set in bytes."""
+    """Largest resident set in bytes, of this process or its children."""
     unit = 1 if sys.platform == 'darwin' else 1024  # macOS counts in bytes
     return unit * resource.getrusage(who).ru_maxrss

@@ -1,4 +1,4 @@
-"""One progress line with the time left, for work that takes more than a moment."""
+"""One progress line with the remaining time, for work that takes more than a moment."""
 
 import sys
 import time
@@ -8,21 +8,21 @@ from typing import TypeVar
 T = TypeVar('T')
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[T]:
-    """Yield the items; once ``patience`` seconds have passed, show on stderr how many are done and the time left.
+def progress(items: Iterable[T], what: str, total: int | None = None, interval_s: float = 2.0) -> Iterator[T]:
+    """Yield the items; after ``interval_s`` seconds, show on stderr how many are done and the time left.
 
-    On a terminal the line is rewritten twice a second, elsewhere (a log file) one is added every ten seconds.
+    On a terminal the line is rewritten twice a second; elsewhere (a log file) one is added every ten seconds.
 
     Args:
-        items: what to go through.
-        what: what is being done, for example ``'reading clips'``.
-        total: number of items where ``len(items)`` does not know it.
-        patience: seconds of silence, so that short work prints nothing.
+        items: the items to iterate over.
+        what: description of the work, for example ``'reading clips'``.
+        total: number of items, if ``len(items)`` is not defined.
+        interval_s: seconds before the first line, so that short work prints nothing.
     """
     total = total if total is not None else len(items)  # type: ignore[arg-type]
     live = sys.stderr.isatty()
     start = time.monotonic()
-    due, shown = start + patience, False
+    due, shown = start + interval_s, False
     for done, item in enumerate(items):
         now = time.monotonic()
         if done and now >= due:

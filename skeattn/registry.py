@@ -1,8 +1,8 @@
-"""The toolbox's registries, all in scope ``skeattn``.
+"""The toolbox's registries: scope ``skeattn``, with a child scope each for backbones, necks, heads and losses.
 
-Where mmengine has a registry of the same kind ours is its child, so ``dict(type='SGD')`` and every other mmengine
-component keep working inside a skeattn config. An unknown name ends in a :class:`~skeattn.errors.ConfigError` that
-lists the nearest matches.
+A registry that mmengine has as well is a child of mmengine's, so mmengine's own components, such as
+``dict(type='IterTimerHook')``, work in a skeattn config. An unknown name raises a
+:class:`~skeattn.errors.ConfigError` that lists the nearest matches.
 """
 
 import re
@@ -19,11 +19,11 @@ from skeattn.signatures import arguments_of
 
 
 class Registry(mmengine.Registry):
-    """An mmengine registry that also finds what its children hold, and whose failure names the nearest matches."""
+    """An mmengine registry that also searches its children and, for an unknown name, lists the nearest matches."""
 
     @contextmanager
     def switch_scope_and_registry(self, scope: str | None) -> Generator[Any, None, None]:
-        """Without a scope stay here, whatever a Runner has made the default: parents and children are searched."""
+        """Without a scope, stay in this registry whatever default scope a Runner has set."""
         if scope is None:
             yield self
         else:
@@ -31,19 +31,19 @@ class Registry(mmengine.Registry):
                 yield registry
 
     def get(self, key: str) -> Any:
-        """The class or function registered as ``key`` here, in a parent or in a child; None where there is none."""
-        found = super().get(key)
-        if found is None:
+        """The class or function registered as ``key`` here, in a parent or in a child; None if there is none."""
+        component = super().get(key)
+        if component is None:
             for child in self.children.values():
-                found = child.module_dict.get(key) or found
-        return found
+                component = child.module_dict.get(key) or component
+        return component
 
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         """Build the component named by ``cfg['type']``.
 
         Raises:
-            ConfigError: ``type`` is missing or registered neither here nor in a parent or child, or the component
-                does not take the arguments given; names the nearest that it takes.
+            ConfigError: ``type`` is missing or not registered here, in a parent or in a child; or the component does
+                not accept the arguments. The message lists the nearest names.
         """
         if not isinstance(cfg, (dict, Config, ConfigDict)) or 'type' not in cfg:
             raise ConfigError(f'{self.name}: a component needs a dict with the key "type", not {cfg!r}')
@@ -54,13 +54,13 @@ class Registry(mmengine.Registry):
         try:
             return super().build(cfg, *args, **kwargs)
         except TypeError as error:
-            wrong = self._wrong_arguments(cfg, str(error))
-            if wrong is None:  # a defect of the component, whose traceback its author needs
+            message = self._wrong_arguments(cfg, str(error))
+            if message is None:  # a defect of the component: its author needs the traceback
                 raise
-            raise ConfigError(wrong) from error
+            raise ConfigError(message) from error
 
     def names(self) -> list[str]:
-        """Every name that can be built here: own, children's and parents'."""
+        """Every name that can be built here: this registry's, its children's and its parents'."""
         registries: list[Any] = [self, *self.children.values()]
         parent = self.parent
         while parent is not None:
@@ -69,25 +69,25 @@ class Registry(mmengine.Registry):
         return sorted({name for registry in registries for name in registry.module_dict})
 
     def _wrong_arguments(self, cfg: Any, error: str) -> str | None:
-        """What to say of a call that failed; None where it was not the config's arguments that failed."""
+        """The message for a failed call; None if the config's arguments were not the cause."""
         name = cfg['type']
         component = self.get(name) if isinstance(name, str) else name
         bases = [base for base in getattr(component, '__mro__', [component]) if base is not object]
         called = re.search(r'(\w+)(\.__init__)?\(\) (got an unexpected|missing)', error)
         key = re.search(r"unexpected keyword argument '(\w+)'", error)
-        ours = called is not None and called.group(1) in [base.__name__ for base in bases]
-        if not ours and (key is None or key.group(1) not in cfg):
+        is_component = called is not None and called.group(1) in [base.__name__ for base in bases]
+        if not is_component and (key is None or key.group(1) not in cfg):
             return None
         if key is None:
             return f'dict(type={name!r}, ...): {error}; check the keys'
-        known = {argument for base in bases for argument in arguments_of(base)[0]}
-        return f'dict(type={name!r}, ...) takes no {key.group(1)!r}; {did_you_mean(key.group(1), known)}'
+        arguments = {argument for base in bases for argument in arguments_of(base)[0]}
+        return f'dict(type={name!r}, ...) takes no {key.group(1)!r}; {did_you_mean(key.group(1), arguments)}'
 
     def _unknown(self, name: str) -> str:
         hint = did_you_mean(name.split('.')[-1], self.names())
         return (
             f'type={name!r} is not in the registry {self.name!r}; {hint} '
-            f'(a component of your own must be imported first: custom_imports=dict(imports=["your.module"]))'
+            f'(import a custom component first: custom_imports=dict(imports=["your.module"]))'
         )
 
 

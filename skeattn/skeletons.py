@@ -1,4 +1,4 @@
-"""One definition per skeleton; graph, streams, part mixing, alignment and drawing all derive from it.
+"""One definition per skeleton, from which graph, streams, part mixing, alignment and drawing are derived.
 
 A joint number written anywhere else in the toolbox is a defect.
 """
@@ -12,20 +12,20 @@ import numpy as np
 
 from skeattn.errors import ConfigError
 
-# A joint, or several whose mean is meant: not every skeleton has a joint between the hips or the shoulders.
-Place = int | tuple[int, ...]
+# A joint, or several joints whose mean is used: not every skeleton has a joint between the hips or the shoulders.
+JointOrMean = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class SkeletonLayout:
-    """The joints of a skeleton and what they mean.
+    """The joints of a skeleton and their roles.
 
     All numbers are 0-based joint indices.
 
     Args:
         name: registry name, for example ``'ntu25'``.
         joints: joint names in index order.
-        parents: for each joint the joint it hangs on; the root hangs on itself. One tree.
+        parents: for each joint its parent; the root is its own parent. One tree.
         mirror: (left, right) pairs exchanged by a left-right flip; joints in no pair lie on the midline.
         parts: named groups of joints that part mixing exchanges; disjoint, together all joints.
         hip: centre of the hips: a joint, or joints whose mean it is.
@@ -34,8 +34,8 @@ class SkeletonLayout:
         shoulders: (left, right) shoulder joints; right minus left is the body's x axis.
 
     Raises:
-        ConfigError: an index is out of range, a joint is named twice, the parents are not one tree, or the parts do not
-            cover the joints.
+        ConfigError: an index is out of range, two joints have the same name, the parents are not one tree, or the parts
+            do not cover the joints.
     """
 
     name: str
@@ -43,16 +43,16 @@ class SkeletonLayout:
     parents: tuple[int, ...]
     mirror: tuple[tuple[int, int], ...]
     parts: dict[str, tuple[int, ...]] = field(hash=False)
-    hip: Place
-    spine: tuple[Place, Place]
+    hip: JointOrMean
+    spine: tuple[JointOrMean, JointOrMean]
     shoulders: tuple[int, int]
 
     def __post_init__(self) -> None:
         V = len(self.joints)
-        places = [_members(place) for place in (self.hip, *self.spine)]
-        used = [*self.parents, *sum(self.mirror, ()), *sum(places, ()), *self.shoulders]
-        if len(self.parents) != V or not all(0 <= j < V for j in used) or not all(places):
-            raise ConfigError(f'layout {self.name!r}: every joint needs one parent, every index lies in 0..{V - 1}')
+        trunk = [(end,) if isinstance(end, int) else end for end in (self.hip, *self.spine)]
+        indices = [*self.parents, *sum(self.mirror, ()), *sum(trunk, ()), *self.shoulders]
+        if len(self.parents) != V or not all(0 <= j < V for j in indices) or not all(trunk):
+            raise ConfigError(f'layout {self.name!r}: every joint needs one parent; indices must lie in 0..{V - 1}')
         if len(set(self.joints)) != V:
             raise ConfigError(f'layout {self.name!r}: two joints have the same name')
         roots = [j for j, parent in enumerate(self.parents) if parent == j]
@@ -61,7 +61,7 @@ class SkeletonLayout:
         if sorted(sum(self.parts.values(), ())) != list(range(V)):
             raise ConfigError(f'layout {self.name!r}: parts must hold every joint exactly once')
         if len(set(sum(self.mirror, ()))) != 2 * len(self.mirror):
-            raise ConfigError(f'layout {self.name!r}: a joint stands in two mirror pairs')
+            raise ConfigError(f'layout {self.name!r}: a joint is in two mirror pairs')
 
     def _depth(self, joint: int) -> int | None:
         for depth in range(len(self.joints)):
@@ -82,7 +82,7 @@ class SkeletonLayout:
 
     @property
     def bones(self) -> tuple[tuple[int, int], ...]:
-        """(child, parent) pairs, V - 1 of them: the root has none."""
+        """(child, parent) pairs, V - 1 in number: the root has none."""
         return tuple((j, parent) for j, parent in enumerate(self.parents) if parent != j)
 
     @property
@@ -93,48 +93,45 @@ class SkeletonLayout:
             order[left], order[right] = right, left
         return tuple(order)
 
-    def joint(self, name: str | int) -> Place:
-        """Index of a joint given by name, by index, or as ``'root'`` or ``'hip'``, which may be the mean of several.
+    def joint(self, name: str | int) -> JointOrMean:
+        """Index of a joint given by name, by index, or as ``'root'`` or ``'hip'``, which can be several joints.
 
         Raises:
-            ConfigError: no such joint.
+            ConfigError: the layout has no such joint.
         """
         if isinstance(name, int) and 0 <= name < self.num_joints:
             return name
-        named = {'root': self.root, 'hip': self.hip, **{joint: i for i, joint in enumerate(self.joints)}}
-        if name not in named:
-            raise ConfigError(f'layout {self.name!r} has no joint {name!r}; it has {", ".join(map(str, named))}')
-        return named[name]
+        indices = {'root': self.root, 'hip': self.hip, **{joint: i for i, joint in enumerate(self.joints)}}
+        if name not in indices:
+            raise ConfigError(f'layout {self.name!r} has no joint {name!r}; it has {", ".join(map(str, indices))}')
+        return indices[name]
 
-    def locate(self, keypoint: np.ndarray, place: Place) -> np.ndarray:
-        """Where a joint is, or the mean of several.
+    def locate(self, keypoint: np.ndarray, joint: JointOrMean) -> np.ndarray:
+        """Values of a joint, or the mean over several.
 
         Args:
             keypoint: ``(..., V, C)``.
-            place: index, or indices.
+            joint: index, or indices.
 
         Returns:
             ``(..., C)``.
         """
-        if isinstance(place, int):
-            return keypoint[..., place, :]
-        return np.asarray(keypoint[..., list(place), :].mean(axis=-2))
-
-
-def _members(place: Place) -> tuple[int, ...]:
-    return (place,) if isinstance(place, int) else place
+        if isinstance(joint, int):
+            return keypoint[..., joint, :]
+        return np.asarray(keypoint[..., list(joint), :].mean(axis=-2))
 
 
 LAYOUTS: dict[str, SkeletonLayout] = {}
-# Kinect v1 and v2 name the same joints of the trunk differently. No other names in the shipped layouts are surely one.
+# Kinect v1 and v2 have different names for the same joints of the trunk. Of no other names in the shipped layouts is it
+# certain that they mean the same joint.
 SYNONYMS = (('hip_centre', 'spine_base'), ('spine', 'spine_mid'), ('shoulder_centre', 'spine_upper'))
 
 
 def register_layout(layout: SkeletonLayout, force: bool = False) -> SkeletonLayout:
-    """Make a layout known by its name to configs and packed sets.
+    """Make a layout available by its name to configs and packed sets.
 
     Raises:
-        ConfigError: the name is taken by a different layout and ``force`` is not set.
+        ConfigError: a different layout has this name and ``force`` is not set.
     """
     if not force and LAYOUTS.get(layout.name, layout) != layout:
         raise ConfigError(f'a layout named {layout.name!r} exists already; choose another name or pass force=True')
@@ -143,84 +140,86 @@ def register_layout(layout: SkeletonLayout, force: bool = False) -> SkeletonLayo
 
 
 def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayout:
-    """The layout of a name, or the one that a config or a manifest defines, which is registered.
+    """A layout by its name, or by its definition in a config or manifest; a defined layout is registered.
 
     Args:
         layout: a registered name; a dict with the arguments of :class:`SkeletonLayout`, joints given by name or index;
-            or a layout, which is returned as it is.
+            or a layout, which is returned unchanged.
 
     Raises:
-        ConfigError: no layout of that name, a definition that is incomplete or inconsistent, or one whose name is taken
-            by a different layout.
+        ConfigError: no layout has this name; a definition is incomplete or inconsistent; or a different layout has its
+            name.
     """
     if isinstance(layout, SkeletonLayout):
         return layout
     if isinstance(layout, Mapping):
-        return register_layout(_define(layout))
+        return register_layout(_from_definition(layout))
     if layout not in LAYOUTS:
-        known = ', '.join(sorted(LAYOUTS))
-        raise ConfigError(f'unknown skeleton layout {layout!r} (layout at the top of the config); known: {known}')
+        names = ', '.join(sorted(LAYOUTS))
+        raise ConfigError(f'unknown skeleton layout {layout!r} (layout at the top of the config); known: {names}')
     return LAYOUTS[layout]
 
 
 def corresponding(source: SkeletonLayout, target: SkeletonLayout) -> tuple[int, ...]:
-    """For each joint of the target the source's joint of that name, or of another name for it (:data:`SYNONYMS`).
+    """For each joint of the target, the joint of the source with the same name or a synonym (:data:`SYNONYMS`).
 
     Raises:
-        ConfigError: the target has joints that the source lacks; names them and both layouts.
+        ConfigError: the source lacks joints of the target; names them and both layouts.
     """
-    found = [next((joint for joint in _names(name) if joint in source.joints), None) for name in target.joints]
-    missing = [name for name, joint in zip(target.joints, found, strict=True) if joint is None]
+    matches = [next((joint for joint in _synonyms(name) if joint in source.joints), None) for name in target.joints]
+    missing = [name for name, joint in zip(target.joints, matches, strict=True) if joint is None]
     if missing:
         raise ConfigError(
             f'layout {target.name!r} has joints that layout {source.name!r} lacks: {", ".join(missing)}; clips of '
-            f'{source.name!r} cannot be turned into {target.name!r}'
+            f'{source.name!r} cannot be converted to {target.name!r}'
         )
-    return tuple(source.joints.index(joint) for joint in found if joint is not None)
+    return tuple(source.joints.index(joint) for joint in matches if joint is not None)
 
 
-def _names(joint: str) -> tuple[str, ...]:
-    """A joint's name, and then the other names for it."""
+def _synonyms(joint: str) -> tuple[str, ...]:
+    """A joint's name, followed by its other names."""
     return (joint, *(name for group in SYNONYMS if joint in group for name in group if name != joint))
 
 
 def describe_layout(layout: SkeletonLayout) -> str | dict[str, Any]:
-    """What :func:`get_layout` needs elsewhere: the name of a layout of the toolbox, the definition of any other."""
+    """The argument by which :func:`get_layout` restores a layout: the name of a shipped one, else the definition."""
     return layout.name if _SHIPPED.get(layout.name) == layout else asdict(layout)
 
 
-def _define(given: Mapping[str, Any]) -> SkeletonLayout:
-    expected = {item.name for item in fields(SkeletonLayout)}
-    if set(given) != expected:
-        wrong = ', '.join(f'{key} is missing' for key in sorted(expected - set(given)))
-        wrong = wrong or f'{", ".join(map(str, set(given) - expected))} is none of {", ".join(sorted(expected))}'
-        raise ConfigError(f'layout={given.get("name")!r} is not defined: {wrong}')
+def _from_definition(definition: Mapping[str, Any]) -> SkeletonLayout:
+    """The layout of a dict in which joints are given by name or index."""
+    keys, expected = set(definition), {item.name for item in fields(SkeletonLayout)}
+    if keys != expected:
+        fault = ', '.join(f'{key} is missing' for key in sorted(expected - keys))
+        fault = fault or f'{", ".join(map(str, keys - expected))} is not one of {", ".join(sorted(expected))}'
+        raise ConfigError(f'layout={definition.get("name")!r} has no valid definition: {fault}')
 
-    def number(joint: Any) -> int:
+    def index_of(joint: Any) -> int:
         if isinstance(joint, str) and joint not in joints:
-            raise ConfigError(f'layout={given["name"]!r} has no joint {joint!r}; it has {", ".join(joints)}')
+            raise ConfigError(f'layout={definition["name"]!r} has no joint {joint!r}; it has {", ".join(joints)}')
         return joints.index(joint) if isinstance(joint, str) else operator.index(joint)
 
-    def place(joint: Any) -> Place:
-        return tuple(map(number, joint)) if isinstance(joint, (list, tuple)) else number(joint)
+    def index_or_indices(joint: Any) -> JointOrMean:
+        return tuple(map(index_of, joint)) if isinstance(joint, (list, tuple)) else index_of(joint)
 
     try:
-        joints = tuple(map(str, given['joints']))
+        joints = tuple(map(str, definition['joints']))
         return SkeletonLayout(
-            name=str(given['name']),
+            name=str(definition['name']),
             joints=joints,
-            parents=tuple(map(number, given['parents'])),
-            mirror=tuple((number(left), number(right)) for left, right in given['mirror']),
-            parts={str(part): tuple(map(number, members)) for part, members in given['parts'].items()},
-            hip=place(given['hip']),
-            spine=(place(given['spine'][0]), place(given['spine'][1])),
-            shoulders=(number(given['shoulders'][0]), number(given['shoulders'][1])),
+            parents=tuple(map(index_of, definition['parents'])),
+            mirror=tuple((index_of(left), index_of(right)) for left, right in definition['mirror']),
+            parts={str(part): tuple(map(index_of, members)) for part, members in definition['parts'].items()},
+            hip=index_or_indices(definition['hip']),
+            spine=(index_or_indices(definition['spine'][0]), index_or_indices(definition['spine'][1])),
+            shoulders=(index_of(definition['shoulders'][0]), index_of(definition['shoulders'][1])),
         )
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ConfigError(f'layout={given["name"]!r} is not defined by joint names or numbers: {error}') from error
+        name = definition['name']
+        raise ConfigError(f'layout={name!r} has no valid definition by joint names or numbers: {error}') from error
 
 
-# Kinect v2 as in NTU RGB+D and PKU-MMD; hand tips hang on the thumbs, as in the released bone stream.
+# Kinect v2 as in NTU RGB+D and PKU-MMD; the thumbs are the parents of the hand tips, as in the released bones.
 register_layout(
     SkeletonLayout(
         name='ntu25',
@@ -247,7 +246,7 @@ register_layout(
     )
 )  # fmt: skip
 
-# Kinect v1 SDK order, as in NW-UCLA; UTD-MHAD is permuted into it by its converter.
+# Kinect v1 SDK order, as in NW-UCLA; the converter of UTD-MHAD permutes joints into it.
 register_layout(
     SkeletonLayout(
         name='kinect20',
@@ -273,7 +272,7 @@ register_layout(
     )
 )  # fmt: skip
 
-# Detectors' joints in the order of COCO. Neither hip centre nor neck is among them: each is the mean of two joints. The
+# COCO's joints in its order, as from detectors. Hip centre and neck are missing: each is the mean of two joints. The
 # tree is the usual one of skeleton recognition, from the nose over the shoulders down.
 register_layout(
     SkeletonLayout(
@@ -298,7 +297,7 @@ register_layout(
     )
 )  # fmt: skip
 
-# OpenPose's COCO model: the 17 joints in its own order and a neck, which is the root; right before left.
+# OpenPose's COCO model: the 17 joints in a different order, right before left, and a neck, which is the root.
 register_layout(
     SkeletonLayout(
         name='openpose18',
@@ -322,7 +321,7 @@ register_layout(
     )
 )  # fmt: skip
 
-# The 17 joints of Human3.6M that 3-D pose estimators give, as a tree from the pelvis.
+# The 17 joints of Human3.6M that 3-D pose estimators output, as a tree from the pelvis.
 register_layout(
     SkeletonLayout(
         name='h36m17',
@@ -346,8 +345,8 @@ register_layout(
     )
 )  # fmt: skip
 
-# MediaPipe Pose (BlazePose). As in COCO there is no joint between the hips or the shoulders, and the tree hangs on the
-# nose; of the triangle ankle, heel, foot index the two sides at the ankle are bones.
+# MediaPipe Pose (BlazePose). As in COCO there is no joint between the hips or the shoulders, and the nose is the root.
+# In the triangle of ankle, heel and foot index, the two sides at the ankle are bones.
 register_layout(
     SkeletonLayout(
         name='mediapipe33',

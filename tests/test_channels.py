@@ -1,4 +1,4 @@
-"""Which values of a joint are coordinates."""
+"""The values of a joint that are coordinates."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How tools end: curable errors without a traceback, defects with one."""
+"""Exit of the tools: curable errors without a traceback, defects with one."""
 
 import argparse
 import subprocess
@@ -29,13 +29,13 @@ def test_a_curable_error_is_one_line_and_status_2(error, capsys):
     assert capsys.readouterr().err == 'error: clip 7 is empty\n'
 
 
-def test_success_interrupt_and_a_given_status():
+def test_success_interrupt_and_a_returned_status():
     assert end(lambda: None) == 0
     assert end(lambda: 3) == 3
     assert end(fail(KeyboardInterrupt())) == 130
 
 
-def test_a_reader_that_is_gone_is_no_defect():
+def test_a_closed_pipe_is_no_defect():
     """``tool | head``"""
     code = "from skeattn import cli; cli.run(lambda: print('line\\n' * 100_000))"
     tool = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -72,7 +72,7 @@ def test_overrides_are_read_by_mmengine():
         ('milestones=[1,2', 'Imbalanced brackets exist in [1,2'),
     ],
 )
-def test_an_override_of_another_form_ends_in_one_line(wrong, message, capsys):
+def test_a_malformed_override_ends_in_one_line(wrong, message, capsys):
     with pytest.raises(SystemExit) as ended:
         options('batch_size=4', wrong)
     assert ended.value.code == 2 and capsys.readouterr().err == f'error: --cfg-options: {message}\n'

@@ -1,4 +1,4 @@
-"""Files are whole or absent, also with several writers and killed ones; locks end with their holders."""
+"""Files are complete or absent, also with several or killed writers; locks end with their holders."""
 
 import contextlib
 import errno
@@ -29,17 +29,17 @@ LENGTH = 1 << 18
 
 @contextlib.contextmanager
 def process(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[Any, Connection]]:
-    """A forked process at work, and the end of a pipe to it; ``work`` is called with the other end first."""
-    here, there = FORK.Pipe()
-    child = FORK.Process(target=work, args=(there, *arguments))
+    """A running forked process and our end of a pipe to it; the first argument of ``work`` is the other end."""
+    ours, childs = FORK.Pipe()
+    child = FORK.Process(target=work, args=(childs, *arguments))
     child.start()
-    there.close()
+    childs.close()
     try:
-        yield child, here
+        yield child, ours
     finally:
         child.kill()
         child.join()
-        here.close()
+        ours.close()
 
 
 def write_often(pipe: Connection, path: Path, letter: bytes) -> None:
@@ -48,7 +48,7 @@ def write_often(pipe: Connection, path: Path, letter: bytes) -> None:
 
 
 def hold(pipe: Connection, path: Path, forked: bool = True) -> None:
-    """Try for a lock, say whether it was taken, and hold it until told to end."""
+    """Try to take a lock, send whether it succeeded, and hold it until a message arrives."""
     held = try_lock(path, forked)
     pipe.send(held is not None)
     pipe.recv()
@@ -89,7 +89,7 @@ def test_a_file_that_does_not_reach_the_disk_is_no_file(tmp_path: Path, monkeypa
     assert os.listdir(tmp_path) == []
 
 
-def test_a_program_that_looks_at_the_end_of_a_name_gets_one(tmp_path: Path) -> None:
+def test_a_temporary_file_can_have_a_suffix(tmp_path: Path) -> None:
     with replacing(tmp_path / 'film.mp4', '.mp4') as scratch:
         assert scratch.parent == tmp_path and scratch.suffix == '.mp4' and scratch.name.startswith('.film.mp4.')
         scratch.write_bytes(b'film')
@@ -98,7 +98,7 @@ def test_a_program_that_looks_at_the_end_of_a_name_gets_one(tmp_path: Path) -> N
         pass  # nothing was written
 
 
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_and_nothing_else(tmp_path: Path) -> None:
     def write_and_die(pipe: Connection) -> None:
         os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
         write_text(tmp_path / 'file', 'text')
@@ -109,7 +109,7 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     assert left.startswith('.file.')
     gone, node = killed.pid, platform.node()
     others = [
-        f'.file.{node}-{os.getpid()}-01234567.tmp',  # at work
+        f'.file.{node}-{os.getpid()}-01234567.tmp',  # still running
         f'.file.{node}-2-{gone}-01234567.tmp',  # of another machine, node-2
         f'.file.elsewhere-{gone}-01234567.tmp',
         f'.file.{node}-{gone}-notes.txt',
@@ -120,11 +120,11 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     assert sorted(os.listdir(tmp_path)) == sorted(['file', *others])
 
 
-def test_what_cannot_be_removed_does_not_hinder_a_writer(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_removed_does_not_hinder_a_writer(tmp_path: Path) -> None:
     with process(lambda pipe: None) as (gone, _):
         gone.join()
     left = f'.file.{platform.node()}-{gone.pid}-01234567.tmp'
-    (tmp_path / left / 'inside').mkdir(parents=True)  # no file: as little to be unlinked as one of another user
+    (tmp_path / left / 'inside').mkdir(parents=True)  # a folder: it cannot be unlinked, like a file of another user
     write_text(tmp_path / 'file', 'text')
     assert sorted(os.listdir(tmp_path)) == sorted([left, 'file'])
 
@@ -147,7 +147,7 @@ def test_json_is_readable_and_ends_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('size', [0, 1, 9, 10, 11, 35])
-def test_sha256_is_that_of_the_content_whatever_the_blocks(tmp_path: Path, monkeypatch, size: int) -> None:
+def test_sha256_is_that_of_the_content_for_any_blocks(tmp_path: Path, monkeypatch, size: int) -> None:
     monkeypatch.setattr(files, 'BLOCK', 10)
     content = bytes(range(size))
     (tmp_path / 'file').write_bytes(content)
@@ -183,12 +183,12 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
             assert reader.recv() == 'finished'
 
 
-def test_a_child_that_was_given_a_lock_holds_it(tmp_path: Path) -> None:
-    """Where a child outlives its parent, nobody else may touch the folder."""
+def test_a_child_that_inherits_a_lock_holds_it(tmp_path: Path) -> None:
+    """While a child outlives its parent, no other process may use the folder."""
     command, path = [sys.executable, '-c', 'input()'], tmp_path / 'lock'
     with lock(path) as held:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[held.fileno()])
-        other = subprocess.Popen(command, stdin=subprocess.PIPE, close_fds=False)  # was not given it
+        other = subprocess.Popen(command, stdin=subprocess.PIPE, close_fds=False)  # does not inherit it
     assert try_lock(path) is None
     child.communicate(b'\n')
     with lock(path):
@@ -197,7 +197,7 @@ def test_a_child_that_was_given_a_lock_holds_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('forked', [True, False])
-def test_a_forked_process_holds_a_lock_only_where_it_shall(tmp_path: Path, forked: bool) -> None:
+def test_a_forked_process_holds_a_lock_only_if_requested(tmp_path: Path, forked: bool) -> None:
     def leave_a_child(pipe: Connection) -> None:
         held = try_lock(tmp_path / 'lock', forked)
         pipe.send(held is not None)

@@ -35,7 +35,7 @@ FLOORS = (
 def imports() -> dict[str, set[str]]:
     """Module -> modules of the package that it imports, at its top or inside a function."""
     files = {module_of(file): file for file in PACKAGE.rglob('*.py') if 'builtin' not in file.parts}
-    found = {}
+    targets = {}
     for module, file in files.items():
         names: set[str] = set()
         for node in ast.walk(ast.parse(file.read_text())):
@@ -44,8 +44,8 @@ def imports() -> dict[str, set[str]]:
                 names |= {part if part in files else node.module for part in parts}
             elif isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-        found[module] = (names & files.keys()) - {module}
-    return found
+        targets[module] = (names & files.keys()) - {module}
+    return targets
 
 
 def module_of(file: Path) -> str:

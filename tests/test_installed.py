@@ -1,4 +1,4 @@
-"""What a user has after ``pip install .``: the package without the checkout, from whatever folder."""
+"""The package after ``pip install .``: without the checkout, from any folder."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ from pathlib import Path
 from mmengine.config import Config
 import skeattn.models
 from skeattn.engine.config import resolve_config
-from skeattn.protocols.evaluate import Judging
+from skeattn.protocols.evaluate import Evaluation
 
 mlp = dict(type='MLP', hidden_channels=8, out_channels=8)
 cfg = resolve_config(Config(dict(
@@ -48,20 +48,20 @@ cfg = resolve_config(Config(dict(
         resample=dict(type='Resample', num_frames=16), pack=dict(type='PackClip', num_persons=1),
     )),
 )))
-Judging(cfg, protocols=['knn', 'linear'], device='cpu').record(Path('record.json'))
+Evaluation(cfg, protocols=['knn', 'linear'], device='cpu').run(Path('record.json'))
 print(json.dumps(json.loads(Path('record.json').read_text())['sources']['backbone']['metrics']))
 """
 
 
 @pytest.fixture(scope='module')
 def packages(tmp_path_factory) -> Path:
-    """A folder that a wheel of the package was installed into, and nothing else.
+    """A folder with a wheel of the package installed, and nothing else.
 
-    The wheel is built from a copy, since building leaves its files beside the source.
+    The wheel is built from a copy, because building writes files beside the source.
     """
     for name, needed in (('pip', 21), ('setuptools', 77)):
-        if (found := major_version(name)) < needed:
-            pytest.skip(f'a wheel is built with {name}>={needed}; this environment has {found or "none"}')
+        if (installed := major_version(name)) < needed:
+            pytest.skip(f'a wheel is built with {name}>={needed}; this environment has {installed or "none"}')
     folder = tmp_path_factory.mktemp('installed')
     shutil.copytree(ROOT / 'skeattn', folder / 'source/skeattn', ignore=shutil.ignore_patterns('__pycache__'))
     for name in ('pyproject.toml', 'setup.py', 'README.md', 'LICENSE'):
@@ -75,7 +75,7 @@ def packages(tmp_path_factory) -> Path:
 
 
 def major_version(name: str) -> int:
-    """Of an installed distribution, 0 where there is none."""
+    """Of an installed distribution, 0 if it is not installed."""
     try:
         return int(version(name).partition('.')[0])
     except PackageNotFoundError:
@@ -111,7 +111,7 @@ def test_the_installed_package_is_the_one_imported(python, packages: Path) -> No
 
 
 def test_the_files_beside_the_modules_are_installed(packages: Path) -> None:
-    """Whatever is in the package and is not a module; what Python and the editor leave is not."""
+    """All files of the package, except those that Python and editors write."""
     inside = {
         path.relative_to(ROOT)
         for path in (ROOT / 'skeattn').rglob('*')

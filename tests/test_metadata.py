@@ -1,4 +1,4 @@
-"""What the project says of itself in several places is the same in all of them."""
+"""Facts about the project that are written in several places agree."""
 
 import re
 
@@ -13,7 +13,7 @@ WORKFLOW = yaml.safe_load((ROOT / '.github/workflows/test.yml').read_text())
 CASES = WORKFLOW['jobs']['fast']['strategy']['matrix']['include']
 
 
-def test_citation_and_changelog_know_the_version():
+def test_citation_and_changelog_have_the_version():
     assert yaml.safe_load((ROOT / 'CITATION.cff').read_text())['version'] == skeattn.__version__
     assert f'\n## [{skeattn.__version__}] - ' in (ROOT / 'CHANGELOG.md').read_text()
 
@@ -28,7 +28,7 @@ def test_the_citation_is_that_of_the_front_page():
 
 
 @pytest.mark.parametrize('end', [min, max])
-def test_the_workflow_covers_both_ends_of_what_is_supported(end):
+def test_the_workflow_covers_both_ends_of_the_supported_versions(end):
     pythons = re.findall(r'Programming Language :: Python :: 3\.(\d+)', PYPROJECT)
     assert end(int(case['python'].removeprefix('3.')) for case in CASES) == end(map(int, pythons))
     low, beyond = re.search(r'"torch>=2\.(\d+),<2\.(\d+)"', PYPROJECT).groups()

@@ -1,4 +1,4 @@
-"""The progress line: silent for short work, with the time left for long work."""
+"""The progress line: silent for short work, with the remaining time for long work."""
 
 from itertools import count
 
@@ -10,7 +10,7 @@ from skeattn.progress import progress
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """A clock that advances by one second whenever it is read."""
+    """A clock that advances by one second at each reading."""
     clock = count()
     monkeypatch.setattr(skeattn.progress.time, 'monotonic', lambda: float(next(clock)))
 
@@ -25,9 +25,9 @@ def test_long_work_shows_how_much_is_done_and_the_time_left(seconds, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == 'counting: 1/30 (3 %), 0:58 left'
     assert lines[-1] == 'counting: 30/30, took 0:31'
-    assert len(lines) == 4  # every ten seconds where nobody watches
+    assert len(lines) == 4  # every ten seconds without a terminal
 
 
-def test_total_can_be_given_for_a_generator(seconds, capsys):
+def test_the_total_of_a_generator_is_an_argument(seconds, capsys):
     assert list(progress(iter('abcd'), 'reading', total=4)) == list('abcd')
     assert 'reading: 4/4' in capsys.readouterr().err

@@ -14,7 +14,7 @@ from skeattn.models import STGCN
 
 @pytest.fixture(params=[None, 'skeattn', 'mmengine'])
 def default_scope(request):
-    """Components are found whatever scope a Runner has made the default."""
+    """Components are found with any default scope of a Runner."""
     if request.param is None:
         yield
     else:
@@ -67,7 +67,7 @@ def test_a_defect_within_a_component_keeps_its_traceback(own):
 
 @pytest.fixture
 def own():
-    """A component of one's own that takes more than its signature says, and calls a layer wrongly."""
+    """A custom component with more arguments than in its signature, which calls a layer wrongly."""
 
     class Base(nn.Module):
         def __init__(self, depth=1):
@@ -89,6 +89,6 @@ def test_mmengine_components_are_reachable():
 
 def test_import_without_mmcv_names_both_packages():
     code = "import sys; sys.modules['mmcv'] = None\nimport skeattn"
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert done.returncode != 0
-    assert 'pip install mmcv-lite' in done.stderr and 'full mmcv' in done.stderr
+    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert process.returncode != 0
+    assert 'pip install mmcv-lite' in process.stderr and 'full mmcv' in process.stderr

@@ -1,8 +1,8 @@
-"""Random augmentation, batched on the device: drawing parameters and applying them are apart."""
+"""Random augmentation, batched on the device: drawing parameters and applying them are separate."""
 
 from skeattn.augment.base import Augment, ClipSpec
-from skeattn.augment.draws import generator
 from skeattn.augment.mixing import SkeleAdaIN, SkeleMix
+from skeattn.augment.seeding import generator
 from skeattn.augment.spatial import AxisMask, GaussianNoise, RandomJointMask, Rotate, Shear, SpatialFlip
 from skeattn.augment.temporal import Crop, GaussianBlur, TemporalFlip
 

@@ -1,4 +1,4 @@
-"""What every random operation is: ``sample`` draws parameters, ``apply`` uses them; neither does the other's work."""
+"""The base of every random operation: ``sample`` draws parameters, ``apply`` uses them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ Partners = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What an operation may know of the batch before drawing.
+    """The properties of a batch that an operation receives before it draws.
 
     Args:
         frames: T.
         layout: the skeleton.
-        batch: clips in the global batch.
-        coordinates: how many of the channels are coordinates, 2 or 3.
+        batch: number of clips in the global batch.
+        coordinates: number of channels that are coordinates, 2 or 3.
     """
 
     frames: int
@@ -31,21 +31,21 @@ class ClipSpec:
 
 
 class Augment:
-    """Base of the random operations; a subclass writes :meth:`sample` and :meth:`change`.
+    """Base of the random operations; a subclass implements :meth:`sample` and :meth:`change`.
 
     Args:
-        per: ``'sample'``: every clip draws its own parameters. ``'batch'``: one draw for the whole batch, as the
-            released SkeleMix and random mask do.
+        per: ``'sample'``: one draw per clip. ``'batch'``: one draw for the whole batch, as in the released SkeleMix and
+            random mask.
         probability: share of the draws that take effect.
-        on: ``'joint'``: the operation sees joint coordinates. ``'stream'``: it sees the stream (motion, bone) derived
-            from them, after all operations on joint coordinates.
+        on: ``'joint'``: the operation receives joint coordinates. ``'stream'``: it receives the stream (motion, bone)
+            derived from them, after all operations on joint coordinates.
 
     Attributes:
-        coordinates_only: the operation sees the coordinates of a joint and not its score; otherwise it sees both, to
-            take them along.
+        coordinates_only: the operation receives the coordinates of a joint without its score; otherwise it receives
+            both, so that they stay together.
 
     Raises:
-        ConfigError: a value outside those.
+        ConfigError: any other value.
     """
 
     coordinates_only = False
@@ -63,7 +63,7 @@ class Augment:
         count = spec.batch if self.per == 'sample' else 1
         params = self.sample(count, spec, generator)
         if self.probability < 1:
-            params['chosen'] = torch.rand(count, generator=generator) < self.probability
+            params['applies'] = torch.rand(count, generator=generator) < self.probability
         return {name: value.expand(spec.batch, *value.shape[1:]) for name, value in params.items()}
 
     def apply(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
@@ -72,13 +72,13 @@ class Augment:
         Args:
             x: this process's clips ``(N, C, T, V, M)``.
             params: their parameters, on x's device.
-            partners: ``offset (N,) -> clips (N, C, T, V, M)``: the clip that stands ``offset`` places later in the
-                global batch, wherever it lives.
+            partners: ``offset (N,) -> clips (N, C, T, V, M)``: for each clip the one ``offset`` places later in the
+                global batch, from any process.
         """
         changed = self.change(x, params, partners)
-        if 'chosen' not in params:
+        if 'applies' not in params:
             return changed
-        return torch.where(params['chosen'].view(-1, 1, 1, 1, 1), changed, x)
+        return torch.where(params['applies'].view(-1, 1, 1, 1, 1), changed, x)
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
         """Draw ``count`` parameter sets on the CPU."""
@@ -89,11 +89,11 @@ class Augment:
         raise NotImplementedError
 
     def notes(self, params: Params, frames: int) -> Params:
-        """What a loss has to know of the draw, one row per clip; the preprocessor hands it on as ``<view>.<name>``."""
+        """What a loss needs to know of a draw, one row per clip; it receives each value as ``<view>.<name>``."""
         return {}
 
 
 def integers(low: int, high: Tensor | int, count: int, generator: torch.Generator) -> Tensor:
-    """Integers uniform in ``[low, high]``, both ends included; ``high`` may differ per draw."""
+    """Integers uniform in ``[low, high]``, both ends included; ``high`` can differ per draw."""
     span = torch.as_tensor(high) - low + 1
     return low + (torch.rand(count, generator=generator, dtype=torch.float64) * span).long()

@@ -29,7 +29,7 @@ def crop(x: Tensor, start: Tensor, padding: int) -> Tensor:
 def linear_map(x: Tensor, A: Tensor) -> Tensor:
     """``x' = A x`` on the coordinate axis; ``A`` is ``(N, 3, 3)``, one matrix per clip.
 
-    A 2-D skeleton is a figure in the plane z = 0, moved in space and looked at along z again.
+    A 2-D skeleton lies in the plane z = 0; it is transformed in space and projected along z.
     """
     C = x.shape[1]
     return torch.einsum('nij,njtvm->nitvm', A[:, :C, :C].to(x.dtype), x)
@@ -61,13 +61,13 @@ def rotation_matrix(angles: Tensor) -> Tensor:
 
 
 def spatial_flip(x: Tensor, order: Tensor, mirror: bool) -> Tensor:
-    """Joint j becomes joint ``order[j]``, ``(N, V)``; with ``mirror`` the x axis changes its sign as well."""
+    """Joint j becomes joint ``order[j]``, ``(N, V)``; with ``mirror`` the x axis also changes its sign."""
     exchanged = x.gather(3, order[:, None, None, :, None].expand_as(x))
     return torch.cat([-exchanged[:, :1], exchanged[:, 1:]], dim=1) if mirror else exchanged
 
 
 def blur_weights(sigma: Tensor, frames: int, taps: int) -> Tensor:
-    """``exp(-(t - s)^2 / 2 sigma^2)`` for frames t, s less than half of ``taps`` apart, else 0.
+    """``exp(-(t - s)^2 / 2 sigma^2)`` for frames t, s at a distance of less than half of ``taps``, else 0.
 
     Args:
         sigma: standard deviations in frames, ``(N,)``.
@@ -78,9 +78,9 @@ def blur_weights(sigma: Tensor, frames: int, taps: int) -> Tensor:
         ``(N, T, T)``, of sigma's type.
     """
     frame = torch.arange(frames, device=sigma.device)
-    apart = frame[:, None] - frame
-    weights = torch.exp(-(apart**2) / (2 * sigma[:, None, None] ** 2))
-    return weights.masked_fill(apart.abs() > taps // 2, 0)
+    distance = frame[:, None] - frame
+    weights = torch.exp(-(distance**2) / (2 * sigma[:, None, None] ** 2))
+    return weights.masked_fill(distance.abs() > taps // 2, 0)
 
 
 def blend_frames(x: Tensor, weights: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ def blend_frames(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def present(x: Tensor) -> Tensor:
-    """Which persons are there at all: not zero everywhere; bool ``(N, 1, 1, 1, M)``."""
-    return x.abs().sum(dim=(1, 2, 3), keepdim=True) != 0  # a fifth of any()'s time on the CPU
+    """Which persons are present, that is, not zero everywhere: bool ``(N, 1, 1, 1, M)``."""
+    return x.abs().sum(dim=(1, 2, 3), keepdim=True) != 0  # takes a fifth of the time of any() on the CPU
 
 
 def adain(content: Tensor, style: Tensor, over: tuple[int, ...], eps: float = 1e-5) -> Tensor:
@@ -100,7 +100,7 @@ def adain(content: Tensor, style: Tensor, over: tuple[int, ...], eps: float = 1e
 
     Args:
         content, style: ``(N, C, T, V, M)``.
-        over: axes the statistics are taken over.
+        over: axes of the statistics.
     """
     mu_c, mu_s = content.mean(over, keepdim=True), style.mean(over, keepdim=True)
     centred = content - mu_c
@@ -110,12 +110,12 @@ def adain(content: Tensor, style: Tensor, over: tuple[int, ...], eps: float = 1e
 
 
 def mix_mask(joints: Tensor, first_unit: Tensor, num_units: Tensor, units: int) -> Tensor:
-    """Which (unit, joint) cells SkeleMix pastes: the chosen joints during the chosen span.
+    """The (unit, joint) cells that SkeleMix pastes: some joints during a span of units.
 
     Args:
         joints: bool ``(N, V)``.
         first_unit, num_units: the span, integers ``(N,)``.
-        units: units in the clip.
+        units: number of units in the clip.
 
     Returns:
         bool ``(N, units, V)``.
@@ -131,7 +131,7 @@ def paste(x: Tensor, partner: Tensor, mask: Tensor, unit_frames: int) -> Tensor:
     Args:
         x, partner: ``(N, C, T, V, M)``.
         mask: bool ``(N, units, V)``.
-        unit_frames: frames a unit spans.
+        unit_frames: frames per unit.
     """
     frames = mask.repeat_interleave(unit_frames, dim=1)[:, : x.shape[2]]
     return torch.where(frames[:, None, :, :, None], partner, x)

@@ -1,4 +1,4 @@
-"""Operations that take something from another clip of the batch."""
+"""Operations that combine a clip with another clip of the batch."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ class SkeleMix(Augment):
     """Cut-and-paste of body parts from a partner clip (SkeleMixCLR); SkeAttnCLR's data mixing γ.
 
     Args:
-        parts: fewest and most parts pasted, of the layout's parts.
-        units: fewest and most units pasted; fractions are shares of the clip, whatever its length.
-        unit_frames: frames of a unit, the encoder's temporal stride.
-        kwargs: see :class:`~skeattn.augment.base.Augment`; ``per='batch'`` is the release: one shift in 1..N-2, one
-            mask, for all clips.
+        parts: lowest and highest number of the layout's parts that are pasted.
+        units: lowest and highest number of units that are pasted; fractions are shares of the clip.
+        unit_frames: frames per unit, the encoder's temporal stride.
+        kwargs: see :class:`~skeattn.augment.base.Augment`; ``per='batch'`` as released: one shift in 1..N-2 and one
+            mask for all clips.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class SkeleMix(Augment):
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
         P, total = len(spec.layout.parts), self._total(spec.frames)
         low, high = (max(1, round(n * total)) if isinstance(n, float) else n for n in self.units)
-        furthest = spec.batch - (1 if self.per == 'sample' else 2)
-        if self.parts[1] > P or high > total or furthest < 1:
+        largest_shift = spec.batch - (1 if self.per == 'sample' else 2)
+        if self.parts[1] > P or high > total or largest_shift < 1:
             raise ConfigError(
                 f'SkeleMix: parts={self.parts} of {P}, units={self.units} of {total} (T={spec.frames}), '
                 f'batch_size={spec.batch}: parts and units must fit the clip, and a partner must exist'
@@ -50,7 +50,7 @@ class SkeleMix(Augment):
         rank = torch.rand(count, P, generator=generator).argsort(dim=1).argsort(dim=1)
         num_units = integers(low, high, count, generator)
         return {
-            'shift': integers(1, furthest, count, generator),
+            'shift': integers(1, largest_shift, count, generator),
             'joints': _joints_of(rank < num_parts[:, None], spec.layout),
             'num_units': num_units,
             'first_unit': integers(0, total - num_units, count, generator),
@@ -64,10 +64,10 @@ class SkeleMix(Augment):
         return F.mix_mask(params['joints'], params['first_unit'], params['num_units'], self._total(frames))
 
     def notes(self, params: Params, frames: int) -> Params:
-        """``grid``: :meth:`mask`; ``shift``: how many places later in the global batch the partner stands."""
+        """``grid``: :meth:`mask`; ``shift``: the partner is that many places later in the global batch."""
         grid = self.mask(params, frames)
-        if 'chosen' in params:
-            grid = grid & params['chosen'].view(-1, 1, 1)
+        if 'applies' in params:
+            grid = grid & params['applies'].view(-1, 1, 1)
         return {'grid': grid, 'shift': params['shift']}
 
     def _total(self, frames: int) -> int:
@@ -76,9 +76,10 @@ class SkeleMix(Augment):
 
 @AUGMENTS.register_module()
 class SkeleAdaIN(Augment):
-    """Statistics of a partner clip put on this clip's content, person by person and axis by axis (HiCLR).
+    """Give a clip's content the statistics of a partner clip, per person and axis (HiCLR).
 
-    Of HiCLR's strong set; its release ships it and never calls it. A person absent in either clip is left unchanged.
+    One of HiCLR's strong augmentations; its release contains it and never calls it. A person absent in either clip is
+    left unchanged.
 
     Args:
         statistics: mean and deviation over ``'clip'``: all frames and joints, or ``'frame'``: the joints of each frame.
@@ -98,7 +99,7 @@ class SkeleAdaIN(Augment):
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
         if spec.batch < 2:
-            raise ConfigError(f'SkeleAdaIN: batch_size={spec.batch} has no partner for a clip; it must be at least 2')
+            raise ConfigError(f'SkeleAdaIN: batch_size={spec.batch} gives a clip no partner; it must be at least 2')
         return {'shift': integers(1, spec.batch - 1, count, generator)}
 
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
@@ -107,7 +108,7 @@ class SkeleAdaIN(Augment):
 
 
 def _joints_of(parts: Tensor, layout: SkeletonLayout) -> Tensor:
-    """bool ``(N, P)`` choice of parts -> bool ``(N, V)`` choice of joints."""
+    """Selected parts, bool ``(N, P)`` -> their joints, bool ``(N, V)``."""
     joints = torch.zeros(len(parts), layout.num_joints, dtype=torch.bool)
     for column, members in enumerate(layout.parts.values()):
         joints[:, list(members)] = parts[:, column : column + 1]

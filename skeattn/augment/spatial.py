@@ -1,4 +1,4 @@
-"""Operations on joints and coordinates, the same in every frame but for noise and the joint mask."""
+"""Operations on joints and coordinates. All but noise and the joint mask are the same in every frame."""
 
 from typing import Any
 
@@ -31,11 +31,11 @@ class Shear(Augment):
 
 @AUGMENTS.register_module()
 class Rotate(Augment):
-    """Rotation about x, then y, then z (AimCLR): one axis, drawn uniformly, turns far, the others hardly.
+    """Rotation about x, then y, then z (AimCLR): a large angle about one random axis, small ones about the others.
 
     Args:
-        main: the main axis turns by U(0, main) degrees, never backwards.
-        other: the two others turn by U(0, other) degrees.
+        main: the angle about the main axis is U(0, main) degrees, never negative.
+        other: the angles about the two other axes are U(0, other) degrees.
         kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
 
@@ -56,11 +56,11 @@ class Rotate(Augment):
 
 @AUGMENTS.register_module()
 class SpatialFlip(Augment):
-    """Left and right exchanged (AimCLR).
+    """Exchange left and right (AimCLR).
 
     Args:
-        mirror: also mirror the x axis, along which the shoulders of an aligned clip lie. False, as released: joints
-            change places but keep the other side's coordinates, which is no pose of a mirrored body.
+        mirror: also mirror the x axis, along which the shoulders of an aligned clip lie. False, as released: joints are
+            exchanged without mirroring, so the result is not the pose of a mirrored body.
         probability, kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
 
@@ -77,7 +77,7 @@ class SpatialFlip(Augment):
 
 @AUGMENTS.register_module()
 class AxisMask(Augment):
-    """One coordinate axis, drawn uniformly, set to zero everywhere (AimCLR; HiCLR's channel mask)."""
+    """Set one coordinate axis, drawn uniformly, to zero everywhere (AimCLR; HiCLR's channel mask)."""
 
     coordinates_only = True
 
@@ -98,7 +98,7 @@ class GaussianNoise(Augment):
 
     Args:
         std: standard deviation, in the clip's unit.
-        absent: True, as released: absent (all-zero) persons become noise too. False leaves them absent.
+        absent: True, as released: absent (all-zero) persons receive noise as well. False leaves them absent.
         probability, kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
 
@@ -111,7 +111,7 @@ class GaussianNoise(Augment):
         self.std, self.absent = std, absent
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        # A seed per clip, not the noise: each process then makes the noise of its own clips alone. For a batch of
+        # A seed per clip, not the noise: each process then draws noise for its own clips alone. For a batch of
         # 128 clips (3, 64, 25, 2) that takes 3.7 ms on one core against 4.5 ms for one large draw, which every one of
         # several processes would repeat for the whole global batch.
         return {'seed': torch.randint(2**62, (count,), generator=generator)}
@@ -121,7 +121,7 @@ class GaussianNoise(Augment):
         return moved if self.absent else torch.where(F.present(x), moved, x)
 
     def noise(self, seeds: Tensor, like: Tensor) -> Tensor:
-        """Standard normal values from one seed per clip, single precision on the CPU, in the form of ``like``."""
+        """Standard normal values shaped like ``like``, drawn on the CPU in single precision, one seed per clip."""
         noise, source = torch.empty(like.shape, dtype=torch.float32), torch.Generator()
         for clip, seed in zip(noise, seeds.tolist(), strict=True):
             clip.normal_(generator=source.manual_seed(seed))
@@ -130,14 +130,14 @@ class GaussianNoise(Augment):
 
 @AUGMENTS.register_module()
 class RandomJointMask(Augment):
-    """Some joints of every frame masked, others in each frame, for both persons (HiCLR).
+    """Mask random joints of both persons, drawn separately for each frame (HiCLR).
 
-    HiCLR masks the stream (``on='stream'``), with one draw for the batch (``per='batch'``) and a learnt value.
+    HiCLR masks the stream (``on='stream'``), with one draw per batch (``per='batch'``) and a learnt value.
 
     Args:
-        ratio: share of the joints masked in a frame; int(V * ratio) joints.
-        fill: the value of masked joints. None leaves the clip as it is and only notes the mask, for a model that
-            puts its learnt value there.
+        ratio: share of the joints masked per frame: int(V * ratio) joints.
+        fill: the value of masked joints. None leaves the clip unchanged and only notes the mask, for a model that
+            inserts a learnt value.
         kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
 
@@ -149,7 +149,7 @@ class RandomJointMask(Augment):
         V = spec.layout.num_joints
         masked = int(V * self.ratio)
         if not 0 < masked <= V:
-            raise ConfigError(f'RandomJointMask: ratio={self.ratio} masks {masked} of {V} joints; 1 to {V} can be')
+            raise ConfigError(f'RandomJointMask: ratio={self.ratio} masks {masked} of {V} joints; mask 1 to {V}')
         score = torch.rand(count, spec.frames, V, generator=generator)
         mask = torch.zeros_like(score, dtype=torch.bool)
         return {'masked': mask.scatter(2, score.topk(masked).indices, True)}
@@ -160,4 +160,4 @@ class RandomJointMask(Augment):
     def notes(self, params: Params, frames: int) -> Params:
         """``masked``: bool ``(N, T, V)``."""
         masked = params['masked']
-        return {'masked': masked & params['chosen'][:, None, None] if 'chosen' in params else masked}
+        return {'masked': masked & params['applies'][:, None, None] if 'applies' in params else masked}

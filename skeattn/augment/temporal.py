@@ -13,7 +13,7 @@ from skeattn.registry import AUGMENTS
 
 @AUGMENTS.register_module()
 class Crop(Augment):
-    """Temporal crop of the normal augmentations: a shift by at most T // ratio frames with mirrored content."""
+    """Temporal crop of the normal augmentations: a shift by at most T // ratio frames, filled by mirroring."""
 
     def __init__(self, ratio: int = 6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -30,7 +30,7 @@ class Crop(Augment):
 
 @AUGMENTS.register_module()
 class TemporalFlip(Augment):
-    """Time reversed (AimCLR's paper; off in its release)."""
+    """Reverse time (AimCLR's paper; off in its release)."""
 
     def __init__(self, probability: float = 0.5, **kwargs: Any) -> None:
         super().__init__(probability=probability, **kwargs)
@@ -47,11 +47,11 @@ class GaussianBlur(Augment):
     """Gaussian filter along time (AimCLR).
 
     Args:
-        taps: frames the kernel spans, odd.
+        taps: length of the kernel in frames, odd.
         sigma: lowest and highest standard deviation in frames; each draw is uniform between them.
-        normalise: a frame becomes the weighted mean of the frames around it that the clip has, so a resting body stays
-            where it is, at the ends too. False, as released: a weighted sum with peak weight 1 over a clip padded with
-            zeros, which scales it by up to 5.
+        normalise: each frame becomes the weighted mean of the clip's frames around it, so a resting body does not move,
+            not even at the ends. False, as released: a weighted sum with peak weight 1 over a clip padded with zeros,
+            which scales the clip by up to 5.
         probability, kwargs: see :class:`~skeattn.augment.base.Augment`.
     """
 

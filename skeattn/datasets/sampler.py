@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
-from skeattn.augment.draws import generator
+from skeattn.augment.seeding import generator
 from skeattn.errors import ConfigError
 from skeattn.registry import DATA_SAMPLERS
 

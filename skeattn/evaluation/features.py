@@ -69,7 +69,7 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
     # The last slices of a small set can be empty; they repeat the last clip, so that every process has features to
     # gather, and the surplus is cut off below.
     mine = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)
-    batches = progress(mine.split(batch_size), 'extracting features', patience=2.0 if rank == 0 else math.inf)
+    batches = progress(mine.split(batch_size), 'extracting features', interval_s=2.0 if rank == 0 else math.inf)
     with frozen(model):
         x = torch.cat([_encode(model, dataset, batch, source) for batch in batches])
     if world > 1:

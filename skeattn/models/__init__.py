@@ -1,4 +1,4 @@
-"""Preprocessor, backbones, necks, heads, losses and the algorithms made of them."""
+"""Preprocessor, backbones, necks, heads, losses and the algorithms built from them."""
 
 from skeattn.models.algorithms import (
     AimCLR,

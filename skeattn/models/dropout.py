@@ -1,4 +1,4 @@
-"""Dropout that does not wait for the random numbers."""
+"""Dropout with faster random numbers on the CPU."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn.functional import dropout
 
 
 class Dropout(nn.Dropout):
-    """``nn.Dropout``; on the CPU the mask is cut from random 64-bit words, eight entries a word.
+    """``nn.Dropout``; on the CPU each random 64-bit word gives eight entries of the mask.
 
     PyTorch draws one 32-bit number per entry there, serially: a quarter of a narrow network's training step.
     The rate is rounded to 1/256, and the kept entries are scaled by the rounded rate.
@@ -23,5 +23,5 @@ class Dropout(nn.Dropout):
 
 
 def _dense(x: Tensor) -> bool:
-    """Whether the entries fill their memory without gaps or overlaps, in whatever order."""
+    """Whether the entries fill their memory without gaps or overlaps, in any order."""
     return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.is_contiguous()

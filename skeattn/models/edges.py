@@ -9,20 +9,20 @@ from skeattn.registry import MODELS
 
 @MODELS.register_module()
 class DropAddEdges(nn.Module):
-    """Drop/Add Edges (DAE), one of HiCLR's strong augmentations: some edges vanish, some that are not there appear.
+    """Drop/Add Edges (DAE), one of HiCLR's strong augmentations: some edges are removed, some absent ones are added.
 
-    Each call, that is each block, draws its rates p ~ U(0, drop) and q ~ U(0, add) from torch's global generator, like
+    Each call (one per block) draws its rates p ~ U(0, drop) and q ~ U(0, add) from torch's global generator, like
     dropout. Every edge is dropped with probability p, every absent one is added with probability q, and each subset is
-    rescaled to the mass it had. In eval mode nothing changes.
+    rescaled to its previous mass. In eval mode nothing changes.
 
     HiCLR's paper names DAE as part of its strongest branch. Its release has, per layer, dropout on the adjacency with
     rate U(0, drop), then added edges where entries are 0 with rate U(0, add), the total mass kept; its pre-training
     never switches it on, and its configs set (0, 0) for the GCN, (0.1, 0.05) for the transformer. Our choices: an added
-    edge weighs the mean of its subset's edges; an edge that was just dropped is not added again; the mass, kept in each
+    edge has the mean weight of its subset's edges; a dropped edge is not added again; the mass, kept in each
     subset, is the sum of absolute weights, since learnt weights may cancel. A subset that loses all edges stays empty.
 
     Args:
-        drop, add: the highest rates, in [0, 1].
+        drop, add: the maximum rates, in [0, 1].
 
     Raises:
         ConfigError: a rate outside [0, 1].
@@ -44,8 +44,8 @@ class DropAddEdges(nn.Module):
         weight = A.sum(dim=(1, 2), keepdim=True) / edge.sum(dim=(1, 2), keepdim=True).clamp(min=1)
         kept = A * (chance >= p * self.drop)
         changed = torch.where(edge, kept, weight * (chance < q * self.add))
-        mass, left = (B.abs().sum(dim=(1, 2), keepdim=True) for B in (A, changed))
-        return changed * (mass / left.clamp(min=torch.finfo(A.dtype).eps))
+        mass, new_mass = (B.abs().sum(dim=(1, 2), keepdim=True) for B in (A, changed))
+        return changed * (mass / new_mass.clamp(min=torch.finfo(A.dtype).eps))
 
     def extra_repr(self) -> str:
         return f'drop={self.drop}, add={self.add}'

@@ -1,4 +1,4 @@
-"""Backbone and projector: the pair that has a query and a momentum key copy."""
+"""Backbone and projector, which form the query encoder and its momentum copy, the key encoder."""
 
 from typing import Any, NamedTuple
 
@@ -12,17 +12,17 @@ from skeattn.registry import BACKBONES, NECKS
 
 
 def present_persons(x: Tensor) -> Tensor:
-    """Which persons of clips ``(N, M, C, T, V)`` are there, that is, not all zero: bool ``(N, M)``."""
+    """Which persons of clips ``(N, M, C, T, V)`` are present, that is, not all zero: bool ``(N, M)``."""
     return x.flatten(2).ne(0).any(dim=2)
 
 
 class FeatureMap(NamedTuple):
-    """A backbone's map with the weight of each person in the clip's mean.
+    """A backbone's map and the weight of each person in the clip's mean.
 
     Attributes:
         values: F, ``(N, M', C, T', V')``.
         persons: weights that sum to 1 over a clip's persons, ``(N, M')``.
-        pooling: ``'mean'`` over all positions, or of the ``'last'`` frame's.
+        pooling: ``'mean'`` over all positions, or over those of the ``'last'`` frame.
     """
 
     values: Tensor
@@ -39,29 +39,29 @@ class FeatureMap(NamedTuple):
         return self._over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
 
     def region(self, cells: Tensor) -> Tensor:
-        """Mean over the chosen positions ``(N, T', V)`` (bool) and persons, ``(N, C)`` (SkeleMixCLR).
+        """Mean over some positions ``(N, T', V)`` (bool) and persons, ``(N, C)`` (SkeleMixCLR).
 
-        Where the map does not keep the joints apart (V' = 1), each joint is taken to have its frame's feature: a frame
-        weighs as much as it has chosen joints.
+        In a map without joint axis (V' = 1) each joint has its frame's feature: a frame's weight is its number of
+        selected joints.
         """
         if self.values.shape[4] == 1:
             cells = cells.sum(dim=2, keepdim=True)
-        chosen = (self.values * cells[:, None, None]).sum(dim=(3, 4))
-        return self._over_persons(chosen / cells.sum(dim=(1, 2)).clamp(min=1)[:, None, None])
+        total = (self.values * cells[:, None, None]).sum(dim=(3, 4))
+        return self._over_persons(total / cells.sum(dim=(1, 2)).clamp(min=1)[:, None, None])
 
     def _over_persons(self, x: Tensor) -> Tensor:
         return (x * self.persons[:, :, None].to(x.dtype)).sum(dim=1)
 
 
 class Encoder(BaseModule):
-    """E and g: clips to feature maps, pooled features to embeddings.
+    """E and g: from clips to feature maps, from pooled features to embeddings.
 
     Args:
         backbone, projector: configs; the projector's ``in_channels`` follows from the backbone. None for no projector.
-        persons: ``'all'`` encodes and averages absent (all-zero) persons too, as released. ``'present'`` does neither,
+        persons: ``'all'`` encodes and averages absent (all-zero) persons, too, as released. ``'present'`` does neither,
             which halves the work on single-person clips of two-person sets. A backbone that reads the persons of a clip
-            together is given all of them either way.
-        pool: ``'mean'`` over all frames (eq. 6) or the ``'last'`` frame, which the release takes with BIGRU.
+            together always receives all of them.
+        pool: ``'mean'`` over all frames (eq. 6) or the ``'last'`` frame, as released with BIGRU.
 
     Raises:
         ConfigError: unknown ``persons`` or ``pool``, or a backbone that breaks the contract, see
@@ -94,7 +94,7 @@ class Encoder(BaseModule):
         return pooled if self.projector is None else self.projector(pooled)
 
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
-        """Feature map of clips ``(N, M, C, T, V)``; ``options`` are handed to the backbone (STGCN: ``edges``)."""
+        """Feature map of clips ``(N, M, C, T, V)``; ``options`` are passed to the backbone (STGCN: ``edges``)."""
         present = present_persons(x)
         if self.persons_together:
             values, present = self.backbone(x, **options), present.any(dim=1, keepdim=True)
@@ -112,7 +112,7 @@ class Encoder(BaseModule):
         return not any(module.training for module in self.backbone.modules())
 
     def _encode_present(self, x: Tensor, present: Tensor, options: dict[str, Any]) -> Tensor:
-        """The map with absent persons left at zero or, where they count, at the one map that they all share.
+        """The map with absent persons at zero or, if they count, at the one map that they all share.
 
         With fixed BN statistics every all-zero person has the same map, so encoding one of them is exact.
         """

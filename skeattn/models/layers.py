@@ -1,7 +1,7 @@
 """Normalisation and activation layers by config.
 
-They are mmcv's, which imports mmengine's Runner with them; it is imported where a layer is built, so that the package
-can be used without one.
+The layers are mmcv's, whose import loads mmengine's Runner. mmcv is imported only where a layer is built, so that the
+package can be used without a Runner.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from torch import nn
 
 
 def build_norm(cfg: Mapping[str, Any], channels: int) -> nn.Module:
-    """The normalisation of ``cfg``, such as ``dict(type='BN')``, for so many channels."""
+    """The normalisation of ``cfg``, such as ``dict(type='BN')``, for a number of channels."""
     from mmcv.cnn import build_norm_layer
 
     return build_norm_layer(dict(cfg), channels)[1]

@@ -1,4 +1,4 @@
-"""The momentum (key) encoder: its copy, its update, its schedule. When it is updated is a hook's business."""
+"""The momentum (key) encoder: its copy, its update, its schedule. A hook decides when it is updated."""
 
 import copy
 import math
@@ -11,7 +11,7 @@ ModuleT = TypeVar('ModuleT', bound=nn.Module)
 
 
 def key_copy(query: ModuleT) -> ModuleT:
-    """A key encoder: a copy of the query encoder that never sees a gradient."""
+    """A key encoder: a copy of the query encoder that receives no gradient."""
     return copy.deepcopy(query).requires_grad_(False)
 
 
@@ -28,8 +28,8 @@ def momentum_update(key: nn.Module, query: nn.Module, momentum: float, buffers: 
     Args:
         key, query: modules of equal structure.
         momentum: M in [0, 1].
-        buffers: average floating buffers (BN statistics) too and copy integer ones (SkeAttnCLR); otherwise parameters
-            alone (the MoCo-style methods).
+        buffers: also average floating-point buffers (BN statistics) and copy integer ones (SkeAttnCLR); otherwise
+            parameters alone (the MoCo-style methods).
     """
     pairs: list[tuple[Tensor, Tensor]] = list(zip(key.parameters(), query.parameters(), strict=True))
     if buffers:

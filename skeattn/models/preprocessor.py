@@ -1,4 +1,4 @@
-"""From a batch of clips to what the encoders read: views, stream, layout of the axes."""
+"""From a batch of clips to the input of the encoders: views, stream, order of the axes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from skeattn.augment.base import Augment, ClipSpec, Params
-from skeattn.augment.draws import generator
 from skeattn.augment.functional import STREAMS, derive_stream
+from skeattn.augment.seeding import generator
 from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
 from skeattn.models.queue import partner_rows
@@ -23,11 +23,11 @@ from skeattn.steps import in_order
 
 @MODELS.register_module()
 class SkeletonPreprocessor(BaseDataPreprocessor):
-    """Draws the views of a training batch on the device, derives the stream, and makes the only transposition.
+    """Draws the views of a training batch on the device, derives the stream, and does the only transposition.
 
-    A view is a dict of named operations, applied in order; ``None`` removes one, ``before`` or ``after`` says beside
-    which other one it is applied (:func:`~skeattn.steps.in_order`). ``source`` names the view it starts from (default:
-    the clip itself), ``like`` another view whose operations it repeats with draws of its own::
+    A view is a dict of named operations, applied in order; ``None`` removes one, ``before`` or ``after`` place it
+    beside another (:func:`~skeattn.steps.in_order`). ``source`` names the view that it starts from (default: the clip itself),
+    ``like`` a view whose operations it repeats with separate draws::
 
         views=dict(
             query=dict(crop=dict(type='Crop', ratio=6), shear=dict(type='Shear', amplitude=0.5)),
@@ -35,19 +35,19 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             mix=dict(source='query', skelemix=dict(type='SkeleMix')),
         )
 
-    Operations see joint coordinates; motion and bone are derived afterwards (so pasted borders show in them, as in the
-    SkeAttnCLR release). Operations with ``on='stream'`` come last and see the derived stream.
+    Operations receive joint coordinates; motion and bone are derived afterwards (so they show pasted borders, as in the
+    SkeAttnCLR release). Operations with ``on='stream'`` come last and receive the derived stream.
 
     Args:
         layout: name of the skeleton layout.
         stream: ``'joint'``, ``'motion'`` or ``'bone'``; or several of them, for a method that reads them together.
         views: the training views.
-        channels: what the C values of a joint are. Streams and operations that move the body change its coordinates
-            alone; a score that stands beside them stays the joint's own.
+        channels: names of the C values of a joint. Streams and operations that move the body change its coordinates
+            alone; a score is unchanged.
 
     Raises:
-        ConfigError: unknown stream or layout, channels without coordinates, or a view that refers to one that does not
-            precede it, or an operation beside one that the view has not.
+        ConfigError: unknown stream or layout, channels without coordinates, a view that refers to one not defined
+            before it, or an operation placed beside one that the view lacks.
     """
 
     def __init__(
@@ -73,16 +73,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The streams as a tuple, also where there is one."""
+        """The streams as a tuple, also if there is only one."""
         return (self.stream,) if isinstance(self.stream, str) else self.stream
 
     def _add_view(self, name: str, view: dict[str, Any]) -> None:
         source, like = view.pop('source', 'clip'), view.pop('like', None)
-        known = ['clip', *self.ops]
-        if source not in known or like not in (None, *self.ops):
+        earlier = ['clip', *self.ops]
+        if source not in earlier or like not in (None, *self.ops):
             raise ConfigError(
                 f'data_preprocessor.views.{name}: source={source!r}, like={like!r}; each must name a view '
-                f'defined before it ({", ".join(known)})'
+                f'defined before it ({", ".join(earlier)})'
             )
         self.sources[name] = source
         inherited = self.ops[like] if like else {}
@@ -92,7 +92,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         }
 
     def begin_iteration(self, seed: int, iteration: int) -> None:
-        """Say which training iteration the next batch belongs to; its draws depend on nothing else."""
+        """Set seed and training iteration of the next batch; its draws depend on nothing else."""
         self._seed, self._iteration = seed, iteration
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
@@ -100,12 +100,12 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs`` ``(B, C, T, V, M)`` joint coordinates, ``labels`` ``(B,)``.
-            training: draw the views; otherwise the one view ``clip`` is the clip itself.
+            training: draw the views; otherwise the only view is ``clip``, the clip itself.
 
         Returns:
-            ``inputs``: ``{view: (B, M, C, T, V)}``, or ``{view: {stream: (B, M, C, T, V)}}`` where there are several
-            streams, and beside the views what their operations note, ``{'<view>.<note>': (B, ...)}``, in training also
-            ``clip.index`` ``(B,)``, the places of the clips in the data set;
+            ``inputs``: ``{view: (B, M, C, T, V)}``, or ``{view: {stream: (B, M, C, T, V)}}`` for several streams; the
+            notes of the operations, ``{'<view>.<note>': (B, ...)}``; in training also ``clip.index`` ``(B,)``, the
+            indices of the clips in the data set;
             ``data_samples``: labels.
 
         Raises:
@@ -136,7 +136,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 if op.on == 'stream':
                     view.late.append((op, params))
                 else:
-                    view.clips = self._changed(op, params, view.clips)
+                    view.clips = self._augmented(op, params, view.clips)
                 view.notes.update(op.notes(params, clips.shape[2]))
             views[name] = view
         self._iteration = None
@@ -151,15 +151,15 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         return {name: value[rank * B : (rank + 1) * B].to(clips.device) for name, value in params.items()}
 
     def _to_model(self, view: 'View') -> Any:
-        found = {}
+        streams = {}
         for stream in self.streams:
             x = self._on_coordinates(partial(derive_stream, stream=stream, layout=self.layout), view.clips)
             for op, params in view.late:
-                x = self._changed(op, params, x)
-            found[stream] = x.permute(0, 4, 1, 2, 3).contiguous()
-        return found[self.stream] if isinstance(self.stream, str) else found
+                x = self._augmented(op, params, x)
+            streams[stream] = x.permute(0, 4, 1, 2, 3).contiguous()
+        return streams[self.stream] if isinstance(self.stream, str) else streams
 
-    def _changed(self, op: Augment, params: Params, x: Tensor) -> Tensor:
+    def _augmented(self, op: Augment, params: Params, x: Tensor) -> Tensor:
         def change(x: Tensor) -> Tensor:
             return op.apply(x, params, partial(partner_rows, x))
 
@@ -172,12 +172,12 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
 @dataclass
 class View:
-    """A training view on its way to the model.
+    """A training view before it is passed to the model.
 
     Args:
         clips: joint coordinates ``(B, C, T, V, M)``.
-        late: operations that wait for the stream, with their parameters.
-        notes: what operations say of their draws, one row per clip.
+        late: operations on the derived stream, with their parameters.
+        notes: what operations report of their draws, one row per clip.
     """
 
     clips: Tensor

@@ -1,4 +1,4 @@
-"""The memory bank of keys: state and arithmetic. When keys are written is the QueueUpdateHook's business."""
+"""The queue of keys: state and arithmetic. QueueUpdateHook decides when keys are written."""
 
 import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
@@ -14,25 +14,25 @@ def gather_rows(x: Tensor) -> Tensor:
 
 
 def partner_rows(x: Tensor, shift: Tensor) -> Tensor:
-    """For each row the one that stands ``shift`` ``(N,)`` places later in the global batch, wherever it lives."""
-    everyone = gather_rows(x)
-    place = get_rank() * len(x) + torch.arange(len(x), device=x.device)
-    return everyone[(place + shift) % len(everyone)]
+    """For each row the one ``shift`` ``(N,)`` places later in the global batch, from any process."""
+    rows = gather_rows(x)
+    index = get_rank() * len(x) + torch.arange(len(x), device=x.device)
+    return rows[(index + shift) % len(rows)]
 
 
 class FeatureQueue(nn.Module):
-    """First-in first-out bank of K unit-length keys.
+    """First-in first-out queue of K unit-length keys.
 
-    A method holds it under any name and stages keys in ``loss()``; QueueUpdateHook finds and flushes it.
+    A method stores it in any attribute and stages keys in ``loss()``; QueueUpdateHook finds and flushes it.
 
     Args:
         size: K, number of keys.
         channels: D, their dimension.
 
     Attributes:
-        keys: ``(D, K)``, one key per column; random unit columns at the start.
-        pointer: where the next key goes.
-        micro_batches: batches staged per optimiser step; set by the hook that flushes.
+        keys: ``(D, K)``, one key per column; initially random unit columns.
+        pointer: column of the next key.
+        micro_batches: number of batches staged per optimiser step; set by the hook.
     """
 
     keys: Tensor
@@ -46,10 +46,10 @@ class FeatureQueue(nn.Module):
         self.micro_batches = 1
 
     def stage(self, keys: Tensor) -> None:
-        """Hold this batch's keys ``(B, D)`` until the optimiser has stepped.
+        """Keep this batch's keys ``(B, D)`` until the optimiser has stepped.
 
         Raises:
-            ConfigError: the keys of the last optimiser step were never enqueued.
+            ConfigError: the keys of the last optimiser step were not enqueued.
         """
         if len(self.pending) >= self.micro_batches:
             raise ConfigError(

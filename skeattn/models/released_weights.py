@@ -1,6 +1,6 @@
-"""Checkpoints of the released code bases -> ours: names, and what the shapes say about the model.
+"""Checkpoints of the released code bases -> ours: names, and the config that the shapes imply.
 
-The releases differ in how they name the same things. Any width converts, since only names change (and projector
+The releases have different names for the same parts. Any width converts, since only names change (and projector
 weights lose the trailing axis of a 1-D convolution).
 """
 
@@ -27,13 +27,13 @@ MODEL_TYPES = {
     'skelemixclr': 'SkeleMixCLR',
     'recognizer': 'Recognizer',
 }
-"""Method -> our class; ``recognizer`` is any release's network of the linear evaluation or the fine-tuning."""
+"""Method -> our class; ``recognizer`` is the network of linear evaluation or fine-tuning in any release."""
 
 _Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
 _STGCN: tuple[_Rule, ...] = (
     (r'st_gcn_networks\.(\d+)\.', r'blocks.\1.'),
-    (r'edge_importance(\d+)$', lambda found: f'edge_importance.{int(found[1]) - 1}'),  # HiCLR counts from 1
+    (r'edge_importance(\d+)$', lambda match: f'edge_importance.{int(match[1]) - 1}'),  # HiCLR counts from 1
 )
 _BIGRU: tuple[_Rule, ...] = (
     (r'\binput_norm\.', 'data_bn.'),
@@ -116,8 +116,8 @@ _UNUSED: dict[str, dict[str, str]] = {
 _ADJACENCY = r'encoder_[qk](_motion|_bone|\.backbone)?\.A'
 _SCALARS = re.compile(r'(.*\.)?queue\.pointer|mask_fill')
 
-# What only this release names; where none of it is found, SkeletonCLR's and AimCLR's names, which are the same.
-_MARKS = {
+# Names that only one release has. Without any of them, the names are those of SkeletonCLR and AimCLR, which are equal.
+_UNIQUE_NAMES = {
     'skeattnclr': r'encoder_q\.backbone\..*',
     'crossclr': r'encoder_q_(motion|bone)\..*',
     'hiclr': r'mask_param|encoder_q\.edge_importance\d+',
@@ -127,13 +127,13 @@ _MARKS = {
 
 @dataclass
 class Conversion:
-    """A converted state with an account of every tensor.
+    """A converted state dict, with an account of every released tensor.
 
     Attributes:
         state: our names -> tensors.
-        renamed: their names -> ours, for every tensor in ``state``.
-        ignored: their names without counterpart here -> why.
-        adjacency: the fixed graph that came with the weights.
+        renamed: released names -> ours, for every tensor in ``state``.
+        ignored: released names without counterpart here -> the reason.
+        adjacency: the fixed graph in the checkpoint.
     """
 
     state: dict[str, Tensor] = field(default_factory=dict)
@@ -143,12 +143,12 @@ class Conversion:
 
 
 def convert_released(state: Mapping[str, Tensor], method: str, stream: str = 'joint') -> Conversion:
-    """Rename a released state dict; names that no rule knows keep theirs.
+    """Rename the tensors of a released state dict; names without a rule are kept.
 
     Args:
         state: the release's tensors by their official names; a leading ``module.`` is dropped.
         method: a key of :data:`MODEL_TYPES`; ``'skeletonclr'`` is CrosSCLR's single-stream model.
-        stream: which one to take where a ``'recognizer'`` has an encoder for each of several.
+        stream: the one to convert if a ``'recognizer'`` has an encoder for each of several.
 
     Raises:
         KeyError: unknown method.
@@ -156,14 +156,14 @@ def convert_released(state: Mapping[str, Tensor], method: str, stream: str = 'jo
     unused = {**_UNUSED.get(method, {}), _ADJACENCY: 'follows from the layout'}
     if method == 'recognizer':
         unused[_other_streams(stream)] = 'another stream'
-    found = Conversion()
+    conversion = Conversion()
     for name, value in state.items():
         old = name.removeprefix('module.')
         if re.fullmatch(_ADJACENCY, old):
-            found.adjacency = value
-        why = next((why for pattern, why in unused.items() if re.fullmatch(pattern, old)), None)
-        if why:
-            found.ignored[name] = why
+            conversion.adjacency = value
+        reason = next((reason for pattern, reason in unused.items() if re.fullmatch(pattern, old)), None)
+        if reason:
+            conversion.ignored[name] = reason
             continue
         new = old
         for pattern, replacement in _RULES[method]:
@@ -172,16 +172,16 @@ def convert_released(state: Mapping[str, Tensor], method: str, stream: str = 'jo
             value = value.squeeze(2)
         if _SCALARS.fullmatch(new):
             value = value.reshape(())
-        found.renamed[name] = new
-        found.state[new] = value
-    return found
+        conversion.renamed[name] = new
+        conversion.state[new] = value
+    return conversion
 
 
 def methods_of(names: Iterable[str]) -> tuple[str, ...]:
-    """Which releases write these names: keys of :data:`MODEL_TYPES`.
+    """The releases that have these names: keys of :data:`MODEL_TYPES`.
 
-    Two where the names do not tell (SkeletonCLR and AimCLR differ in their losses alone), none where it is no
-    ST-GCN of these releases. Without a key encoder it is a network of the downstream tasks, ``'recognizer'``.
+    Two for the names of SkeletonCLR and AimCLR, which differ in their losses alone; none if this is not an ST-GCN of
+    these releases. A state without key encoder is a network of the downstream tasks, ``'recognizer'``.
     """
     names = [name.removeprefix('module.') for name in names]
 
@@ -192,24 +192,24 @@ def methods_of(names: Iterable[str]) -> tuple[str, ...]:
         return ()
     if not any_like(r'encoder_k\..*'):
         return ('recognizer',)
-    marked = tuple(method for method, pattern in _MARKS.items() if any_like(pattern))
+    marked = tuple(method for method, pattern in _UNIQUE_NAMES.items() if any_like(pattern))
     return marked[:1] or ('skeletonclr', 'aimclr')
 
 
-def released_config(found: Conversion, method: str) -> dict[str, Any]:
-    """What converted weights say about the config: the part that shapes and names decide.
+def released_config(conversion: Conversion, method: str) -> dict[str, Any]:
+    """The part of the config that shapes and names of converted weights determine.
 
-    What leaves no trace in them is not in it: temperature, number of attention heads, λ, μ, dropout, and the stream of
-    a model on one stream.
+    They do not determine temperature, number of attention heads, λ, μ, dropout, and the stream of a single-stream
+    model.
 
     Args:
-        found: from :func:`convert_released`.
-        method: the method given there.
+        conversion: from :func:`convert_released`.
+        method: as in :func:`convert_released`.
 
     Raises:
-        CheckpointError: a tensor that decides is missing, or the graph is not one of ours.
+        CheckpointError: a tensor that determines the config is missing, or the graph is not one of ours.
     """
-    state = found.state
+    state = conversion.state
     one = 'members.joint.' if method == 'crossclr' else ''
     q = 'encoder.' if method == 'recognizer' else f'{one}encoder_q.'
     config: dict[str, Any] = {'layout': LAYOUT}
@@ -219,7 +219,7 @@ def released_config(found: Conversion, method: str) -> dict[str, Any]:
             'type': 'STGCN',
             'base_channels': _size(state, f'{q}backbone.blocks.0.tcn.2.weight', 0),
             'out_channels': _size(state, f'{q}backbone.blocks.9.tcn.2.weight', 0),
-            'graph': _graph(found.adjacency),
+            'graph': _graph(conversion.adjacency),
         },
     }
     if method == 'recognizer':
@@ -239,14 +239,14 @@ def released_config(found: Conversion, method: str) -> dict[str, Any]:
 
 
 def streams_of(names: Iterable[str]) -> list[str]:
-    """The streams that have an encoder of their own; joint alone where the names tell of none."""
-    found = {match[1] for name in names if (match := re.match(r'(?:module\.)?encoder_q_(motion|bone)\.', name))}
-    return ['joint', *(stream for stream in ('motion', 'bone') if stream in found)]
+    """The streams with a separate encoder; joint alone if the names show none."""
+    separate = {match[1] for name in names if (match := re.match(r'(?:module\.)?encoder_q_(motion|bone)\.', name))}
+    return ['joint', *(stream for stream in ('motion', 'bone') if stream in separate)]
 
 
 def _other_streams(stream: str) -> str:
-    mine = 'encoder_q' if stream == 'joint' else f'encoder_q_{stream}'
-    return rf'(?!{mine}\.)encoder_q(_motion|_bone)?\..*'
+    encoder = 'encoder_q' if stream == 'joint' else f'encoder_q_{stream}'
+    return rf'(?!{encoder}\.)encoder_q(_motion|_bone)?\..*'
 
 
 def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int:
@@ -268,9 +268,9 @@ def _mlp(state: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
 
 def _graph(A: Tensor | None) -> str:
     if A is None:
-        raise CheckpointError('the checkpoint is incomplete: no adjacency (encoder_q…A) tells which graph it was for')
+        raise CheckpointError('the checkpoint is incomplete: no adjacency (encoder_q…A) identifies its graph')
     for strategy in ('agcn', 'spatial'):
-        known = torch.as_tensor(adjacency(LAYOUT, strategy))
-        if A.shape == known.shape and torch.allclose(A.double(), known, atol=1e-5):
+        reference = torch.as_tensor(adjacency(LAYOUT, strategy))
+        if A.shape == reference.shape and torch.allclose(A.double(), reference, atol=1e-5):
             return strategy
-    raise CheckpointError(f'its adjacency is of neither graph, "agcn" nor "spatial", of layout {LAYOUT!r}')
+    raise CheckpointError(f'its adjacency matches neither graph, "agcn" nor "spatial", of layout {LAYOUT!r}')

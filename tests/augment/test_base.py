@@ -1,4 +1,4 @@
-"""What holds for every operation: draws, probabilities, clips on their own, absent persons, layouts, precision."""
+"""Properties of every operation: draws, probabilities, independent clips, absent persons, layouts, precision."""
 
 import pytest
 import torch
@@ -44,8 +44,8 @@ def build(name, **kwargs):
     return AUGMENTS.build({'type': name, **OPS[name], **kwargs})
 
 
-def rows(params, which):
-    return {key: value[which] for key, value in params.items()}
+def rows(params, index):
+    return {key: value[index] for key, value in params.items()}
 
 
 def test_every_operation_is_tried_here():
@@ -78,7 +78,7 @@ def test_integers_reach_both_ends_and_nothing_beyond(low, span, seed):
 )
 @pytest.mark.parametrize('name', OPS)
 def test_a_clip_changes_by_its_own_row_alone(name, seed, per, probability, layout, frames):
-    """So one draw per batch is the same draw repeated, and any split over processes gives the same clips."""
+    """So one draw per batch is one draw repeated, and any division among processes gives the same clips."""
     op, x = build(name, per=per, probability=probability), clips(5, frames, layout)
     params = op.draw(spec(5, frames, layout), generator(seed, 0))
     together = op.apply(x, params, partners_in(x))
@@ -110,18 +110,18 @@ def test_draws_follow_from_the_generator_alone(name):
 
 @pytest.mark.parametrize('name', WITH_DRAWS)
 def test_clips_draw_independently(name):
-    """Neighbouring rows of every parameter are as unlike as far ones: no value is shared, no order is visible."""
+    """Neighbouring rows of every parameter are as different as distant ones: no shared value, no visible order."""
     for key, value in build(name, probability=0.5).draw(spec(4000), generator(1, 2)).items():
         value = value.reshape(4000, -1).double()
         value = (value - value.mean(0)) / value.std(0).clamp(min=1e-9)
-        for apart in (1, 2, 7):
-            assert (value * value.roll(apart, 0)).mean().abs() < 0.08, (key, apart)
+        for distance in (1, 2, 7):
+            assert (value * value.roll(distance, 0)).mean().abs() < 0.08, (key, distance)
 
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10**6))
 @pytest.mark.parametrize('name', OPS)
-def test_probability_chooses_clips(name, seed):
+def test_probability_selects_clips(name, seed):
     x = clips(8)
 
     def applied(probability):
@@ -132,13 +132,13 @@ def test_probability_chooses_clips(name, seed):
     always, _ = applied(1.0)
     sometimes, params = applied(0.5)
     assert torch.equal(applied(0.0)[0], x)
-    assert torch.equal(sometimes[params['chosen']], always[params['chosen']])
-    assert torch.equal(sometimes[~params['chosen']], x[~params['chosen']])
+    assert torch.equal(sometimes[params['applies']], always[params['applies']])
+    assert torch.equal(sometimes[~params['applies']], x[~params['applies']])
 
 
 def test_probability_is_the_share_of_draws():
-    chosen = build('Rotate', probability=0.3).draw(spec(20000), generator(0, 0))['chosen']
-    assert abs(chosen.double().mean() - 0.3) < 0.02
+    applies = build('Rotate', probability=0.3).draw(spec(20000), generator(0, 0))['applies']
+    assert abs(applies.double().mean() - 0.3) < 0.02
 
 
 @pytest.mark.parametrize('name', OPS)
@@ -174,8 +174,8 @@ def test_a_gpu_makes_the_same_clips(name):
     op, x = build(name), clips()
     params = op.draw(spec(), generator(0, 0))
     partners = partners_in(x)
-    there = {key: value.cuda() for key, value in params.items()}
-    out = op.apply(x.cuda(), there, lambda shift: partners(shift.cpu()).cuda())
+    on_gpu = {key: value.cuda() for key, value in params.items()}
+    out = op.apply(x.cuda(), on_gpu, lambda shift: partners(shift.cpu()).cuda())
     torch.testing.assert_close(out.cpu(), op.apply(x, params, partners), rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Streams of clips, and rotations, against values known beforehand."""
+"""Streams of clips and rotations have known values."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What clips take from a partner: pasted parts, statistics."""
+"""Clips receive pasted parts or statistics from a partner."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ AXES = {'clip': (2, 3), 'frame': (3,)}
 
 
 @given(seed=st.integers(0, 10**6), frames=st.sampled_from([8, 16, 30, 64]))
-def test_skelemix_pastes_the_chosen_parts_and_nothing_else(seed, frames):
+def test_skelemix_pastes_the_drawn_parts_and_nothing_else(seed, frames):
     op = SkeleMix(parts=(1, 4), units=(1, 2))
     x = torch.randn(5, 3, frames, 25, 2, generator=torch.Generator().manual_seed(0))
     params = op.draw(spec(5, frames), generator(seed, 0))
@@ -40,12 +40,12 @@ def test_skelemix_draws_every_number_of_parts_and_units():
     assert counts.unique().tolist() == [3, 4]
 
 
-def test_skelemix_notes_what_it_pasted_and_from_where():
+def test_skelemix_notes_the_pasted_cells_and_the_partner():
     op = SkeleMix(units=(1, 3), probability=0.5)
     params = op.draw(spec(64), generator(0, 0))
-    notes, chosen = op.notes(params, 16), params['chosen']
+    notes, applies = op.notes(params, 16), params['applies']
     assert notes['grid'].shape == (64, 4, 25) and torch.equal(notes['shift'], params['shift'])
-    assert torch.equal(notes['grid'][chosen], op.mask(params, 16)[chosen]) and not notes['grid'][~chosen].any()
+    assert torch.equal(notes['grid'][applies], op.mask(params, 16)[applies]) and not notes['grid'][~applies].any()
 
 
 def test_released_shift_never_reaches_the_last_partner():
@@ -55,7 +55,7 @@ def test_released_shift_never_reaches_the_last_partner():
 
 
 @pytest.mark.parametrize('op', [SkeleMix(parts=(3, 6)), SkeleMix(units=(4, 7)), SkeleMix(units=(1, 1), per='batch')])
-def test_skelemix_that_cannot_fit_says_so(op):
+def test_a_skelemix_that_cannot_fit_is_refused(op):
     batch = 2 if op.per == 'batch' else 6
     with pytest.raises(ConfigError, match='parts and units must fit'):
         op.draw(spec(batch=batch), generator(0, 0))

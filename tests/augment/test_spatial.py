@@ -1,4 +1,4 @@
-"""Shear, rotation, flip, axis mask, noise and joint mask do what their names say."""
+"""Shear, rotation, flip, axis mask, noise and joint mask have their effects and their distributions."""
 
 import pytest
 import torch
@@ -119,17 +119,17 @@ def test_joint_mask_differs_between_frames_and_reaches_every_joint():
     assert same < 0.02  # by chance one pair of frames in 300
 
 
-def test_joint_mask_without_a_fill_only_notes_which():
+def test_joint_mask_without_a_fill_only_notes_the_mask():
     x = clips()
     op = RandomJointMask(probability=0.5)
     out, params = run(op, x)
     assert torch.equal(out, x)
-    masked, chosen = op.notes(params, 16)['masked'], params['chosen']
-    assert chosen.any() and not chosen.all()
-    assert torch.equal(masked[chosen], params['masked'][chosen]) and not masked[~chosen].any()
+    masked, applies = op.notes(params, 16)['masked'], params['applies']
+    assert applies.any() and not applies.all()
+    assert torch.equal(masked[applies], params['masked'][applies]) and not masked[~applies].any()
 
 
-def test_the_model_gets_the_mask_beside_the_view():
+def test_the_model_receives_the_mask_with_the_view():
     views = {'stronger': {'mask': {'type': 'RandomJointMask', 'ratio': 0.2, 'fill': 5.0, 'on': 'stream'}}}
     preprocessor = SkeletonPreprocessor('ntu25', stream='motion', views=views)
     preprocessor.begin_iteration(0, 0)

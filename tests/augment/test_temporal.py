@@ -26,7 +26,7 @@ def test_temporal_flip_reverses_and_undoes_itself(frames, seed):
     op, x = TemporalFlip(), clips(frames=frames)
     params = op.draw(spec(frames=frames), generator(seed, 0))
     once = op.apply(x, params, None)
-    assert torch.equal(once[params['chosen']], torch.stack(x[params['chosen']].unbind(2)[::-1], dim=2))
+    assert torch.equal(once[params['applies']], torch.stack(x[params['applies']].unbind(2)[::-1], dim=2))
     assert torch.equal(op.apply(once, params, None), x)
 
 

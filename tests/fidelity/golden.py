@@ -1,4 +1,4 @@
-"""Reading the golden cases and loading their states into our modules through the weight converter."""
+"""Golden cases: reading them and converting their states for our modules."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Runner's part of a few iterations on golden clips, through our preprocessor, hooks and optimiser wrapper."""
+"""A few training iterations on golden clips without a Runner: our preprocessor, hooks and optimiser wrapper."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ VIEWS = {'xq': 'query', 'xk': 'key', 'x_extreme': 'extreme', 'x1': 'strong', 'x2
 
 
 class RecordingOptimWrapper(OptimWrapper):
-    """Keeps each step's gradients, which mmengine clears right after it."""
+    """Keeps the gradients of each step, which mmengine clears after it."""
 
     def step(self, **kwargs):
         self.gradients = [None if p.grad is None else p.grad.clone() for g in self.param_groups for p in g['params']]
@@ -25,7 +25,7 @@ class RecordingOptimWrapper(OptimWrapper):
 
 
 class ReplayPreprocessor(SkeletonPreprocessor):
-    """Takes the golden clips as views, and mixes them by the golden draws with our own paste."""
+    """Uses the golden clips as views and mixes them with our paste by the golden draws."""
 
     def __init__(self, golden, stream='joint', mixes=1):
         super().__init__('ntu25', stream)
@@ -33,13 +33,13 @@ class ReplayPreprocessor(SkeletonPreprocessor):
 
     def draw_views(self, clips):
         golden, s = self.golden, self.step
-        views = {ours: View(golden[f'step{s}/{name}']) for name, ours in VIEWS.items() if self.holds(f'step{s}/{name}')}
-        if self.holds(f'step{s}/joint_mask'):
+        views = {ours: View(golden[f'step{s}/{name}']) for name, ours in VIEWS.items() if self.has(f'step{s}/{name}')}
+        if self.has(f'step{s}/joint_mask'):
             masked = golden[f'step{s}/joint_mask'] == 0
             views['stronger'].notes['masked'] = masked.expand(len(clips), -1, -1)
         for r in range(1, self.mixes + 1):
             number = (s - 1) * self.mixes + r
-            if self.holds(f'mix{number}/partner'):
+            if self.has(f'mix{number}/partner'):
                 views['mix' if self.mixes == 1 else f'mix{r}'] = self.mix(views['query'].clips, f'mix{number}')
         return views
 
@@ -52,12 +52,12 @@ class ReplayPreprocessor(SkeletonPreprocessor):
         view.notes.update(grid=grid, shift=(partner - torch.arange(len(x))) % len(x))
         return view
 
-    def holds(self, name):
+    def has(self, name):
         return name in self.golden.arrays
 
 
 def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
-    """The hooks around ``train_step``, one step an epoch where ``loader_length`` is 1; yields after each step."""
+    """The hooks around ``train_step``, one step per epoch if ``loader_length`` is 1; yields after each step."""
     meta = golden.meta
     trainable = [p for p in model.parameters() if p.requires_grad]
     sgd = torch.optim.SGD(trainable, lr=meta['lr'], momentum=meta['sgd_momentum'], weight_decay=meta['weight_decay'])

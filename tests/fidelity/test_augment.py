@@ -1,4 +1,4 @@
-"""Our operations, given the released draws, give the released clips."""
+"""With the released draws, our operations give the released clips."""
 
 import json
 
@@ -34,8 +34,8 @@ def one(value):
     return torch.as_tensor(value)[None]
 
 
-def given_noise(op, noise):
-    """``op`` with the released noise for its own."""
+def with_noise(op, noise):
+    """``op`` with the released noise instead of its own."""
     op.noise = lambda seeds, like: one(noise) / op.std
     return op
 
@@ -73,8 +73,8 @@ def test_flips(name, op):
     assert op.probability == golden['p']
     assert_close(op.apply(x[None], params, partners=None)[0], golden[f'{name}_always/out'], name)
     for draw in range(4):
-        chosen = {'chosen': one(golden[f'{name}{draw}/u'] < op.probability)}
-        out = op.apply(x[None], params | chosen, partners=None)
+        applies = {'applies': one(golden[f'{name}{draw}/u'] < op.probability)}
+        out = op.apply(x[None], params | applies, partners=None)
         assert_close(out[0], golden[f'{name}{draw}/out'], f'{name}{draw}')
 
 
@@ -88,8 +88,8 @@ def test_noise():
     assert (op.std, op.probability) == (golden['std'], golden['p'])
     for draw in draws(golden):
         applied = bool(golden[f'{draw}/u'] < op.probability)
-        given_noise(op, golden[f'{draw}/noise'] if applied else torch.zeros_like(golden['x']))
-        out = op.apply(golden['x'][None], {'seed': one(0), 'chosen': one(applied)}, partners=None)
+        with_noise(op, golden[f'{draw}/noise'] if applied else torch.zeros_like(golden['x']))
+        out = op.apply(golden['x'][None], {'seed': one(0), 'applies': one(applied)}, partners=None)
         assert_close(out[0], golden[f'{draw}/out'], draw)
 
 
@@ -99,8 +99,8 @@ def test_blur():
     for draw in draws(golden):
         sigma = one(golden[f'{draw}/sigma'])
         assert_close(blur_weights(sigma, 31, op.taps)[0, 15, 8:23], golden[f'{draw}/kernel'], draw)
-        chosen = one(golden[f'{draw}/u'] < op.probability)
-        out = op.apply(golden['x'][None], {'sigma': sigma, 'chosen': chosen}, partners=None)
+        applies = one(golden[f'{draw}/u'] < op.probability)
+        out = op.apply(golden['x'][None], {'sigma': sigma, 'applies': applies}, partners=None)
         assert_close(out[0], golden[f'{draw}/out'], draw)
 
 
@@ -108,14 +108,14 @@ def test_axis_mask():
     golden = Golden('augment_axis_mask')
     op = AxisMask()
     for draw in draws(golden):
-        chosen = golden[f'{draw}/u'] < op.probability
-        assert chosen == (golden[f'{draw}/axis'] >= 0)
-        out = op.apply(golden['x'][None], {'axis': one(golden[f'{draw}/axis']), 'chosen': one(chosen)}, partners=None)
+        applies = golden[f'{draw}/u'] < op.probability
+        assert applies == (golden[f'{draw}/axis'] >= 0)
+        out = op.apply(golden['x'][None], {'axis': one(golden[f'{draw}/axis']), 'applies': one(applies)}, partners=None)
         assert_close(out[0], golden[f'{draw}/out'], draw)
 
 
 class Log:
-    """The released draws of one generator in order of occurrence."""
+    """The released draws of one generator in their order."""
 
     def __init__(self, golden, key):
         self.draws = iter(json.loads(str(golden.arrays[key])))
@@ -138,34 +138,34 @@ def test_strong_pipeline(draw):
     spec = ClipSpec(x.shape[2], get_layout('ntu25'), 1)
     python, numpy = Log(golden, f'{draw}/python_draws'), Log(golden, f'{draw}/numpy_draws')
 
-    def chosen(log, function):
-        return {'chosen': one(log(function) < 0.5)}
+    def applies(log, function):
+        return {'applies': one(log(function) < 0.5)}
 
     def spatial_flip():
         op = SpatialFlip(mirror=False)
-        return op, op.sample(1, spec, generator(0, 0)) | chosen(python, 'random')
+        return op, op.sample(1, spec, generator(0, 0)) | applies(python, 'random')
 
     def rotate():
         python('randint')
         return Rotate(), {'degrees': torch.tensor([[python('uniform') for _ in range(3)]])}
 
     def noise():
-        params = {'seed': one(0)} | chosen(python, 'random')
-        if params['chosen']:
+        params = {'seed': one(0)} | applies(python, 'random')
+        if params['applies']:
             numpy('normal')
-        drawn = golden[f'{draw}/noise'] if params['chosen'] else torch.zeros_like(x[0])
-        return given_noise(GaussianNoise(absent=True), drawn), params
+        drawn = golden[f'{draw}/noise'] if params['applies'] else torch.zeros_like(x[0])
+        return with_noise(GaussianNoise(absent=True), drawn), params
 
     def blur():
-        params = {'sigma': one(python('uniform'))} | chosen(numpy, 'random_sample')
+        params = {'sigma': one(python('uniform'))} | applies(numpy, 'random_sample')
         return GaussianBlur(normalise=False), params
 
     def axis_mask():
-        params = chosen(python, 'random')
-        return AxisMask(), params | {'axis': one(python('randint') if params['chosen'] else 0)}
+        params = applies(python, 'random')
+        return AxisMask(), params | {'axis': one(python('randint') if params['applies'] else 0)}
 
     def temporal_flip():
-        return TemporalFlip(), chosen(python, 'random')
+        return TemporalFlip(), applies(python, 'random')
 
     x = Crop(ratio=6).apply(x, {'start': one(numpy('randint'))}, partners=None)
     x = Shear().apply(x, {'factors': torch.tensor([[python('uniform') for _ in range(6)]])}, partners=None)

@@ -34,13 +34,13 @@ def dsta(meta):
     return DSTA('ntu25', widths, inner, strides, num_heads=meta['num_subset'])
 
 
-# How the release pools: BIGRU by its last frame.
+# The pooling of the release: the last frame for BIGRU.
 POOLS = {stgcn: 'mean', bigru: 'last', dsta: 'mean'}
 
 
 @pytest.fixture(params=POOLS, ids=lambda build: build.__name__)
 def encoder(request):
-    """A golden case, our backbone with its weights, and how it is pooled."""
+    """A golden case, our backbone with its weights, and the pooling."""
     build = request.param
     golden = Golden(f'{build.__name__}_forward')
     model = build(golden.meta)
@@ -119,7 +119,7 @@ def test_mask_pooled_and_projected_features(neck, lam, mode):
 
 
 @pytest.mark.parametrize('mode', ['eval', 'train'])
-def test_key_side_takes_the_query_mask(neck, mode):
+def test_the_key_side_uses_the_query_mask(neck, mode):
     golden, build = neck
     mhsam, mlp = build(2)
     mlp.train(mode == 'train')

@@ -35,7 +35,7 @@ def test_fused_scores_guesses_and_accuracy_equal_the_release(case, parts, method
         assert_close(fused.scores, case[f'{method}/fused{i}'], f'{method} {row}')
         assert fused.scores.argmax(dim=1).tolist() == case[f'{method}/pred{i}'].tolist()
         assert accuracy(fused.scores, fused.labels) == pytest.approx(percent(case[f'{method}/top1'])[i].item())
-        # As probabilities the scores are others.
+        # Fused probabilities differ from fused logits.
         assert (fuse(parts, row, 'softmax').scores - case[f'{method}/fused{i}']).abs().max() > 0.1
 
 
@@ -48,8 +48,8 @@ def test_the_named_weights_are_the_released_ones(case, parts):
 
 @pytest.mark.parametrize('method', ['HiCLR', 'SkeAttnCLR'])
 def test_of_their_sets_the_releases_report_the_better_one_on_the_test_clips(case, parts, method):
-    tried = case[f'{method}/weights_joint_bone_motion'].tolist()
-    chosen = choose_weights(parts, candidates=tried)
-    fused = fuse(parts, chosen)
+    candidates = case[f'{method}/weights_joint_bone_motion'].tolist()
+    weights = choose_weights(parts, candidates=candidates)
+    fused = fuse(parts, weights)
     assert accuracy(fused.scores, fused.labels) == pytest.approx(percent(case[f'{method}/reported']).item())
-    assert chosen == case[f'{method}/reported_weights'].tolist()
+    assert weights == case[f'{method}/reported_weights'].tolist()

@@ -12,8 +12,8 @@ from tests.fidelity.golden import Golden
 
 def build(**changes):
     cfg = Config.fromfile(ROOT / 'configs/_base_/models/skeattnclr.py')
-    own = {'data_preprocessor.layout': 'ntu25', 'backbone.layout': 'ntu25', 'heads': 'released', 'queue.size': 64}
-    cfg.merge_from_dict({f'model.{key}': value for key, value in {**own, **changes}.items()})
+    options = {'data_preprocessor.layout': 'ntu25', 'backbone.layout': 'ntu25', 'heads': 'released', 'queue.size': 64}
+    cfg.merge_from_dict({f'model.{key}': value for key, value in {**options, **changes}.items()})
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     model.init_weights()

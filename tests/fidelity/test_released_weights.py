@@ -1,6 +1,6 @@
-"""The import tool, from file to features: in our model a released network's weights give its features.
+"""The import tool, from file to features: the weights of a released network give its features in our model.
 
-The models are built from what the tool reads off the shapes, never from the golden settings.
+The models are built from the config that the tool infers from the shapes, never from the golden settings.
 """
 
 from collections import OrderedDict
@@ -27,13 +27,13 @@ CONTAINERS = {
 
 @pytest.fixture
 def imported(tmp_path):
-    """A released state -> the tool's account and our model with the converted weights."""
+    """A released state -> the tool's report and our model with the converted weights."""
 
     def run(state, container='bare', **options):
         torch.save(CONTAINERS[container](state), tmp_path / 'released.pt')
         done = converter.import_released(tmp_path / 'released.pt', **options)
         write_checkpoint(tmp_path / 'ours.pth', {'meta': {}, 'state_dict': done.found.state})
-        done.config['model']['backbone']['dropout'] = 0.0  # as the golden cases ran
+        done.config['model']['backbone']['dropout'] = 0.0  # as in the golden cases
         model = converter.build(done.config)
         report = load_checkpoint(model, tmp_path / 'ours.pth', min_match=1)
         assert not report.missing and not report.unexpected
@@ -43,7 +43,7 @@ def imported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('method', 'said', 'container'),
+    ('method', 'named', 'container'),
     [
         ('skeletonclr', True, 'bare'),
         ('aimclr', True, 'parallel'),
@@ -51,9 +51,9 @@ def imported(tmp_path):
         ('skelemixclr', False, 'bare'),
     ],
 )
-def test_query_and_key_embeddings(imported, method, said, container):
+def test_query_and_key_embeddings(imported, method, named, container):
     golden = Golden(f'{method}_step')
-    done, model = imported(golden.packed('state0'), container, method=method if said else None)
+    done, model = imported(golden.packed('state0'), container, method=method if named else None)
     assert done.method == method
     model.train()
     model.update_key_encoder(golden.meta['m'], buffers=False)  # comes first in the released step
@@ -107,9 +107,9 @@ def test_encoder_and_classifier_in_eval_mode(imported):
     assert (done.method, done.config['num_classes']) == ('recognizer', golden.meta['num_class'])
     model.eval()
     x = to_model(golden['x'])
-    found = model.encoder.map(x)
-    assert_close(found.values.flatten(0, 1), golden['eval/feature_map'], 'feature map')
-    assert_close(found.pool(), golden['eval/pooled'], 'pooled')
+    F = model.encoder.map(x)
+    assert_close(F.values.flatten(0, 1), golden['eval/feature_map'], 'feature map')
+    assert_close(F.pool(), golden['eval/pooled'], 'pooled')
     assert_close(model.embed(x, 'logits'), golden['eval/fc_out'], 'logits')
 
 
@@ -136,8 +136,8 @@ def test_a_classifier_on_several_streams(imported):
         assert_close(model.eval().embed(x, 'logits'), expected, f'{stream} logits')
 
 
-def test_a_classifier_takes_over_the_encoder_alone(tmp_path):
-    """A query encoder without classifier: features as before, the classifier stays at its start."""
+def test_a_classifier_loads_the_encoder_alone(tmp_path):
+    """A query encoder without classifier: the features are the same, the classifier keeps its initial weights."""
     golden = Golden('aimclr_step')
     theirs = golden.packed('state0')
     encoder = {n: v for n, v in theirs.items() if n.startswith('encoder_q.') and '.fc.' not in n}

@@ -40,7 +40,7 @@ def contrast(golden, backbone):
 
 
 def ready(model, golden, method, preprocessor=None):
-    """The model in its golden state, fed by golden clips."""
+    """The model in its golden state, with golden clips as input."""
     model.load_state_dict(golden.converted('state0', method))
     model.data_preprocessor = preprocessor or ReplayPreprocessor(golden)
     return model.train()

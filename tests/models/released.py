@@ -42,7 +42,7 @@ def released_name(name, method):
 
 
 def released_state(state, method, graph):
-    """A state dict of ours as the release would have saved it, with what it saves beside."""
+    """Our state dict in the form of the release, with the other tensors that the release saves."""
     theirs = {}
     for name, value in state.items():
         old = released_name(name, method)

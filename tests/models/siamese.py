@@ -1,4 +1,4 @@
-"""Methods without labels, as short as a researcher would write them, one for each kind of state that a method can have.
+"""Methods without labels, as short as a researcher would write them, one for each kind of state of a method.
 
 Several test modules train them; a config imports this module and names the class.
 """
@@ -125,7 +125,7 @@ class ToyContrast(MomentumContrast):
         return {'loss': -similarities(z_q, z_k, self.queue.keys).log_softmax(dim=1)[:, 0].mean()}
 
 
-# A method with the hooks of the default runtime that it has no use for.
+# The hooks of the default runtime that a method does not need.
 SUPERFLUOUS = {
     'ToySimSiam': ('momentum', 'queue'),
     'ToyBarlowTwins': ('momentum', 'queue'),
@@ -147,8 +147,8 @@ VIEWS = {'ToyDistillation': "short=dict(like='query', cut=dict(type='ToyFirstFra
 
 
 def siamese_config(folder: Any, method: str, hooks: dict[str, Any] | None = None, **options: Any) -> Config:
-    """The toy config of one of them, without the hooks that have nothing to do, or with ``hooks``."""
+    """The toy config of one method, without its superfluous hooks, or with ``hooks``."""
     lines = LINES.format(method=method, views=VIEWS.get(method, "key=dict(like='query')"))
     removed = dict.fromkeys(SUPERFLUOUS[method]) if hooks is None else hooks
-    chosen = {f'default_hooks__{name}': hook for name, hook in removed.items()}
-    return toy_config(folder, model='stgcn', lines=lines, **chosen, **options)
+    overrides = {f'default_hooks__{name}': hook for name, hook in removed.items()}
+    return toy_config(folder, model='stgcn', lines=lines, **overrides, **options)

@@ -1,4 +1,4 @@
-"""What the algorithms promise around their losses: views, gradients, refusals, features."""
+"""The algorithms beyond their losses: views, gradients, errors, features."""
 
 import pytest
 import torch
@@ -64,7 +64,7 @@ def test_autocast_does_not_round_coordinates():
     assert all(torch.equal(exact[0][name], cast[0][name]) for name in VIEWS)
 
 
-def test_evaluation_sees_the_clip_itself_in_the_chosen_stream():
+def test_evaluation_reads_the_clip_itself_in_the_configured_stream():
     data = batch()
     clip = SkeletonPreprocessor('ntu25', 'motion', VIEWS)(data)['inputs']['clip']
     expected = torch.diff(data['inputs'], dim=2, append=data['inputs'][:, :, -1:]).permute(0, 4, 1, 2, 3)
@@ -99,9 +99,9 @@ def test_training_without_an_iteration_number_is_refused():
 
 def test_total_is_weighted_by_mu():
     for mu in (0.0, 0.3, 1.0):
-        found = losses(skeattnclr(mu=mu), batch())
-        expected = found['L_global'] + mu * found['L_s'] + (1 - mu) * found['L_ns']
-        assert found['loss'].item() == pytest.approx(expected.item())
+        terms = losses(skeattnclr(mu=mu), batch())
+        expected = terms['L_global'] + mu * terms['L_s'] + (1 - mu) * terms['L_ns']
+        assert terms['loss'].item() == pytest.approx(expected.item())
 
 
 def test_gradients_reach_every_query_parameter_and_no_key():
@@ -113,19 +113,19 @@ def test_gradients_reach_every_query_parameter_and_no_key():
             assert (p.grad is None) == name.startswith('encoder_k'), name
 
 
-def test_a_mask_without_gradient_stays_as_it_starts():
+def test_a_mask_without_gradient_is_not_trained():
     data, free, frozen = batch(), skeattnclr(), skeattnclr(mask_gradient=False)
-    found = {model: losses(model, data) for model in (free, frozen)}
-    for name, value in found[free].items():
-        assert value == found[frozen][name], name
+    terms = {model: losses(model, data) for model in (free, frozen)}
+    for name, value in terms[free].items():
+        assert value == terms[frozen][name], name
     for model in (free, frozen):
-        (found[model]['L_s'] + found[model]['L_ns']).backward()
+        (terms[model]['L_s'] + terms[model]['L_ns']).backward()
     assert all(p.grad.abs().sum() > 0 for p in free.mhsam.parameters())
     assert not any(p.requires_grad or p.grad is not None for p in frozen.mhsam.parameters())
-    # Nor does the encoder learn what moves the mask.
+    # The encoder receives no gradient through the mask, either.
     first = [next(model.encoder_q.backbone.parameters()).grad for model in (free, frozen)]
     assert first[1].abs().sum() > 0 and not torch.allclose(*first)
-    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: it stays as it starts')
+    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: the mask is not trained')
 
 
 def test_granularity_comes_with_the_mask():
@@ -140,7 +140,7 @@ def key_norms(model):
 
 
 @pytest.mark.parametrize('key_bn', ['train', 'eval'])
-def test_the_key_encoder_normalises_by_the_batch_or_by_what_it_was_given(key_bn):
+def test_the_key_encoder_normalises_by_batch_or_running_statistics(key_bn):
     model, x = skeattnclr(key_bn=key_bn), torch.randn(6, 2, 3, 16, 25)
     assert model.eval().train().training and model.encoder_k.backbone.training and model.encoder_q.projector.training
     assert {norm.training for norm in key_norms(model)} == {key_bn == 'train'}
@@ -186,7 +186,7 @@ def test_a_dropped_queue_update_is_noticed():
         losses(model, batch(), 1)
 
 
-def test_features_come_from_where_asked():
+def test_features_come_from_the_requested_source():
     model, data = skeattnclr().eval(), batch()
     pooled = model.features(data)
     assert torch.allclose(model.features(data, 'projector'), model.encoder_q.projector(pooled))

@@ -9,9 +9,9 @@ from skeattn.registry import MODELS
 from skeattn.skeletons import get_layout
 from tests.models.test_algorithms import flush
 
-LAYOUTS = {'ntu25': 2, 'kinect20': 1}  # with how many persons
+LAYOUTS = {'ntu25': 2, 'kinect20': 1}  # layout -> number of persons
 
-# A backbone enters by a line: its type, and how it is made small.
+# One line per backbone: its type, and the arguments that make it small.
 BACKBONES = {
     'STGCN': dict(base_channels=8, out_channels=16),
     'AGCN': dict(base_channels=8, out_channels=16),
@@ -21,7 +21,7 @@ BACKBONES = {
     'BIGRU': dict(hidden_channels=32, num_layers=2),
     'DSTA': dict(widths=(8, 8, 16), inner_widths=(4, 4, 4), strides=(1, 2, 2)),
 }
-# What the pipeline would write into them.
+# Backbones that need num_persons, which the pipeline would set.
 PERSONS = ('BIGRU',)
 
 NORMAL = dict(crop=dict(type='Crop'), shear=dict(type='Shear'))
@@ -35,7 +35,7 @@ def mixed(stride):
 
 
 MASKED = dict(LIKE, mask=dict(type='RandomJointMask', ratio=0.1, on='stream'))
-# A method with its views (a function of the temporal stride) and what else it takes.
+# A method with its views (a function of the temporal stride) and its other arguments.
 METHODS = {
     'SkeletonCLR': (lambda stride: CROPPED, {}),
     'SkeAttnCLR': (lambda stride: dict(CROPPED, mix=mixed(4)), dict(mhsam=dict(type='MHSAM', num_heads=4))),
@@ -80,7 +80,7 @@ def batch(layout, iteration=0):
 
 
 def train(model, layout, iterations=2):
-    """The losses of a few iterations, with what the hooks do between them."""
+    """The losses of a few iterations, with the work of the hooks between them."""
     optimizer = OptimWrapper(torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01))
     losses = []
     for i in range(iterations):
@@ -135,8 +135,8 @@ def test_salient_masks_have_a_value_for_every_person_and_joint(backbone):
     assert mask.shape == (4, 2, 16 // stride, 25) and mask.min() > 0 and mask.max() < 1
 
 
-def test_skelemixclr_asks_for_the_stride_as_unit():
+def test_skelemixclr_requires_the_stride_as_unit():
     model = build('BIGRU', 'SkeleMixCLR', 'ntu25')
     model.data_preprocessor.ops['mix']['skelemix'].unit_frames = 4
-    with pytest.raises(ConfigError, match='BIGRU makes maps of 16 rows, the mixing grid has 4; set unit_frames=1'):
+    with pytest.raises(ConfigError, match='BIGRU returns maps of 16 rows, the mixing grid has 4; set unit_frames=1'):
         train(model, 'ntu25', 1)

@@ -1,4 +1,4 @@
-"""The contract of backbones, what methods make of their maps, and the paper's recurrent and attentive encoders."""
+"""The contract of backbones, the use of their maps in methods, and the paper's recurrent and attentive encoders."""
 
 import copy
 
@@ -32,7 +32,7 @@ def bigru(layout='ntu25', **changes):
 
 
 class Toy(BaseModule):
-    """A user's backbone: one linear map, and whatever a test makes of its output."""
+    """A custom backbone: one linear map, whose output a test can change."""
 
     temporal_stride = 2
 
@@ -48,7 +48,7 @@ class Toy(BaseModule):
 BACKBONES.register_module(module=Toy, force=True)
 
 
-def test_a_backbone_that_fails_is_named_with_the_clips_it_was_given():
+def test_a_backbone_that_fails_is_named_with_its_input():
     toy = Toy(change=lambda out: out @ torch.zeros(7, 7))
     with pytest.raises(ConfigError, match=r'model\.backbone: Toy fails on clips .* \(1, 2, 3, 6, 25\) with Runtime'):
         check_backbone(toy, 'ntu25')
@@ -81,8 +81,8 @@ def test_maps_of_persons_and_joints_apart_or_together_are_allowed(change, togeth
         (lambda out: (out,), 'tuple'),
     ],
 )
-def test_a_wrong_map_is_named_with_what_was_expected(change, shape):
-    expected = rf'Toy makes {shape} of clips .* = \(1, 2, 3, 6, 25\); expected .* = \(1, 2 or 1, 6, 3, 25 or 1\)'
+def test_a_wrong_map_is_named_with_the_expected_shape(change, shape):
+    expected = rf'Toy returns {shape} for clips .* = \(1, 2, 3, 6, 25\); expected .* = \(1, 2 or 1, 6, 3, 25 or 1\)'
     with pytest.raises(ConfigError, match=expected):
         Encoder(dict(type='Toy', layout='ntu25', change=change))
 
@@ -190,11 +190,11 @@ def test_true_bigru_is_the_usual_bidirectional_one():
     usual = nn.GRU(150, 4, num_layers=2, bidirectional=True, batch_first=True)
     usual.load_state_dict(stacked(model))
     expected, _ = usual(model.data_bn(x.permute(0, 4, 2, 1, 3).flatten(1, 3)).transpose(1, 2))
-    found = model(x)[:, 0, :, :, 0].transpose(1, 2)
-    assert torch.allclose(found, expected, atol=1e-6)
+    out = model(x)[:, 0, :, :, 0].transpose(1, 2)
+    assert torch.allclose(out, expected, atol=1e-6)
     released = bigru().eval()
     released.load_state_dict(model.state_dict())
-    assert not torch.allclose(released(x)[:, 0, :, :, 0].transpose(1, 2), found, atol=1e-3)
+    assert not torch.allclose(released(x)[:, 0, :, :, 0].transpose(1, 2), out, atol=1e-3)
     with pytest.raises(ConfigError, match=r"bidirectional='both'"):
         bigru(bidirectional='both')
 
@@ -257,8 +257,8 @@ def test_dsta_treats_persons_alike_and_apart():
     assert torch.allclose(model(x[:, :1]), out[:, :1], atol=1e-5)
 
 
-def test_dsta_knows_where_joints_and_frames_stand():
-    """Without encodings attention would not tell an order from another; G, learnt per joint, starts constant."""
+def test_dsta_encodes_the_positions_of_joints_and_frames():
+    """Without encodings, attention would not depend on the order; G, learnt per joint, is initially constant."""
     model, x = dsta(strides=(1, 1, 1)).eval(), torch.randn(1, 1, 3, 8, 25)
     assert not torch.allclose(model(x.flip(4)), model(x).flip(4), atol=1e-3)
     assert not torch.allclose(model(x.flip(3)), model(x).flip(3), atol=1e-3)
@@ -312,7 +312,7 @@ def test_dsta_refuses_lists_of_different_lengths_and_other_joints():
     ],
     ids=lambda backbone: backbone['type'],
 )
-def test_a_batch_in_which_nobody_is_there_has_zero_features(backbone, training):
+def test_a_batch_without_persons_has_zero_features(backbone, training):
     projector = dict(type='MLP', hidden_channels=4, out_channels=4)
     encoder = Encoder(dict(backbone, layout='ntu25'), projector, persons='present').train(training)
     pooled = encoder.map(torch.zeros(2, 2, 3, 16, 25)).pool()

@@ -127,7 +127,7 @@ def test_edges_change_the_graph(name):
 @pytest.mark.parametrize('name', GRAPHS)
 def test_learning_starts_from_the_skeleton(name):
     model = build(name)
-    assert all(torch.equal(model.weighted(importance), model.A) for importance in model.edge_importance)
+    assert all(torch.equal(model.adjacency_with(importance), model.A) for importance in model.edge_importance)
 
 
 def test_channels_refine_the_shared_topology():
@@ -169,7 +169,7 @@ def test_a_clips_own_graph_is_added_to_the_skeletons():
 
 
 @pytest.mark.parametrize('stride', [1, 2])
-def test_branches_see_what_their_dilation_says(stride):
+def test_branches_see_the_frames_of_their_dilation(stride):
     torch.manual_seed(0)
     conv = MultiBranch(12, 13, stride, 3, (1, 4), nn.BatchNorm2d, nn.Identity).double().eval()
     assert conv.widths == [4, 3, 3] and conv.single.out_channels == 3

@@ -1,4 +1,4 @@
-"""What CrosSCLR, AimCLR, HiCLR and SkeleMixCLR promise beyond the release's numbers: both sides of every switch."""
+"""CrosSCLR, AimCLR, HiCLR and SkeleMixCLR beyond the release's numbers: both sides of every switch."""
 
 import pytest
 import torch
@@ -63,7 +63,7 @@ def test_nearest_marks_the_key_and_the_most_similar_entries():
         assert mask.nonzero().flatten().tolist() == sorted([0, *(row.tolist().index(value) for value in rest)])
 
 
-def test_mining_joins_what_every_branch_finds():
+def test_mining_joins_the_neighbours_of_every_branch():
     a, b = logits(), logits().flip(1)
     union = nearest_keys(a, 1) | nearest_keys(b, 1)
     assert torch.allclose(mined_info_nce([a, b], 1), mean_of_logs(a, union))
@@ -130,9 +130,9 @@ def test_dropped_hooks_are_noticed(method):
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_choices_say_where_values_come_from(method):
+def test_choices_name_the_origin_of_values(method):
     choices = method().paper_vs_release()
-    tau = 'as released' if method is skelemixclr else 'own choice; the release ran 0.07'
+    tau = 'as released' if method is skelemixclr else 'custom; the release used 0.07'
     assert choices['temperature'] == (0.2, tau)
     assert all(isinstance(origin, str) and origin for _, origin in choices.values())
 
@@ -185,7 +185,7 @@ def test_hiclr_changes_edges_in_the_strongest_view_alone():
     assert calls[:2] == [None, None] and calls[2] is model.edges
 
 
-def test_hiclr_says_which_backbones_have_no_edges_to_change():
+def test_hiclr_names_a_backbone_without_edges():
     class WithoutGraph(STGCN):
         def forward(self, x):
             return super().forward(x)
@@ -240,8 +240,8 @@ def test_skelemixclr_names_a_grid_that_does_not_fit_the_map():
 
 def test_crossclr_is_three_skeletonclrs_until_it_mines():
     model = crossclr()
-    found = losses(model, batch())
-    assert torch.allclose(found['loss'], found['L_joint'] + found['L_motion'] + found['L_bone'])
+    terms = losses(model, batch())
+    assert torch.allclose(terms['loss'], terms['L_joint'] + terms['L_motion'] + terms['L_bone'])
     keys = [member.queue.pending[0] for member in model.members.values()]
     assert not torch.allclose(keys[0], keys[1])
     flush(model)
@@ -320,7 +320,7 @@ def test_several_streams_are_views_of_the_same_augmented_clip():
 
 
 def test_mixing_after_the_stream_leaves_no_trace_at_the_borders():
-    """Pasted joints are the partner's motion; mixed before the stream, the borders in time differ."""
+    """Pasted joints have the partner's motion; if mixed before the stream, the temporal borders differ."""
     data, grids, mixes = batch(), [], []
     for on in ('stream', 'joint'):
         mix = dict(source='query', mix=dict(type='SkeleMix', parts=(2, 2), units=(2, 2), on=on))

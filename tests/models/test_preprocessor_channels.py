@@ -1,4 +1,4 @@
-"""Skeletons in 2-D, with and without scores: what moves a body leaves scores alone, what moves joints takes them."""
+"""Skeletons in 2-D, with and without scores: scores stay with their joints and are never transformed."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def view(x, channels, stream='joint', **op):
     return preprocessor({'inputs': x}, training=True)['inputs']['query'].permute(0, 2, 3, 4, 1)
 
 
-def test_every_operation_says_whether_it_takes_scores_along():
+def test_every_operation_declares_whether_it_receives_scores():
     ours = [op for op in Augment.__subclasses__() if op.__module__.startswith('skeattn.')]
     assert {op.__name__ for op in ours if op.coordinates_only} == KEEPS_SCORES
 
@@ -75,7 +75,7 @@ def test_channels_without_coordinates_are_refused():
 
 
 @pytest.mark.parametrize('model', ['skeletonclr', 'crossclr'])
-def test_channels_stand_once_in_a_config(tmp_path, model):
+def test_a_config_defines_channels_once(tmp_path, model):
     cfg = toy_config(tmp_path, model, channels=['x', 'y'])
     cfg = resolve_config(cfg)
     assert cfg.dataset.channels == ['x', 'y'] and cfg.model.backbone.in_channels == 2

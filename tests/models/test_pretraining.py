@@ -1,4 +1,4 @@
-"""What the bases of the methods give to a subclass that writes nothing but its loss."""
+"""The base classes of the methods, with subclasses that implement nothing but their loss."""
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_a_method_of_one_encoder_refuses_several_streams():
         build(ToyBarlowTwins, stream=['joint', 'bone'])
 
 
-def test_a_method_without_loss_says_so():
+def test_a_method_without_loss_is_named():
     model = Pretraining(dict(type='SkeletonPreprocessor', layout='ntu25', views=TWO))
     with pytest.raises(NotImplementedError, match='Pretraining defines no loss'):
         losses(model, batch())
@@ -117,7 +117,7 @@ def test_a_teacher_starts_as_a_copy_also_after_initialisation():
             assert torch.equal(q, k)
 
 
-def test_a_queue_is_found_wherever_it_stands():
+def test_a_queue_is_found_in_any_attribute():
     model = toy(ToyNeighbours)
     assert not isinstance(model, MomentumPretraining) and queues_of(model) == [model.bank]
     assert queues_of(toy(ToySimSiam)) == []
@@ -129,7 +129,7 @@ def test_a_queue_is_found_wherever_it_stands():
 
 @pytest.mark.parametrize('cls', [ToyContrast, SkeletonCLR])
 @pytest.mark.parametrize('name', ['queue', 'loss'])
-def test_a_method_that_compares_with_a_queue_names_what_is_missing(cls, name):
+def test_a_missing_queue_or_loss_is_named(cls, name):
     parts = {'queue': PARTS['queue'], 'loss': PARTS['loss'], name: None}
     with pytest.raises(ConfigError, match=rf'{cls.__name__} needs a {name}: set model\.{name}=dict\('):
         build(cls, **parts)
@@ -170,7 +170,7 @@ def test_the_encoder_embeds_by_its_projector_where_it_has_one():
     assert torch.equal(without(x), without.map(x).pool()) and without.projector is None
 
 
-def test_a_loss_can_tell_the_clips_apart_in_training_alone():
+def test_a_loss_receives_the_index_of_each_clip_in_training_alone():
     preprocessor, index = SkeletonPreprocessor('ntu25', views=TWO), torch.tensor([7, 3, 11, 0, 2, 5])
     preprocessor.begin_iteration(0, 0)
     assert torch.equal(preprocessor({**batch(), 'index': index}, training=True)['inputs']['clip.index'], index)

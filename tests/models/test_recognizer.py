@@ -1,4 +1,4 @@
-"""Supervised training: the released steps, what it logs and refuses, and a run from config to checkpoint."""
+"""Supervised training: the released steps, logs, errors, and a run from config to checkpoint."""
 
 import shutil
 from pathlib import Path
@@ -68,20 +68,20 @@ def finished(tmp_path_factory, data) -> Path:
 
 
 def test_two_steps_equal_the_released_fine_tuning():
-    """Which runs in eval mode, so that the model has to stay there when a training loop switches it to training."""
+    """The release fine-tunes in eval mode, so the model stays there when a training loop sets training mode."""
     golden, prefix = Golden('finetune_step'), 'encoder_q.backbone.'
     start = golden.packed('state0')
     classes, dim = start[f'{prefix}fc.weight'].shape
-    # Dropout would show, were it on.
+    # Active dropout would change the numbers.
     backbone = {**BACKBONE, 'out_channels': dim, 'dropout': 0.5}
     model = recognizer(backbone=backbone, head=dict(type='LinearHead', num_classes=classes), mode='eval')
     model.double().train()
 
     def ours(group):
         """Backbone and classifier of a packed group, under our names."""
-        found = {name.replace(prefix, 'encoder.backbone.'): value for name, value in golden.converted(group).items()
+        state = {name.replace(prefix, 'encoder.backbone.'): value for name, value in golden.converted(group).items()
                  if name.startswith(prefix)}  # fmt: skip
-        return found | {f'head.fc.{name}': golden.packed(group)[f'{prefix}fc.{name}'] for name in ('weight', 'bias')}
+        return state | {f'head.fc.{name}': golden.packed(group)[f'{prefix}fc.{name}'] for name in ('weight', 'bias')}
 
     model.load_state_dict(ours('state0'))
     model.encoder.backbone.A.copy_(start[f'{prefix}A'])  # the golden run's adjacency is not rounded to single precision
@@ -134,11 +134,11 @@ def test_features_are_pooled_maps_or_logits():
     pooled = model.features(data)
     assert pooled.shape == (6, 16) and torch.equal(model.features(data, 'logits'), model.head(pooled))
     assert torch.equal(model(model.data_preprocessor(data)['inputs']), model.features(data, 'logits'))
-    with pytest.raises(ConfigError, match=r"'projector' .*Recognizer; it has 'backbone' and 'logits'"):
+    with pytest.raises(ConfigError, match=r"no features from 'projector'; it has 'backbone' and 'logits'"):
         model.features(data, 'projector')
 
 
-def test_absent_persons_count_unless_told_otherwise():
+def test_absent_persons_count_by_default():
     data = batch()
     data['inputs'][..., 1] = 0
     alone = {**data, 'inputs': data['inputs'][..., :1]}
@@ -147,7 +147,7 @@ def test_absent_persons_count_unless_told_otherwise():
         assert torch.allclose(model.features(data), model.features(alone), atol=1e-6) is equal
 
 
-def test_weights_start_as_the_config_says_and_the_classifier_as_released():
+def test_weights_start_by_the_config_and_the_classifier_as_released():
     model = recognizer(
         backbone={**BACKBONE, 'out_channels': 256},
         head=dict(type='LinearHead', num_classes=60),
@@ -161,7 +161,7 @@ def test_weights_start_as_the_config_says_and_the_classifier_as_released():
 
 def test_choices_name_value_and_origin():
     choices = recognizer(head=dict(type='LinearHead', num_classes=5, std=0.1), persons='present').paper_vs_release()
-    assert choices['head.std'][0] == 0.1 and 'own choice' in choices['head.std'][1]
+    assert choices['head.std'][0] == 0.1 and 'custom' in choices['head.std'][1]
     assert choices['persons'][0] == 'present' and choices['views.query.shear.per'][0] == 'sample'
     assert recognizer().paper_vs_release()['head.std'] == (0.02, 'as released')
 
@@ -173,7 +173,7 @@ def test_a_label_without_class_is_named(label):
 
 
 def test_without_a_query_view_training_is_refused():
-    with pytest.raises(ConfigError, match=r'view "query", the views are key; set model\.data_preprocessor\.views'):
+    with pytest.raises(ConfigError, match=r'view "query", but the views are key; set model\.data_preprocessor\.views'):
         recognizer().loss({'key': torch.randn(3, 2, 3, 16, 25)}, torch.tensor([0, 1, 2]))
 
 
@@ -200,13 +200,13 @@ def test_resuming_continues_bit_for_bit(finished, tmp_path, data):
     assert_equal_state(*(read_checkpoint(folder / 'run/epoch_2.pth') for folder in (tmp_path, finished)))
 
 
-def test_a_loaded_checkpoint_scores_as_the_run_said(finished, data):
+def test_a_loaded_checkpoint_scores_as_in_its_run(finished, data):
     cfg = config(finished, data)
     model = load_model(cfg, finished / 'run/epoch_2.pth')
     train, test = build_splits(resolve_config(cfg))
     bank, queries = (extract_features(model, clips, source='logits') for clips in (train, test))
-    said = [line['topk/top1'] for line in curves(finished / 'run') if 'topk/top1' in line]
-    assert queries.x.shape == (60, 3) and TopK()(bank, queries)['top1'] == said[-1]
+    logged_scores = [line['topk/top1'] for line in curves(finished / 'run') if 'topk/top1' in line]
+    assert queries.x.shape == (60, 3) and TopK()(bank, queries)['top1'] == logged_scores[-1]
 
 
 def test_too_few_classes_end_a_run_by_name(tmp_path, data):
@@ -222,7 +222,7 @@ def test_divergence_ends_a_run_by_name(tmp_path, data):
 
 @pytest.mark.slow
 def test_two_processes_see_the_clips_of_one_and_share_their_statistics(tmp_path, data):
-    """Of the first step's normalisation the input layer's statistics alone do not depend on the division."""
+    """After the first step, only the input layer's statistics do not depend on the division among processes."""
     one = SkeAttnRunner.from_cfg(config(tmp_path, data, max_iters=1))
     one.train()
     options = ['--work-dir', tmp_path / 'two', '--cfg-options', 'max_iters=1']

@@ -1,4 +1,4 @@
-"""Released names and shapes: told apart, renamed and described, for any width."""
+"""Released names and shapes are identified, renamed and described, for any width."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ TYPES = {
 
 
 def config_of(method, base=2, out=8, hidden=5, embedding=3, queue=6, streams=('joint', 'motion', 'bone')):
-    """What the shapes of a release with these widths say."""
+    """The config that the shapes of a release with these widths imply."""
     normed = method in ('skeattnclr', 'skelemixclr')
     mlp = {
         'type': 'MLP',
@@ -46,7 +46,7 @@ def config_of(method, base=2, out=8, hidden=5, embedding=3, queue=6, streams=('j
 def random_state(config):
     """Our state dict of a config, every number drawn at random."""
     state = build(config).state_dict()
-    shared = {}  # tensors under two names keep being the same
+    shared = {}  # tensors under two names stay the same
     return {
         name: shared.setdefault(value.data_ptr(), torch.rand(value.shape).to(value.dtype))
         for name, value in state.items()
@@ -75,19 +75,19 @@ def test_any_width_there_and_back(method, base, out, hidden, embedding, queue, p
     if parallel:
         theirs = {f'module.{name}': value for name, value in theirs.items()}
     assert method in methods_of(theirs)
-    found = convert_released(theirs, method)
-    assert found.state.keys() == state.keys()
+    conversion = convert_released(theirs, method)
+    assert conversion.state.keys() == state.keys()
     for name, value in state.items():
-        torch.testing.assert_close(found.state[name], value, rtol=0, atol=0)
-    assert released_config(found, method) == config
-    assert found.renamed.keys() | found.ignored.keys() == theirs.keys()
-    assert not found.renamed.keys() & found.ignored.keys()
+        torch.testing.assert_close(conversion.state[name], value, rtol=0, atol=0)
+    assert released_config(conversion, method) == config
+    assert conversion.renamed.keys() | conversion.ignored.keys() == theirs.keys()
+    assert not conversion.renamed.keys() & conversion.ignored.keys()
 
 
 @pytest.mark.parametrize('method', TYPES)
-def test_the_release_is_told_by_its_names(method):
-    known = methods_of(released(method))
-    assert known == (('skeletonclr', 'aimclr') if method in ('skeletonclr', 'aimclr') else (method,))
+def test_a_release_is_identified_by_its_names(method):
+    methods = methods_of(released(method))
+    assert methods == (('skeletonclr', 'aimclr') if method in ('skeletonclr', 'aimclr') else (method,))
 
 
 def test_foreign_names_are_of_no_release():
@@ -104,9 +104,9 @@ def test_without_key_encoder_it_is_a_classifier():
 
 def test_hiclr_counts_edge_weights_from_one():
     theirs = released('hiclr')
-    found = convert_released(theirs, 'hiclr')
+    conversion = convert_released(theirs, 'hiclr')
     for i in range(10):
-        ours = found.state[f'encoder_k.backbone.edge_importance.{i}']
+        ours = conversion.state[f'encoder_k.backbone.edge_importance.{i}']
         assert torch.equal(ours, theirs[f'encoder_k.edge_importance{i + 1}'])
 
 
@@ -123,11 +123,12 @@ def test_first_skeattnclr_release_called_salient_p_and_non_salient_c():
 
 
 def test_heads_of_further_streams_end_in_the_joint_head():
-    found = convert_released(released('crossclr', streams=('joint', 'motion')), 'crossclr')
+    conversion = convert_released(released('crossclr', streams=('joint', 'motion')), 'crossclr')
     joint, motion = (f'members.{u}.encoder_q.projector.' for u in ('joint', 'motion'))
-    assert torch.equal(found.state[f'{motion}2.layers.0.weight'], found.state[f'{joint}layers.0.weight'])
-    assert found.state[f'{motion}0.weight'].shape == (8, 8)
-    assert released_config(found, 'crossclr')['stream'] == ['joint', 'motion']
+    state = conversion.state
+    assert torch.equal(state[f'{motion}2.layers.0.weight'], state[f'{joint}layers.0.weight'])
+    assert state[f'{motion}0.weight'].shape == (8, 8)
+    assert released_config(conversion, 'crossclr')['stream'] == ['joint', 'motion']
 
 
 def test_a_classifier_on_several_streams_gives_one():
@@ -136,22 +137,22 @@ def test_a_classifier_on_several_streams_gives_one():
     queries |= {f'encoder_q{u}.fc.weight': torch.full((4, 8), float(i)) for i, u in enumerate(('', '_motion', '_bone'))}
     assert streams_of(queries) == ['joint', 'motion', 'bone']
     for i, stream in enumerate(('joint', 'motion', 'bone')):
-        found = convert_released(queries, 'recognizer', stream)
-        assert torch.equal(found.state['head.fc.weight'], torch.full((4, 8), float(i)))
+        conversion = convert_released(queries, 'recognizer', stream)
+        assert torch.equal(conversion.state['head.fc.weight'], torch.full((4, 8), float(i)))
         suffix = '' if stream == 'joint' else f'_{stream}'
-        assert found.renamed[f'encoder_q{suffix}.data_bn.bias'] == 'encoder.backbone.data_bn.bias'
-        assert sum(why == 'another stream' for why in found.ignored.values()) == 2 * sum(
+        assert conversion.renamed[f'encoder_q{suffix}.data_bn.bias'] == 'encoder.backbone.data_bn.bias'
+        assert sum(reason == 'another stream' for reason in conversion.ignored.values()) == 2 * sum(
             name.startswith('encoder_q.') and name != 'encoder_q.A' for name in queries
         )
-        assert released_config(found, 'recognizer')['num_classes'] == 4
+        assert released_config(conversion, 'recognizer')['num_classes'] == 4
 
 
-def test_names_that_no_rule_knows_stay_visible():
-    found = convert_released({**released('aimclr'), 'teacher.weight': torch.zeros(2)}, 'aimclr')
-    assert found.renamed['teacher.weight'] == 'teacher.weight'
+def test_names_without_a_rule_stay_visible():
+    conversion = convert_released({**released('aimclr'), 'teacher.weight': torch.zeros(2)}, 'aimclr')
+    assert conversion.renamed['teacher.weight'] == 'teacher.weight'
 
 
-def test_what_decides_must_be_there():
+def test_missing_or_foreign_tensors_that_determine_the_config_are_named():
     theirs = released('aimclr')
     for missing, message in (
         ('encoder_q.fc.2.weight', r'encoder_q\.projector\.layers\.2\.weight'),
@@ -164,7 +165,7 @@ def test_what_decides_must_be_there():
     with pytest.raises(CheckpointError, match='no adjacency'):
         released_config(convert_released(plain, 'aimclr'), 'aimclr')
     other = {name: value + 1 if name.endswith('.A') else value for name, value in theirs.items()}
-    with pytest.raises(CheckpointError, match='neither graph'):
+    with pytest.raises(CheckpointError, match='matches neither graph'):
         released_config(convert_released(other, 'aimclr'), 'aimclr')
 
 

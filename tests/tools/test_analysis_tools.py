@@ -45,7 +45,7 @@ def test_confusion_of_seeds_is_their_sum_and_a_default_name_is_not_overwritten(t
     picture = tmp_path / 'confusion_linear.png'
     assert picture.read_bytes().startswith(b'\x89PNG')
     status, _, err = tool(f'{ANALYSIS}/plot_confusion.py', *records)
-    assert status == 2 and 'confusion_linear.png is there already; to overwrite it' in err
+    assert status == 2 and 'confusion_linear.png exists already; to overwrite it' in err
     assert tool(f'{ANALYSIS}/plot_confusion.py', *records, '--out', picture)[0] == 0
 
 

@@ -262,7 +262,7 @@ def test_clips_by_which_nothing_can_be_evaluated_are_refused(
     [
         (['--protocol', 'liner'], "there is no protocol 'liner'; known: "),
         (['--protocol', 'knn', '--cfg-options', 'protocols.knn.kk=3'], "protocols.knn: KNNEvaluator takes no 'kk'"),
-        (['--protocol', 'topk'], "features from 'logits' are not to be had from SkeAttnCLR"),
+        (['--protocol', 'topk'], "SkeAttnCLR as configured has no features from 'logits'"),
         (['--protocol', 'tsne', '--cfg-options', 'protocols.linear.epochs=1'], 'perplexity=30.0 needs at least 91'),
         (['--cfg-options', 'model.backbone.base_channels=4'], 'tensors have another shape than the model'),
     ],

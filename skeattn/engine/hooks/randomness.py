@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
-from skeattn.augment.draws import generator
+from skeattn.augment.seeding import generator
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.registry import HOOKS
 

@@ -1,4 +1,4 @@
-"""One file per method; what they share is in base."""
+"""One file per method; the shared base classes are in base."""
 
 from skeattn.models.algorithms.aimclr import AimCLR
 from skeattn.models.algorithms.base import EncoderPretraining, MomentumContrast, MomentumPretraining, Pretraining

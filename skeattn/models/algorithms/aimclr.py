@@ -4,17 +4,17 @@ from typing import Any
 
 from torch import Tensor
 
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import follow, l2_normalize, mined_info_nce
 from skeattn.registry import MODELS, NECKS
 
 
 @MODELS.register_module()
 class AimCLR(MomentumContrast):
-    """An extreme view learns from the normal one, whose similarities to the queue it has to reproduce.
+    """An extreme view learns to reproduce the similarities of the normal view to the queue.
 
     Args:
-        attention_drop: config of EADM, which makes a second, harder feature of the extreme view.
+        attention_drop: config of EADM, which gives a second, harder feature of the extreme view.
         top_k: queue entries that every branch adds to the positives while ``mining`` (MiningHook switches it on).
         kwargs: see :class:`~skeattn.models.algorithms.base.MomentumContrast`.
     """
@@ -42,6 +42,6 @@ class AimCLR(MomentumContrast):
         loss = L_info + (L_d_extreme + L_d_drop) / 2
         return {'loss': loss, 'L_info': L_info, 'L_d_extreme': L_d_extreme, 'L_d_drop': L_d_drop}
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
-        return {'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'own choice'), **super().paper_vs_release()}
+        return {'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'custom'), **super().paper_vs_release()}

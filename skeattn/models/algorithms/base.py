@@ -1,4 +1,4 @@
-"""What the self-supervised methods share: an encoder that evaluation reads, a key encoder that follows, a queue."""
+"""Shared by the self-supervised methods: the encoder that is evaluated, the key encoder, the queue."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from skeattn.models.momentum import key_copy, load_query, momentum_update
 from skeattn.models.queue import FeatureQueue
 from skeattn.registry import LOSSES, MODELS
 
-Switches = dict[str, tuple[Any, str]]
+PaperVsRelease = dict[str, tuple[Any, str]]
 
 
 class Pretraining(BaseModel):
-    """A method that learns without labels: a subclass writes :meth:`loss`.
+    """A method that learns without labels: a subclass implements :meth:`loss`.
 
     Evaluation reads the attribute ``encoder``, an :class:`~skeattn.models.encoder.Encoder`, and for the source
-    ``'predictor'`` the attribute ``predictor``; a method that has other parts writes :meth:`embed`.
+    ``'predictor'`` the attribute ``predictor``; a method with other parts overrides :meth:`embed`.
 
     Args:
         data_preprocessor: config of the SkeletonPreprocessor.
@@ -41,8 +41,8 @@ class Pretraining(BaseModel):
         """Losses of a training batch; ``'loss'`` is minimised, the others are logged.
 
         Args:
-            inputs: the views of the preprocessor by name, each ``(N, M, C, T, V)``, and their notes. There are no
-                labels among them.
+            inputs: the views of the preprocessor by name, each ``(N, M, C, T, V)``, and their notes.
+                Labels are not included.
         """
         raise NotImplementedError(f'{type(self).__name__} defines no loss(inputs)')
 
@@ -50,7 +50,7 @@ class Pretraining(BaseModel):
         """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
 
         Args:
-            data: a batch as the dataset hands it out.
+            data: a batch of the dataset.
             source: ``'backbone'`` (pooled map), ``'projector'`` or ``'predictor'``.
 
         Raises:
@@ -70,22 +70,22 @@ class Pretraining(BaseModel):
         raise ConfigError(f'{type(self).__name__} as configured has no features from {source!r}')
 
     def feature_sources(self) -> tuple[str, ...]:
-        """The sources by which a table evaluates the method."""
+        """The sources from which a table evaluates the method."""
         return ('backbone',)
 
     def feature_streams(self, source: str) -> int:
-        """How many vectors, one per stream, :meth:`features` puts end to end."""
+        """The number of vectors, one per stream, that :meth:`features` concatenates."""
         return 1
 
-    def paper_vs_release(self) -> Switches:
-        """The choices in which paper and released code differ: name -> (value, where the value comes from).
+    def paper_vs_release(self) -> PaperVsRelease:
+        """The choices in which paper and released code differ: name -> (value, origin of the value).
 
-        Empty, as for every method without a release; one that has a release lists them, and :func:`draw_switches`.
+        Empty by default, for methods without a release; a method with a release adds its own and :func:`draw_choices`.
         """
         return {}
 
-    def switches(self) -> Switches:
-        """The old name of :meth:`paper_vs_release`; a method that still defines this one is printed all the same."""
+    def switches(self) -> PaperVsRelease:
+        """Old name of :meth:`paper_vs_release`; still read for a method that defines it."""
         return self.paper_vs_release()
 
 
@@ -117,13 +117,13 @@ class EncoderPretraining(Pretraining):
 
 
 class MomentumPretraining(Pretraining):
-    """Base of the methods with a key encoder (teacher): MomentumUpdateHook advances it once per optimiser step.
+    """Base of the methods with a key encoder (teacher): MomentumUpdateHook updates it once per optimiser step.
 
-    A subclass lists in :meth:`momentum_pairs` what follows what. Where the hook was dropped, the next training step
-    is refused.
+    A subclass lists the pairs of query and key modules in :meth:`momentum_pairs`. Without the hook, the next training
+    step raises an error.
 
     Attributes:
-        key_init: ``'copy'``: the key side starts equal to the query side; ``'independent'``: with its own weights.
+        key_init: ``'copy'``: the key side starts equal to the query side; ``'independent'``: with separate weights.
         micro_batches: batches per optimiser step (gradient accumulation); set by the hook.
     """
 
@@ -147,7 +147,7 @@ class MomentumPretraining(Pretraining):
         return super().forward(inputs, data_samples, mode)
 
     def init_weights(self) -> None:
-        """Initialise by ``init_cfg``, then make the key side a true copy unless told otherwise."""
+        """Initialise by ``init_cfg``, then copy the query side to the key side if ``key_init='copy'``."""
         super().init_weights()
         if self.key_init == 'copy':
             for query, key in self.momentum_pairs():
@@ -158,36 +158,35 @@ class MomentumPretraining(Pretraining):
         raise NotImplementedError(f'{type(self).__name__} defines no momentum_pairs()')
 
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
-        """Advance the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
+        """Update the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
         for query, key in self.momentum_pairs():
             momentum_update(key, query, momentum, buffers)
         self.batches_since_update = 0
 
 
 class MomentumContrast(MomentumPretraining):
-    """Base of the MoCo-style methods: a subclass writes :meth:`loss`.
+    """Base of the MoCo-style methods: a subclass implements :meth:`loss`.
 
-    :meth:`loss` computes and stages keys; key encoder and queue change only when MomentumUpdateHook and
-    QueueUpdateHook say so.
+    :meth:`loss` computes and stages keys; only MomentumUpdateHook and QueueUpdateHook change key encoder and queue.
 
     Args:
         backbone, projector: configs of E and g.
-        queue: ``dict(size=K)``; None, as ``loss``, for a method that :attr:`needs` none (BYOL, MoCo v3).
+        queue: ``dict(size=K)``; None, as ``loss``, for a method that does not need one (BYOL, MoCo v3; see ``needs``).
         loss: config of the contrastive loss.
         data_preprocessor: config of the SkeletonPreprocessor.
         persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
-        key_init: ``'copy'``: the key encoder starts equal to the query encoder; ``'independent'``: with weights of its
-            own, as every release does by re-initialising after its copy.
-        key_bn: what the key encoder's BN normalises by while training. ``'train'``: the batch, as every release does;
-            ``'eval'``: the running statistics, which the momentum update carries over from the query encoder.
+        key_init: ``'copy'``: the key encoder starts equal to the query encoder; ``'independent'``: with separate
+            weights, as in every release, which re-initialises after its copy.
+        key_bn: statistics of the key encoder's BN in training. ``'train'``: those of the batch, as in every release;
+            ``'eval'``: the running ones, which the momentum update averages from the query encoder.
         init_cfg: mmengine initialisation of all weights.
 
     Attributes:
-        needs: which of ``queue`` and ``loss`` the method cannot do without.
+        needs: which of ``queue`` and ``loss`` the method requires.
         released_temperature: tau of the method's release; None for a method without release.
 
     Raises:
-        ConfigError: a queue or a loss that the method needs is missing, unknown ``key_init`` or ``key_bn``, or several
+        ConfigError: a queue or loss that the method needs is missing, unknown ``key_init`` or ``key_bn``, or several
             streams.
     """
 
@@ -227,8 +226,8 @@ class MomentumContrast(MomentumPretraining):
         for name in self.needs:
             if parts[name] is None:
                 raise ConfigError(
-                    f'{type(self).__name__} needs a {name}: set model.{name}={examples[name]}, or in the class '
-                    f'`needs = ()` if its loss does without'
+                    f'{type(self).__name__} needs a {name}: set model.{name}={examples[name]}, or `needs = ()` in '
+                    f'the class if its loss does not use it'
                 )
 
     @property
@@ -237,7 +236,7 @@ class MomentumContrast(MomentumPretraining):
         return self.encoder_q
 
     def train(self, mode: bool = True) -> 'MomentumContrast':
-        """Set the mode of all modules but the key encoder's BN, which stays in evaluation with ``key_bn='eval'``."""
+        """Set the mode of all modules; with ``key_bn='eval'`` the key encoder's BN stays in evaluation mode."""
         super().train(mode)
         if self.key_bn == 'eval':
             for module in self.encoder_k.modules():
@@ -246,7 +245,7 @@ class MomentumContrast(MomentumPretraining):
         return self
 
     def query(self, x: Tensor, **options: Any) -> Tensor:
-        """Clips ``(N, M, C, T, V)`` -> unit embeddings z_q ``(N, D)``; ``options`` are handed to the backbone."""
+        """Clips ``(N, M, C, T, V)`` -> unit embeddings z_q ``(N, D)``; ``options`` are passed to the backbone."""
         return l2_normalize(self.encoder_q(x, **options))
 
     @torch.no_grad()
@@ -262,7 +261,7 @@ class MomentumContrast(MomentumPretraining):
         """See :meth:`MomentumPretraining.update_key_encoder`.
 
         Raises:
-            ConfigError: BN statistics that are used and never updated.
+            ConfigError: BN uses statistics that are never updated.
         """
         if self.key_bn == 'eval' and not buffers:
             raise ConfigError(
@@ -271,23 +270,23 @@ class MomentumContrast(MomentumPretraining):
             )
         super().update_key_encoder(momentum, buffers)
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`Pretraining.paper_vs_release`."""
         if self.released_temperature is None:
             return {}
-        origin = {'copy': 'sound; the release starts them different', 'independent': 'as released'}
+        origin = {'copy': 'sound; in the release the weights differ', 'independent': 'as released'}
         normalised = {'train': 'as released: by the batch', 'eval': 'ours: by the running statistics'}
         tau, released = getattr(self.contrast, 'temperature', None), self.released_temperature
         return {
             'key_init': (self.key_init, origin[self.key_init]),
             'key_bn': (self.key_bn, normalised[self.key_bn]),
-            'temperature': (tau, 'as released' if tau == released else f'own choice; the release ran {released}'),
-            **common_switches(self.encoder_q, self.data_preprocessor),
+            'temperature': (tau, 'as released' if tau == released else f'custom; the release used {released}'),
+            **common_choices(self.encoder_q, self.data_preprocessor),
         }
 
 
 def refuse_several_streams(model: BaseModel) -> None:
-    """Raise a ConfigError where a method that reads one stream is given several."""
+    """Raise a ConfigError if a method that reads one stream is configured with several."""
     streams = getattr(model.data_preprocessor, 'streams', ())
     if len(streams) > 1:
         raise ConfigError(
@@ -295,20 +294,20 @@ def refuse_several_streams(model: BaseModel) -> None:
         )
 
 
-def common_switches(encoder: Encoder, preprocessor: Any) -> Switches:
-    """The choices of every method: which persons count, how maps are pooled, and how augmentations are drawn."""
+def common_choices(encoder: Encoder, preprocessor: Any) -> PaperVsRelease:
+    """The choices of every method: persons, pooling, and the draws of the augmentations."""
     persons = {'all': 'as released', 'present': 'absent persons neither encoded nor averaged'}
     pool = {'mean': 'paper (eq. 6)', 'last': 'the last frame; as released with BIGRU'}
     return {
         'persons': (encoder.persons, persons[encoder.persons]),
         'pool': (encoder.pool, pool[encoder.pool]),
-        **draw_switches(preprocessor),
+        **draw_choices(preprocessor),
     }
 
 
-def draw_switches(preprocessor: Any) -> Switches:
+def draw_choices(preprocessor: Any) -> PaperVsRelease:
     """How a preprocessor's augmentations are drawn."""
-    notes = {'sample': 'every clip its own draw; sound', 'batch': 'one draw per batch; as released'}
+    notes = {'sample': 'one draw per clip; sound', 'batch': 'one draw per batch; as released'}
     return {
         f'views.{view}.{name}.per': (op.per, notes[op.per])
         for view, ops in getattr(preprocessor, 'ops', {}).items()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumPretraining, Switches, draw_switches
+from skeattn.models.algorithms.base import MomentumPretraining, PaperVsRelease, draw_choices
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
 from skeattn.models.losses import first_positive, mean_of_logs, nearest_keys
 from skeattn.registry import MODELS
@@ -15,17 +15,17 @@ from skeattn.registry import MODELS
 
 @MODELS.register_module()
 class CrosSCLR(MomentumPretraining):
-    """One SkeletonCLR per stream, trained together; from the mining epoch on, what one finds alike the others follow.
+    """One SkeletonCLR per stream, trained together; while mining, neighbours in one stream are positives in the others.
 
-    The queues are filled in lock-step: the same column is the same clip in all of them.
+    The queues are filled in lock-step: a column holds the same clip in all of them.
 
     Args:
-        data_preprocessor: its ``stream`` is a list of the streams.
-        top_k: neighbours found by another stream that join the positives while ``mining`` (MiningHook switches it on).
+        data_preprocessor: its ``stream`` lists the streams.
+        top_k: neighbours in another stream that become positives while ``mining`` (MiningHook switches it on).
         context: also compare by the product of both streams' similarities.
-        shared_heads: the projectors after the first stream's are a layer before that one, as in the release by
-            accident; otherwise every stream has its own.
-        stale_keys: while mining only the motion stream's key encoder is updated, as in the release by accident.
+        shared_heads: the projector of every further stream is a layer followed by the first stream's projector, as in
+            the release by accident; otherwise every stream has a separate one.
+        stale_keys: while mining, only the motion stream's key encoder is updated, as in the release by accident.
         member: arguments of every stream's :class:`~skeattn.models.algorithms.skeletonclr.SkeletonCLR`.
 
     Raises:
@@ -96,12 +96,12 @@ class CrosSCLR(MomentumPretraining):
         self.batches_since_update = 0
 
     def embed(self, clips: dict[str, Tensor], source: str) -> Tensor:
-        """Streams end to end, or one stream with a source like ``'joint/backbone'``."""
+        """The streams concatenated, or one stream for a source like ``'joint/backbone'``."""
         stream, _, kind = source.rpartition('/')
         if stream and stream not in self.members:
             raise ConfigError(f'features from {source!r}: the streams are {", ".join(self.members)}')
-        chosen = [stream] if stream else list(self.members)
-        return torch.cat([self.members[u].embed(clips[u], kind) for u in chosen], dim=1)
+        streams = [stream] if stream else list(self.members)
+        return torch.cat([self.members[u].embed(clips[u], kind) for u in streams], dim=1)
 
     def feature_sources(self) -> tuple[str, ...]:
         """All streams, and the first one alone."""
@@ -111,22 +111,22 @@ class CrosSCLR(MomentumPretraining):
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_streams`."""
         return 1 if '/' in source else len(self.members)
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
-        shared = 'as released' if self.shared_heads else 'every stream its own; the release shares layers by accident'
-        stale = 'as released: only motion follows' if self.stale_keys else 'all follow; the release leaves two behind'
+        shared = 'as released' if self.shared_heads else 'one per stream; the release shares layers by accident'
+        stale = 'as released: only motion is updated' if self.stale_keys else 'all are updated; the release omits two'
         one = next(iter(self.members.values()))
         return {
             'shared_heads': (self.shared_heads, shared),
             'stale_keys': (self.stale_keys, stale),
             **one.paper_vs_release(),
-            **draw_switches(self.data_preprocessor),
+            **draw_choices(self.data_preprocessor),
         }
 
 
 def _put_before(other: SkeletonCLR, first: SkeletonCLR) -> None:
-    """Make the other stream's projector a layer that is followed by the first stream's own projector."""
+    """Make the other stream's projector a layer that is followed by the first stream's projector."""
     width = first.encoder_q.backbone.out_channels
     layer = nn.Linear(width, width)
-    for side, mine in (('encoder_q', layer), ('encoder_k', copy.deepcopy(layer).requires_grad_(False))):
-        getattr(other, side).projector = nn.Sequential(mine, nn.ReLU(), getattr(first, side).projector)
+    for side, first_layer in (('encoder_q', layer), ('encoder_k', copy.deepcopy(layer).requires_grad_(False))):
+        getattr(other, side).projector = nn.Sequential(first_layer, nn.ReLU(), getattr(first, side).projector)

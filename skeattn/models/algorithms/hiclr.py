@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.encoder import present_persons
 from skeattn.models.losses import follow, mined_info_nce
 from skeattn.registry import MODELS
@@ -15,19 +15,19 @@ from skeattn.registry import MODELS
 
 @MODELS.register_module()
 class HiCLR(MomentumContrast):
-    """Three views, each augmented more strongly than the last, and each made to follow the one before it.
+    """Three views, each augmented more strongly than the last, and each following the one before it.
 
     Args:
         edges: config of the edges dropped and added in the strongest view's encoder (DropAddEdges); None for none, as
-            the release trains.
+            in the training of the release.
         top_k: queue entries that every branch adds to the positives while ``mining`` (MiningHook switches it on).
         kwargs: see :class:`~skeattn.models.algorithms.base.MomentumContrast`.
 
     Raises:
-        ConfigError: ``edges`` for a backbone that has none.
+        ConfigError: ``edges`` for a backbone without a graph.
 
     Attributes:
-        mask_fill: what stands in the masked joints of the strongest view; learnt.
+        mask_fill: the learnt value of masked joints in the strongest view.
     """
 
     mining = False
@@ -39,7 +39,7 @@ class HiCLR(MomentumContrast):
         backbone = self.encoder_q.backbone
         if edges and 'edges' not in inspect.signature(backbone.forward).parameters:
             raise ConfigError(
-                f'model.edges: {type(backbone).__name__}.forward takes no "edges", it has no graph to change; '
+                f'model.edges: {type(backbone).__name__}.forward takes no "edges", because it has no graph; '
                 f'set model.edges=None'
             )
         self.mask_fill = nn.Parameter(torch.zeros(()))
@@ -62,17 +62,17 @@ class HiCLR(MomentumContrast):
         """The strongest view with the learnt value in its masked joints."""
         x = inputs['stronger']
         if 'stronger.masked' not in inputs:
-            return x + 0 * self.mask_fill  # so that every process has a gradient for it
+            return x + 0 * self.mask_fill  # so that it has a gradient in every process
         masked = inputs['stronger.masked'][:, None, None]
-        if self.encoder_q.persons == 'present':  # a filled joint would bring an absent person to life
+        if self.encoder_q.persons == 'present':  # a filled joint would make an absent person present
             masked = masked & present_persons(x)[:, :, None, None, None]
         return torch.where(masked, self.mask_fill, x)
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
-        edges = 'as released: never switched on' if self.edges is None else 'paper; the rates are our choice'
+        edges = 'as released: never switched on' if self.edges is None else 'paper; the rates are ours'
         return {
             'edges': ('off' if self.edges is None else 'on', edges),
-            'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'own choice'),
+            'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'custom'),
             **super().paper_vs_release(),
         }

@@ -1,4 +1,4 @@
-"""Supervised recognition: what self-supervised encoders are measured against."""
+"""Supervised recognition, the reference for self-supervised encoders."""
 
 from typing import Any
 
@@ -7,28 +7,28 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import Switches, common_switches, refuse_several_streams
+from skeattn.models.algorithms.base import PaperVsRelease, common_choices, refuse_several_streams
 from skeattn.models.encoder import Encoder
 from skeattn.registry import HEADS, MODELS
 
-MODES = {'train': 'sound', 'eval': 'as released for fine-tuning: BatchNorm statistics are kept, no dropout'}
+MODES = {'train': 'sound', 'eval': 'as released for fine-tuning: fixed BatchNorm statistics, no dropout'}
 
 
 @MODELS.register_module()
 class Recognizer(BaseModel):
     """Encoder and classifier trained together on the labels, as in ST-GCN (Yan et al., AAAI 2018).
 
-    It has neither key encoder nor queue: ``default_hooks=dict(momentum=None, queue=None)``.
+    It has no key encoder and no queue: set ``default_hooks=dict(momentum=None, queue=None)``.
 
     Args:
         backbone: config of E.
         head: config of the classifier; ``in_channels`` follows from the backbone, ``num_classes`` from the top of the
-            config. None: the encoder alone, for data that have other classes than it was trained on.
+            config. None: the encoder alone, for data with different classes than in its training.
         data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` is trained on, ``query=dict()`` for
             the clip itself.
         persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
-        mode: ``'train'``; or ``'eval'``, in which the release fine-tunes: while training, too, BatchNorm uses and keeps
-            its running statistics (scale and shift are learnt) and dropout is off.
+        mode: ``'train'``; or ``'eval'``, as in the released fine-tuning: in training as well, BatchNorm uses its
+            running statistics without updating them (scale and shift are learnt), and dropout is off.
         init_cfg: mmengine initialisation of all weights; the head then draws its own, see
             :class:`~skeattn.models.heads.LinearHead`.
 
@@ -56,7 +56,7 @@ class Recognizer(BaseModel):
         self.head = HEADS.build(head, default_args={'in_channels': width}) if head else None
 
     def train(self, mode: bool = True) -> 'Recognizer':
-        """Switch to training, as far as the model's ``mode`` has it."""
+        """Switch to training mode; a model with ``mode='eval'`` stays in evaluation mode."""
         super().train(mode and self.mode == 'train')
         return self
 
@@ -65,26 +65,26 @@ class Recognizer(BaseModel):
         return self.loss(inputs, data_samples) if mode == 'loss' else self.embed(inputs['clip'], 'logits')
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Tensor) -> dict[str, Tensor]:
-        """Cross entropy of a training batch, and the share of its clips in percent that are recognised.
+        """Cross entropy of a training batch, and the accuracy on its clips in percent.
 
         Args:
             inputs: the view ``query``, ``(N, M, C, T, V)``.
             data_samples: class indices ``(N,)``.
 
         Raises:
-            ConfigError: no view ``query``, or a label that the head has no class for.
+            ConfigError: no view ``query``, or a label without a class in the head.
         """
         if 'query' not in inputs:
             raise ConfigError(
-                f'{type(self).__name__} trains on the view "query", the views are {", ".join(inputs) or "none"}; '
+                f'{type(self).__name__} trains on the view "query", but the views are {", ".join(inputs) or "none"}; '
                 f'set model.data_preprocessor.views=dict(query=dict(...)), empty for the clip itself'
             )
         logits = self.embed(inputs['query'], 'logits')
-        # Beyond the last class the cross entropy would be an assertion inside a CUDA kernel.
-        strangers = data_samples[(data_samples < 0) | (data_samples >= logits.shape[1])]
-        if len(strangers):
+        # On a GPU, a label beyond the last class would end in an assertion inside a CUDA kernel.
+        invalid = data_samples[(data_samples < 0) | (data_samples >= logits.shape[1])]
+        if len(invalid):
             raise ConfigError(
-                f'num_classes={logits.shape[1]}, but a training clip has label {int(strangers[0])}; '
+                f'num_classes={logits.shape[1]}, but a training clip has label {int(invalid[0])}; '
                 f'set num_classes at the top of the config to the number of classes of the data set'
             )
         accuracy = 100 * (logits.argmax(dim=1) == data_samples).float().mean()
@@ -94,36 +94,36 @@ class Recognizer(BaseModel):
         """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
 
         Args:
-            data: a batch as the dataset hands it out.
+            data: a batch of the dataset.
             source: ``'backbone'`` (pooled map) or ``'logits'``.
 
         Raises:
-            ConfigError: another source.
+            ConfigError: any other source.
         """
         return self.embed(self.data_preprocessor(data, training=False)['inputs']['clip'], source)
 
     def embed(self, clips: Tensor, source: str) -> Tensor:
         """:meth:`features` of clips ``(N, M, C, T, V)``."""
         if source not in self.feature_sources():
-            why = ', which has no classifier for these classes (model.head=None)' if source == 'logits' else ''
-            raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__}{why}; it has '
+            reason = ', because it has no classifier for these classes (model.head=None)' if source == 'logits' else ''
+            raise ConfigError(f'{type(self).__name__} has no features from {source!r}{reason}; it has '
                               f'{" and ".join(map(repr, self.feature_sources()))}')  # fmt: skip
         pooled = self.encoder.map(clips).pool()
         return pooled if source == 'backbone' or self.head is None else self.head(pooled)
 
     def feature_sources(self) -> tuple[str, ...]:
-        """The sources by which a table judges the method."""
+        """The sources from which a table evaluates the method."""
         return ('backbone', 'logits') if self.head else ('backbone',)
 
     def feature_streams(self, source: str) -> int:
-        """How many vectors, one per stream, :meth:`features` puts end to end."""
+        """The number of vectors, one per stream, that :meth:`features` concatenates."""
         return 1
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         std = getattr(self.head, 'std', None)
         return {
-            'head.std': (std, 'as released' if std == 0.02 else 'own choice; the releases start with 0.02'),
+            'head.std': (std, 'as released' if std == 0.02 else 'custom; the releases use 0.02'),
             'mode': (self.mode, MODES[self.mode]),
-            **common_switches(self.encoder, self.data_preprocessor),
+            **common_choices(self.encoder, self.data_preprocessor),
         }

@@ -6,29 +6,29 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import l2_normalize
 from skeattn.registry import MODELS, NECKS
 
 
 @MODELS.register_module()
 class SkeAttnCLR(MomentumContrast):
-    """Global contrast of two views beside local contrast of salient and non-salient features.
+    """Global contrast of two views, and local contrast of salient and non-salient features.
 
     The mask is computed on the mixed query clip and applied to its own map and, position by position, to the key's.
 
     Args:
         mhsam: config of the attention mask; ``channels`` follows from the backbone.
         mu: weight of the salient loss, 1 - mu that of the non-salient one (eq. 10). The paper's best is 0.5; the
-            release ran NTU-60 joint with 1.
+            release used 1 for NTU-60 joint.
         heads: ``'paper'``: one projector P for global, salient and non-salient features, with its momentum copy on the
             key side. ``'released'``: after the projector three predictors on the query side only.
-        predictor: config of the released arrangement's predictors.
-        opposite_negative: push q_s from q_ns and back (eq. 8 and 9; off in two rows of Table 7).
-        project_mix: also embed the mixed clip globally, which enters no loss but moves the projector's BN statistics;
-            the release does.
-        mask_gradient: let the local losses train the mask and, through the mask, the encoder. Off, the mask's
-            parameters stay as they start, which leaves no mask to identify a clip by; ours.
+        predictor: config of the predictors with ``heads='released'``.
+        opposite_negative: push q_s from q_ns and vice versa (eq. 8 and 9; off in two rows of Table 7).
+        project_mix: also embed the mixed clip globally, as released; this enters no loss but changes the projector's
+            BN statistics.
+        mask_gradient: let the local losses train the mask and, through the mask, the encoder. False (ours) keeps the
+            initial parameters of the mask, so that a clip cannot be identified by its mask.
         kwargs: see :class:`MomentumContrast`.
 
     Raises:
@@ -105,14 +105,14 @@ class SkeAttnCLR(MomentumContrast):
     def salient_mask(self, data: dict[str, Any]) -> Tensor:
         """M_s of a dataset batch, mean over channels, ``(N, M, T', V)``: what the encoder attends to.
 
-        Where the encoder reads persons or joints together, they share a value.
+        If the encoder reads persons or joints together, they share a value.
         """
         clips = self.data_preprocessor(data, training=False)['inputs']['clip']
         F = self.encoder_q.map(clips)
         mask = self.mhsam(F.values, F.persons > 0).mean(dim=2)
         return mask.expand(-1, clips.shape[1], -1, clips.shape[4])
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`MomentumContrast.paper_vs_release`."""
         origin = {
             'paper': 'paper: one projector and its momentum copy',
@@ -121,11 +121,11 @@ class SkeAttnCLR(MomentumContrast):
         lam, granularity = getattr(self.mhsam, 'lam', None), getattr(self.mhsam, 'granularity', None)
         return {
             'heads': (self.heads, origin[self.heads]),
-            'mu': (self.mu, 'paper' if self.mu == 0.5 else 'as released for NTU-60 joint' if self.mu == 1 else 'own'),
+            'mu': (self.mu, {0.5: 'paper', 1.0: 'as released for NTU-60 joint'}.get(self.mu, 'custom')),
             'opposite_negative': (self.opposite_negative, 'paper (eq. 8, 9)' if self.opposite_negative else 'ablation'),
-            'project_mix': (self.project_mix, 'as released' if self.project_mix else 'left out: enters no loss'),
-            'mhsam.lam': (lam, 'as released; the paper is silent' if lam == 2 else 'own choice; the release ran 2'),
+            'project_mix': (self.project_mix, 'as released' if self.project_mix else 'omitted: enters no loss'),
+            'mhsam.lam': (lam, 'as released; not in the paper' if lam == 2 else 'custom; the release used 2'),
             'mhsam.granularity': (granularity, 'paper' if granularity == 'channel' else 'ours; the paper: channel'),
-            'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: it stays as it starts'),
+            'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: the mask is not trained'),
             **super().paper_vs_release(),
         }

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import l2_normalize
 from skeattn.models.queue import partner_rows
 from skeattn.registry import MODELS
@@ -13,9 +13,9 @@ from skeattn.registry import MODELS
 
 @MODELS.register_module()
 class SkeleMixCLR(MomentumContrast):
-    """In a mixed clip the pasted region belongs to the partner, what is left to the host.
+    """In a mixed clip the pasted region belongs to the partner, the rest to the host.
 
-    Every view whose name begins with ``mix`` is one mix of the query; several make the "+" variant.
+    Every view whose name begins with ``mix`` is one mix of the query; several give the "+" variant.
 
     Args:
         repeats: ``'sum'`` of the regional losses over the mixes, as in the release of the "+" variant; or their
@@ -60,14 +60,14 @@ class SkeleMixCLR(MomentumContrast):
         rows, backbone = F.values.shape[3], self.encoder_q.backbone
         if rows != grid.shape[1]:
             raise ConfigError(
-                f'SkeleMixCLR: {type(backbone).__name__} makes maps of {rows} rows, the mixing grid has '
+                f'SkeleMixCLR: {type(backbone).__name__} returns maps of {rows} rows, the mixing grid has '
                 f'{grid.shape[1]}; set unit_frames={backbone.temporal_stride}, its temporal stride, in SkeleMix of '
                 f'model.data_preprocessor.views'
             )
         pasted, context = (l2_normalize(self.encoder_q.projector(F.region(cells))) for cells in (grid, ~grid))
         return pasted, context
 
-    def paper_vs_release(self) -> Switches:
+    def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         origin = {'sum': 'as released for "+"', 'mean': 'as released for the single mix'}
         return {'repeats': (self.repeats, origin[self.repeats]), **super().paper_vs_release()}

@@ -1,4 +1,4 @@
-"""Encoders E: clips ``(N, M, C, T, V)`` to feature maps ``(N, M', C', T', V')``; see contract."""
+"""Backbones E, from clips ``(N, M, C, T, V)`` to feature maps ``(N, M', C', T', V')``; see contract."""
 
 from skeattn.models.backbones.agcn import AGCN
 from skeattn.models.backbones.bigru import BIGRU

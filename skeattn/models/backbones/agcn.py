@@ -9,7 +9,7 @@ from skeattn.registry import BACKBONES
 
 
 class AdaptiveGraphConv(nn.Module):
-    """``sum_k W_k x (A_k + B_k + C_k)`` (eq. 3), where C_k says how alike two joints of a clip are (eq. 4).
+    """``sum_k W_k x (A_k + B_k + C_k)`` (eq. 3), where C_k is the similarity of the joints of a clip (eq. 4).
 
     Args:
         in_channels, out_channels: widths; the joints are compared in a quarter of ``out_channels``.
@@ -19,7 +19,7 @@ class AdaptiveGraphConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
         super().__init__()
         self.subsets = subsets
-        # The paper has theta and phi start at zero, where neither has a gradient, so they would stay there.
+        # The paper initialises theta and phi to zero, where neither has a gradient, so they would stay zero.
         self.embed = nn.Conv2d(in_channels, 2 * subsets * (out_channels // 4), 1)
         self.conv = nn.Conv2d(subsets * in_channels, out_channels, 1)
 
@@ -38,10 +38,10 @@ class AdaptiveGraphConv(nn.Module):
 
 @BACKBONES.register_module()
 class AGCN(GraphBackbone):
-    """One stream of 2s-AGCN: the skeleton, a graph learnt for all clips and one found in each clip, added up.
+    """One stream of 2s-AGCN: the sum of the skeleton, a graph learnt for all clips and one computed per clip.
 
-    ``edge_importance`` is B, zero before training. Its arguments are those of
-    :class:`~skeattn.models.backbones.joints.GraphBackbone`; the dropout lies between the two convolutions.
+    ``edge_importance`` is B, zero before training. The arguments are those of
+    :class:`~skeattn.models.backbones.joints.GraphBackbone`; dropout is between the two convolutions.
     """
 
     def layers(self, in_channels: int, out_channels: int, stride: int, dropout: float) -> tuple[nn.Module, nn.Module]:
@@ -55,10 +55,10 @@ class AGCN(GraphBackbone):
         )
         return gcn, tcn
 
-    def untaught(self) -> Tensor:
-        """See :meth:`GraphBackbone.untaught`."""
+    def initial_importance(self) -> Tensor:
+        """See :meth:`GraphBackbone.initial_importance`."""
         return torch.zeros_like(self.A)
 
-    def weighted(self, importance: Tensor) -> Tensor:
-        """See :meth:`GraphBackbone.weighted`: A_k + B_k."""
+    def adjacency_with(self, importance: Tensor) -> Tensor:
+        """See :meth:`GraphBackbone.adjacency_with`: A_k + B_k."""
         return self.A + importance

@@ -1,4 +1,4 @@
-"""BIGRU: SkeAttnCLR's recurrent encoder, which reads a frame's joints of all persons as one vector."""
+"""BIGRU: SkeAttnCLR's recurrent encoder, which reads the joints of all persons in a frame as one vector."""
 
 from typing import Any
 
@@ -13,20 +13,20 @@ from skeattn.skeletons import SkeletonLayout, get_layout
 
 @BACKBONES.register_module()
 class BIGRU(BaseModule):
-    """BN over every value of a frame, then layers of two GRUs whose outputs, end to end, the next layer reads.
+    """BN over all values of a frame, then layers of two GRUs; the next layer reads their concatenated outputs.
 
-    The release (Hua et al., IJCAI 2023, after Predict & Cluster) calls a bidirectional GRU frame by frame and carries
-    the hidden state of both directions on, so that the "backward" one reads forwards, too. Two GRUs side by side over
-    the whole clip are the same numbers without the loop.
+    The release (Hua et al., IJCAI 2023, after Predict & Cluster) calls a bidirectional GRU frame by frame and passes on
+    the hidden state of both directions, so that the "backward" one also reads forwards. Two parallel GRUs over the
+    whole clip give the same numbers without the loop.
 
     Args:
         layout: the skeleton layout, or its name.
-        hidden_channels: of each GRU; the map has twice as many.
-        num_layers: layers of two GRUs.
+        hidden_channels: channels of each GRU; the map has twice as many.
+        num_layers: number of layers of two GRUs.
         bidirectional: ``'released'``: both GRUs of a layer read forwards. ``'true'``: the second one reads backwards.
-        num_persons: M, persons of a clip; absent ones are zeros.
+        num_persons: M, persons per clip; absent ones are zeros.
         in_channels: values per joint.
-        init_cfg: mmengine initialisation. GRU matrices start Xavier uniform, as released.
+        init_cfg: mmengine initialisation. GRU matrices are initialised Xavier uniform, as released.
 
     Raises:
         ConfigError: unknown layout or ``bidirectional``.
@@ -65,20 +65,21 @@ class BIGRU(BaseModule):
         """Feature map of clips: ``(N, M, C, T, V)`` -> ``(N, 1, 2 * hidden_channels, T, 1)``.
 
         Raises:
-            ConfigError: persons, channels or joints are not those the backbone was built for.
+            ConfigError: the backbone was built for different persons, channels or joints.
         """
         M, C, _, V = x.shape[1:]
-        built = (self.num_persons, self.in_channels, self.layout.num_joints)
-        if built != (M, C, V):
+        expected = (self.num_persons, self.in_channels, self.layout.num_joints)
+        if expected != (M, C, V):
             raise ConfigError(
-                f'backbone BIGRU was built for {built[0]} persons, {built[1]} channels and layout '
-                f'{self.layout.name!r} ({built[2]} joints), but the clips have {M} persons, {C} channels and {V} '
-                f"joints; persons are set by num_persons of the pipeline's PackClip"
+                f'backbone BIGRU was built for {expected[0]} persons, {expected[1]} channels and layout '
+                f'{self.layout.name!r} ({expected[2]} joints), but the clips have {M} persons, {C} channels and {V} '
+                f'joints; num_persons of PackClip in the pipeline sets the persons'
             )
         x = self.data_bn(x.permute(0, 4, 2, 1, 3).flatten(1, 3)).transpose(1, 2)  # features in the order V, C, M
         for first, second in self.layers:
-            x = torch.cat([first(x)[0], self._turned(second(self._turned(x))[0])], dim=2)
+            x = torch.cat([first(x)[0], self._in_order(second(self._in_order(x))[0])], dim=2)
         return x.transpose(1, 2)[:, None, :, :, None]
 
-    def _turned(self, x: Tensor) -> Tensor:
+    def _in_order(self, x: Tensor) -> Tensor:
+        """Frames in the reading order of the second GRU, and back."""
         return x.flip(1) if self.backwards else x

@@ -1,4 +1,4 @@
-"""CTR-GCN (Chen et al., ICCV 2021): every channel refines the topology that all of them share."""
+"""CTR-GCN (Chen et al., ICCV 2021): every channel refines the topology that all channels share."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from skeattn.skeletons import SkeletonLayout
 
 
 class ChannelwiseGraphConv(nn.Module):
-    """Channel-wise topology refinement: ``sum_k (W_k x) R_k``, in each channel with a topology of its own.
+    """Channel-wise topology refinement: ``sum_k (W_k x) R_k``, with a separate topology per channel.
 
-    ``R_k[v, w] = A_k[v, w] + alpha * xi_k(tanh(psi_k(x_w) - phi_k(x_v)))`` (eq. 4 and 5) from source v to target w, of
-    the mean over time.
+    ``R_k[v, w] = A_k[v, w] + alpha * xi_k(tanh(psi_k(x_w) - phi_k(x_v)))`` (eq. 4 and 5) from source v to target w,
+    computed from the mean over time.
 
     Args:
         in_channels, out_channels: widths.
@@ -47,11 +47,11 @@ class ChannelwiseGraphConv(nn.Module):
 
 @BACKBONES.register_module()
 class CTRGCN(GraphBackbone):
-    """CTR-GCN: the graph is where learning of the shared topology starts; four temporal branches.
+    """CTR-GCN: a learnt topology that starts from the graph; four temporal branches.
 
     Args:
         layout, kwargs: see :class:`~skeattn.models.backbones.joints.GraphBackbone`.
-        dropout, kernel_size: as there; none and 5 frames, as published.
+        dropout, kernel_size: as there; by default none and 5 frames, as published.
     """
 
     def __init__(self, layout: str | SkeletonLayout, dropout: float = 0.0, kernel_size: int = 5, **kwargs: Any) -> None:

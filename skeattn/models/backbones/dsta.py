@@ -1,4 +1,4 @@
-"""DSTA (Shi et al., ACCV 2020): attention between the joints of a person, then between its frames."""
+"""DSTA (Shi et al., ACCV 2020): attention between the joints of a person, then between the frames."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from skeattn.skeletons import SkeletonLayout, get_layout
 
 
 def position_encoding(channels: int, length: int, like: Tensor) -> Tensor:
-    """Sine and cosine of the position at ``channels / 2`` rates, ``(channels, length)``; for any length.
+    """Sine and cosine of the position at ``channels / 2`` frequencies, ``(channels, length)``; for any length.
 
     Channel c (even) is ``sin(p * 10000^(-c / channels))``, channel c + 1 the cosine of the same angle.
     """
@@ -26,8 +26,8 @@ def position_encoding(channels: int, length: int, like: Tensor) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=1).flatten(0, 1)[:channels]
 
 
-def mapped(in_channels: int, out_channels: int, stride: int = 1, size: int = 1) -> nn.Sequential:
-    """A convolution over frames and its BN."""
+def conv_bn(in_channels: int, out_channels: int, stride: int = 1, size: int = 1) -> nn.Sequential:
+    """A convolution over frames, followed by BN."""
     conv = nn.Conv2d(in_channels, out_channels, (size, 1), (stride, 1), (size // 2, 0))
     return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
 
@@ -40,18 +40,18 @@ def activate(x: Tensor) -> Tensor:
 class AxisAttention(nn.Module):
     """Attention between the joints of a frame or the frames of a joint, and a feed-forward layer, with shortcuts.
 
-    ``A = alpha tanh(q k / (inner_channels L)) + G`` without softmax, L the length of the other axis; q and k also see
-    where a position stands. Maps lie channels last in memory, in which 1x1 convolutions are fastest on the CPU.
+    ``A = alpha tanh(q k / (inner_channels L)) + G`` without softmax, L the length of the other axis; q and k include
+    a position encoding. Maps are channels last in memory, the fastest format for 1x1 convolutions on the CPU.
 
     Args:
         axis: ``'joints'`` or ``'frames'``.
         in_channels, out_channels: widths.
-        inner_channels: of q and k of a head.
+        inner_channels: channels of q and k per head.
         num_heads: S.
-        stride: of the feed-forward layer over frames.
-        shortcut: whether shortcuts are mapped; otherwise they are identities.
-        learnt: the start of G ``(P, P)``, which every head learns; None for no G.
-        dropout: of what the feed-forward layer adds to its shortcut.
+        stride: temporal stride of the feed-forward layer.
+        shortcut: whether shortcuts are convolutions; otherwise they are identities.
+        learnt: initial value of G ``(P, P)``, which every head learns; None for no G.
+        dropout: dropout rate of the feed-forward branch.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class AxisAttention(nn.Module):
         self.qk = nn.Conv2d(in_channels, 2 * num_heads * inner_channels, 1)
         self.alpha = nn.Parameter(torch.ones(1, num_heads, 1, 1))
         self.learnt = None if learnt is None else nn.Parameter(learnt.repeat(1, num_heads, 1, 1))
-        self.out = mapped(num_heads * in_channels, out_channels)
-        self.feed = mapped(out_channels, out_channels)
+        self.out = conv_bn(num_heads * in_channels, out_channels)
+        self.feed = conv_bn(out_channels, out_channels)
         self.dropout = Dropout(dropout)
-        self.past_out = mapped(in_channels, out_channels) if shortcut else nn.Identity()
-        self.past_feed = mapped(in_channels, out_channels) if shortcut else nn.Identity()
+        self.past_out = conv_bn(in_channels, out_channels) if shortcut else nn.Identity()
+        self.past_feed = conv_bn(in_channels, out_channels) if shortcut else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, V)`` -> ``(N, C', ceil(T / stride), V)``, both channels last in memory."""
@@ -88,12 +88,12 @@ class AxisAttention(nn.Module):
         """A, from each position (rows) to each (columns), ``(N, S, P, P)``.
 
         Raises:
-            ConfigError: more frames than G was made for.
+            ConfigError: more frames than G has.
         """
         P = x.shape[3 if self.axis == 'joints' else 2]
-        where = position_encoding(x.shape[1], P, x)
-        where = where[:, None] if self.axis == 'joints' else where[:, :, None]
-        qk = self.qk(x + where).permute(0, 2, 3, 1).unflatten(3, (2, self.num_heads, -1))  # (N, T, V, 2, S, C')
+        encoding = position_encoding(x.shape[1], P, x)
+        encoding = encoding[:, None] if self.axis == 'joints' else encoding[:, :, None]
+        qk = self.qk(x + encoding).permute(0, 2, 3, 1).unflatten(3, (2, self.num_heads, -1))  # (N, T, V, 2, S, C')
         order = (3, 0, 4, 2, 1, 5) if self.axis == 'joints' else (3, 0, 4, 1, 2, 5)
         q, k = qk.permute(order).flatten(4)
         A = torch.tanh(q @ k.transpose(2, 3) / q.shape[3]) * self.alpha
@@ -101,13 +101,13 @@ class AxisAttention(nn.Module):
             return A
         if self.learnt.shape[3] < P:
             raise ConfigError(
-                f'backbone DSTA learns its attention over {self.learnt.shape[3]} frames (glo_reg_t), but has maps of '
-                f'{P}; set model.backbone.num_frames to the frames of a clip'
+                f'backbone DSTA learns its attention over {self.learnt.shape[3]} frames (glo_reg_t), but its maps have '
+                f'{P}; set model.backbone.num_frames to the number of frames per clip'
             )
         return A + self.learnt[..., :P, :P]
 
     def gather(self, x: Tensor, A: Tensor) -> Tensor:
-        """``sum_u x[u] A[s, u, p]`` for every head s, heads end to end: ``(N, S * C, T, V)``."""
+        """``sum_u x[u] A[s, u, p]`` for every head s, heads concatenated: ``(N, S * C, T, V)``."""
         rows = x.permute(0, 2, 3, 1)  # (N, T, V, C), as in memory
         T, V, _ = rows.shape[1:]
         weights = A.permute(0, 3, 1, 2).flatten(1, 2)  # (N, P * S, P)
@@ -119,14 +119,14 @@ class AxisAttention(nn.Module):
 
 
 class FrameConv(nn.Module):
-    """What the NTU configs of DSTA have in place of attention between frames: a convolution and a shortcut."""
+    """A convolution and a shortcut, which DSTA's NTU configs use in place of attention between frames."""
 
     def __init__(self, channels: int, stride: int, shortcut: bool, dropout: float, size: int = 7) -> None:
         super().__init__()
         self.stride = stride
-        self.conv = mapped(channels, channels, stride, size)
+        self.conv = conv_bn(channels, channels, stride, size)
         self.dropout = Dropout(dropout)
-        self.past_conv = mapped(channels, channels) if shortcut else nn.Identity()
+        self.past_conv = conv_bn(channels, channels) if shortcut else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, V)`` -> ``(N, C, ceil(T / stride), V)``."""
@@ -137,19 +137,19 @@ class FrameConv(nn.Module):
 class DSTA(BaseModule):
     """Blocks of attention between joints and attention, or a convolution, between frames.
 
-    Position encodings are computed for whatever length and skeleton a clip has.
+    Position encodings are computed for any length and skeleton.
 
     Args:
         layout: the skeleton layout, or its name.
-        widths: channels after each block; the first is the embedding's, too.
-        inner_widths: channels of q and k of a head, per block.
-        strides: of the frames, per block.
+        widths: channels after each block; the first is also the embedding's.
+        inner_widths: channels of q and k per head, for each block.
+        strides: temporal stride of each block.
         num_heads: S.
-        use_temporal_att: attention between frames, as SkeAttnCLR's encoder has it; otherwise a 7x1 convolution, as
-            DSTA's and HiCLR's NTU configs have.
-        glo_reg_t: add a learnt matrix to the attention between frames, too.
-        num_frames: T, longest clip that this matrix is learnt for.
-        dropout: of what the frames' part of a block adds to its shortcut, as in HiCLR's port (0.5 there).
+        use_temporal_att: attention between frames, as in SkeAttnCLR's encoder; otherwise a 7x1 convolution, as in
+            DSTA's and HiCLR's NTU configs.
+        glo_reg_t: add a learnt matrix to the attention between frames as well.
+        num_frames: T, the longest clip that this matrix covers.
+        dropout: dropout rate of each block's temporal branch, as in HiCLR's port (0.5 there).
         in_channels: values per joint.
         init_cfg: mmengine initialisation.
 
@@ -178,7 +178,7 @@ class DSTA(BaseModule):
                 f'{len(strides)} strides; give one of each per block'
             )
         self.layout, self.in_channels, self.out_channels = get_layout(layout), in_channels, widths[-1]
-        self.embed = mapped(in_channels, widths[0])
+        self.embed = conv_bn(in_channels, widths[0])
         self.blocks = nn.Sequential()
         self.temporal_stride, V, before = 1, self.layout.num_joints, widths[0]
         for width, inner, stride in zip(widths, inner_widths, strides, strict=True):
@@ -198,7 +198,7 @@ class DSTA(BaseModule):
         """Feature map of clips: ``(N, M, C, T, V)`` -> ``(N, M, D, ceil(T / temporal_stride), V)``.
 
         Raises:
-            ConfigError: channels or joints are not those the backbone was built for.
+            ConfigError: the backbone was built for different channels or joints.
         """
         N, M, C, _, V = x.shape
         if (self.in_channels, self.layout.num_joints) != (C, V):

@@ -1,4 +1,4 @@
-"""What backbones on joints share: how they read clips and, for graph convolutions, the form of ten blocks."""
+"""Shared by the backbones on joints: input normalisation and, for graph convolutions, the ten blocks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ _BLOCKS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1
 
 
 class JointBackbone(BaseModule):
-    """Reads clips person by person; BN over the batch for every value of every joint.
+    """Base of the backbones that read clips person by person; BN over the batch for every value of every joint.
 
     Args:
         layout: the skeleton layout, or its name.
@@ -41,7 +41,7 @@ class JointBackbone(BaseModule):
         """Clips ``(N, M, C, T, V)`` -> normalised persons ``(N * M, C, T, V)``.
 
         Raises:
-            ConfigError: joints or channels are not those the backbone was built for.
+            ConfigError: the backbone was built for different joints or channels.
         """
         N, M, C, T, V = x.shape
         if (self.in_channels, self.layout.num_joints) != (C, V):
@@ -55,21 +55,21 @@ class JointBackbone(BaseModule):
 
 
 class GraphBackbone(JointBackbone):
-    """Ten blocks ``act(tcn(gcn(x, A)) + shortcut(x))``, temporal stride 4. A subclass gives the blocks' :meth:`layers`.
+    """Ten blocks ``act(tcn(gcn(x, A)) + shortcut(x))``, temporal stride 4. A subclass defines their :meth:`layers`.
 
     Args:
         layout: the skeleton layout, or its name.
         base_channels: w; blocks have widths w, 2w, 4w.
         out_channels: D, width of the last block.
         graph: adjacency strategy, ``'agcn'`` or ``'spatial'``.
-        dropout: rate, in every block but the first.
+        dropout: rate in every block but the first.
         in_channels: values per joint.
-        kernel_size: frames a temporal convolution sees, an odd number.
-        norm_cfg, act_cfg: normalisation and activation, built by ``mmcv.cnn``; BN and ReLU.
+        kernel_size: length of the temporal convolutions in frames, odd.
+        norm_cfg, act_cfg: normalisation and activation, built by ``mmcv.cnn``; by default BN and ReLU.
         init_cfg: mmengine initialisation.
 
     Attributes:
-        edge_importance: what each block learns about the graph, ``(K, V, V)``.
+        edge_importance: the learnt part of each block's graph, ``(K, V, V)``.
 
     Raises:
         ConfigError: unknown layout or graph strategy.
@@ -108,37 +108,37 @@ class GraphBackbone(JointBackbone):
             shortcut = self.shortcut(width, new, stride) if i else None
             self.blocks.append(GraphBlock(gcn, tcn, shortcut, self.act()))
             width = new
-        self.edge_importance = nn.ParameterList([nn.Parameter(self.untaught()) for _ in _BLOCKS])
+        self.edge_importance = nn.ParameterList([nn.Parameter(self.initial_importance()) for _ in _BLOCKS])
 
     def layers(self, in_channels: int, out_channels: int, stride: int, dropout: float) -> tuple[nn.Module, nn.Module]:
-        """A block's graph convolution, called with ``(x, A)``, and what follows in time."""
+        """A block's graph convolution, called with ``(x, A)``, and its temporal layers."""
         raise NotImplementedError
 
-    def untaught(self) -> Tensor:
-        """What ``edge_importance`` is before training, ``(K, V, V)``: here the graph itself."""
+    def initial_importance(self) -> Tensor:
+        """``edge_importance`` before training, ``(K, V, V)``: by default the graph itself."""
         return self.A.clone()
 
-    def weighted(self, importance: Tensor) -> Tensor:
-        """The adjacency that a block's ``edge_importance`` makes: here what is learnt takes the graph's place."""
+    def adjacency_with(self, importance: Tensor) -> Tensor:
+        """The adjacency of a block with this ``edge_importance``: by default it replaces the graph."""
         return importance
 
     def shortcut(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
-        """The identity, or a 1x1 convolution and a norm where width or length change."""
+        """The identity, or a 1x1 convolution and a norm if width or length change."""
         if in_channels == out_channels and stride == 1:
             return nn.Identity()
         return nn.Sequential(Pointwise(in_channels, out_channels, stride), self.norm(out_channels))
 
     def with_shortcut(self, conv: nn.Module, in_channels: int, out_channels: int) -> nn.Module:
-        """A graph convolution with a norm, a shortcut of its own and an activation behind it."""
+        """A graph convolution, followed by a norm, with a shortcut and a final activation."""
         shortcut = self.shortcut(in_channels, out_channels)
         return GraphBlock(conv, self.norm(out_channels), shortcut, self.act())
 
     def norm(self, channels: int) -> nn.Module:
-        """A new normalisation by ``norm_cfg``."""
+        """A new normalisation layer of ``norm_cfg``."""
         return build_norm(self.norm_cfg, channels)
 
     def act(self) -> nn.Module:
-        """A new activation by ``act_cfg``."""
+        """A new activation of ``act_cfg``."""
         return build_act(self.act_cfg)
 
     def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
@@ -146,26 +146,26 @@ class GraphBackbone(JointBackbone):
 
         Args:
             x: ``(N, M, C, T, V)``.
-            edges: changes each block's weighted adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
+            edges: function that changes each block's adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
 
         Returns:
             ``(N, M, D, ceil(T / 4), V)``.
 
         Raises:
-            ConfigError: joints or channels are not the layout's.
+            ConfigError: the backbone was built for different joints or channels.
         """
         N, M = x.shape[:2]
         x = self.normalised(x)
         for block, importance in zip(self.blocks, self.edge_importance, strict=True):
-            A = self.weighted(importance)
+            A = self.adjacency_with(importance)
             x = block(x, A if edges is None else edges(A))
         return x.unflatten(0, (N, M))
 
 
 class GraphBlock(nn.Module):
-    """``act(tcn(gcn(x, A)) + shortcut(x))``, without the shortcut where it is None.
+    """``act(tcn(gcn(x, A)) + shortcut(x))``, without the shortcut if it is None.
 
-    A graph convolution with a shortcut of its own is one, too: what follows it is then a norm alone.
+    It also builds a graph convolution with its own shortcut; ``tcn`` is then a norm alone.
     """
 
     def __init__(self, gcn: nn.Module, tcn: nn.Module, shortcut: nn.Module | None, act: nn.Module) -> None:

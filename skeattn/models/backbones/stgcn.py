@@ -15,7 +15,7 @@ class GraphConv(nn.Module):
     """Graph convolution ``y[w] = sum_k sum_v (W_k x[v] + b_k) A[k, v, w]``.
 
     Neighbours are aggregated first and mapped afterwards, with channels last: one small batched product and one large
-    one, no transposition. The parameters keep the release's form, a 1x1 convolution to K * out_channels maps.
+    one, no transposition. The parameters have the release's form, a 1x1 convolution to K * out_channels maps.
     """
 
     def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
@@ -28,7 +28,7 @@ class GraphConv(nn.Module):
         N, C, T, V = x.shape
         K = self.subsets
         weight = self.conv.weight.view(K, -1, C).transpose(0, 1).flatten(1)  # (C', K*C)
-        # sum_k b_k (sum_v A[k, v, w]): what the bias becomes when aggregation comes first
+        # sum_k b_k (sum_v A[k, v, w]): the bias when aggregation comes first
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
         neighbours = A.permute(2, 0, 1).reshape(V * K, V)
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
@@ -42,7 +42,7 @@ class GraphConv(nn.Module):
 class _GatherAndMap(torch.autograd.Function):
     """``linear(gather(rows))``: neighbours ``(V*K, V)``, rows ``(N, V, C)``, weight ``(C', K*C)`` -> ``(N, V, C')``.
 
-    The K * C gathered channels are by far the largest map of a block, so they are computed again for the backward pass.
+    The K * C gathered channels are by far the largest map of a block, so they are recomputed for the backward pass.
     """
 
     @staticmethod
@@ -63,7 +63,7 @@ class _GatherAndMap(torch.autograd.Function):
 
 
 def _gather(neighbours: Tensor, rows: Tensor) -> Tensor:
-    # bmm over an expanded matrix: matmul would fold the batch away and transpose every map for it
+    # bmm over an expanded matrix: matmul would fold the batch and transpose every map
     N, V, C = rows.shape
     return torch.bmm(neighbours.expand(N, -1, -1), rows).view(N, V, len(neighbours) // V * C)  # N may be 0
 
@@ -72,8 +72,8 @@ def _gather(neighbours: Tensor, rows: Tensor) -> Tensor:
 class STGCN(GraphBackbone):
     """ST-GCN: a block is graph convolution, BN, ReLU, 9x1 temporal convolution, BN, dropout; residual; ReLU.
 
-    Its arguments are those of :class:`~skeattn.models.backbones.joints.GraphBackbone`. ``base_channels`` is 64 in
-    SkeAttnCLR, 16 in the methods it is compared with. ``edge_importance`` weighs the edges of the graph.
+    The arguments are those of :class:`~skeattn.models.backbones.joints.GraphBackbone`. ``base_channels`` is 64 in
+    SkeAttnCLR, 16 in the methods it is compared with. ``edge_importance`` weights the edges of the graph.
     """
 
     def layers(self, in_channels: int, out_channels: int, stride: int, dropout: float) -> tuple[nn.Module, nn.Module]:
@@ -89,10 +89,10 @@ class STGCN(GraphBackbone):
         )
         return gcn, tcn
 
-    def untaught(self) -> Tensor:
-        """See :meth:`GraphBackbone.untaught`: every edge counts as it is."""
+    def initial_importance(self) -> Tensor:
+        """See :meth:`GraphBackbone.initial_importance`: every edge has weight 1."""
         return torch.ones_like(self.A)
 
-    def weighted(self, importance: Tensor) -> Tensor:
-        """See :meth:`GraphBackbone.weighted`."""
+    def adjacency_with(self, importance: Tensor) -> Tensor:
+        """See :meth:`GraphBackbone.adjacency_with`."""
         return self.A * importance

@@ -14,11 +14,11 @@ from skeattn.skeletons import SkeletonLayout
 
 @BACKBONES.register_module()
 class STGCNPP(GraphBackbone):
-    """ST-GCN++: a graph that is only where learning starts, a shortcut around its convolution, six temporal branches.
+    """ST-GCN++: a learnt graph that starts from the skeleton, a shortcut around its convolution, six temporal branches.
 
     Args:
         layout, kwargs: see :class:`~skeattn.models.backbones.joints.GraphBackbone`.
-        dropout, kernel_size: as there; none and 3 frames, as published.
+        dropout, kernel_size: as there; by default none and 3 frames, as published.
     """
 
     def __init__(self, layout: str | SkeletonLayout, dropout: float = 0.0, kernel_size: int = 3, **kwargs: Any) -> None:

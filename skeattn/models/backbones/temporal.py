@@ -1,4 +1,4 @@
-"""Temporal convolution in parallel branches, as CTR-GCN and ST-GCN++ have it."""
+"""Temporal convolution in parallel branches, as in CTR-GCN and ST-GCN++."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,17 +9,17 @@ from skeattn.models.backbones.pointwise import Pointwise
 
 
 class MultiBranch(nn.Module):
-    """Branches over time, put end to end and normalised together.
+    """Temporal branches, concatenated and normalised together.
 
-    Channels are shared out to dilated convolutions, a max pooling over 3 frames and a branch of single frames. Each
-    begins with a 1x1 convolution; before all but the single frames go on, a norm and an activation follow.
+    The channels are divided among dilated convolutions, a max pooling over 3 frames and a branch of single frames. Each
+    branch begins with a 1x1 convolution, followed by a norm and an activation in all but the branch of single frames.
 
     Args:
         in_channels, out_channels: widths; a remainder of the division goes to the first branch.
         stride: temporal stride.
-        kernel_size: frames a convolution sees.
-        dilations: of the convolutions, one branch each.
-        norm, act: make a norm of so many channels, and an activation.
+        kernel_size: length of the convolutions in frames.
+        dilations: dilations of the convolutions, one branch each.
+        norm, act: functions that build a norm for a number of channels, and an activation.
     """
 
     def __init__(

@@ -17,17 +17,17 @@ from skeattn.skeletons import SkeletonLayout
 class SkeletonTransformer(JointBackbone):
     """Pre-norm Transformer encoder (Vaswani et al. 2017, ViT's order of norms) on joints x patches of frames.
 
-    A token is one joint over ``patch`` frames. A learnt vector says which joint it is, a sinusoid when. All tokens of
-    one person attend to one another. A last patch that is too short is filled up with the last frame.
+    A token is one joint over ``patch`` frames. A learnt vector encodes the joint, a sinusoid the time. All tokens of
+    one person attend to one another. A last patch that is too short is padded with the last frame.
 
     Args:
         layout, in_channels, init_cfg: see :class:`~skeattn.models.backbones.joints.JointBackbone`.
         out_channels: D, width of the tokens.
         depth: encoder layers.
-        num_heads: heads of each; they divide ``out_channels``.
+        num_heads: attention heads per layer; they divide ``out_channels``.
         ratio: width of the feed-forward layers in multiples of ``out_channels``.
-        patch: frames of a token, the temporal stride.
-        dropout: rate within the layers.
+        patch: frames per token, the temporal stride.
+        dropout: rate in the layers.
 
     Raises:
         ConfigError: unknown layout; ``out_channels`` is odd or not a multiple of ``num_heads``.
@@ -80,7 +80,7 @@ class SkeletonTransformer(JointBackbone):
             ``(N, M, D, ceil(T / patch), V)``.
 
         Raises:
-            ConfigError: joints or channels are not the layout's.
+            ConfigError: the backbone was built for different joints or channels.
         """
         N, M, _, T, _ = x.shape
         x = pad(self.normalised(x), (0, 0, 0, -T % self.temporal_stride), mode='replicate')
@@ -91,7 +91,7 @@ class SkeletonTransformer(JointBackbone):
 
 
 def sinusoid(length: int, channels: int) -> Tensor:
-    """Positions ``(C, T)``: sines in the first half of the channels, cosines of the same angles in the second."""
+    """Positions ``(C, T)``: sines in the first half of the channels, cosines of the same angles in the second half."""
     rates = torch.exp(torch.arange(channels // 2) * (-2 * math.log(10000) / channels))
     angles = rates[:, None] * torch.arange(length)
     return torch.cat([angles.sin(), angles.cos()])

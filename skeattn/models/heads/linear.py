@@ -8,12 +8,12 @@ from skeattn.registry import HEADS
 
 @HEADS.register_module()
 class LinearHead(nn.Module):
-    """One linear layer, weights from N(0, std²) and bias zero, as the releases start it.
+    """One linear layer, initialised with weights from N(0, std²) and zero bias, as in the releases.
 
     Args:
         in_channels: feature dimension D.
         num_classes: number of classes.
-        std: standard deviation of the weights at the start.
+        std: standard deviation of the initial weights.
         generator: source of the initial weights; torch's global one if None.
     """
 
@@ -22,12 +22,12 @@ class LinearHead(nn.Module):
     ) -> None:
         super().__init__()
         self.std = std
-        # nn.Linear would draw its own initial values first, and thereby move the global generator.
+        # nn.Linear would first draw its own initial values from the global generator.
         self.fc = nn.utils.skip_init(nn.Linear, in_channels, num_classes)
         self.init_weights(generator)
 
     def init_weights(self, generator: torch.Generator | None = None) -> None:
-        """Draw the weights anew."""
+        """Draw the weights."""
         nn.init.normal_(self.fc.weight, std=self.std, generator=generator)
         nn.init.zeros_(self.fc.bias)
 

@@ -1,4 +1,4 @@
-"""What the methods compare: similarities to the key and to the queue, and the losses built on them."""
+"""Similarities to the key and to the queue, and the losses built on them."""
 
 from collections.abc import Sequence
 
@@ -19,12 +19,12 @@ def similarities(query: Tensor, key: Tensor, queue: Tensor, negative: Tensor | N
         query: unit vectors ``(N, D)``.
         key: their positives, unit vectors ``(N, D)``.
         queue: negatives m_j, unit columns ``(D, K)``.
-        negative: one more negative per query, unit vectors ``(N, D)``; detach it where it must not learn.
+        negative: one more negative per query, unit vectors ``(N, D)``; detach it if it must receive no gradient.
 
     Returns:
         ``(N, 1 + K)``, with ``negative`` ``(N, 1 + K + 1)``.
     """
-    with torch.autocast(query.device.type, enabled=False):  # bfloat16 similarities would round away what they rank
+    with torch.autocast(query.device.type, enabled=False):  # bfloat16 would round away the differences that are ranked
         columns = [(query * key).sum(dim=1, keepdim=True), query @ queue.to(query.dtype)]
         if negative is not None:
             columns.append((query * negative).sum(dim=1, keepdim=True))
@@ -45,14 +45,14 @@ def mean_of_logs(logits: Tensor, positives: Tensor) -> Tensor:
         logits: ``(N, L)``, already divided by the temperature.
         positives: bool ``(N, L)``.
     """
-    chosen = logits.log_softmax(dim=1).masked_fill(~positives, 0).sum(dim=1)
-    return -(chosen / positives.sum(dim=1)).mean()
+    log_sums = logits.log_softmax(dim=1).masked_fill(~positives, 0).sum(dim=1)
+    return -(log_sums / positives.sum(dim=1)).mean()
 
 
 def mined_info_nce(branches: Sequence[Tensor], top_k: int) -> Tensor:
-    """InfoNCE of the first branch; its positives are the key and every branch's own ``top_k`` nearest queue entries.
+    """InfoNCE of the first branch; its positives are the key and every branch's ``top_k`` nearest queue entries.
 
-    AimCLR section 3.4, HiCLR section 3.3. With ``top_k`` 0 plain InfoNCE.
+    AimCLR section 3.4, HiCLR section 3.3. With ``top_k=0`` it is plain InfoNCE.
 
     Args:
         branches: logits ``(N, 1 + K)`` of each view of the clip, over the same queue.
@@ -65,7 +65,7 @@ def mined_info_nce(branches: Sequence[Tensor], top_k: int) -> Tensor:
 
 
 def follow(target: Tensor, logits: Tensor) -> Tensor:
-    """``-E sum p_target log p``: one distribution over key and queue made to follow another, which gets no gradient.
+    """``-E sum p_target log p``: make one distribution over key and queue follow a target, which receives no gradient.
 
     AimCLR's D3M, HiCLR's asymmetric consistency.
 

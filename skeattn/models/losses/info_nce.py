@@ -9,7 +9,7 @@ from skeattn.registry import LOSSES
 def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float, negative: Tensor | None = None) -> Tensor:
     """``-log(e^{q.k/tau} / (e^{q.k/tau} + [e^{q.n/tau}] + sum_j e^{q.m_j/tau}))``, mean over the batch.
 
-    SkeAttnCLR eq. 1; with ``negative`` eq. 8 and 9, where the other region of the same clip is pushed away.
+    SkeAttnCLR eq. 1; with ``negative`` eq. 8 and 9, where the other region of the same clip is a negative.
 
     Args:
         query, key, queue, negative: see :func:`~skeattn.models.losses.contrast.similarities`.
@@ -31,5 +31,5 @@ class InfoNCE(nn.Module):
         return info_nce(query, key, queue, self.temperature, negative)
 
     def logits(self, query: Tensor, key: Tensor, queue: Tensor) -> Tensor:
-        """Similarities over the temperature, ``(N, 1 + K)``: for losses that go beyond one positive."""
+        """Similarities divided by the temperature, ``(N, 1 + K)``, for losses with more than one positive."""
         return similarities(query, key, queue) / self.temperature

@@ -1,4 +1,4 @@
-"""What stands between a feature map and the losses: projector and predictor (MLP), attention mask (MHSAM), EADM."""
+"""Modules between a feature map and the losses: projector and predictor (MLP), attention mask (MHSAM), EADM."""
 
 from skeattn.models.necks.attention_drop import AttentionDrop
 from skeattn.models.necks.mhsam import MHSAM

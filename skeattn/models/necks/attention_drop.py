@@ -1,4 +1,4 @@
-"""AimCLR's energy-based attention-guided drop module: hide what the network relies on most."""
+"""AimCLR's energy-based attention-guided drop module: hide the features that the network relies on most."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from skeattn.registry import NECKS
 class AttentionDrop(BaseModule):
     """EADM (Guo et al., AAAI 2022, section 3.3): zero the most attended joints, then the most attended elements.
 
-    Free of parameters. The attention is the inverse energy of a neuron (Yang et al., ICML 2021),
+    It has no parameters. The attention is the inverse energy of a neuron (Yang et al., ICML 2021),
     ``a = sigmoid((x - mu)^2 / (4 (sigma^2 + lambda)) + 1/2)`` with mean and variance over a channel's positions, so
     ``a >= 0.62``. No gradient passes through it.
 
@@ -29,8 +29,8 @@ class AttentionDrop(BaseModule):
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
         """Feature map ``(..., C, T', V')`` with its most attended parts at zero.
 
-        The rest is scaled up by all / kept, counted over the whole batch as in the release. A map that does not
-        keep the joints apart (V' = 1) has none to choose from, and only single elements are dropped.
+        The kept elements are scaled up by all / kept, counted over the whole batch as in the release. A map without
+        joint axis (V' = 1) has no joints to drop, so single elements alone are dropped.
 
         Args:
             x: the map.

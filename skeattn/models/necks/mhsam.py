@@ -27,9 +27,9 @@ class MHSAM(BaseModule):
         num_heads: h attention heads of C / h channels.
         lam: the paper's lambda, steepness of the sigmoid.
         norm_cfg: normalisation before the attention, built by ``mmcv.cnn``; None for none.
-        granularity: what has a value of its own: every ``'channel'`` of every position (the paper), every
-            ``'position'``, ``'joint'`` or ``'frame'``. The logits are averaged over what shares one, before the
-            sigmoid; the parameters are the same. Ours, but for ``'channel'``.
+        granularity: one value for every ``'channel'`` of every position (the paper), or for every ``'position'``,
+            ``'joint'`` or ``'frame'``. Logits that share a value are averaged before the sigmoid; the parameters are
+            the same. All but ``'channel'`` are ours.
 
     Raises:
         ConfigError: the heads do not divide the channels, or an unknown granularity.
@@ -58,8 +58,8 @@ class MHSAM(BaseModule):
         """The salient mask of a map.
 
         Args:
-            feature_map: F, ``(N, M, C, T', V')``; each person is a sequence of its own.
-            present: persons to attend to, bool ``(N, M)``; the others get 0.5 everywhere. Default: all.
+            feature_map: F, ``(N, M, C, T', V')``; each person is a separate sequence.
+            present: persons to attend to, bool ``(N, M)``; the mask of the others is 0.5. Default: all.
 
         Returns:
             M_s in (0, 1), same shape. The non-salient mask is ``1 - M_s``.
@@ -76,7 +76,7 @@ class MHSAM(BaseModule):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, h, n, C/h)
         attended = _attend(q, k, v).transpose(1, 2).flatten(2)
         logits = self.proj(attended).transpose(1, 2).unflatten(2, (T, V))
-        # bfloat16 has no number between 0.498 and 0.5: the young mask would be flat under autocast
+        # bfloat16 has no number between 0.498 and 0.5: the initial mask would be constant under autocast
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if shared := SHARED[self.granularity]:
             logits = logits.mean(dim=shared, keepdim=True)

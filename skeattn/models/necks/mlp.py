@@ -1,4 +1,4 @@
-"""The two-layer perceptron that serves as projector and as predictor."""
+"""The two-layer perceptron used as projector and as predictor."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class MLP(BaseModule):
     Args:
         in_channels, hidden_channels, out_channels: the three widths.
         norm_cfg: normalisation of the hidden layer, built by ``mmcv.cnn``; None for none (SkeletonCLR as published).
-        bias: biases of the two linear layers.
+        bias: whether the two linear layers have biases.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where randomness comes from: every draw is a function of (seed, iteration, view, operation)."""
+"""Random generators: every draw is a function of (seed, iteration, view, operation)."""
 
 import hashlib
 
@@ -9,12 +9,12 @@ def generator(seed: int, iteration: int, *names: str) -> torch.Generator:
     """A CPU generator that depends on its arguments alone.
 
     Parameters are drawn on the CPU for the whole global batch and sliced per process, so one process, eight processes
-    and a GPU all see the same augmentations, and a resumed run needs no stored generator state.
+    and a GPU all get the same augmentations, and a resumed run needs no stored generator state.
 
     Args:
         seed: the run's seed.
         iteration: 0-based training iteration.
-        names: what is drawn, for example the view's and the operation's name.
+        names: names of the draw, for example of its view and operation.
     """
     text = '/'.join((str(seed), str(iteration), *names))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
