@@ -26,8 +26,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     """Draws the views of a training batch on the device, derives the stream, and does the only transposition.
 
     A view is a dict of named operations, applied in order; ``None`` removes one, ``before`` or ``after`` place it
-    beside another (:func:`~skeattn.steps.in_order`). ``source`` names the view that it starts from (default: the clip itself),
-    ``like`` a view whose operations it repeats with separate draws::
+    beside another (:func:`~skeattn.steps.in_order`). ``source`` is the view to start from (default: the clip itself),
+    ``like`` a view whose operations are repeated with separate draws::
 
         views=dict(
             query=dict(crop=dict(type='Crop', ratio=6), shear=dict(type='Shear', amplitude=0.5)),
