@@ -13,6 +13,7 @@ from tabulate import tabulate
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
 from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.converters.persons import RULES
 
 
 class Format(NamedTuple):
@@ -25,7 +26,7 @@ class Format(NamedTuple):
 
 NTU = {
     '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: told by the actions found'},
-    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'which bodies become persons'},
+    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'earlier name of --persons'},
 }
 PKUMMD = {
     '--part': {'type': int, 'choices': [1, 2], 'help': 'default: told by the names of the videos'},
@@ -85,6 +86,11 @@ FORMATS = {
 
 # Offered wherever ``convert`` has a parameter of that name.
 SHARED = {
+    'persons': {
+        'choices': list(RULES),
+        'help': 'which persons come first: as listed, by motion, by score, or longest identity over the frames (order)',
+    },
+    'max_persons': {'type': int, 'metavar': 'N', 'help': 'persons kept of a clip (all; ntu: 2)'},
     'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of leaving it out'},
     'overwrite': {'action': 'store_true', 'help': 'replace a packed set at OUT'},
     'jobs': {'type': int, 'metavar': 'N', 'help': 'number of processes (all cores)'},
@@ -107,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(option, **settings)
         for option, settings in SHARED.items():
             if option in parameters:
-                sub.add_argument(f'--{option}', **settings)
+                sub.add_argument(f'--{option.replace("_", "-")}', **{'default': parameters[option].default, **settings})
     return top
 
 

@@ -61,7 +61,7 @@ def mark_missing(keypoint: np.ndarray, channels: Sequence[str] | None, layout: S
     zero = (places == 0).all(axis=-1) & present(keypoint)[:, :, None]
     if zero.any():
         missing |= zero & ~(_origin_of_plane(places, zero, missing, layout) if D == 2 else _near(places, zero, missing))
-    return settle(keypoint, D, missing & keypoint.any(axis=(2, 3))[:, :, None])
+    return settle(keypoint, D, missing & np.asarray(keypoint.any(axis=(2, 3)))[:, :, None])
 
 
 def _origin_of_plane(places: np.ndarray, zero: np.ndarray, missing: np.ndarray, layout: SkeletonLayout) -> np.ndarray:

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from skeattn.channels import BY_COUNT, check_channels
+from skeattn.channels import BY_COUNT, check_channels, num_coordinates
 from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
+from skeattn.datasets.missing import present
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256, write_atomic, write_text
 from skeattn.renaming import renamed_arguments
@@ -151,7 +152,8 @@ class PackedWriter:
 
         Args:
             name: unique name of the clip.
-            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero.
+            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero, the coordinates
+                of a missing joint are NaN (:mod:`skeattn.datasets.missing`).
             label: class index; subject, camera, setup, replication: as the source numbers them, -1 if unknown.
             columns: a value for each of the set's own columns, -1 where not given.
 
@@ -172,8 +174,11 @@ class PackedWriter:
             raise DataError(
                 f'{name}: {clip.shape[3]} values a joint, the set has {len(channels)}: {", ".join(channels)}'
             )
-        if not np.isfinite(clip).all():
-            person, frame, joint = np.argwhere(~np.isfinite(clip))[0][:3]
+        # A missing joint of a person who is there: NaN coordinates.
+        missing = np.isnan(clip) & present(clip)[:, :, None, None]
+        missing[..., num_coordinates(channels) :] = False
+        if not (usable := np.isfinite(clip) | missing).all():
+            person, frame, joint = np.argwhere(~usable)[0][:3]
             where = f'person {person}, frame {frame}, joint {self.layout.joints[joint]}'
             raise DataError(f'{name}: NaN or infinite coordinate at {where}')
         if name in self._names:
