@@ -12,8 +12,23 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
-from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.converters import (
+    alphapose,
+    ctrgcn,
+    kinetics,
+    mediapipe,
+    ntu,
+    nwucla,
+    openpose,
+    pkummd,
+    plain,
+    pyskl,
+    stgcn_arrays,
+    utdmhad,
+)
 from skeattn.datasets.converters.persons import RULES
+from skeattn.datasets.packed import UNLABELLED
+from skeattn.datasets.splits import ALL
 
 
 class Format(NamedTuple):
@@ -58,10 +73,16 @@ ARRAYS = {
         'help': 'what the split into two arrays is called (split)',
     },
 }
-PLAIN = {
-    '--layout': {**LAYOUT, 'required': True},
-    **OWN,
-    '--labels': {'metavar': 'FILE', 'help': 'table with the columns name and label (SOURCE/labels.csv)'},
+LABELS = {
+    'metavar': 'FILE',
+    'help': 'table with the columns name and label, or .npy array (labels.csv or labels.npy in SOURCE); '
+    'none: every clip is an unlabelled one',
+}
+PLAIN = {'--layout': {**LAYOUT, 'required': True}, **OWN, '--labels': LABELS}
+ESTIMATOR = {
+    '--layout': {'help': f'{LAYOUT["help"]} (told by the number of joints)'},
+    '--classes': OWN['--classes'],
+    '--labels': LABELS,
 }
 GENERATED = {
     '--seed': {'type': int, 'default': 0},
@@ -80,6 +101,10 @@ FORMATS = {
     ),
     'ctrgcn': Format(ctrgcn, ARRAYS),
     'plain': Format(plain, PLAIN),
+    'openpose': Format(openpose, ESTIMATOR),
+    'alphapose': Format(alphapose, ESTIMATOR),
+    'mediapipe': Format(mediapipe, ESTIMATOR),
+    'kinetics': Format(kinetics, ESTIMATOR),
     'utdmhad': Format(utdmhad),
     'synthetic': Format(synthetic, GENERATED),
 }
@@ -120,17 +145,19 @@ def parser() -> argparse.ArgumentParser:
 def summary(packed: PackedSet) -> str:
     """What the set holds, and what was left out and why."""
     frames, table, skipped = packed.table['frames'], packed.table, packed.manifest['skipped']
+    labelled = table['label'] != UNLABELLED
     rows = [
         ('data set', packed.manifest['dataset']),
         ('layout', packed.layout.name),
         ('channels', ', '.join(packed.channels)),
         ('clips', len(packed)),
-        ('classes', f'{len(np.unique(table["label"]))} of {len(packed.classes)}'),
+        ('classes', f'{len(np.unique(table["label"][labelled]))} of {len(packed.classes)}'),
+        *([] if labelled.all() else [('unlabelled', f'{np.sum(~labelled)} clips, for pre-training')]),
         ('subjects', len(np.unique(table['subject']))),
         ('cameras', len(np.unique(table['camera']))),
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in sorted(Counter(table['persons'].tolist()).items()))),
         ('frames min / median / max', f'{frames.min()} / {int(np.median(frames))} / {frames.max()}'),
-        ('splits', ', '.join(packed.splits)),
+        ('splits', ', '.join(dict.fromkeys((*packed.splits, ALL)))),
         *packed.manifest.get('notes', {}).items(),
         ('skipped', len(skipped)),
     ]

@@ -19,7 +19,7 @@ from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
-from skeattn.errors import ConfigError
+from skeattn.errors import ConfigError, DataError
 from skeattn.registry import DATASETS
 from skeattn.renaming import renamed_arguments
 
@@ -94,6 +94,8 @@ class SkeletonDataset(Dataset):
                 f'channels={list(channels)}, but {packed.path} holds {stored}; set channels={stored} in the config'
             )
         indices = split_by(packed, split)[1] if part == 'test' else labelled_clips(packed, split, subset)
+        if not len(indices):
+            raise DataError(f'{packed.path}: split {split!r} leaves no {part} clips: it can be used for training alone')
         folder = folder_of(packed.path, cache) if len(indices) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
         self.part = part

@@ -81,7 +81,7 @@ def test_skipped_clips_are_listed_with_their_reason(tmp_path):
         (np.zeros((0, 2, 20, 3)), 0, r'bad: no frames'),
         (np.zeros((1, 2, 20, 2)), 0, r'bad: 2 values a joint, the set has 3: x, y, z'),
         (clip(), 1, r'bad: label 1 is outside 0\.\.0'),
-        (clip(), -1, r'bad: label -1 is outside'),
+        (clip(), -2, r'bad: label -2 is outside'),
     ],
 )
 def test_an_unusable_clip_is_refused_by_name_and_nothing_is_written(tmp_path, keypoint, label, message):

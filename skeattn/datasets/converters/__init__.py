@@ -1,5 +1,31 @@
 """One module per source format, each with ``convert(source, out, ...)``."""
 
-from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.converters import (
+    alphapose,
+    ctrgcn,
+    kinetics,
+    mediapipe,
+    ntu,
+    nwucla,
+    openpose,
+    pkummd,
+    plain,
+    pyskl,
+    stgcn_arrays,
+    utdmhad,
+)
 
-__all__ = ['ctrgcn', 'ntu', 'nwucla', 'pkummd', 'plain', 'pyskl', 'stgcn_arrays', 'utdmhad']
+__all__ = [
+    'alphapose',
+    'ctrgcn',
+    'kinetics',
+    'mediapipe',
+    'ntu',
+    'nwucla',
+    'openpose',
+    'pkummd',
+    'plain',
+    'pyskl',
+    'stgcn_arrays',
+    'utdmhad',
+]

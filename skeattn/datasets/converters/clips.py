@@ -119,7 +119,7 @@ class Table:
     """What is known of the clips before they are read.
 
     Args:
-        names, labels: of each clip; a label is -1 where it is unusable.
+        names, labels: of each clip; a label is -1 where there is none, or no usable one.
         sides: ``{split: {clip: TRAINS or TESTS}}``, the splits that the source lists.
         classes: text file with class names; by default those of NTU RGB+D where all names and labels are its, else
             numbers.

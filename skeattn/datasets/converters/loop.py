@@ -12,7 +12,7 @@ from typing import Any
 from skeattn.datasets.converters.chunks import Chunks, Outcome, Parse, kept_beside
 from skeattn.datasets.converters.intake import EVERYBODY, admit
 from skeattn.datasets.converters.persons import Choice
-from skeattn.datasets.converters.source import Source
+from skeattn.datasets.converters.source import Source, describe
 from skeattn.datasets.packed import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.progress import progress
@@ -65,7 +65,14 @@ class FileFormat:
         """
         files, choice = Source(source, self.suffix), Choice(persons, max_persons)
         with PackedWriter(out, self.dataset, self.layout, self.classes, self.protocols, overwrite) as writer:
+            note_others(writer, files)
             add_all(writer, files, self.parse, choice, strict=strict, jobs=jobs)
+
+
+def note_others(writer: PackedWriter, source: Source) -> None:
+    """Have the set say which files of the source were not read, by suffix."""
+    if source.others:
+        writer.notes['files not read'] = describe(source.others)
 
 
 def add_all(

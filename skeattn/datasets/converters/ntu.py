@@ -14,7 +14,7 @@ from tabulate import tabulate
 from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS, count
 from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.intake import CROWDED, LEFT_OUT
-from skeattn.datasets.converters.loop import add_all
+from skeattn.datasets.converters.loop import add_all, note_others
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import Source, bundled
 from skeattn.datasets.packed import PackedSet, PackedWriter
@@ -89,6 +89,7 @@ def convert(
     files.members = [member for member in files if actions.get(member) not in of_the_other]
     with PackedWriter(out, dataset, _LAYOUT, classes, SPLITS[dataset], overwrite) as writer:
         writer.notes['bodies'] = bodies
+        note_others(writer, files)
         for member in files:
             if (name := Path(member).stem) in missing:
                 writer.skip(name, _MISSING)

@@ -18,7 +18,7 @@ from skeattn.channels import BY_COUNT, num_coordinates
 from skeattn.datasets.converters.clips import Read, Table, absent, add_clips, pair, parse_channels, read_layout
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.missing import mark_missing, present
-from skeattn.datasets.packed import PackedSet, PackedWriter
+from skeattn.datasets.packed import UNLABELLED, PackedSet, PackedWriter
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.unpickle import load_plain
 from skeattn.errors import ConfigError, DataError
@@ -119,7 +119,7 @@ def parse_annotation(annotation: Any, scored: bool, normalise: Mark | None = Non
         raise DataError(f'it is a {type(annotation).__name__}, not a dict')
     if (name := _name(annotation)) is None:
         raise DataError(f'frame_dir={_shown(annotation, "frame_dir")} is no name')
-    if (label := _label(annotation)) < 0:
+    if (label := _label(annotation)) < 0 and not _is_unlabelled(annotation.get('label')):
         raise DataError(f'{name}: label={_shown(annotation, "label")} is no class number')
     keypoint = _numbers(annotation, 'keypoint')
     if keypoint.ndim != 4:
@@ -248,9 +248,17 @@ def _name(annotation: Any) -> str | None:
 
 
 def _label(annotation: Any) -> int:
-    """-1 where there is none."""
+    """:data:`UNLABELLED` where there is none."""
     label = _part(annotation, 'label')
-    return max(int(label), -1) if isinstance(label, (int, np.integer)) and not isinstance(label, bool) else -1
+    return (
+        max(int(label), UNLABELLED)
+        if isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+        else UNLABELLED
+    )
+
+
+def _is_unlabelled(label: Any) -> bool:
+    return label is None or (isinstance(label, (int, np.integer)) and bool(label == UNLABELLED))
 
 
 def _channels(annotation: dict[str, Any]) -> tuple[str, ...]:

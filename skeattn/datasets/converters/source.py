@@ -3,30 +3,52 @@
 import contextlib
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from skeattn.errors import DataError
 
+# Which formats of convert.py read a suffix.
+FORMATS = {
+    '.skeleton': 'ntu',
+    '.mat': 'utdmhad',
+    '.pkl': 'pyskl or, in pairs with arrays, stgcn_arrays',
+    '.pickle': 'pyskl',
+    '.npz': 'ctrgcn',
+    '.npy': 'plain or stgcn_arrays',
+    '.csv': 'plain',
+    '.tsv': 'plain',
+    '.txt': 'plain or pkummd',
+    '.json': 'openpose, alphapose, mediapipe, kinetics, nwucla or plain',
+    '.zip': 'given by itself, that of its files',
+}
+
 
 class Source:
-    """The files of one suffix in folders (searched through) and in zip archives, sorted by file name.
+    """The files of some suffixes in folders (searched through) and in zip archives, sorted by file name.
 
     A folder that holds no such file is searched for zip archives. Members are paths: of a file, or of a file inside an
     archive (``archive.zip/inner/name.skeleton``).
 
     Args:
         paths: folder or ``.zip``, or several of them.
-        suffix: for example ``'.json'``.
+        suffix: for example ``'.json'``, or several; in capitals or not.
+
+    Attributes:
+        others: how many files of other suffixes there are, by suffix.
 
     Raises:
         DataError: a path is missing, no archive, or holds no such file.
     """
 
-    def __init__(self, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], suffix: str) -> None:
+    def __init__(
+        self, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], suffix: str | Sequence[str]
+    ) -> None:
         self.paths = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-        self._suffix = suffix
+        self._suffixes = (suffix,) if isinstance(suffix, str) else tuple(suffix)
+        self.others: Counter[str] = Counter()
         # An archive is opened again in each process: forked ones would share its position.
         self._opened: dict[tuple[int, Path], zipfile.ZipFile] = {}
         self._inside: dict[str, tuple[Path, str]] = {}
@@ -34,23 +56,43 @@ class Source:
         for path in self.paths:
             listed = self._list(path)
             if not listed:
-                raise DataError(f'{path} holds no {suffix} file')
+                there = f'; it holds {describe(self.others)}' if self.others else ''
+                raise DataError(f'{path} holds no {" or ".join(self._suffixes)} file{there}')
             members += listed
         self.members = sorted(dict.fromkeys(members), key=lambda member: (Path(member).name, member))
 
     def _list(self, path: Path) -> list[str]:
         if path.is_dir():
-            files = [str(file) for file in _visible(path, f'*{self._suffix}')]
-            return files or [member for archive in _visible(path, '*.zip') for member in self._list_archive(archive)]
+            files = _visible(path)
+            if taken := [str(file) for file in files if self._takes(file)]:
+                self.others.update(file.suffix.lower() for file in files if not self._takes(file))
+                return taken
+            archives = [file for file in files if file.suffix.lower() == '.zip']
+            self.others.update(file.suffix.lower() for file in files if file not in archives)
+            return [member for archive in archives for member in self._list_archive(archive)]
         if path.is_file():
             return self._list_archive(path)
-        raise DataError(f'{path} does not exist: give the folder or zip archive with the {self._suffix} files')
+        raise DataError(
+            f'{path} does not exist: give the folder or zip archive with the {" or ".join(self._suffixes)} files'
+        )
 
     def _list_archive(self, path: Path) -> list[str]:
-        inner = [name for name in self._archive(path).namelist() if name.endswith(self._suffix)]
-        members = {str(path / name): (path, name) for name in inner if not _hidden(Path(name))}
+        inner = [name for name in self._archive(path).namelist() if not name.endswith('/') and not _hidden(Path(name))]
+        members = {str(path / name): (path, name) for name in inner if self._takes(Path(name))}
+        self.others.update(Path(name).suffix.lower() for name in inner if not self._takes(Path(name)))
         self._inside.update(members)
         return list(members)
+
+    def _takes(self, path: Path) -> bool:
+        return path.name.lower().endswith(self._suffixes)
+
+    def inner(self, member: str) -> str:
+        """Where a file lies within its folder or archive, with forward slashes."""
+        if member in self._inside:
+            return self._inside[member][1].replace('\\', '/')
+        path = Path(member)
+        folder = next((folder for folder in self.paths if path.is_relative_to(folder)), path.parent)
+        return path.relative_to(folder).as_posix()
 
     def _archive(self, path: Path) -> zipfile.ZipFile:
         key = (os.getpid(), path)
@@ -118,8 +160,17 @@ class Source:
         return iter(self.members)
 
 
-def _visible(folder: Path, pattern: str) -> list[Path]:
-    return [file for file in folder.rglob(pattern) if file.is_file() and not _hidden(file.relative_to(folder))]
+def _visible(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob('*') if file.is_file() and not _hidden(file.relative_to(folder))]
+
+
+def describe(suffixes: Counter[str]) -> str:
+    """Files by suffix, the most first, each with the formats that read such files."""
+    listed = []
+    for suffix, count in sorted(suffixes.items(), key=lambda item: (-item[1], item[0])):
+        formats = f' (format {FORMATS[suffix]})' if suffix in FORMATS else ''
+        listed.append(f'{count} {suffix or "without suffix"}{formats}')
+    return ', '.join(listed)
 
 
 def _hidden(path: Path) -> bool:

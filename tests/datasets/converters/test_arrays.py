@@ -158,14 +158,14 @@ def test_bad_clips_of_arrays_are_left_out_or_stop(stgcn, tmp_path):
     data = np.load(stgcn / 'train_data.npy')
     data[0], data[1, 0, 4, 3, 0] = 0, np.inf
     np.save(stgcn / 'train_data.npy', data)
-    labels(stgcn, (['a', 'b', 'S001C002P003R001A001.skeleton'], [0, 1, -1]))
+    labels(stgcn, (['a', 'b', 'S001C002P003R001A001.skeleton'], [0, 1, -2]))
     packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out')
     assert packed.table['name'].tolist() == [name.removesuffix('.skeleton') for name in NAMES['val']]
     found = {skip['name']: skip['reason'] for skip in packed.manifest['skipped']}
     assert 'train_data.npy[0]: a: nobody is there' in found['a']
     assert 'train_data.npy[1]: b: NaN or infinite coordinate at person 0, frame 4, joint head' in found['b']
     (third,) = found.keys() - {'a', 'b'}
-    assert third == 'S001C002P003R001A001 (train_data.npy[2])' and 'label -1 is outside' in found[third]
+    assert third == 'S001C002P003R001A001 (train_data.npy[2])' and 'label -2 is outside' in found[third]
     with pytest.raises(DataError, match=r'train_data\.npy\[0\]: a: nobody is there.*without --strict'):
         stgcn_arrays.convert(stgcn, tmp_path / 'strict', strict=True)
 

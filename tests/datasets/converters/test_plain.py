@@ -150,7 +150,7 @@ BAD = {
     'no file': ('d,wave,1,train', None, 'row 3 of the table: there is no file d.npy, .csv, .json'),
     'values': ('b,wave', None, 'row 3 of the table: it has 2 values for 4 columns'),
     'no name': (',wave,1,train', None, "row 3 of the table: '' is no name"),
-    'no label': ('b,,1,train', None, "row 3 of the table: label '' is no class"),
+    'negative label': ('b,-2,1,train', None, "row 3 of the table: label '-2' is a number, that of row 2 a name"),
     'number': ('b,7,1,train', None, "label '7' is a number, that of row 2 a name"),
     'subject': ('b,wave,anna,train', None, "row 3 of the table: subject='anna' is no whole number"),
     'side': ('b,wave,1,dev', None, "row 3 of the table: split='dev' is none of train, test, val"),
@@ -185,7 +185,7 @@ BAD = {
         ('b.json', b'{"joints": [1]}'),
         r"b.json: it is no JSON of .*KeyError\('keypoint'\)",
     ),
-    'json null': ('b,wave,1,train', ('b.json', b'[[[1, null]]]'), 'b.json: it holds object, not numbers'),
+    'json text': ('b,wave,1,train', ('b.json', b'[[[1, "a"]]]'), 'b.json: it holds <U'),
     'deep': ('b,wave,1,train', ('b.json', b'[' * 100000), 'b.json: it is no JSON of nested lists'),
 }
 
@@ -256,6 +256,8 @@ def saved(array):
 CONTENTS = {
     '.npy': saved(clip()[0]),
     '.csv': csv_of(clip(frames=2), 'x,y').encode(),
+    '.txt': csv_of(clip(frames=2), separator=' ').encode(),
+    '.tsv': csv_of(clip(frames=2), separator='\t').encode(),
     '.json': json.dumps({'keypoint': clip(frames=2)[0].tolist(), 'keypoint_score': np.ones((2, 20)).tolist()}).encode(),
 }
 
@@ -289,7 +291,7 @@ def test_no_damage_to_a_clip_ends_in_anything_but_a_data_error(data, suffix, noi
     separator=st.sampled_from(',;\t'),
 )
 def test_no_table_ends_in_anything_but_a_named_error(tmp_path_factory, cells, header, separator):
-    folder = tmp_path_factory.getbasetemp() / 'fuzzed'
+    folder = tmp_path_factory.getbasetemp() / 'fuzzed_table'
     folder.mkdir(exist_ok=True)
     np.save(folder / 'a.npy', clip()[0])
     lines = [['name', 'label', *header], *cells, ['a', '1', *[''] * len(header)]]

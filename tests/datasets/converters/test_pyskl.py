@@ -183,7 +183,7 @@ BAD = {
     'name': (annotation(1, frame_dir=7), 'frame_dir=7 is no name'),
     'unprintable': (annotation(1, frame_dir='a\ud800'), r"frame_dir='a\\ud800' is no name"),
     'label': (annotation(1, label='1'), "clip1: label='1' is no class number"),
-    'no label': (annotation(1, label=None), 'clip1: label=None is no class number'),
+    'half a label': (annotation(1, label=0.5), 'clip1: label=0.5 is no class number'),
     'joints': (
         annotation(1, keypoint=np.ones((1, 6, 18, 2)), keypoint_score=np.ones((1, 6, 18))),
         r'\(1, 6, 18, 3\) is not .* 17 joints',
