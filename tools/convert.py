@@ -2,8 +2,10 @@
 
 import argparse
 import inspect
+import re
 import sys
 from collections import Counter
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from skeattn.datasets.converters import (
 from skeattn.datasets.converters.persons import RULES
 from skeattn.datasets.packed import UNLABELLED
 from skeattn.datasets.splits import ALL
+from skeattn.errors import ConfigError
 
 
 class Format(NamedTuple):
@@ -109,6 +112,9 @@ FORMATS = {
     'synthetic': Format(synthetic, GENERATED),
 }
 
+# The set is written all the same; a few damaged files in a large set are usual.
+ALLOW_SKIPPED = 0.02
+
 # Offered wherever ``convert`` has a parameter of that name.
 SHARED = {
     'persons': {
@@ -134,6 +140,13 @@ def parser() -> argparse.ArgumentParser:
             text = 'folder, file or zip archive with the raw data' + ('; several may be given' if several else '')
             sub.add_argument('source', metavar='SOURCE', nargs='+' if several else None, help=text)
         sub.add_argument('--out', required=True, help='folder of the packed set, data/NAME')
+        sub.add_argument(
+            '--allow-skipped',
+            type=float,
+            default=ALLOW_SKIPPED,
+            metavar='SHARE',
+            help=f'share of the clips that may be skipped before the exit status is 1 ({ALLOW_SKIPPED})',
+        )
         for option, settings in options.items():
             sub.add_argument(option, **settings)
         for option, settings in SHARED.items():
@@ -161,16 +174,53 @@ def summary(packed: PackedSet) -> str:
         *packed.manifest.get('notes', {}).items(),
         ('skipped', len(skipped)),
     ]
-    # A reason that many clips share, such as a list of the data set's authors, is said once.
-    reasons = Counter(skip['reason'] for skip in skipped)
-    shared = [f'  skipped {count} clips: {reason}' for reason, count in reasons.items() if count > 1]
-    single = [f'  skipped {skip["name"]}: {skip["reason"]}' for skip in skipped if reasons[skip['reason']] == 1]
-    more = [f'  and {len(single) - 20} more, listed in {packed.path / "manifest.json"}'] if len(single) > 20 else []
-    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *shared, *single[:20], *more])
+    kinds = by_kind(skipped)
+    shared = [f'  skipped {len(skips)} clips{_reason(skips)}' for skips in kinds if len(skips) > 1]
+    single = [f'  skipped {skips[0]["name"]}: {skips[0]["reason"]}' for skips in kinds if len(skips) == 1]
+    more = [f'  and {len(single) - 20} more'] if len(single) > 20 else []
+    listed = [f'  each is listed in {packed.path / "manifest.json"}'] if shared or more else []
+    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *shared, *single[:20], *more, *listed])
 
 
-def main() -> None:
+def by_kind(skipped: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Skipped clips whose reasons differ in names, files and numbers alone, the most first."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for skip in skipped:
+        names = {skip['name'], PurePath(skip['name']).name}
+        reason = re.sub('|'.join(re.escape(name) for name in sorted(names, key=len, reverse=True)), '', skip['reason'])
+        kinds.setdefault(re.sub(r'\S*/\S*|\d+', '#', reason), []).append(skip)
+    return sorted(kinds.values(), key=lambda skips: -len(skips))
+
+
+def _reason(skips: list[dict[str, Any]]) -> str:
+    """The reason that clips share, or that of one of them."""
+    first = skips[0]
+    same = all(skip['reason'] == first['reason'] for skip in skips)
+    return f': {first["reason"]}' if same else f', such as {first["name"]}: {first["reason"]}'
+
+
+def lost(packed: PackedSet, allowed: float) -> str:
+    """An error of one line where more than the allowed share of the source's clips was skipped, otherwise empty.
+
+    Clips that a list of the authors or the user leaves out are not lost.
+    """
+    skipped = [skip for skip in packed.manifest['skipped'] if not skip.get('intended')]
+    total = len(packed) + len(skipped)
+    if not skipped or len(skipped) <= allowed * total:
+        return ''
+    most = by_kind(skipped)[0]
+    share = f'{len(skipped)} of {total} clips were skipped ({100 * len(skipped) / total:.3g} %)'
+    return (
+        f'error: {share}, more than --allow-skipped {allowed:g}; most often ({len(most)}){_reason(most)}; '
+        f'{packed.path} holds the other {len(packed)}'
+    )
+
+
+def main() -> int:
     options = vars(parser().parse_args())
+    allowed = options.pop('allow_skipped')
+    if not 0 <= allowed <= 1:
+        raise ConfigError(f'--allow-skipped {allowed:g} is no share between 0 and 1')
     module = FORMATS[options.pop('format')].module
     try:
         module.convert(**options)
@@ -182,6 +232,9 @@ def main() -> None:
     print(summary(packed))
     if module is ntu:
         print(ntu.compare_with_published(packed))
+    if problem := lost(packed, allowed):
+        print(problem, file=sys.stderr)
+    return 1 if problem else 0
 
 
 if __name__ == '__main__':

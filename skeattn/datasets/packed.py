@@ -89,7 +89,7 @@ class PackedWriter:
         self.channels = None if channels is None else check_channels(channels)
         self.columns = tuple(columns)
         self.overwrite = overwrite
-        self.skipped: list[dict[str, str]] = []
+        self.skipped: list[dict[str, Any]] = []
         self.notes: dict[str, Any] = {}  # what else the manifest shall say of the conversion
         self.complete = False
         self.resources = contextlib.ExitStack()  # closed once the set is complete, or given up
@@ -197,9 +197,15 @@ class PackedWriter:
         self._rows.append((name, label, subject, camera, setup, replication, T, M, self._offset, *own))
         self._offset += M * T
 
-    def skip(self, name: str, reason: str) -> None:
-        """Record in the manifest that a clip of the source is left out, and why."""
-        self.skipped.append({'name': name, 'reason': reason})
+    def skip(self, name: str, reason: str, intended: bool = False) -> None:
+        """Record in the manifest that a clip of the source is left out, and why.
+
+        Args:
+            name: of the clip.
+            reason: why it is left out.
+            intended: a list of the authors or the user leaves it out; it is not lost.
+        """
+        self.skipped.append({'name': name, 'reason': reason, **({'intended': True} if intended else {})})
 
     def _finish(self) -> None:
         if not self._rows:

@@ -92,7 +92,7 @@ def convert(
         note_others(writer, files)
         for member in files:
             if (name := Path(member).stem) in missing:
-                writer.skip(name, _MISSING)
+                writer.skip(name, _MISSING, intended=True)
         files.members = [member for member in files if Path(member).stem not in missing]
         add_all(writer, files, partial(parse, bodies=bodies, most=max_persons), strict=strict, jobs=jobs)
 

@@ -92,7 +92,7 @@ def convert(
     own = ('video', *splits)
     with PackedWriter(out, f'pkummd{part}', _LAYOUT, _ACTIONS, rules, overwrite, columns=own) as writer:
         for name in actions.leave_out(Path(skip_list)) if skip_list is not None else ():
-            writer.skip(name, f'listed in {skip_list}')
+            writer.skip(name, f'listed in {skip_list}', intended=True)
         for name in splits:
             count = sum(columns[action.name][name] == _NEITHER for action in actions.usable)
             writer.notes[f'clips of videos that the {name} lists lack'] = count
