@@ -1,4 +1,4 @@
-"""What every test module shares: where the research data and golden files lie, one thread, no stop-watch."""
+"""What every test module shares: the research data and golden files, one thread, no stop-watch, clean registries."""
 
 import os
 import signal
@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from skeattn.skeletons import LAYOUTS
+
 torch.set_num_threads(1)
 # A shell starts what it puts in the background with interrupts ignored, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -16,6 +18,15 @@ settings.register_profile('skeattn', deadline=None)
 settings.load_profile('skeattn')
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def forget_layouts():
+    """A layout that a test registers is gone after the test."""
+    layouts = dict(LAYOUTS)
+    yield
+    LAYOUTS.clear()
+    LAYOUTS.update(layouts)
 
 
 def shared_path(relative: str) -> Path:

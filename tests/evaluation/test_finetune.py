@@ -21,7 +21,7 @@ from skeattn.evaluation.protocols import read_protocol
 from skeattn.evaluation.subject import Subject
 from skeattn.evaluation.topk import accuracy
 from skeattn.registry import EVALUATORS
-from tests.engine.test_runner import same
+from tests.engine.runs import same
 from tests.engine.toy import toy_config, write_set
 
 SGD = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))

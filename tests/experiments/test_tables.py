@@ -11,20 +11,12 @@ from skeattn.experiments.paper import TABLES, Column, Line, Table
 from skeattn.experiments.plan import Cell, budget_options, find_table
 from skeattn.experiments.tables import export, fill, over_seeds, portable, read_records
 from tests.conftest import ROOT
-
-OURS, THEIRS = 'configs/skeattnclr/stgcn_nwucla_xview.py', 'configs/skeletonclr/stgcn_nwucla_xview.py'
-SMALL = {'dataset.pipeline.resample.num_frames': '32'}
+from tests.experiments.records import OURS, SMALL, THEIRS, record
 
 
 @pytest.fixture(autouse=True)
 def checkout(monkeypatch):
     monkeypatch.chdir(ROOT)
-
-
-def record(config: str, seed: int, top1: float, streams=('joint',), options=SMALL, **changes) -> dict:
-    part = {'streams': list(streams), 'metrics': {'linear/top1': top1, 'knn/top1_k20': top1 - 10}}
-    facts = {'name': 'any', 'config': config, 'cfg_options': dict(options), 'seed': seed, 'checkpoint': 'epoch_30.pth'}
-    return {**facts, 'sources': {'backbone': part}, 'finished': '2026-01-01', **changes}
 
 
 def filled(*records: dict, table: str = '1', **options):

@@ -10,7 +10,7 @@ from skeattn.models import STGCN, AimCLR, AttentionDrop, CrosSCLR, HiCLR, SkeleM
 from skeattn.models.encoder import FeatureMap
 from skeattn.models.losses import first_positive, follow, mean_of_logs, mined_info_nce, nearest
 from skeattn.registry import MODELS
-from tests.models.test_algorithms import NORMAL, PARTS, batch, losses
+from tests.models.tiny import NORMAL, PARTS, batch, losses
 
 NORMAL_VIEWS = dict(query=NORMAL, key=dict(like='query'))
 MIX = dict(source='query', mix=dict(type='SkeleMix', parts=(2, 3), units=(1, 2), on='stream'))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from skeattn.evaluation.fusion import choose_weights, fuse
-from tests.evaluation.test_fusion import STREAMS, stream, top1, write_part, write_record
+from tests.evaluation.ensembles import STREAMS, stream, top1, write_part, write_record
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from skeattn.errors import CheckpointError
 from skeattn.files import sha256
 from tests.conftest import ROOT
 from tests.engine.toy import SHORT_MIX, tool, write_config
-from tests.models.released import released_state
-from tests.models.test_released_weights import config_of, random_state, released
+from tests.models.released import config_of, random_state, released, released_state
 
 SCRIPT = 'model_converters/convert_released.py'
 

@@ -9,7 +9,7 @@ import pytest
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import ROOT
 from tests.engine.toy import tool
-from tests.experiments.test_tables import OURS, SMALL, record
+from tests.experiments.records import OURS, SMALL, record
 
 RESULTS = ROOT / 'docs/results/compare_nwucla_xview'
 
