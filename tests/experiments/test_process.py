@@ -1,8 +1,8 @@
 """Processes, their logs, and locks."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -66,14 +66,18 @@ def test_stop_ends_also_a_job_that_does_not_listen(tmp_path: Path) -> None:
 
 def test_a_lock_is_held_by_one_and_free_when_its_holder_died(tmp_path: Path) -> None:
     path = tmp_path / 'deep' / 'lock'
-    code = f"""
-import time; from pathlib import Path; from skeattn.files import lock
-held = lock(Path({str(path)!r})); print('held', flush=True); time.sleep(600)
-"""
-    with subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == 'held\n'
-        assert try_lock(path) is None
-        other.kill()
+    forked = multiprocessing.get_context('fork')
+    held = forked.Event()
+
+    def hold() -> None:
+        with lock(path):
+            held.set()
+            signal.pause()
+
+    other = forked.Process(target=hold)
+    other.start()
+    assert held.wait(60) and try_lock(path) is None
+    other.kill()
     with lock(path):
         assert try_lock(path) is None
     assert try_lock(path) is not None
