@@ -18,6 +18,15 @@ FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
 every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
+# The config of another stream differs from its joint config in the stream alone, as a test below shows.
+other_stream_slow = pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.stem.endswith(('_motion', '_bone')) else [])
+        for path in LEAVES
+    ],
+    ids=name_of,
+)
 
 
 @cache
@@ -42,7 +51,7 @@ def value(cfg: OrderedConfig, place: str) -> Any:
     return reduce(lambda node, key: node[key], place.split('.'), cfg)
 
 
-@every_leaf
+@other_stream_slow
 def test_a_config_builds(path):
     cfg = resolve_config(read(path))
     layout, mines, queues = built(repr(cfg.model.to_dict()))
