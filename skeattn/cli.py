@@ -37,6 +37,7 @@ def run(main: Callable[[], int | None]) -> None:
     """
     try:
         status = main()
+        _leave_process_group()
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,6 +49,13 @@ def run(main: Callable[[], int | None]) -> None:
         print('interrupted', file=sys.stderr)
         status = 130
     sys.exit(status or 0)
+
+
+def _leave_process_group() -> None:
+    """A process that ends inside its group can abort in the destructor of gloo's threads, after all work is done."""
+    distributed = sys.modules.get('torch.distributed')
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def output(asked: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:

@@ -5,7 +5,7 @@ of the toolbox and keeps its traceback.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class SkeAttnError(Exception):
@@ -14,6 +14,10 @@ class SkeAttnError(Exception):
 
 class DataError(SkeAttnError, ValueError):
     """A raw file, a clip or a packed set is unusable; names the file or sample."""
+
+
+class RecordError(DataError):
+    """A file is no record of an evaluation; names the file and the field."""
 
 
 class ConfigError(SkeAttnError, ValueError):
@@ -33,3 +37,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(names)}'
+
+
+def shorten(names: Sequence[str], separator: str = ', ', most: int = 3) -> str:
+    """The first few names, and whether there are more."""
+    return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')

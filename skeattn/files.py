@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,10 +25,9 @@ BLOCK = 1 << 22
 
 
 def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file under a temporary name beside it, force it to disk, and rename it: all of it or nothing.
+    """Write a file: all of it or nothing.
 
-    Several processes can write the same file at once: the last one to finish wins. What a killed process left of the
-    same file is removed.
+    Several processes can write the same file at once: the last one to finish wins.
 
     Args:
         path: the file; an existing one is replaced, a missing folder is created.
@@ -36,31 +36,31 @@ def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
     Raises:
         OSError: the file cannot be written; an existing one is as it was.
     """
-    with temporary(path) as scratch:
-        with open(scratch, 'wb') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
+    with replacing(path) as scratch, open(scratch, 'wb') as file:
+        write(file)
 
 
 @contextlib.contextmanager
-def temporary(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
-    """A name beside ``path`` that no other process uses; what is left under it at the end is removed.
+def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
+    """A temporary name beside ``path``: the file written under it takes the place of ``path`` if the block ends well.
+
+    No other process has this name. The file is forced to disk before it is renamed; after an error it is removed, and
+    an existing ``path`` is as it was. Temporary files that killed processes of this machine left in the folder are
+    removed, too.
 
     Args:
-        path: the file that is being made.
+        path: the file; an existing one is replaced, a missing folder is created.
         suffix: end of the name, for programs that look at it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mark = f'.{path.name}.{platform.node()}-'
-    for left in path.parent.iterdir():
-        if left.name.startswith(mark) and not _runs(left.name.removeprefix(mark).partition('-')[0]):
-            left.unlink(missing_ok=True)
-    scratch = path.with_name(f'{mark}{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}')
+    _remove_leftovers(path.parent)
+    scratch = path.with_name(f'.{path.name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}')
     try:
         yield scratch
+        with open(scratch, 'rb+') as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -116,10 +116,12 @@ class Lock:
 
 
 def lock(path: str | os.PathLike[str]) -> Lock:
-    """Take the lock of a file, waiting for it; a missing file is created."""
-    descriptor = _open(path)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return Lock(descriptor)
+    """Take the lock of a file, waiting for it; a missing file is created.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    return _locked(path, lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX))
 
 
 def try_lock(path: str | os.PathLike[str], forked: bool = True) -> Lock | None:
@@ -127,20 +129,30 @@ def try_lock(path: str | os.PathLike[str], forked: bool = True) -> Lock | None:
 
     Args:
         path: a file, created where it is missing, or an existing folder.
-        forked: whether forked processes hold the lock, too.
+        forked: whether forked processes hold the lock, too. Where they do not, ``path`` is a file, and the process has
+            it open only once.
 
     Raises:
         OSError: the file system has no locks.
     """
-    descriptor = _open(path)
+    take = fcntl.flock if forked else fcntl.lockf
     try:
-        (fcntl.flock if forked else fcntl.lockf)(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, (BlockingIOError, PermissionError)):  # held by another process
-            return None
-        raise
-    return Lock(descriptor)
+        return _locked(path, lambda descriptor: take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    except BlockingIOError:
+        return None
+
+
+def _locked(path: str | os.PathLike[str], take: Callable[[int], None]) -> Lock:
+    """Open and lock what lies at ``path``; once more where the last holder has removed it meanwhile."""
+    path = Path(path).resolve()
+    while True:
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
+            descriptor = _open(path)
+            opened.callback(os.close, descriptor)
+            take(descriptor)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                opened.pop_all()
+                return Lock(descriptor)
 
 
 def _open(path: str | os.PathLike[str]) -> int:
@@ -150,12 +162,21 @@ def _open(path: str | os.PathLike[str]) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
 
-def _runs(process: str) -> bool:
-    """Whether a process of this machine is there, by its number as text; a text that is no number counts as one."""
+def _remove_leftovers(folder: Path) -> None:
+    scratch = re.compile(rf'\..+\.{re.escape(platform.node())}-(\d+)-[0-9a-f]{{8}}\.tmp.*')
+    with contextlib.suppress(OSError):  # those of another user may have to stay
+        for name in os.listdir(folder):
+            match = scratch.fullmatch(name)
+            if match and not is_running(int(match[1])):
+                (folder / name).unlink()
+
+
+def is_running(process: int) -> bool:
+    """Whether there is a process of that number on this machine."""
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, ValueError, OverflowError):
+    except (PermissionError, OverflowError):
         pass
     return True

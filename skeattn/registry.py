@@ -117,5 +117,4 @@ LOSSES = _registry('loss', MODELS, scope='losses', module='models')
 HOOKS = _registry('hook', mmengine.HOOKS, module='engine')
 LOOPS = _registry('loop', mmengine.LOOPS, module='engine')
 RUNNERS = _registry('runner', mmengine.RUNNERS, module='engine')
-# Fine-tuning needs the Runner, which itself needs the package of the evaluators.
-EVALUATORS = _registry('evaluator', module='evaluation', more='evaluation.finetune')
+EVALUATORS = _registry('evaluator', module='evaluation', more='protocols')

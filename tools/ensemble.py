@@ -6,13 +6,14 @@ are matched by name. Prints a table of each stream alone and of the fusion, and 
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.errors import ConfigError
-from skeattn.evaluation.fusion import EQUAL, FUSED, SELECTIONS, WEIGHT_SETS, Fusion, fuse_files
+from skeattn.evaluation.fusion import EQUAL, WEIGHT_SETS
+from skeattn.results.ensemble import FUSED, SELECTIONS, Ensemble, fuse_files
+from skeattn.results.record import Record
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,21 +60,20 @@ def weights(given: list[str] | None) -> list[float] | str | None:
         raise ConfigError(f'--weights {" ".join(given)}: give numbers, or the name of one set') from error
 
 
-def table(record: dict[str, Any]) -> str:
+def table(record: Record) -> str:
     """A row for each stream and one for the fusion, accuracy in percent."""
-    fused = {'weight': None, 'metrics': record['sources'][FUSED]['metrics'], 'heldout_top1': record['heldout_top1']}
-    rows = [*zip(record['weights'], record['parts'], strict=True), (FUSED, fused)]
-    top1, *top5 = fused['metrics']
-    lines = [
-        [
-            name,
-            number(part['weight'], '.2g'),
-            *(number(part['metrics'][key]) for key in (top1, *top5)),
-            number(part['heldout_top1']),
-        ]
-        for name, part in rows
+    assert record.ensemble is not None
+    fused = record.sources[FUSED].metrics
+    rows: list[tuple[str, float | None, dict[str, float], float | None]] = [
+        (name, part.weight, part.metrics, part.heldout_top1)
+        for name, part in zip(record.ensemble.weights, record.ensemble.parts, strict=True)
     ]
-    headings = ['', 'weight', top1, *top5, 'top1 on\nheld-out clips']
+    rows.append((FUSED, None, fused, record.ensemble.heldout_top1))
+    lines = [
+        [name, number(weight, '.2g'), *(number(metrics[key]) for key in fused), number(heldout)]
+        for name, weight, metrics, heldout in rows
+    ]
+    headings = ['', 'weight', *fused, 'top1 on\nheld-out clips']
     align = ('left', *['right'] * (len(headings) - 1))
     return tabulate(lines, headings, tablefmt='simple', disable_numparse=True, colalign=align)
 
@@ -83,23 +83,24 @@ def number(value: float | None, form: str = '.1f') -> str:
     return '' if value is None else format(value, form)
 
 
-def report(fusion: Fusion, record: dict[str, Any]) -> str:
-    """What is printed."""
-    facts = f'{record["name"]}: {record["data"]} {record["protocol"]}, weighted sum of {fusion.added}'
-    return f'{facts}\n{table(record)}\n{SELECTIONS[fusion.selection]}: {" ".join(f"{w:g}" for w in fusion.weights)}'
+def report(ensemble: Ensemble, record: Record) -> str:
+    """The printed text."""
+    facts = f'{record.name}: {record.data} {record.split}, weighted sum of {ensemble.added}'
+    weights = ' '.join(f'{weight:g}' for weight in ensemble.weights)
+    return f'{facts}\n{table(record)}\n{SELECTIONS[ensemble.selection]}: {weights}'
 
 
 def main() -> None:
     args = parser().parse_args()
-    fusion = fuse_files(
+    ensemble = fuse_files(
         args.results, args.protocol, weights(args.weights), args.select, args.scores, args.source, args.same_stream
     )
-    if len(set(streams := [part.stream for part in fusion.parts])) < len(streams):
+    if len(set(streams := [part.stream for part in ensemble.parts])) < len(streams):
         print(f'warning: several results are of the same stream: {", ".join(streams)}')
-    if len({*fusion.scores_of.values()}) > 1:
-        print(f'warning: the scores are made differently: {"; ".join(map(": ".join, fusion.scores_of.items()))}')
-    out = Path(args.out or fusion.default_path)
-    print(report(fusion, fusion.write(out)))
+    if len({*ensemble.scores_of.values()}) > 1:
+        print(f'warning: the scores are made differently: {"; ".join(map(": ".join, ensemble.scores_of.items()))}')
+    out = Path(args.out or ensemble.default_path)
+    print(report(ensemble, ensemble.write(out)))
     print(f'wrote {out}')
 
 

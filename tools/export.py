@@ -7,6 +7,7 @@ from skeattn import cli
 from skeattn.datasets import PackedSet
 from skeattn.datasets.converters import pyskl
 from skeattn.errors import DataError
+from skeattn.files import write_text
 
 # A further format is one line here.
 FORMATS = {'pyskl': pyskl.export}
@@ -27,7 +28,7 @@ def main() -> None:
     packed.verify()
     FORMATS[args.format](packed, args.out)
     if args.classes:
-        args.classes.write_text('\n'.join([*packed.classes, '']), encoding='utf-8')
+        write_text(args.classes, '\n'.join([*packed.classes, '']))
     print(f'wrote {args.out}: {len(packed)} clips, channels {", ".join(packed.channels)}')
 
 

@@ -17,17 +17,19 @@ from mmengine.logging import MMLogger
 
 from skeattn import cli
 from skeattn.apis import build_splits, load_model
-from skeattn.engine.checkpoint import find_newest
+from skeattn.checkpoint import find_newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import SkeAttnError
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_features, raw_features
-from skeattn.evaluation.baselines import judge, judge_raw, judge_untrained, untrained
-from skeattn.evaluation.record import environment
-from skeattn.evaluation.report import NOTE, metrics_table
+from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
+from skeattn.evaluation.evaluator import evaluate_all
 from skeattn.experiments import Clock, Job, prepare_data, train_command
 from skeattn.experiments.process import leave_on_sigterm
-from skeattn.experiments.run import LOG_INTERVAL
+from skeattn.experiments.run import LOG_INTERVAL, count_iterations
+from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import sha256, write_json, write_text
+from skeattn.results.provenance import environment
+from skeattn.results.report import NOTE, metrics_table
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'SkeletonCLR': 'configs/skeletonclr/stgcn_demo.py', 'SkeAttnCLR': 'configs/skeattnclr/stgcn_demo.py'}
@@ -46,7 +48,8 @@ def start(name: str, work_dir: Path, options: dict[str, Any]) -> Job:
     """Begin a pre-training from scratch, in a process of its own."""
     shutil.rmtree(work_dir, ignore_errors=True)
     command = train_command(CONFIGS[name], work_dir, {**LOG_INTERVAL, **options})
-    return Job(name, command, work_dir / 'train.log')
+    log = TrainingLog(work_dir, lambda: count_iterations(resolve_config(read_config(CONFIGS[name], options))))
+    return Job(name, command, work_dir / 'train.log', training=log)
 
 
 def wait_for(awaited: Job, running: list[Job]) -> None:
@@ -63,7 +66,7 @@ def wait_for(awaited: Job, running: list[Job]) -> None:
     say(f'{awaited.name} is trained')
 
 
-class Judging:
+class Comparison:
     """Clips, evaluators, and the rows of the table so far."""
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -78,18 +81,18 @@ class Judging:
         """The untrained network."""
         return load_model(self.configs['SkeAttnCLR'])
 
-    def judge_baselines(self) -> None:
+    def add_baselines(self) -> None:
         """Rows that need no training."""
-        self.rows[RAW] = judge_raw(self.evaluators, self.train, self.test)
-        self.rows[UNTRAINED] = judge_untrained(self.evaluators, self.fresh, self.train, self.test)
+        self.rows[RAW] = evaluate_raw(self.evaluators, self.train, self.test)
+        self.rows[UNTRAINED] = evaluate_untrained(self.evaluators, self.fresh, self.train, self.test)
         self.models['untrained'] = untrained(self.fresh, self.train)
         self.maps = {RAW: raw_features(self.test), 'untrained': extract_features(self.models['untrained'], self.test)}
 
-    def judge_trained(self, training: Job) -> None:
+    def add_trained(self, training: Job) -> None:
         """The row of a method, from its last checkpoint."""
         model = self.models[training.name] = load_model(self.configs[training.name], newest(training))
         bank, queries = (extract_features(model, dataset) for dataset in (self.train, self.test))
-        self.rows[training.name] = judge(self.evaluators, bank, queries)
+        self.rows[training.name] = evaluate_all(self.evaluators, bank, queries)
         self.maps[training.name] = queries
 
     def draw(self, out: Path) -> None:
@@ -108,10 +111,10 @@ class Judging:
 
 def newest(training: Job) -> Path:
     """The last checkpoint of a training."""
-    found = find_newest(training.log.parent)
-    if found is None:
+    checkpoint = find_newest(training.log.parent)
+    if checkpoint is None:
         raise SkeAttnError(f'{training.log.parent} holds no checkpoint; see {training.log}')
-    return found
+    return checkpoint
 
 
 def showpieces(dataset: Any, count: int = 4) -> list[int]:
@@ -119,8 +122,8 @@ def showpieces(dataset: Any, count: int = 4) -> list[int]:
     labels = torch.as_tensor(dataset.labels)
     pairs = torch.as_tensor(dataset.clips[..., -1]).flatten(1).any(1) & (dataset.clips.shape[-1] > 1)
     single = [int(label) for label in labels[~pairs].unique()]
-    chosen = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
-    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in chosen]
+    classes = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
+    indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in classes]
     return indices + [int(i) for i in torch.nonzero(pairs)[:1]]
 
 
@@ -157,31 +160,31 @@ def main() -> int:
     say('pre-training SkeletonCLR and SkeAttnCLR side by side, one core each')
     trainings = {name: start(name, out / name.lower(), args.cfg_options) for name in CONFIGS}
     try:
-        judging = Judging(args.cfg_options)
-        # The baseline has less to compute; its core judges what is there while SkeAttnCLR still trains.
+        comparison = Comparison(args.cfg_options)
+        # The baseline has less to compute; its core evaluates what is there while SkeAttnCLR still trains.
         wait_for(trainings['SkeletonCLR'], list(trainings.values()))
-        say('judging raw coordinates, the untrained encoder and SkeletonCLR')
-        judging.judge_baselines()
-        judging.judge_trained(trainings['SkeletonCLR'])
+        say('evaluating raw coordinates, the untrained encoder and SkeletonCLR')
+        comparison.add_baselines()
+        comparison.add_trained(trainings['SkeletonCLR'])
         wait_for(trainings['SkeAttnCLR'], [trainings['SkeAttnCLR']])
     finally:
         for training in trainings.values():
             training.stop()
-    judging.judge_trained(trainings['SkeAttnCLR'])
+    comparison.add_trained(trainings['SkeAttnCLR'])
     say('drawing')
-    judging.draw(out)
-    return report(judging, trainings, out, args.check)
+    comparison.draw(out)
+    return report(comparison, trainings, out, args.check)
 
 
-def report(judging: Judging, trainings: dict[str, Job], out: Path, check: bool) -> int:
+def report(comparison: Comparison, trainings: dict[str, Job], out: Path, check: bool) -> int:
     """Print and write the table; the exit status of ``--check``."""
-    table = metrics_table(judging.rows, COLUMNS)
-    gained = gains(judging.rows)
+    table = metrics_table(comparison.rows, COLUMNS)
+    gained = gains(comparison.rows)
     write_text(out / 'table.txt', f'{table}\n')
     record = {
         'configs': CONFIGS,
         'checkpoints': {name: sha256(newest(training)) for name, training in trainings.items()},
-        'metrics': judging.rows,
+        'metrics': comparison.rows,
         'knn_gain_over_untrained': gained,
         **environment(),
         'seconds': round(CLOCK.seconds, 1),

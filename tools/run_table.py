@@ -6,29 +6,24 @@ the checkout.
 """
 
 import argparse
-import os
-import sys
 from pathlib import Path
-
-from mmengine.logging import MMLogger
 
 import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn import cli
 from skeattn.datasets import PackedSet
 from skeattn.errors import ConfigError, SkeAttnError
-from skeattn.experiments import Clock, Plan, execute, prepare_data
-from skeattn.experiments.paper import STREAMS, TABLES, Table
-from skeattn.experiments.plan import BUDGETS, Cell, add_columns, find_folders, find_table, make_plan
-from skeattn.experiments.process import leave_on_sigterm
-from skeattn.experiments.run import ROOT as RUNS
-from skeattn.experiments.run import TRAINED
-from skeattn.experiments.tables import Filled, read_record
+from skeattn.experiments import Plan, prepare_data
+from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
+from skeattn.experiments.paper import STREAMS, TABLES, PaperTable
+from skeattn.experiments.paper_tables import FilledTable, read_record
+from skeattn.experiments.plan import Cell, add_columns, find_folders, find_table, plan_paper_tables
+from skeattn.experiments.run import RUNS, TRAINED
 from skeattn.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def choose(table: Table, args: argparse.Namespace) -> list[Cell]:
+def choose(table: PaperTable, args: argparse.Namespace) -> list[Cell]:
     """The cells that were asked for."""
     methods = {line.method: None for line in table.lines if line.method}
     unknown = [method for method in args.methods or () if method not in methods]
@@ -49,75 +44,59 @@ def show(plan: Plan, root: Path) -> None:
     """What would be done."""
     for run in plan.runs:
         finished, trained = run.path(root).is_file(), (run.folder(root) / TRAINED).is_file()
-        state = 'finished' if finished else 'to be judged' if trained or not run.trained else 'to be trained'
-        print(f'{state:13}  {run}, {" ".join(run.protocols)}: {run.folder(root).name}')
-    for fusion in plan.fusions:
-        print(f'{"finished" if fusion.path(root).is_file() else "to be made":13}  {fusion}')
+        state = 'finished' if finished else 'to be evaluated' if trained or not run.trained else 'to be trained'
+        print(f'{state:15}  {run}, {" ".join(run.protocols)}: {run.folder(root).name}')
+    for ensemble in plan.ensembles:
+        print(f'{"finished" if ensemble.path(root).is_file() else "to be made":15}  {ensemble}')
     for note in plan.notes:
         print(note)
 
 
-def report(table: Table, plan: Plan, args: argparse.Namespace, out: Path) -> None:
+def report(table: PaperTable, plan: Plan, args: argparse.Namespace, out: Path) -> None:
     """Print the table and write it, with the list of records behind it."""
     records = {path: record for path in plan.records(args.work_dir) if (record := read_record(path))}
     columns = add_columns(table, [args.dataset])
-    filled = Filled(table, columns, records, [args.dataset], [args.budget], args.cfg_options)
-    text, notes = filled.render(), '\n'.join([filled.note, *plan.notes])
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / 'table.txt', f'{text}\n{notes}\n')
-    write_text(out / 'table.md', f'{filled.render("github")}\n\n{notes}\n')
+    filled = FilledTable(table, columns, records, [args.dataset], [args.budget], args.cfg_options)
+    show_table(filled.render, '\n'.join([filled.note, *plan.notes]), out)
     write_text(out / 'table.tex', f'{filled.render("latex")}\n')
     write_json(out / 'records.json', {'records': [str(path) for path in records]})
-    print(f'\n{text}\n{notes}\n')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', metavar='TABLE', help=', '.join(TABLES))
-    parser.add_argument('--dataset', required=True, metavar='NAME', help='ntu60_xsub, nwucla_xview, demo, …')
-    parser.add_argument('--budget', choices=BUDGETS, default='full', help='small: 32 frames, 30 epochs of fine-tuning')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1], help='of the trainings (0 1)')
+    add_options(parser, small='32 frames, 30 epochs of fine-tuning', methods='those of the table')
     parser.add_argument('--streams', nargs='+', choices=STREAMS['3S'], default=STREAMS['3S'], help='all three')
-    parser.add_argument('--methods', nargs='+', metavar='METHOD', help='folders of configs/ (those of the table)')
-    parser.add_argument('--jobs', type=int, help='runs at a time (one per GPU, or per core)')
     parser.add_argument('--work-dir', type=Path, default=RUNS, metavar='DIR', help=f'of the runs ({RUNS})')
     parser.add_argument('--dry-run', '--check-only', action='store_true', help='say what would be run, run nothing')
-    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
-    os.chdir(ROOT)
-    leave_on_sigterm()
-    MMLogger.get_instance('run_table', log_level='WARNING')
-    clock, table = Clock(), find_table(args.table)
+    clock = begin('run_table', ROOT)
+    table, root = find_table(args.table), args.work_dir
     cells = choose(table, args)
     for folder in find_folders(cells):
         if args.dry_run:
             PackedSet.open(folder)
         else:
             prepare_data(folder, clock.say)
-    plan = make_plan(cells, args.seeds)
+    plan = plan_paper_tables(cells, args.seeds)
     if args.dry_run:
-        show(plan, args.work_dir)
+        show(plan, root)
         return 0
     for note in plan.notes:
         clock.say(note)
-    patience = 10.0 if sys.stdout.isatty() else 60.0  # seconds between lines; a log need not be that long
-    failures = execute(plan.runs, args.work_dir, args.jobs, clock.say, patience)
-    for fusion in plan.fusions:
+    failures = carry_out(plan.runs, root, args.jobs, clock)
+    for ensemble in plan.ensembles:
         try:
-            fusion.make(args.work_dir)
+            ensemble.make(root)
         except SkeAttnError as error:
             plan.notes.append(str(error))
     out = Path('work_dirs/tables') / f'{args.table}_{args.dataset}'
     report(table, plan, args, out)
-    for failure in failures:
-        print(f'\nfailed: {failure}', file=sys.stderr)
-    finished = sum(run.path(args.work_dir).is_file() for run in plan.runs)
-    clock.say(f'{finished} of {len(plan.runs)} runs are finished; the table is in {out}')
-    return 1 if failures else 0
+    return conclude(failures, plan.runs, root, out, clock)
 
 
 if __name__ == '__main__':

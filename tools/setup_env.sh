@@ -2,12 +2,15 @@
 # Make .venv in the checkout, with a pinned torch and skeattn with the extras named: setup_env.sh vis,tensorboard
 #
 # Sourced by the other scripts; sets PYTHON. A second call with the same extras does nothing, an interrupted one is
-# taken up again. With SKEATTN_PYTHON=/path/to/python that environment is used as it is and nothing is installed.
-# SKEATTN_TORCH_INDEX=URL is one more package index for torch, for example that of its CPU builds.
+# taken up again. Environment variables:
+#   SKEATTN_PYTHON=/path/to/python  use that environment as it is and install nothing
+#   SKEATTN_BASE_PYTHON=python3.13  make .venv with that Python (default: the first of 3.11, 3.12, 3.13, 3.10)
+#   SKEATTN_TORCH=2.4.1             the version of torch (default: 2.13.0)
+#   SKEATTN_TORCH_INDEX=URL         one more package index for torch, for example that of its CPU builds
 set -euo pipefail
 
 setup_env() {
-    local extras=$1 torch=2.13.0 root venv stamp base
+    local extras=$1 torch=${SKEATTN_TORCH:-2.13.0} base=${SKEATTN_BASE_PYTHON:-} root venv inputs stamp
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     if [[ -n ${SKEATTN_PYTHON:-} ]]; then
         PYTHON=$SKEATTN_PYTHON
@@ -16,15 +19,17 @@ setup_env() {
     fi
     venv=$root/.venv
     PYTHON=$venv/bin/python
-    stamp=$venv/.skeattn-$(cat "$root/setup.py" "${BASH_SOURCE[0]}" <(echo "$extras") | cksum | cut -d' ' -f1)
+    inputs=("$root/setup.py" "$root/pyproject.toml" "${BASH_SOURCE[0]}")
+    stamp=$venv/.skeattn-$(cat "${inputs[@]}" <(echo "$extras $torch $base") | cksum | cut -d' ' -f1)
     [[ -e $stamp && -x $PYTHON ]] && return
-    if ! "$PYTHON" -m pip --version &>/dev/null; then
-        base=$(find_python)
+    if ! "$PYTHON" -m pip --version &>/dev/null || ! same_python "$PYTHON" "$base"; then
+        base=${base:-$(find_python)}
         echo "set-up: creating $venv with $("$base" --version)"
         "$base" -m venv --clear "$venv" || fail "cannot create $venv; on Debian and Ubuntu: apt install python3-venv"
     fi
     echo "set-up: installing torch $torch and skeattn[$extras] (once; needs a network or a local package index)"
     if ! "$PYTHON" -c "import torch; assert torch.__version__.startswith('$torch')" &>/dev/null; then
+        rm -f "$venv"/.skeattn-*  # those of another torch
         install "torch==$torch" ${SKEATTN_TORCH_INDEX:+--extra-index-url "$SKEATTN_TORCH_INDEX"}
     fi
     # A full mmcv serves as well as mmcv-lite, but one installed over the other breaks both.
@@ -45,6 +50,9 @@ install() {
     [[ -t 1 ]] && quiet=
     "$PYTHON" -m pip install --disable-pip-version-check $quiet "$@"
 }
+
+# Whether an environment is of the Python that was asked for; of any where none was.
+same_python() { [[ -z $2 || $("$1" --version) == "$("$2" --version)" ]]; }
 
 find_python() {
     local candidate

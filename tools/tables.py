@@ -11,9 +11,9 @@ from pathlib import Path
 
 from skeattn import cli
 from skeattn.experiments.paper import TABLES
+from skeattn.experiments.paper_tables import FORMATS, export, fill, read_records
 from skeattn.experiments.plan import BUDGETS, find_table
-from skeattn.experiments.run import ROOT as RUNS
-from skeattn.experiments.tables import FORMATS, export, fill, read_records
+from skeattn.experiments.run import RUNS
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,29 +1,29 @@
-"""Judge a checkpoint: python tools/test.py CONFIG CHECKPOINT [--protocol knn linear finetune semi01 retrieval tsne]
+"""Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT [--protocol knn linear finetune semi01 retrieval tsne]
 
-The encoder runs once over the training and the test clips; the protocols that need no more work on those features,
-fine-tuning trains it further. Prints a table for each protocol and writes a JSON record, with class scores and pictures
-beside it, into the folder of the checkpoint. CHECKPOINT may be a work_dir, for the newest one in it, or the word
-'untrained', for the network as it is before training. See docs/protocols.md.
+The encoder runs once over the training and the test clips; KNN, probes, retrieval and maps work on those features,
+fine-tuning trains the encoder further. Prints a table for each protocol and writes a JSON record, with class scores and
+pictures beside it, into the folder of the checkpoint. CHECKPOINT may be a work_dir, for the newest one in it, or the
+word 'untrained', for the network before training. See docs/protocols.md.
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
-from skeattn.engine.checkpoint import find_newest
+from skeattn.checkpoint import find_newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError
-from skeattn.evaluation.judging import UNTRAINED, Judging
-from skeattn.evaluation.protocols import protocol_names
-from skeattn.evaluation.record import pretrained_facts
-from skeattn.evaluation.report import NOTE, blanks, protocol_tables
+from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
+from skeattn.protocols.settings import protocol_names
+from skeattn.results.provenance import pretrained_facts
+from skeattn.results.record import Record
+from skeattn.results.report import NOTE, blanks, protocol_tables
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar='NAME',
         help=f'{", ".join(protocol_names())}, or the file of one; several at once, also with commas '
-        f'(default: knn, linear, and what else the config names; topk for logits)',
+        f'(default: knn, linear and the other evaluators of the config; topk for logits)',
     )
     top.add_argument('--baselines', action='store_true', help='add rows for raw coordinates and the untrained network')
     top.add_argument(
@@ -47,16 +47,18 @@ def parser() -> argparse.ArgumentParser:
         action='extend',
         default=[],
         metavar='SOURCE',
-        help='features to judge: backbone, projector, predictor, logits, joint/backbone …, as far as the method has '
-        'them, or raw, the coordinates; several at once (default: what the protocol, the config and the method name)',
+        help='features to evaluate: backbone, projector, predictor, logits, joint/backbone …, as far as the method has '
+        'them, or raw, the coordinates; several at once (default: those of the protocol, the config and the method)',
     )
-    top.add_argument('--dataset', metavar='CONFIG', help='judge on the data set of another config: transfer')
+    top.add_argument('--dataset', metavar='CONFIG', help='evaluate on the data set of another config: transfer')
     top.add_argument('--seed', type=int, default=0, help='of the protocols, and the first of the untrained ones (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
     top.add_argument(
         '--out', metavar='FILE', help='the JSON record (test_<checkpoint>_<digest of the evaluation>.json)'
     )
-    top.add_argument('--facts', type=json.loads, default={}, metavar='JSON', help='more to record: name, origin')
+    top.add_argument(
+        '--facts', type=json.loads, default={}, metavar='JSON', help='further fields of the record, such as name'
+    )
     top.add_argument('--device', help='cpu or cuda (the accelerator if there is one)')
     top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     top.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -87,20 +89,21 @@ def connect(launcher: str) -> None:
         torch.distributed.init_process_group('gloo')
 
 
-def rows_of(record: dict[str, Any]) -> dict[str, dict[str, float]]:
+def rows_of(record: Record) -> dict[str, dict[str, float]]:
     """Row name -> metrics."""
-    stem = Path(record['checkpoint']).stem if record['checkpoint'] else f'{UNTRAINED}, seed {record["seed"]}'
-    names = {source: stem if len(record['sources']) == 1 else f'{stem}, {source}' for source in record['sources']}
-    return {**record['baselines'], **{names[source]: part['metrics'] for source, part in record['sources'].items()}}
+    stem = Path(str(record.checkpoint)).stem if record.checkpoint else f'{UNTRAINED}, seed {record.seed}'
+    names = {source: stem if len(record.sources) == 1 else f'{stem}, {source}' for source in record.sources}
+    names |= {RAW: 'raw coordinates'}
+    return {**record.baselines, **{names[source]: part.metrics for source, part in record.sources.items()}}
 
 
-def notes_of(record: dict[str, Any]) -> dict[str, str]:
+def notes_of(record: Record) -> dict[str, str]:
     """Metric -> why it is missing."""
     return {
         f'{name}/{metric}': reason
-        for part in record['sources'].values()
-        for name, outcome in part['outcomes'].items()
-        for metric, reason in outcome['notes'].items()
+        for part in record.sources.values()
+        for name, result in part.protocols.items()
+        for metric, reason in result.notes.items()
     }
 
 
@@ -114,7 +117,7 @@ def main() -> None:
         facts |= {'dataset': args.dataset, 'pretrained': args.checkpoint and pretrained_facts(args.checkpoint)}
     if args.launcher != 'none':
         connect(args.launcher)
-    judging = Judging(
+    evaluation = Evaluation(
         resolve_config(cfg),
         args.checkpoint,
         listed(args.protocol),
@@ -124,18 +127,23 @@ def main() -> None:
         args.device,
     )
     beside = Path(args.checkpoint).parent if args.checkpoint else default_work_dir(args.config)
-    stem = f'test_{Path(args.checkpoint or UNTRAINED).stem}_{judging.digest[:8]}'
+    stem = f'test_{Path(args.checkpoint or UNTRAINED).stem}_{evaluation.id[:8]}'
     out = Path(args.out or Path(args.work_dir or beside) / f'{stem}.json')
-    record = judging.record(out, {**facts, **args.facts})
+    record = evaluation.run(out, {**facts, **args.facts})
     if not is_main_process():
         return
-    stream = record['stream'] if isinstance(record['stream'], str) else '+'.join(record['stream'])
-    sources = ', '.join(record['sources'])
-    print(f'{args.config}, {stream} stream, {record["data"]} {record["protocol"]}, {sources} features')
-    if record.get('pretrained'):
-        print(transfer_text(record['pretrained'], judging.cfg))
+    sources = ', '.join(record.sources)
+    print(f'{args.config}, {record.streams} stream, {record.data} {record.split}, {sources} features')
+    if record.pretrained:
+        print(transfer_text(record.pretrained, evaluation.cfg))
     print('\n\n'.join(protocol_tables(rows_of(record))))
-    print('\n'.join(['', NOTE, *blanks(notes_of(record)), f'wrote {out}']))
+    files = [
+        out.parent / file
+        for part in record.sources.values()
+        for r in part.protocols.values()
+        for file in r.files.values()
+    ]
+    print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in [*files, out])]))
 
 
 if __name__ == '__main__':

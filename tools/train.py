@@ -5,6 +5,9 @@ the same numbers again, bit for bit on the CPU; ``--resume`` continues a run tha
 """
 
 import argparse
+from typing import Any
+
+from torch import nn
 
 from skeattn import cli
 from skeattn.engine import SkeAttnRunner
@@ -61,12 +64,20 @@ def describe(runner: SkeAttnRunner) -> str:
         f'{type(model).__name__}: stream {cfg.stream}, layout {runner.layout}, '
         f'batch size {cfg.batch_size}{share if runner.world_size > 1 else ""}, seed {runner.seed}'
     ]
-    switches = {name: (str(value), origin) for name, (value, origin) in model.switches().items()}
-    wide, wider = (max(map(len, column), default=0) for column in (switches, [value for value, _ in switches.values()]))
-    lines += ['where paper and release differ:'] if switches else []
-    lines += [f'  {name:<{wide}}  {value:<{wider}}  {origin}' for name, (value, origin) in switches.items()]
+    choices = {name: (str(value), origin) for name, (value, origin) in paper_vs_release(model).items()}
+    wide, wider = (max(map(len, column), default=0) for column in (choices, [value for value, _ in choices.values()]))
+    lines += ['where paper and release differ:'] if choices else []
+    lines += [f'  {name:<{wide}}  {value:<{wider}}  {origin}' for name, (value, origin) in choices.items()]
     lines += [f'log, checkpoints and config: {runner.work_dir}', f'curves: {runner.log_dir}/vis_data']
     return '\n'.join(lines)
+
+
+def paper_vs_release(model: nn.Module) -> dict[str, tuple[Any, str]]:
+    """What a method declares, by the old name ``switches`` where a custom method defines that one."""
+    for name in ('switches', 'paper_vs_release'):
+        if declared := getattr(model, name, None):
+            return declared()
+    return {}
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Use a trained encoder without the training tools."""
 
-from skeattn.apis.checkpoint import load_checkpoint, read_checkpoint
-from skeattn.apis.inference import build_splits, embed, load_model
+from skeattn.apis.inference import embed
+from skeattn.checkpoint import load_checkpoint, read_checkpoint
+from skeattn.engine.build import build_splits, load_model
 
 __all__ = ['build_splits', 'embed', 'load_checkpoint', 'load_model', 'read_checkpoint']

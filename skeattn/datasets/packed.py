@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy as np
 from skeattn.channels import BY_COUNT, check_channels
 from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
 from skeattn.errors import ConfigError, DataError
-from skeattn.files import sha256
+from skeattn.files import sha256, write_atomic, write_text
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1
@@ -30,15 +31,17 @@ FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 # A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
 _HEADER_BYTES = 128
-_SOURCES = {
-    'ntu60': 'ntu',
-    'ntu120': 'ntu',
-    'pkummd1': 'pkummd --part 1',
-    'pkummd2': 'pkummd --part 2',
-    'nwucla': 'nwucla',
-    'utdmhad': 'utdmhad',
-    'demo': 'synthetic',
+# Folder -> format and options of tools/convert.py.
+_CONVERSIONS = {
+    'ntu60': ('ntu',),
+    'ntu120': ('ntu',),
+    'pkummd1': ('pkummd', '--part', '1'),
+    'pkummd2': ('pkummd', '--part', '2'),
+    'nwucla': ('nwucla',),
+    'utdmhad': ('utdmhad',),
+    'demo': ('synthetic',),
 }
+_GENERATED = ('synthetic',)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -91,8 +94,8 @@ class PackedWriter:
         self._offset = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
         for name, protocol in self.protocols.items():
-            if protocol['field'] not in (known := (*FIELDS, *self.columns)):
-                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(known)}')
+            if protocol['field'] not in (fields := (*FIELDS, *self.columns)):
+                raise ConfigError(f'protocol {name!r}: field={protocol["field"]!r} is none of {", ".join(fields)}')
         self._refuse_existing()
 
     def __enter__(self) -> 'PackedWriter':
@@ -195,12 +198,11 @@ class PackedWriter:
         self._file.seek(0)
         channels = self.channels or ()
         self._file.write(_npy_header((self._offset, self.layout.num_joints, len(channels))))
-        _sync(self._file)
+        self._file.flush()
+        os.fsync(self._file.fileno())
         stored = zip((*COLUMNS, *self.columns), zip(*self._rows, strict=True), strict=True)
         columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
-        with open(self._partial / SAMPLES, 'wb') as file:
-            np.savez_compressed(file, **columns)
-            _sync(file)
+        write_atomic(self._partial / SAMPLES, lambda file: np.savez_compressed(file, **columns))
         manifest = {
             'version': VERSION,
             'dataset': self.dataset,
@@ -214,9 +216,7 @@ class PackedWriter:
             **({'notes': self.notes} if self.notes else {}),
             'sha256': {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
         }
-        with open(self._partial / MANIFEST, 'w', encoding='utf-8') as text:
-            json.dump(manifest, text, indent=1, ensure_ascii=False)
-            _sync(text)
+        write_text(self._partial / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
         self._move_into_place()
 
     def _move_into_place(self) -> None:
@@ -310,12 +310,25 @@ class PackedSet:
                 raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
 
 
+def is_generated(path: str | os.PathLike[str]) -> bool:
+    """Whether the packed set at ``path`` needs no source, as far as the folder's name tells: it is computed."""
+    return _CONVERSIONS.get(Path(path).name) == _GENERATED
+
+
+def convert_arguments(path: str | os.PathLike[str], source: str = 'SOURCE') -> list[str]:
+    """The arguments of ``tools/convert.py`` that make the packed set at ``path``.
+
+    Args:
+        path: of the set; its name tells the format, for which ``'FORMAT'`` stands otherwise.
+        source: the raw data, where the format has any.
+    """
+    sources = [] if is_generated(path) else [source]
+    return [*_CONVERSIONS.get(Path(path).name, ('FORMAT',)), *sources, '--out', str(path)]
+
+
 def convert_command(path: str | os.PathLike[str]) -> str:
-    """The command that makes the packed set at ``path``, as far as the folder's name tells the source."""
-    source = _SOURCES.get(Path(path).name)
-    if source == 'synthetic':
-        return f'python tools/convert.py synthetic --out {path}'
-    return f'python tools/convert.py {source or "FORMAT"} SOURCE --out {path}'
+    """The command of :func:`convert_arguments`, for a shell."""
+    return shlex.join(['python', 'tools/convert.py', *convert_arguments(path)])
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -377,8 +390,3 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     magic = np.lib.format.magic(1, 0)
     length = _HEADER_BYTES - len(magic) - 2
     return magic + length.to_bytes(2, 'little') + fields.ljust(length - 1) + b'\n'
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

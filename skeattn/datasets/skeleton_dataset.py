@@ -86,18 +86,20 @@ class SkeletonDataset(Dataset):
                 f'{self.layout.name!r}; set layout={self.layout.name!r}, or read another set'
             )
         if tuple(channels) != packed.channels:
-            found, asked = list(packed.channels), list(channels)
-            raise ConfigError(f'channels={asked}, but {packed.path} holds {found}; set channels={found} in the config')
-        chosen = split_by(packed, protocol)[1] if split == 'test' else labelled_clips(packed, protocol, subset)
-        folder = folder_of(packed.path, cache) if len(chosen) >= CLIPS_WORTH_CACHING else None
+            stored = list(packed.channels)
+            raise ConfigError(
+                f'channels={list(channels)}, but {packed.path} holds {stored}; set channels={stored} in the config'
+            )
+        indices = split_by(packed, protocol)[1] if split == 'test' else labelled_clips(packed, protocol, subset)
+        folder = folder_of(packed.path, cache) if len(indices) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
         self.split = split
         self.channels = packed.channels
         self.classes = packed.classes
-        self.labels = torch.from_numpy(packed.table['label'][chosen])
-        self.names = packed.table['name'][chosen]
-        self.subjects = packed.table['subject'][chosen]
-        self.clips = torch.from_numpy(_prepared(packed, chosen, pipeline or {}, steps, folder))
+        self.labels = torch.from_numpy(packed.table['label'][indices])
+        self.names = packed.table['name'][indices]
+        self.subjects = packed.table['subject'][indices]
+        self.clips = torch.from_numpy(_prepared(packed, indices, pipeline or {}, steps, folder))
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -113,9 +115,9 @@ class SkeletonDataset(Dataset):
 
 
 def _prepared(
-    packed: PackedSet, chosen: np.ndarray, written: Mapping[str, Any], steps: Pipeline, folder: Path | None
+    packed: PackedSet, indices: np.ndarray, written: Mapping[str, Any], steps: Pipeline, folder: Path | None
 ) -> np.ndarray:
-    key = key_of(packed, chosen, written, steps) if folder else None
+    key = key_of(packed, indices, written, steps) if folder else None
     if folder is None or key is None:
-        return materialise(packed, chosen, steps)
-    return cached(folder, key, lambda: materialise(packed, chosen, steps))
+        return materialise(packed, indices, steps)
+    return cached(folder, key, lambda: materialise(packed, indices, steps))

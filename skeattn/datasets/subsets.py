@@ -5,7 +5,6 @@ on neither platform, library versions nor the order of the sample table, and a s
 larger one's. It is written beside the set, where it can be looked at and published with results.
 """
 
-import contextlib
 import hashlib
 import json
 import math
@@ -65,7 +64,7 @@ def choose(
     of_class: dict[int, list[str]] = {}
     for name, label in zip(names, labels, strict=True):
         of_class.setdefault(int(label), []).append(str(name))
-    chosen = []
+    labelled = []
     for label, members in sorted(of_class.items()):
         count = round(fraction * len(members))
         if not count:
@@ -74,8 +73,8 @@ def choose(
                 f'a fraction of {fraction:g} leaves class {classes[label]!r} none of its {len(members)} training '
                 f'clips; the smallest fraction that leaves every class a clip is {enough:g}'
             )
-        chosen += sorted(members, key=lambda name: hashlib.sha256(f'{seed}:{name}'.encode()).digest())[:count]
-    return chosen
+        labelled += sorted(members, key=lambda name: hashlib.sha256(f'{seed}:{name}'.encode()).digest())[:count]
+    return labelled
 
 
 def smallest_fraction(clips: int) -> float:
@@ -123,8 +122,6 @@ def _read_or_choose(packed: PackedSet, protocol: str, train: np.ndarray, fractio
     else:
         names = choose(list(label_of), list(label_of.values()), fraction, seed, packed.classes)
         # A set that cannot be written to is no obstacle: the choice follows from the names.
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(exist_ok=True)
         write_note(path, {**facts, 'labels': _counts(names, label_of, packed.classes), 'names': names})
     return train[np.isin(packed.table['name'][train], names)]
 
@@ -132,14 +129,14 @@ def _read_or_choose(packed: PackedSet, protocol: str, train: np.ndarray, fractio
 def _read(path: Path, facts: Mapping[str, Any], label_of: Mapping[str, int], classes: Sequence[str]) -> list[str]:
     remove = f'remove {path}, and the clips are chosen again'
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
-        names, counts = [str(name) for name in found['names']], dict(found['labels'])
-        differing = [key for key in facts if found[key] != facts[key]]
+        subset = json.loads(path.read_text(encoding='utf-8'))
+        names, counts = [str(name) for name in subset['names']], dict(subset['labels'])
+        differing = [key for key in facts if subset[key] != facts[key]]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f'{path} is damaged ({error!r}); {remove}') from error
     if differing:
         key = differing[0]
-        raise DataError(f'{path} was chosen with {key}={found[key]!r}, now it is {facts[key]!r}; {remove}')
+        raise DataError(f'{path} was chosen with {key}={subset[key]!r}, now it is {facts[key]!r}; {remove}')
     strangers = [name for name in names if name not in label_of]
     if strangers or len(set(names)) < len(names):
         what = f'names {strangers[0]!r}, no training clip of the split' if strangers else 'names a clip twice'

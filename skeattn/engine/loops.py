@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
 
-from skeattn.evaluation.baselines import judge
+from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
 from skeattn.registry import EVALUATORS, LOOPS
 
@@ -80,7 +80,7 @@ class FeatureLoop(BaseLoop):
     ) -> None:
         self._runner = runner
         self.dataloader = {name: runner.build_dataset(cfg) for name, cfg in dataloader.items()}
-        self.evaluator = {name: EVALUATORS.build(cfg) for name, cfg in evaluator.items()}
+        self.evaluator = {name: as_evaluator(EVALUATORS.build(cfg)) for name, cfg in evaluator.items()}
         self.source, self.batch_size = source, batch_size
 
     def run(self) -> dict[str, float]:
@@ -93,7 +93,7 @@ class FeatureLoop(BaseLoop):
             name: extract_features(model, dataset, batch_size=self.batch_size, source=self.source)
             for name, dataset in self.dataloader.items()
         }
-        shared = [judge(self.evaluator, **features)]
+        shared = [evaluate_all(self.evaluator, **features)]
         broadcast_object_list(shared)
         runner.call_hook(f'after_{stage}_epoch', metrics=shared[0])
         runner.call_hook(f'after_{stage}')

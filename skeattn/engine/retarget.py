@@ -62,19 +62,20 @@ def transfer_text(pretrained: Mapping[str, Any], cfg: Config) -> str:
     """What was trained where and is judged where: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'.
 
     Args:
-        pretrained: ``data``, ``protocol`` and ``layout`` of the pre-training, as far as they are known.
+        pretrained: ``data``, ``split`` and ``layout`` of the pre-training, as far as they are known.
         cfg: the resolved config that the model is judged by.
     """
     here = {
         'data': cfg.dataset.data,
-        'protocol': cfg.dataset.protocol,
+        'split': cfg.dataset.protocol,
         'layout': PackedSet.open(cfg.dataset.data).layout.name,
     }
     return f'pre-trained on {_place(pretrained)}, evaluated on {_place(here)}'
 
 
 def _place(facts: Mapping[str, Any]) -> str:
-    named = ' '.join(str(facts[key]) for key in ('data', 'protocol') if facts.get(key) is not None)
+    words = (facts.get('data'), facts.get('split', facts.get('protocol')))  # as older checkpoints call the split
+    named = ' '.join(str(word) for word in words if word is not None)
     layout = facts.get('layout')
     return (named or 'unknown data') + (f' ({layout})' if layout else '')
 

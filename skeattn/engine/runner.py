@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
@@ -26,15 +27,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import skeattn
-from skeattn.apis.checkpoint import backbone_type, load_weights, read_checkpoint
 from skeattn.channels import AXES
-from skeattn.engine.checkpoint import find_newest, hub_state, restore_hub, write_checkpoint
+from skeattn.checkpoint import backbone_type, find_newest, load_weights, read_checkpoint, write_checkpoint
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
 from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
 
+HISTORY = 1000
+"""Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
 _started: Counter[str] = Counter()
 
 
@@ -239,7 +241,7 @@ class SkeAttnRunner(Runner):
             'batch_size': self.cfg.get('batch_size'),
             'world_size': self.world_size,
             'data': dataset.get('data'),
-            'protocol': dataset.get('protocol'),
+            'split': dataset.get('protocol'),
             'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),
             'versions': versions,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
@@ -311,3 +313,19 @@ class SkeAttnRunner(Runner):
         """Write the config, as it was given, to the work_dir."""
         name = Path(self.cfg.filename).name if self.cfg.filename else f'{self.timestamp}.py'
         write_text(Path(self.work_dir) / name, self.cfg.pretty_text)
+
+
+def hub_state(hub: MessageHub) -> dict[str, Any]:
+    """A message hub as builtin types; of each scalar the latest :data:`HISTORY` values."""
+    state = hub.state_dict()
+    scalars = {}
+    for name, buffer in state['log_scalars'].items():
+        values, counts = buffer.data
+        scalars[name] = {'values': values[-HISTORY:].tolist(), 'counts': counts[-HISTORY:].tolist()}
+    return {**state, 'log_scalars': scalars}
+
+
+def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:
+    """Undo :func:`hub_state`."""
+    scalars = {name: HistoryBuffer(s['values'], s['counts']) for name, s in state['log_scalars'].items()}
+    hub.load_state_dict({**state, 'log_scalars': scalars})

@@ -1,25 +1,24 @@
-"""Judging a frozen encoder; usable without a Runner."""
+"""Evaluation of a frozen encoder; needs no Runner."""
 
 from skeattn.evaluation.embedding_map import EmbeddingMap
+from skeattn.evaluation.evaluator import Evaluator, FunctionEvaluator
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
-from skeattn.evaluation.finetune import Finetune
 from skeattn.evaluation.knn import KNNEvaluator, knn_scores
 from skeattn.evaluation.linear_probe import LinearProbe
-from skeattn.evaluation.outcome import Outcome, Scores
+from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.evaluation.retrieval import Retrieval
-from skeattn.evaluation.subject import Subject
 from skeattn.evaluation.topk import TopK
 
 __all__ = [
     'EmbeddingMap',
+    'Evaluator',
     'Features',
-    'Finetune',
+    'FunctionEvaluator',
     'KNNEvaluator',
     'LinearProbe',
-    'Outcome',
+    'ProtocolResult',
     'Retrieval',
     'Scores',
-    'Subject',
     'TopK',
     'calibrate_bn',
     'extract_features',

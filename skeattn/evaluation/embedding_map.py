@@ -1,73 +1,108 @@
-"""A map of features in the plane, and how far it can be trusted."""
+"""A map of features in the plane: t-SNE, UMAP or PCA by cosine similarity, and how faithful it is."""
 
 import importlib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
 
 from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.features import Features
-from skeattn.evaluation.outcome import Outcome
-from skeattn.files import write_atomic
+from skeattn.evaluation.result import ProtocolResult
 from skeattn.registry import EVALUATORS
+
+METHODS = ('tsne', 'umap', 'pca')
+CURES = {'sklearn': 'pip install "skeattn[vis]"', 'umap': 'pip install umap-learn; or take tsne or pca'}
+
+
+def project(x: np.ndarray, seed: int = 0, perplexity: float = 30.0, method: str = 'tsne') -> np.ndarray:
+    """A map of (N, D) features by cosine similarity: (N, 2), the same for the same seed.
+
+    Features are scaled to unit length, as KNN sees them, and reduced to at most 50 principal components first.
+
+    Args:
+        x: the features.
+        seed: of t-SNE and UMAP.
+        perplexity: of t-SNE, and the number of UMAP's neighbours; both are cut to what so few clips allow.
+        method: ``'tsne'``, ``'umap'`` (needs the package umap-learn) or ``'pca'``, the first two components.
+
+    Raises:
+        DataError: fewer than four clips, or features of less than two dimensions.
+        ConfigError: an unknown method, or a missing package.
+    """
+    check_method(method)
+    if len(x) < 4:
+        raise DataError(f'an embedding map needs at least 4 clips, not {len(x)}')
+    if x.shape[1] < 2:
+        raise DataError('an embedding map needs features of at least 2 dimensions')
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    components = 2 if method == 'pca' else min(50, *x.shape)
+    pca = _needed('sklearn.decomposition').PCA
+    x = pca(components, svd_solver='full' if min(x.shape) < 2000 else 'covariance_eigh').fit_transform(x)
+    if method == 'tsne':
+        tsne = _needed('sklearn.manifold').TSNE
+        x = tsne(perplexity=min(perplexity, (len(x) - 1) / 3), init='pca', random_state=seed, n_jobs=1).fit_transform(x)
+    elif method == 'umap':
+        neighbours = max(2, min(round(perplexity), len(x) - 1))
+        x = _needed('umap').UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(x)
+    return np.asarray(x)
+
+
+def check_method(method: str) -> None:
+    """Refuse an embedding method that is unknown or cannot run here, before any work.
+
+    Raises:
+        ConfigError: it is no :data:`METHODS`, or a package is missing.
+    """
+    if method not in METHODS:
+        raise ConfigError(f'no embedding method {method!r}; there are {", ".join(METHODS)}')
+    _needed('sklearn.manifold')
+    if method == 'umap':
+        _needed('umap')
+
+
+def evenly(N: int, limit: int) -> np.ndarray:
+    """At most ``limit`` of the indices 0..N-1, evenly spaced."""
+    return np.unique(np.linspace(0, N - 1, min(limit, N)).round().astype(int))
 
 
 @EVALUATORS.register_module()
-class EmbeddingMap:
+class EmbeddingMap(Evaluator):
     """The test clips in the plane, by cosine similarity: coordinates, a picture, and two numbers on the map.
 
     Metrics in percent: ``trustworthiness`` (Venna and Kaski, 2001: are neighbours on the map neighbours among the
-    features?) and ``knn`` (of a clip's neighbours on the map, the share of its class, mean over clips).
+    features?) and ``knn`` (of a clip's neighbours on the map, the share of its class, mean over clips). The array
+    ``points`` of the result holds ``points`` (N, 2), ``labels`` and ``names``.
 
     Args:
-        method: ``'tsne'``, or ``'umap'`` (needs the package umap-learn).
-        perplexity: how many neighbours count for t-SNE; for UMAP their number.
+        method, perplexity: see :func:`project`.
         limit: most clips on the map; of more, an evenly spaced part.
         neighbours: of both metrics.
         seed: of the map.
-        classes: class names for the legend; the labels where there are none.
-        out: ``<out>.map.png`` and ``<out>.points.npz`` are written, in it ``points`` (N, 2), ``labels`` and ``names``;
-            nothing where there is none.
+
+    Raises:
+        ConfigError: a setting without meaning, or a missing package.
     """
 
     def __init__(
-        self,
-        method: str = 'tsne',
-        perplexity: float = 30.0,
-        limit: int = 2000,
-        neighbours: int = 10,
-        seed: int = 0,
-        classes: Sequence[str] = (),
-        out: Path | None = None,
+        self, method: str = 'tsne', perplexity: float = 30.0, limit: int = 2000, neighbours: int = 10, seed: int = 0
     ) -> None:
-        if method not in ('tsne', 'umap'):
-            raise ConfigError(f"EmbeddingMap: method={method!r}; choose 'tsne' or 'umap'")
+        check_method(method)
         if perplexity <= 0 or neighbours < 1 or limit < 1:
             raise ConfigError(
                 f'EmbeddingMap: perplexity={perplexity!r}, neighbours={neighbours!r} and limit={limit!r} must be > 0'
             )
         self.method, self.perplexity, self.limit, self.neighbours = method, perplexity, limit, neighbours
-        self.seed, self.classes, self.out = seed, list(classes), out
-        self.embedding = _needed('skeattn.visualization.embedding', 'pip install "skeattn[vis]"')
-        self.manifold = _needed('sklearn.manifold', 'pip install "skeattn[vis]"')
-        if method == 'umap':
-            self.umap = _needed('umap', 'pip install umap-learn, or take method="tsne"')
+        self.seed = seed
 
-    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        """The metrics alone."""
-        return self.evaluate(bank, test).metrics
-
-    def evaluate(self, bank: Features, test: Features) -> Outcome:
-        """Metrics, and the files ``map`` and ``points`` where they shall be written.
+    def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
+        """Metrics and points.
 
         Raises:
             DataError: too few clips for the perplexity or the neighbours.
         """
-        test = test.select(torch.as_tensor(self.embedding.evenly(len(test), self.limit)))
+        test = test.select(torch.as_tensor(evenly(len(test), self.limit)))
         N = len(test)
         for setting, needed in (('perplexity', 3 * self.perplexity + 1), ('neighbours', 2 * self.neighbours + 1)):
             if needed > N:
@@ -75,29 +110,13 @@ class EmbeddingMap:
                     f'a map of {N} clips: {setting}={getattr(self, setting)} needs at least {int(needed)}; lower '
                     f'{setting} (--cfg-options protocols.tsne.{setting}=...), or see limit={self.limit}'
                 )
-        x, labels = normalize(test.x, dim=1).numpy(), test.labels.numpy()
-        points = self._project(x)
-        metrics = {
-            'trustworthiness': 100 * float(self.manifold.trustworthiness(x, points, n_neighbors=self.neighbours)),
-            'knn': purity(points, labels, self.neighbours),
-        }
-        if self.out is None:
-            return Outcome(metrics)
-        files = {
-            kind: self.out.with_name(f'{self.out.name}.{kind}.{end}')
-            for kind, end in (('map', 'png'), ('points', 'npz'))
-        }
-        names = self.classes or [str(i) for i in range(int(labels.max()) + 1)]
-        self.embedding.draw_maps({f'{N} test clips': (points, labels)}, names, files['map'])
-        arrays: dict[str, Any] = {'points': points, 'labels': labels, 'names': np.array(test.names, np.str_)}
-        write_atomic(files['points'], lambda file: np.savez(file, **arrays))
-        return Outcome(metrics, files=files)
-
-    def _project(self, x: np.ndarray) -> np.ndarray:
-        if self.method == 'tsne':
-            return self.embedding.project(x, self.seed, self.perplexity)
-        reducer = self.umap.UMAP(n_neighbors=round(self.perplexity), metric='cosine', random_state=self.seed, n_jobs=1)
-        return np.asarray(reducer.fit_transform(x))
+        x, labels = test.x.numpy(), test.labels.numpy()
+        points = project(x, self.seed, self.perplexity, self.method)
+        unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        trust = _needed('sklearn.manifold').trustworthiness(unit, points, n_neighbors=self.neighbours)
+        metrics = {'trustworthiness': 100 * float(trust), 'knn': purity(points, labels, self.neighbours)}
+        arrays = {'points': points, 'labels': labels, 'names': np.array(test.names, np.str_)}
+        return ProtocolResult(metrics, arrays={'points': arrays})
 
 
 def purity(points: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -108,8 +127,10 @@ def purity(points: np.ndarray, labels: np.ndarray, k: int) -> float:
     return 100 * (label[nearest] == label[:, None]).double().mean().item()
 
 
-def _needed(module: str, cure: str) -> Any:
+def _needed(module: str) -> Any:
+    """An optional package, imported where it is used."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(f'EmbeddingMap needs {error.name or module}: {cure}') from error
+        package = module.partition('.')[0]
+        raise ConfigError(f'an embedding map needs {error.name or package}: {CURES[package]}') from error

@@ -29,14 +29,14 @@ class Features:
         labels: (N,) int64.
         subjects: (N,) int64, -1 where unknown.
         names: N clip names.
-        views: equal parts of x that come from different streams (CrosSCLR), put end to end.
+        num_streams: equal parts of x that come from different streams (CrosSCLR), put end to end.
     """
 
     x: Tensor
     labels: Tensor
     subjects: Tensor
     names: list[str]
-    views: int = 1
+    num_streams: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,7 +44,7 @@ class Features:
     def select(self, indices: Tensor) -> 'Features':
         """The clips at ``indices`` (int64, in that order)."""
         names = [self.names[i] for i in indices.tolist()]
-        return Features(self.x[indices], self.labels[indices], self.subjects[indices], names, self.views)
+        return Features(self.x[indices], self.labels[indices], self.subjects[indices], names, self.num_streams)
 
 
 def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone') -> Features:
@@ -74,8 +74,8 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
         x = torch.cat([_encode(model, dataset, batch, source) for batch in batches])
     if world > 1:
         x = torch.cat(all_gather(x))
-    views = getattr(model, 'feature_views', None)
-    return _features(dataset, x[:N].cpu(), views(source) if views else 1)
+    streams = getattr(model, 'feature_streams', None)
+    return _features(dataset, x[:N].cpu(), streams(source) if streams else 1)
 
 
 def raw_features(dataset: Any) -> Features:
@@ -141,7 +141,7 @@ def _encode(model: Any, dataset: Any, batch: Tensor, source: str) -> Tensor:
     return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
 
 
-def _features(dataset: Any, x: Tensor, views: int = 1) -> Features:
+def _features(dataset: Any, x: Tensor, num_streams: int = 1) -> Features:
     names = [str(name) for name in dataset.names]
     finite = torch.isfinite(x).all(dim=1)
     if not finite.all():
@@ -152,4 +152,4 @@ def _features(dataset: Any, x: Tensor, views: int = 1) -> Features:
             f'look at those clips with tools/verify_data.py, and at the weights if it is all of them'
         )
     labels, subjects = (torch.as_tensor(column).long().cpu() for column in (dataset.labels, dataset.subjects))
-    return Features(x, labels, subjects, names, views)
+    return Features(x, labels, subjects, names, num_streams)

@@ -9,23 +9,26 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from skeattn.errors import ConfigError
+from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
-from skeattn.evaluation.outcome import Outcome, Scores
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.registry import EVALUATORS
 
 BLOCK = 2**25
 """Similarities held at a time: 128 MB in float32, whatever the size of queries and bank."""
 
 
-def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1, share: bool = False) -> tuple[Tensor, Tensor]:
+def nearest_neighbours(
+    queries: Tensor, bank: Tensor, k: int, num_streams: int = 1, share: bool = False
+) -> tuple[Tensor, Tensor]:
     """Cosine similarities and bank indices of the k nearest, both (B, k), nearest first.
 
     Args:
         queries: (B, D) features.
         bank: (N, D) features.
         k: number of neighbours.
-        views: equal parts of a feature that are compared on their own; the similarity is the mean of their cosines.
+        num_streams: equal parts of a feature, one per stream; the similarity is the mean of their cosines.
         share: divide the queries among the processes, all of which must call, and all of which get the whole. They are
             compared in the same chunks by however many, so the result is the same to the last bit.
 
@@ -36,10 +39,10 @@ def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1, share: bool =
         raise ConfigError(f'KNN needs 1 <= k <= {len(bank)} (clips in the feature bank), not k={k}')
     rank, world = get_dist_info() if share else (0, 1)
     similarities, indices = queries.new_zeros(len(queries), k), torch.zeros(len(queries), k, dtype=torch.int64)
-    queries, bank = (unit(x, views) for x in (queries, bank))
+    queries, bank = (l2_normalize(x, num_streams) for x in (queries, bank))
     chunks = (x.split(max(1, BLOCK // len(bank))) for x in (queries, similarities, indices))
-    for chunk, *found in list(zip(*chunks, strict=True))[rank::world]:
-        for mine, values in zip(found, (chunk @ bank.T).topk(k, dim=1), strict=True):
+    for chunk, *outputs in list(zip(*chunks, strict=True))[rank::world]:
+        for mine, values in zip(outputs, (chunk @ bank.T).topk(k, dim=1), strict=True):
             mine.copy_(values)
     if world > 1:  # what the others found is zero here
         all_reduce(similarities)
@@ -47,9 +50,9 @@ def nearest(queries: Tensor, bank: Tensor, k: int, views: int = 1, share: bool =
     return similarities, indices
 
 
-def unit(x: Tensor, views: int) -> Tensor:
-    """Features (N, D) of unit length, whose equal parts are of one length, too."""
-    return F.normalize(x.unflatten(1, (views, -1)), dim=2).flatten(1) / math.sqrt(views)
+def l2_normalize(x: Tensor, num_streams: int) -> Tensor:
+    """Features (N, D) of unit length, whose equal parts, one per stream, have equal lengths."""
+    return F.normalize(x.unflatten(1, (num_streams, -1)), dim=2).flatten(1) / math.sqrt(num_streams)
 
 
 def vote(similarities: Tensor, labels: Tensor, num_classes: int, temperature: float = 0.1) -> Tensor:
@@ -73,34 +76,35 @@ def knn_scores(
     k: int,
     temperature: float = 0.1,
     num_classes: int | None = None,
-    views: int = 1,
+    num_streams: int = 1,
 ) -> Tensor:
     """Class scores (B, num_classes) of queries (B, D) from the k nearest of a bank (N, D) with labels (N,).
 
-    Source: the released KNN monitor; features are L2-normalised here, each of their ``views`` (see :func:`nearest`).
+    Source: the released KNN monitor; features are L2-normalised here, those of each stream separately.
 
     Raises:
         ConfigError: k is not in 1..N.
     """
-    similarities, indices = nearest(queries, bank, k, views)
+    similarities, indices = nearest_neighbours(queries, bank, k, num_streams)
     return vote(similarities, labels[indices], num_classes or int(labels.max()) + 1, temperature)
 
 
 @EVALUATORS.register_module()
-class KNNEvaluator:
+class KNNEvaluator(Evaluator):
     """KNN accuracy for several K at once.
 
-    In a distributed run all processes call it and share the queries. Metrics in percent: ``top1_k{K}`` on the test
-    clips; ``heldout_top1_k{K}``, the accuracy of held-out training
-    subjects against the other training subjects (for choosing a checkpoint or a K without test labels); and
-    ``top1_heldout``, the test accuracy at the K so chosen. The held-out metrics need known subjects. Each of the
-    features' ``views`` is brought to unit length on its own.
+    In a distributed run the processes share the queries. Metrics in percent: ``top1_k{K}`` on the test clips;
+    ``heldout_top1_k{K}``, the accuracy of held-out training subjects against the other training subjects (for choosing
+    a checkpoint or a K without test labels); and ``top1_heldout``, the test accuracy at the K so chosen. The held-out
+    metrics need known subjects. The features of each stream are scaled to unit length separately.
 
     Args:
         k: numbers of neighbours; one larger than the bank is cut to the bank's size, with a warning.
         temperature: of the votes.
         heldout: share of the training subjects held out.
     """
+
+    distributed = True
 
     def __init__(self, k: tuple[int, ...] = (1, 5, 10, 20, 40), temperature: float = 0.1, heldout: float = 0.2) -> None:
         if not k or min(k) < 1:
@@ -109,13 +113,7 @@ class KNNEvaluator:
             raise ConfigError(f'KNNEvaluator: temperature must be > 0, not {temperature!r}')
         self.k, self.temperature, self.heldout = tuple(k), temperature, heldout
 
-    distributed = True
-
-    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        """The metrics alone."""
-        return self.evaluate(bank, test).metrics
-
-    def evaluate(self, bank: Features, test: Features) -> Outcome:
+    def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """Metrics, and the votes of the K that the held-out subjects choose; of the first K where there are none."""
         classes = int(max(bank.labels.max(), test.labels.max())) + 1
         votes, parts = self._votes(bank, test, classes), hold_out(bank, self.heldout)
@@ -123,13 +121,13 @@ class KNNEvaluator:
         if parts is None:
             scores = Scores(votes[self.k[0]], test.labels, test.names)
             facts = {'scores_of': f'K={self.k[0]}, the first'}
-            return Outcome(metrics, scores, notes={'top1_heldout': NO_HELD_OUT}, facts=facts)
+            return ProtocolResult(metrics, scores, notes={'top1_heldout': NO_HELD_OUT}, facts=facts)
         held, held_votes = parts[1], self._votes(*parts, classes)
-        chosen = {k: accuracy(scores, held.labels) for k, scores in held_votes.items()}
-        best = max(chosen, key=lambda k: chosen[k])
-        metrics |= {f'heldout_top1_k{k}': value for k, value in chosen.items()}
+        held_top1 = {k: accuracy(scores, held.labels) for k, scores in held_votes.items()}
+        best = max(held_top1, key=lambda k: held_top1[k])
+        metrics |= {f'heldout_top1_k{k}': value for k, value in held_top1.items()}
         metrics['top1_heldout'] = metrics[f'top1_k{best}']
-        return Outcome(
+        return ProtocolResult(
             metrics,
             Scores(votes[best], test.labels, test.names),
             Scores(held_votes[best], held.labels, held.names),
@@ -140,6 +138,8 @@ class KNNEvaluator:
         """K -> class scores of the test clips."""
         if max(self.k) > len(bank):
             print_log(f'KNN: K is cut to {len(bank)}, the number of clips in the bank', 'current', level=30)
-        similarities, indices = nearest(test.x, bank.x, min(max(self.k), len(bank)), bank.views, share=True)
+        similarities, indices = nearest_neighbours(
+            test.x, bank.x, min(max(self.k), len(bank)), bank.num_streams, share=True
+        )
         labels = bank.labels[indices]
         return {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature) for k in self.k}

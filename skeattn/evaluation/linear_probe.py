@@ -11,15 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError, NonFiniteError
+from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
-from skeattn.evaluation.outcome import Outcome, Scores
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.models.heads import LinearHead
 from skeattn.registry import EVALUATORS
 
 
 def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> Tensor:
-    """One step of SGD on the cross entropy of what ``head`` makes of features (N, ...); returns the loss."""
+    """One step of SGD on the cross entropy of the logits of ``head`` on features (N, ...); returns the loss."""
     loss = F.cross_entropy(head(x), labels)
     optimizer.zero_grad()
     loss.backward()
@@ -27,27 +28,29 @@ def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, lab
     return loss.detach()
 
 
-class ViewHeads(nn.Module):
-    """One linear head per view; the logits are the mean of theirs (the linear evaluation of CrosSCLR's three streams).
+class StreamHeads(nn.Module):
+    """One linear head per stream; the logits are the mean of theirs (CrosSCLR's linear evaluation).
 
     Args:
-        views: V.
-        in_channels: dimension of a view.
+        num_streams: S.
+        in_channels: dimension of a stream's features.
         num_classes: number of classes.
         generator: source of the initial weights.
     """
 
-    def __init__(self, views: int, in_channels: int, num_classes: int, generator: torch.Generator) -> None:
+    def __init__(self, num_streams: int, in_channels: int, num_classes: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(LinearHead(in_channels, num_classes, generator=generator) for _ in range(views))
+        self.heads = nn.ModuleList(
+            LinearHead(in_channels, num_classes, generator=generator) for _ in range(num_streams)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, V, D / V) features -> (N, num_classes) logits."""
-        return torch.stack([head(view) for head, view in zip(self.heads, x.unbind(1), strict=True)]).mean(dim=0)
+        """(N, S, D / S) features -> (N, num_classes) logits."""
+        return torch.stack([head(part) for head, part in zip(self.heads, x.unbind(1), strict=True)]).mean(dim=0)
 
 
 class Fit(NamedTuple):
-    """What came of training a classifier.
+    """A trained classifier on the test clips.
 
     Args:
         top1: accuracy on the test clips in percent after every epoch.
@@ -61,8 +64,8 @@ class Fit(NamedTuple):
 
 
 @EVALUATORS.register_module()
-class LinearProbe:
-    """Accuracy of a linear classifier trained on frozen features, one per view (:class:`ViewHeads`) trained together.
+class LinearProbe(Evaluator):
+    """Accuracy of a linear classifier on frozen features: one per stream (:class:`StreamHeads`), trained together.
 
     Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, which is
     what the papers print; ``top1_heldout``, the test accuracy at the epoch that a second probe, trained without some
@@ -80,7 +83,7 @@ class LinearProbe:
         momentum: of SGD.
         weight_decay: of SGD.
         batch_size: the last incomplete batch is dropped, unless it is the only one.
-        normalise: scale every view of a feature to unit length first; the paper does not.
+        normalise: scale the features of every stream to unit length first; the paper does not.
         heldout: share of the training subjects held out.
         seed: of the initial weights and the order of the clips.
     """
@@ -105,28 +108,24 @@ class LinearProbe:
         self.momentum, self.weight_decay = momentum, weight_decay
         self.normalise, self.heldout = normalise, heldout
 
-    def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        """The metrics alone."""
-        return self.evaluate(bank, test).metrics
-
-    def evaluate(self, bank: Features, test: Features) -> Outcome:
-        """Metrics, logits of the test and of the held-out clips after the last epoch, and what every epoch gave."""
+    def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
+        """Metrics, logits of the test and of the held-out clips after the last epoch, and curves over the epochs."""
         fit, parts = self.fit(bank, test), hold_out(bank, self.heldout)
-        outcome = Outcome({'top1': fit.top1[-1], 'top1_best': max(fit.top1)}, facts={'scores_of': 'last epoch'})
-        outcome.test, outcome.curves = (
+        result = ProtocolResult({'top1': fit.top1[-1], 'top1_best': max(fit.top1)}, facts={'scores_of': 'last epoch'})
+        result.test, result.curves = (
             Scores(fit.logits, test.labels, test.names),
             {'loss': fit.losses, 'top1': fit.top1},
         )
         if parts is None:
-            outcome.notes['top1_heldout'] = NO_HELD_OUT
+            result.notes['top1_heldout'] = NO_HELD_OUT
         else:
-            chosen = self.fit(*parts)
-            outcome.metrics['top1_heldout'] = fit.top1[chosen.top1.index(max(chosen.top1))]
-            outcome.curves['heldout_top1'] = chosen.top1
-            outcome.heldout = Scores(chosen.logits, parts[1].labels, parts[1].names)
+            held = self.fit(*parts)
+            result.metrics['top1_heldout'] = fit.top1[held.top1.index(max(held.top1))]
+            result.curves['heldout_top1'] = held.top1
+            result.heldout = Scores(held.logits, parts[1].labels, parts[1].names)
         if fit.logits.shape[1] > 5:
-            outcome.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
-        return outcome
+            result.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
+        return result
 
     def fit(self, bank: Features, test: Features) -> Fit:
         """Train a classifier on ``bank`` and watch it on ``test``.
@@ -134,13 +133,13 @@ class LinearProbe:
         Raises:
             NonFiniteError: the classifier's weights became NaN or infinite.
         """
-        x, x_test = (f.x.unflatten(1, (bank.views, -1)) for f in (bank, test))
+        x, x_test = (f.x.unflatten(1, (bank.num_streams, -1)) for f in (bank, test))
         if self.normalise:
             x, x_test = F.normalize(x, dim=2), F.normalize(x_test, dim=2)
         generator = torch.Generator().manual_seed(self.seed)
         classes = int(max(bank.labels.max(), test.labels.max())) + 1
-        _, views, width = x.shape
-        head = ViewHeads(views, width, classes, generator).to(x)
+        _, streams, width = x.shape
+        head = StreamHeads(streams, width, classes, generator).to(x)
         optimizer = torch.optim.SGD(
             head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
         )

@@ -1,13 +1,12 @@
 """Data sets that a run needs."""
 
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from skeattn.datasets import PackedSet
-from skeattn.datasets.packed import convert_command
+from skeattn.datasets.packed import convert_arguments, is_generated
 from skeattn.errors import DataError, SkeAttnError
 from skeattn.experiments.run import TOOLS
 from skeattn.files import lock
@@ -19,14 +18,13 @@ def prepare_data(folder: Path, say: Callable[[str], object] = print) -> None:
     Raises:
         DataError: it is missing or damaged, and has to be converted from its source.
     """
-    _, _, *arguments = shlex.split(convert_command(folder))
-    if 'SOURCE' in arguments:
+    if not is_generated(folder):
         PackedSet.open(folder).verify()
     elif not _intact(folder):
         with lock(folder.parent / f'.{folder.name}.lock'):
             if not _intact(folder):  # still: nobody else has generated it meanwhile
                 say(f'generating {folder}')
-                command = [sys.executable, str(TOOLS / 'convert.py'), *arguments, '--overwrite']
+                command = [sys.executable, str(TOOLS / 'convert.py'), *convert_arguments(folder), '--overwrite']
                 if subprocess.run(command).returncode:
                     raise SkeAttnError(f'{folder} could not be generated: see the message above')
     say(f'{folder} is there and intact')

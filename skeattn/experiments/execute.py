@@ -11,7 +11,8 @@ import torch
 
 from skeattn.errors import ConfigError
 from skeattn.experiments.process import ONE_THREAD, Job
-from skeattn.experiments.run import Run
+from skeattn.experiments.run import TRAINED, Run
+from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import Lock, try_lock
 
 LOG, LOCK = 'run.log', 'lock'
@@ -42,7 +43,7 @@ def execute(
     root: Path,
     jobs: int | None = None,
     say: Callable[[str], object] = print,
-    patience: float = 10.0,
+    interval_s: float = 10.0,
 ) -> list[Failure]:
     """Carry out the runs that have no record yet; a second call repeats nothing.
 
@@ -54,7 +55,7 @@ def execute(
         root: folder of their folders.
         jobs: how many at a time; default one per GPU, or per core where there is no GPU.
         say: told how far all are.
-        patience: seconds between two such lines.
+        interval_s: between two such lines.
 
     Returns:
         the runs that failed; the others are finished.
@@ -80,7 +81,7 @@ def execute(
                 failures += [failure] if failure else []
                 pace.took.append((ended.run, ended.age))
                 say(f'{ended.run} {f"failed with status {failure.status}" if failure else "is finished"}')
-            if time.monotonic() - shown > patience:
+            if time.monotonic() - shown > interval_s:
                 say(pace.line(list(active.values()), waiting))
                 shown = time.monotonic()
             time.sleep(0.2)
@@ -128,7 +129,8 @@ class _Active:
         self._begin(*next(self.steps))
 
     def _begin(self, step: str, command: Sequence[str]) -> None:
-        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.held)
+        training = TrainingLog(self.log.parent, lambda: self.run.iterations) if step == TRAINED else None
+        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.held, training)
 
     @property
     def age(self) -> timedelta:
@@ -153,7 +155,7 @@ class _Active:
 
     def progress(self) -> tuple[str, timedelta | None]:
         """How far it is, and the time left where that is known."""
-        return self.job.progress() if self.step == 'trained' else (f'{self.run} is {self.step}', timedelta())
+        return self.job.progress() if self.job.training else (f'{self.run} is {self.step}', timedelta())
 
 
 class Pace:

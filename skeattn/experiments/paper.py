@@ -69,7 +69,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A table of the paper.
 
     Args:
@@ -116,7 +116,7 @@ _OUR_SETTINGS = ('_paper', '')
 _NTU60, _NTU = ('ntu60_xsub', 'ntu60_xview'), ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset')
 
 TABLES = {
-    '1': Table(
+    '1': PaperTable(
         'Table 1: linear evaluation against the baseline, ST-GCN',
         ('method', 'stream'),
         _columns(*_NTU, 'pkummd1_xsub', 'pkummd2_xsub'),
@@ -154,7 +154,7 @@ TABLES = {
             ),
         ),
     ),
-    '2': Table(
+    '2': PaperTable(
         'Table 2: linear evaluation with other backbones, NTU-60 X-Sub',
         ('method', 'stream'),
         tuple(Column('ntu60_xsub', backbone, title) for backbone, title in BACKBONES.items()),
@@ -169,7 +169,7 @@ TABLES = {
             _by_stream('Ours', 'skeattnclr', {'J': '80.3 72.7 71.3', 'M': '63.9 74.9 52.3', 'B': '76.2 69.2 73.7'}),
         ),
     ),
-    '3': Table(
+    '3': PaperTable(
         'Table 3: linear evaluation against other methods, ST-GCN',
         ('method', 'stream'),
         _columns(*_NTU),
@@ -187,7 +187,7 @@ TABLES = {
             _line('Ours|3S', '82.0 86.5 77.1 80.0', stream='3S'),
         ),
     ),
-    '4': Table(
+    '4': PaperTable(
         'Table 4: KNN evaluation, joint stream',
         ('method',),
         _columns(*_NTU),
@@ -201,7 +201,7 @@ TABLES = {
         'knn',
         'top1_k20',  # the paper does not say which K
     ),
-    '5': Table(
+    '5': PaperTable(
         'Table 5: semi-supervised, NTU-60, three streams',
         ('labels', 'method'),
         _columns(*_NTU60),
@@ -216,7 +216,7 @@ TABLES = {
             _line('10 %|Ours', '81.5 83.8', stream='3S', protocol='semi10'),
         ),
     ),
-    '6': Table(
+    '6': PaperTable(
         'Table 6: fine-tuning',
         ('method', 'stream'),
         _columns(*_NTU),
@@ -234,7 +234,7 @@ TABLES = {
         ),
         'finetune',
     ),
-    '7': Table(
+    '7': PaperTable(
         'Table 7: the local losses, joint stream, linear evaluation',
         ('negative pair q_s / q_ns', 'L_s', 'L_ns'),
         _columns(*_NTU60),
@@ -245,19 +245,19 @@ TABLES = {
             _line('yes|yes|yes', '80.3 86.1'),
         ),
     ),
-    'mu': Table(
+    'mu': PaperTable(
         'Weight μ of the salient loss, joint stream, linear evaluation',
         ('weight',),
         _columns(*_NTU60),
         _sweep('μ', 'model.mu', (0.0, 0.25, 0.5, 0.75, 1.0)),
     ),
-    'lambda': Table(
+    'lambda': PaperTable(
         'Sharpness λ of the mask, joint stream, linear evaluation',
         ('sharpness',),
         _columns(*_NTU60),
         _sweep('λ', 'model.mhsam.lam', (0.5, 1.0, 2.0, 4.0)),
     ),
-    'heads': Table(
+    'heads': PaperTable(
         'Heads of the attention, joint stream, linear evaluation',
         ('heads',),
         _columns(*_NTU60),

@@ -1,7 +1,7 @@
-"""From a table of the paper to the runs and fusions that fill it."""
+"""From a table of the paper to the runs and ensembles that fill it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,13 @@ from mmengine.config import Config
 
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
-from skeattn.evaluation.fusion import EQUAL, FUSED, fuse_files, read_parts
-from skeattn.evaluation.record import environment
-from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, Table
+from skeattn.evaluation.fusion import EQUAL
+from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
-from skeattn.files import write_json
 from skeattn.registry import MODELS
+from skeattn.results.ensemble import FUSED, fuse_files, read_parts
+from skeattn.results.provenance import environment
+from skeattn.results.record import Record, write
 
 BUDGETS = ('full', 'small')
 FUSIONS = 'fusions'
@@ -37,7 +38,7 @@ def find_datasets() -> list[str]:
     return sorted(name for name in names if not any(name.startswith(f'{other}_') for other in names))
 
 
-def find_table(key: str) -> Table:
+def find_table(key: str) -> PaperTable:
     """A table by its number or name.
 
     Raises:
@@ -48,18 +49,18 @@ def find_table(key: str) -> Table:
     return TABLES[key]
 
 
-def add_columns(table: Table, datasets: Iterable[str]) -> list[Column]:
+def add_columns(table: PaperTable, datasets: Iterable[str]) -> list[Column]:
     """The paper's columns, and one more for each other data set and each backbone of the table.
 
     Raises:
         ConfigError: no config is for such a data set; lists those that have one.
     """
-    known = find_datasets()
+    datasets_with_config = find_datasets()
     columns = {(column.dataset, column.backbone): column for column in table.columns}
     backbones = dict.fromkeys(column.backbone for column in table.columns)
     for dataset in datasets:
-        if dataset not in known and not any(column.dataset == dataset for column in table.columns):
-            raise ConfigError(f'--dataset {dataset}: no config is for it; there are {", ".join(known)}')
+        if dataset not in datasets_with_config and not any(column.dataset == dataset for column in table.columns):
+            raise ConfigError(f'--dataset {dataset}: no config is for it; there are {", ".join(datasets_with_config)}')
         for backbone in backbones:
             title = DATASETS.get(dataset, dataset)
             title = title if len(backbones) == 1 else f'{title}, {BACKBONES[backbone]}'
@@ -79,7 +80,7 @@ class Cell:
         overrides: of every config, by dotted key.
     """
 
-    table: Table
+    table: PaperTable
     line: Line
     column: Column
     budget: str = 'full'
@@ -127,28 +128,28 @@ class Cell:
         """The config, where there is one."""
         return next((path for path in self.configs if Path(path).is_file()), None)
 
-    def value(self, record: Mapping[str, Any]) -> float | None:
-        """The number that a record has for it, in percent; None where the record is of something else."""
+    def value(self, record: Record) -> float | None:
+        """The number in a record, in percent; None where the record is of something else."""
         return self._number(record) if self.further(record) == {} else None
 
-    def further(self, record: Mapping[str, Any]) -> dict[str, str] | None:
+    def further(self, record: Record) -> dict[str, str] | None:
         """Overrides of a record beside those of the cell; None where the record is of something else."""
         own, streams = stated(self.options), ('stream', f'protocols.{self.protocol}.stream')
-        options = {key: value for key, value in record.get('cfg_options', {}).items() if key not in streams}
+        options = {key: value for key, value in record.cfg_options.items() if key not in streams}
         if self._number(record) is None or not own.items() <= options.items():
             return None
         return {key: value for key, value in options.items() if key not in own}
 
-    def _number(self, record: Mapping[str, Any]) -> float | None:
-        """What a record of the config says, whatever its overrides beside the stream."""
-        if record['config'] != self.config or bool(record.get('checkpoint')) != self.line.trained:
+    def _number(self, record: Record) -> float | None:
+        """The number in a record of the config, whatever its overrides beside the stream."""
+        if record.config != self.config or bool(record.checkpoint) != self.line.trained:
             return None
         metric = f'{self.protocol}/{self.table.metric}'
-        tuned = record.get('cfg_options', {}).get(f'protocols.{self.protocol}.stream')
-        for part in record['sources'].values():
-            streams = [tuned] if tuned else sorted(part['streams'])
-            if streams == sorted(self.line.streams) and metric in part['metrics']:
-                return float(part['metrics'][metric])
+        tuned = record.cfg_options.get(f'protocols.{self.protocol}.stream')
+        for part in record.sources.values():
+            streams = [tuned] if tuned else sorted(part.streams)
+            if streams == sorted(self.line.streams) and metric in part.metrics:
+                return part.metrics[metric]
         return None
 
     def runs(self, seed: int) -> dict[str, Run]:
@@ -177,8 +178,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """Several streams of one method, as one classifier."""
+class PlannedEnsemble:
+    """Several streams of one method, as one classifier.
+
+    Args:
+        cell: that it fills.
+        parts: stream -> run.
+    """
 
     cell: Cell
     parts: Mapping[str, Run]
@@ -219,18 +225,21 @@ class Fusion:
             # Fine-tuned encoders of a method that trains its streams together say the same streams.
             together = len({part.stream for part in parts}) == 1
             record = fuse_files([*paths.values()], protocol, weights, same_stream=together).record()
-            record['sources'][FUSED]['streams'] = [*paths]
+            sources = {FUSED: replace(record.sources[FUSED], streams=[*paths])}
         except SkeAttnError as error:
             raise SkeAttnError(f'no {self}: {error}') from error
-        facts = {
-            'name': run.name,
-            'config': run.config,
-            'cfg_options': stated(self.cell.options),
-            'seed': run.seed,
-            'checkpoint': [path.parent.name for path in paths.values()] if run.trained else None,
-        }
-        finished = datetime.now(timezone.utc).isoformat(timespec='seconds')
-        write_json(out, {**record, **facts, **environment(), 'finished': finished})
+        record = replace(
+            record,
+            name=run.name,
+            sources=sources,
+            config=run.config,
+            cfg_options=stated(self.cell.options),
+            seed=run.seed,
+            checkpoint=[path.parent.name for path in paths.values()] if run.trained else None,
+            finished=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            **environment(),
+        )
+        write(out, record)
 
 
 @dataclass
@@ -240,13 +249,13 @@ class Plan:
     Args:
         cells: that are filled.
         runs: each once, in the order in which they start.
-        fusions: made of them.
+        ensembles: made of them.
         notes: on cells that stay empty.
     """
 
     cells: list[Cell]
     runs: list[Run]
-    fusions: list[Fusion]
+    ensembles: list[PlannedEnsemble]
     notes: list[str]
 
     @property
@@ -256,7 +265,7 @@ class Plan:
 
     def records(self, root: Path) -> list[Path]:
         """The records that are there."""
-        paths = [*(run.path(root) for run in self.runs), *(fusion.path(root) for fusion in self.fusions)]
+        paths = [*(run.path(root) for run in self.runs), *(ensemble.path(root) for ensemble in self.ensembles)]
         return [path for path in paths if path.is_file()]
 
 
@@ -266,8 +275,8 @@ def find_folders(cells: Iterable[Cell]) -> list[Path]:
     return [*dict.fromkeys(Path(cfg.dataset.data) for cfg in read)]
 
 
-def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
-    """Runs and fusions of cells, seeds outermost, for a first table as soon as possible.
+def plan_paper_tables(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
+    """Runs and ensembles of cells, seeds outermost, for a first table as soon as possible.
 
     Every model is built once. A cell without config stays empty, and so does one of a sweep whose value does not fit
     the backbone.
@@ -293,7 +302,7 @@ def make_plan(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
         for cell in plan.cells:
             runs = cell.runs(seed)
             plan.runs += [run for run in runs.values() if run not in plan.runs]
-            plan.fusions += [Fusion(cell, runs)] if len(runs) > 1 else []
+            plan.ensembles += [PlannedEnsemble(cell, runs)] if len(runs) > 1 else []
     return plan
 
 

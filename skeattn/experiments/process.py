@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from skeattn.errors import SkeAttnError
+from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import Lock
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
@@ -44,6 +44,7 @@ class Job:
         log: the file.
         env: changes to the environment.
         keep: a lock that the process shall hold, too.
+        training: what it logs, where it is a training.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Job:
         log: Path,
         env: Mapping[str, str] = ONE_THREAD,
         keep: Lock | None = None,
+        training: TrainingLog | None = None,
     ) -> None:
-        self.name, self.log = name, log
+        self.name, self.log, self.training = name, log, training
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open('a') as out:
             self.offset = out.tell()
@@ -78,14 +80,11 @@ class Job:
         return '\n'.join(self.text().splitlines()[-lines:])
 
     def progress(self) -> tuple[str, timedelta | None]:
-        """How far a training is, as its log says, and the time left where that is known."""
-        found = re.findall(r'Epoch\(train\)\s+\[(\d+)\]\[.*?eta: (.+?)  .*? loss: (\S+)', self.text())
+        """How far it is, and the time left where that is known."""
         if self.process.poll() is not None:
             return f'{self.name} done', timedelta()
-        if not found:
-            return f'{self.name} starting', None
-        epoch, eta, loss = found[-1]
-        return f'{self.name} epoch {epoch}, loss {loss}, {eta} left', _duration(eta)
+        state = self.training.state() if self.training else None
+        return (f'{self.name} {state}', state.left) if state else (f'{self.name} starting', None)
 
     def check(self) -> None:
         """Raise if it has failed, with the end of its log."""
@@ -93,11 +92,11 @@ class Job:
             status = self.process.returncode
             raise SkeAttnError(f'training {self.name} ended with status {status}; {self.log}:\n{self.tail()}')
 
-    def stop(self, patience: float = 10.0) -> None:
-        """End it, by force after ``patience`` seconds; nothing happens where it has ended."""
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End it, by force after ``timeout_s`` seconds; nothing happens where it has ended."""
         self.process.terminate()
         try:
-            self.process.wait(patience)
+            self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -120,10 +119,3 @@ def _end_with(parent: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return ask
-
-
-def _duration(text: str) -> timedelta:
-    """'0:04:26' or '1 day, 0:04:26'."""
-    days, _, clock = text.rpartition(', ')
-    hours, minutes, seconds = map(int, clock.split(':'))
-    return timedelta(int(days.split()[0]) if days else 0, seconds, minutes=minutes, hours=hours)

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,22 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
+from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
-from skeattn.evaluation.protocols import read_protocol
 from skeattn.files import sha256, write_text
+from skeattn.protocols.settings import read_protocol
+from skeattn.results.record import Record, read
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
-ROOT = Path('work_dirs/runs')
+RUNS = Path('work_dirs/runs')
 """Where runs lie unless somebody says otherwise: one training serves every table that needs it."""
 FROZEN = ('knn', 'linear')
 """Protocols on frozen features, cheap enough to go together."""
 TRAINED = 'trained'
+"""What a training is when it is done, and the file that says so."""
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}
 """Training steps between lines of the log: often enough to tell the time left."""
-_ONLY_JUDGING = re.compile('evaluation|protocols|(val|test)_(cfg|dataloader|evaluator)')
+_ONLY_EVALUATION = re.compile('evaluation|protocols|(val|test)_(cfg|dataloader|evaluator)')
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,23 @@ class Run:
         return resolve_config(self.written)
 
     @cached_property
+    def iterations(self) -> int:
+        """Training steps in all."""
+        return count_iterations(self.cfg)
+
+    @cached_property
     def digest(self) -> str:
         """Identity of the training: everything that its weights follow from, except the code."""
-        values = {key: value for key, value in sorted(self.cfg.to_dict().items()) if not _ONLY_JUDGING.fullmatch(key)}
+        values = {
+            key: value for key, value in sorted(self.cfg.to_dict().items()) if not _ONLY_EVALUATION.fullmatch(key)
+        }
         if 'train_cfg' in values:
             values['train_cfg'] = {key: value for key, value in values['train_cfg'].items() if key != 'val_interval'}
         return _digest(values, sha256(Path(self.cfg.dataset.data) / 'manifest.json'), self.trained)
 
     @cached_property
-    def judging(self) -> str:
-        """Identity of what is done with the weights: name of the record."""
+    def evaluation_id(self) -> str:
+        """Identity of the evaluation of the weights: name of the record."""
         settings = {name: read_protocol(name, self.cfg) for name in self.protocols}
         source = (self.cfg.get('evaluation') or {}).get('source')
         return f'{"_".join(self.protocols)}-{_digest(settings, source, self.sources)[:8]}'
@@ -93,12 +103,12 @@ class Run:
 
     def path(self, root: Path) -> Path:
         """The file of the record."""
-        return self.folder(root) / f'{self.judging}.json'
+        return self.folder(root) / f'{self.evaluation_id}.json'
 
-    def record(self, root: Path) -> dict[str, Any] | None:
+    def record(self, root: Path) -> Record | None:
         """The record, under the name of this run; None until it is finished."""
         path = self.path(root)
-        return {**json.loads(path.read_text()), 'name': self.name} if path.is_file() else None
+        return replace(read(path), name=self.name) if path.is_file() else None
 
     def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
         """``(what is done, command)``, one after the other; an interrupted command goes on where it was.
@@ -109,13 +119,13 @@ class Run:
         config = folder / 'config' / Path(self.config).name
         if self.trained and not (folder / TRAINED).exists():
             self._write(config)
-            yield 'trained', [*train_command(config, folder, LOG_INTERVAL), '--resume']
+            yield TRAINED, [*train_command(config, folder, LOG_INTERVAL), '--resume']
             write_text(folder / TRAINED, f'{self.digest}\n')
         config = folder / 'config' / record.stem / config.name  # other settings of the protocols, other files
         self._write(config)
         facts = {'name': self.name, 'config': self.config, 'cfg_options': stated(self.options)}
         yield (
-            'judged',
+            'evaluated',
             [
                 *(sys.executable, str(TOOLS / 'test.py'), str(config), str(folder) if self.trained else 'untrained'),
                 *('--protocol', *self.protocols, '--seed', str(self.seed)),
@@ -127,6 +137,17 @@ class Run:
     def _write(self, config: Path) -> None:
         config.parent.mkdir(parents=True, exist_ok=True)
         write_text(config, self.written.pretty_text)
+
+
+def count_iterations(cfg: Config) -> int:
+    """Training steps that a resolved config asks for.
+
+    Raises:
+        DataError: its data set is missing.
+    """
+    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.protocol)
+    iterations: int = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
+    return min(iterations, cfg.get('max_iters') or iterations)
 
 
 def stated(options: Mapping[str, Any]) -> dict[str, str]:

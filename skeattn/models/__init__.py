@@ -3,8 +3,11 @@
 from skeattn.models.algorithms import (
     AimCLR,
     CrosSCLR,
+    EncoderPretraining,
     HiCLR,
     MomentumContrast,
+    MomentumPretraining,
+    Pretraining,
     Recognizer,
     SkeAttnCLR,
     SkeleMixCLR,
@@ -12,8 +15,10 @@ from skeattn.models.algorithms import (
 )
 from skeattn.models.backbones import BIGRU, DSTA, STGCN
 from skeattn.models.edges import DropAddEdges
+from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
 from skeattn.models.losses import InfoNCE
+from skeattn.models.momentum import key_copy
 from skeattn.models.necks import MHSAM, MLP, AttentionDrop
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.models.queue import FeatureQueue
@@ -28,14 +33,19 @@ __all__ = [
     'AttentionDrop',
     'CrosSCLR',
     'DropAddEdges',
+    'Encoder',
+    'EncoderPretraining',
     'FeatureQueue',
     'HiCLR',
     'InfoNCE',
     'LinearHead',
     'MomentumContrast',
+    'MomentumPretraining',
+    'Pretraining',
     'Recognizer',
     'SkeAttnCLR',
     'SkeleMixCLR',
     'SkeletonCLR',
     'SkeletonPreprocessor',
+    'key_copy',
 ]

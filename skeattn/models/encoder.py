@@ -85,8 +85,13 @@ class Encoder(BaseModule):
         if 'layout' not in backbone:
             raise ConfigError('model.backbone.layout is missing; name the layout at the top of the config')
         self.persons_together = check_backbone(self.backbone, backbone['layout'], backbone.get('in_channels', 3))
-        if projector is not None:
-            self.projector = NECKS.build(projector, default_args={'in_channels': self.backbone.out_channels})
+        width = {'in_channels': self.backbone.out_channels}
+        self.projector: Any = None if projector is None else NECKS.build(projector, default_args=width)
+
+    def forward(self, x: Tensor, **options: Any) -> Tensor:
+        """Embeddings g(F) ``(N, D)`` of clips, not normalised; see :meth:`map` for the arguments."""
+        pooled = self.map(x, **options).pool()
+        return pooled if self.projector is None else self.projector(pooled)
 
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
         """Feature map of clips ``(N, M, C, T, V)``; ``options`` are handed to the backbone (STGCN: ``edges``)."""

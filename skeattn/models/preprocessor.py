@@ -103,7 +103,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
         Returns:
             ``inputs``: ``{view: (B, M, C, T, V)}``, or ``{view: {stream: (B, M, C, T, V)}}`` where there are several
-            streams, and beside the views what their operations note, ``{'<view>.<note>': (B, ...)}``;
+            streams, and beside the views what their operations note, ``{'<view>.<note>': (B, ...)}``, in training also
+            ``clip.index`` ``(B,)``, the places of the clips in the data set;
             ``data_samples``: labels.
 
         Raises:
@@ -115,6 +116,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             inputs = {name: self._to_model(view) for name, view in views.items()}
         for name, view in views.items():
             inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
+        if training and 'index' in data:
+            inputs['clip.index'] = data['index']
         return {'inputs': inputs, 'data_samples': data.get('labels')}
 
     def draw_views(self, clips: Tensor) -> 'dict[str, View]':

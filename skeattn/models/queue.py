@@ -23,6 +23,8 @@ def partner_rows(x: Tensor, shift: Tensor) -> Tensor:
 class FeatureQueue(nn.Module):
     """First-in first-out bank of K unit-length keys.
 
+    A method holds it under any name and stages keys in ``loss()``; QueueUpdateHook finds and flushes it.
+
     Args:
         size: K, number of keys.
         channels: D, their dimension.
@@ -75,3 +77,8 @@ class FeatureQueue(nn.Module):
         columns = (self.pointer + torch.arange(B, device=keys.device)) % K
         self.keys[:, columns] = keys.T.to(self.keys.dtype)
         self.pointer.add_(B).remainder_(K)
+
+
+def queues_of(model: nn.Module) -> list[FeatureQueue]:
+    """Every queue of a model, in the order of its modules."""
+    return [module for module in model.modules() if isinstance(module, FeatureQueue)]

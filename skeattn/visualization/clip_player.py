@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from skeattn.errors import ConfigError, DataError
-from skeattn.files import temporary, write_text
+from skeattn.files import replacing, write_text
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout
 from skeattn.visualization.clip_steps import Panel
@@ -133,7 +133,7 @@ def _write_mp4(
 ) -> None:
     if not FFMpegWriter.isAvailable():
         raise ConfigError(f'{path}: an MP4 needs the program ffmpeg on PATH; install it, or ask for .html or .gif')
-    with temporary(path, '.mp4') as scratch, look():
+    with replacing(path, '.mp4') as scratch, look():
         canvas = FigureCanvasAgg(Figure(dpi=100, layout='constrained'))
         writer: Any = FFMpegWriter(_pace(panels, fps, frames))  # type: ignore[arg-type]
         for k, _ in enumerate(_draw(canvas, panels, layout, title, frames)):
@@ -141,7 +141,6 @@ def _write_mp4(
                 writer.setup(canvas.figure, str(scratch))
             writer.grab_frame()
         writer.finish()
-        os.replace(scratch, path)
 
 
 def _pace(panels: Sequence[Panel], fps: float, frames: int) -> float:

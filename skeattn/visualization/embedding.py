@@ -1,6 +1,5 @@
-"""A map of features: t-SNE, UMAP or PCA, coloured by class."""
+"""Maps of features, coloured by class."""
 
-import importlib.util
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -10,68 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
-from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.embedding_map import evenly, project
 from skeattn.evaluation.features import Features
 from skeattn.visualization.style import class_style, look, save
-
-METHODS = ('tsne', 'umap', 'pca')
-
-
-def project(x: np.ndarray, seed: int = 0, perplexity: float = 30.0, method: str = 'tsne') -> np.ndarray:
-    """A map of (N, D) features by cosine similarity: (N, 2), the same for the same seed.
-
-    Features are scaled to unit length, as KNN sees them, and reduced to at most 50 principal components first.
-
-    Args:
-        x: the features.
-        seed: of t-SNE and UMAP.
-        perplexity: of t-SNE.
-        method: ``'tsne'``, ``'umap'`` (needs the package umap-learn) or ``'pca'``, the first two components.
-
-    Raises:
-        DataError: fewer than four clips, or features of less than two dimensions.
-        ConfigError: an unknown method, or UMAP without its package.
-    """
-    check_method(method)
-    if len(x) < 4:
-        raise DataError(f'an embedding map needs at least 4 clips, not {len(x)}')
-    if x.shape[1] < 2:
-        raise DataError('an embedding map needs features of at least 2 dimensions')
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    components = 2 if method == 'pca' else min(50, *x.shape)
-    x = PCA(components, svd_solver='full' if min(x.shape) < 2000 else 'covariance_eigh').fit_transform(x)
-    if method == 'tsne':
-        tsne = TSNE(perplexity=min(perplexity, (len(x) - 1) / 3), init='pca', random_state=seed, n_jobs=1)
-        x = tsne.fit_transform(x)
-    elif method == 'umap':
-        x = _umap(x, seed)
-    return np.asarray(x)
-
-
-def check_method(method: str) -> None:
-    """Say before any work that a method is unknown or cannot run here.
-
-    Raises:
-        ConfigError: it is no :data:`METHODS`, or UMAP without its package.
-    """
-    if method not in METHODS:
-        raise ConfigError(f'no embedding method {method!r}; there are {", ".join(METHODS)}')
-    if method == 'umap' and importlib.util.find_spec('umap') is None:
-        raise ConfigError('UMAP needs the package umap-learn: pip install umap-learn; or take tsne or pca')
-
-
-def _umap(x: np.ndarray, seed: int) -> np.ndarray:
-    from umap import UMAP  # optional, and slow to import
-
-    return np.asarray(UMAP(n_neighbors=min(15, len(x) - 1), random_state=seed, n_jobs=1).fit_transform(x))
-
-
-def evenly(N: int, limit: int) -> np.ndarray:
-    """At most ``limit`` of the indices 0..N-1, evenly spaced."""
-    return np.unique(np.linspace(0, N - 1, min(limit, N)).round().astype(int))
 
 
 def draw_embedding(
@@ -93,13 +34,13 @@ def draw_embedding(
         title: above all panels.
         seed: of the map.
         limit: most clips in a panel.
-        method: of :func:`project`.
+        method: of :func:`~skeattn.evaluation.embedding_map.project`.
         colour: what labels and ``classes`` are, above the legend.
     """
     maps = {}
     for name, features in panels.items():
-        chosen = evenly(len(features), limit)
-        maps[name] = project(features.x.numpy()[chosen], seed, method=method), features.labels.numpy()[chosen]
+        indices = evenly(len(features), limit)
+        maps[name] = project(features.x.numpy()[indices], seed, method=method), features.labels.numpy()[indices]
     return draw_maps(maps, classes, path, title, colour)
 
 

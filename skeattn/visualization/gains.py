@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from skeattn.evaluation.gains import MEAN, ClassGain
+from skeattn.results.class_gain import MEAN, ClassGain
 from skeattn.visualization.style import COLOURS, FAINT, INK, look, save
 
 
@@ -14,7 +14,7 @@ def draw_gains(gains: Sequence[ClassGain], path: str | os.PathLike[str], title: 
     """A horizontal bar per class, greatest gain on top, with a dot per seed where the seeds are the same.
 
     Args:
-        gains: from :func:`~skeattn.evaluation.gains.class_gains`; the mean over classes is drawn as a line.
+        gains: from :func:`~skeattn.results.class_gain.class_gains`; the mean over classes is drawn as a line.
         path: PNG to write.
         title: above the bars.
     """

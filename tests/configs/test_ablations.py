@@ -52,7 +52,7 @@ def test_it_builds_and_its_options_fit_another_data_set(path):
     other = resolved(FOLDER / 'stgcn_nwucla_xview.py', documented(path.stem))
     for cfg in (resolved(path), other):
         model = MODELS.build(cfg['model'])
-        assert model.switches()
+        assert model.paper_vs_release()
         HOOKS.build(cfg['default_hooks']['momentum'])
 
 

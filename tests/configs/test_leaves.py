@@ -9,6 +9,8 @@ import pytest
 
 from skeattn.datasets.transforms import Pipeline
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
+from skeattn.models import MomentumPretraining
+from skeattn.models.queue import queues_of
 from skeattn.registry import EVALUATORS, HOOKS, MODELS
 from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
@@ -35,10 +37,11 @@ def read(path: Path) -> OrderedConfig:
 
 
 @cache
-def built(model: str) -> tuple[str, bool, bool]:
-    """Layout of a model, whether it mines and whether it has a queue; configs of different data sets share models."""
+def built(model: str) -> tuple[str, bool, bool, bool]:
+    """Layout of a model, whether it mines, has a key encoder, has a queue; configs of different data sets share one."""
     network = MODELS.build(ast.literal_eval(model))
-    return network.data_preprocessor.layout.name, hasattr(network, 'mining'), hasattr(network, 'update_queue')
+    has_key_encoder = isinstance(network, MomentumPretraining)
+    return network.data_preprocessor.layout.name, hasattr(network, 'mining'), has_key_encoder, bool(queues_of(network))
 
 
 def common(method: str, dataset: str) -> OrderedConfig:
@@ -54,14 +57,13 @@ def value(cfg: OrderedConfig, place: str) -> Any:
 @other_stream_slow
 def test_a_config_builds(path):
     cfg = resolve_config(read(path))
-    layout, mines, queues = built(repr(cfg.model.to_dict()))
+    layout, mines, moves, queues = built(repr(cfg.model.to_dict()))
     assert layout == cfg.layout
     assert list(Pipeline(cfg.dataset.pipeline).steps)[-1] == 'pack'
     hooks = {name: HOOKS.build(hook) for name, hook in cfg.default_hooks.items()}
     evaluators = {name: EVALUATORS.build(evaluator) for name, evaluator in cfg.val_evaluator.items()}
     assert hooks['checkpoint'].metrics[0].split('/')[0] in evaluators
-    assert ('mining' in hooks) == mines
-    assert {'momentum', 'queue'} & hooks.keys() == ({'momentum', 'queue'} if queues else set())
+    assert ('mining' in hooks, 'momentum' in hooks, 'queue' in hooks) == (mines, moves, queues)
 
 
 @every_leaf
@@ -121,7 +123,8 @@ def test_common_configs_differ_in_the_method_alone(dataset):
     configs = {method: common(method, dataset) for method in METHODS}
     reference = configs['skeletonclr']
     for method, cfg in configs.items():
-        for place in OF_ALL if method == 'supervised' else OF_ALL + OF_MOMENTUM_CONTRAST:
+        follows = issubclass(MODELS.get(cfg.model.type), MomentumPretraining)
+        for place in OF_ALL + OF_MOMENTUM_CONTRAST if follows else OF_ALL:
             assert value(cfg, place) == value(reference, place), (method, place)
     width, frames, epochs = (8, 32, 14) if dataset == 'demo' else (16, 64, 30 if dataset in SMALL_SETS else 300)
     assert reference.model.backbone.base_channels == width

@@ -1,7 +1,9 @@
 """Prepared clips on disk: equal to those prepared anew, and never those of another split, pipeline or code."""
 
+import ast
 import errno
 import fcntl
+import importlib
 import multiprocessing
 import os
 import signal
@@ -16,14 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import skeattn
 from skeattn.datasets import PackedSet, SkeletonDataset, cache, integrity, skeleton_dataset, split
 from skeattn.datasets.materialise import materialise
 from skeattn.datasets.packed import FRAMES
 from skeattn.datasets.transforms import Pipeline
+from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import ROOT
 from tests.datasets.raw import write_set
 
+PACKAGE = Path(skeattn.__file__).resolve().parent
 PLAIN = {'resample': {'type': 'Resample', 'num_frames': 4}, 'pack': {'type': 'PackClip', 'num_persons': 2}}
 
 
@@ -59,8 +64,8 @@ def clips(data, side='train', pipeline=PLAIN, **options):
 
 
 def entry(folder):
-    (found,) = folder.glob('*.npy')
-    return found
+    (path,) = folder.glob('*.npy')
+    return path
 
 
 def test_the_second_start_maps_what_the_first_prepared(data, builds):
@@ -188,14 +193,15 @@ def script(data, lines='', pipeline=PLAIN, **options):
 def test_a_kill_in_the_middle_leaves_no_broken_entry(data, builds):
     lines = """
     cache._STARTED = float('inf')
-    cache.os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)  # all is written, nothing renamed
+    os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)  # all is written, nothing renamed
     """
     killed = script(data, lines)
     assert killed.wait() == -signal.SIGKILL
     killed.stdout.close()
-    (left,) = (data / '.cache').glob('*.partial')
+    (left,) = (data / '.cache').glob('.*.tmp')
     np.testing.assert_array_equal(clips(data), clips(data, cache=False))
     assert not left.exists() and entry(data / '.cache').exists()
+    assert not [*(data / '.cache').glob('.*')]
 
 
 def test_of_two_processes_at_once_one_builds(data):
@@ -229,7 +235,7 @@ class Scaled(BaseTransform):
 
 
 @pytest.mark.slow
-def test_changed_code_of_a_users_step_and_of_what_it_imports_is_noticed(data):
+def test_changed_code_of_a_users_step_and_of_the_files_beside_it_is_noticed(data):
     """Its text is what counts: the arguments stay the same, and the module may import numbers from another."""
     folder = data.parent
     pipeline = {'scaled': {'type': 'Scaled'}, **PLAIN}
@@ -242,14 +248,57 @@ def test_changed_code_of_a_users_step_and_of_what_it_imports_is_noticed(data):
         done = script(data, 'import my_step', pipeline)
         return float(done.communicate()[0])
 
+    def entries():
+        return len(list((data / '.cache').glob('*.npy')))
+
     base = float(clips(data).sum(dtype=np.float64))
     assert total('', 2, 0) == pytest.approx(2 * base)
-    entries = len(list((data / '.cache').glob('*.npy')))
-    assert total('', 2, 1) == pytest.approx(2 * base)  # a module that it does not import
-    assert len(list((data / '.cache').glob('*.npy'))) == entries
+    before = entries()
+    assert total('', 2, 0) == pytest.approx(2 * base)
+    assert entries() == before
     assert total('', 3, 0) == pytest.approx(3 * base)
     assert total('from my_numbers import FACTOR', 'FACTOR', 5) == pytest.approx(5 * base)
     assert total('from my_numbers import FACTOR', 'FACTOR', 7) == pytest.approx(7 * base)
+    assert entries() == before + 3
+
+
+def skeattn_imports(file):
+    """The files of the package that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f'{file} imports relatively'
+            names |= {node.module, *(f'{node.module}.{alias.name}' for alias in node.names)}
+    paths = [PACKAGE.parent.joinpath(*name.split('.')) for name in names if name.startswith('skeattn.')]
+    return {file for path in paths for file in (path.with_suffix('.py'), path / '__init__.py') if file.is_file()}
+
+
+def test_all_that_the_steps_import_of_the_package_is_code_that_counts():
+    """Add what fails here to ``cache.CODE``: else its changes would go unnoticed, and stale clips would be read."""
+    matches = {pattern: {*PACKAGE.glob(pattern)} for pattern in cache.CODE}
+    assert all(matches.values()), matches
+    counted = set().union(*matches.values())
+    waiting, reached = {*PACKAGE.glob('datasets/transforms/**/*.py')}, set()
+    while waiting:
+        file = waiting.pop()
+        reached.add(file)
+        waiting |= skeattn_imports(file) - reached
+    assert len(reached) > 10 and reached <= counted, reached - counted
+
+
+@pytest.fixture
+def own_step(tmp_path, monkeypatch):
+    """A step from a module of a user's, as it is imported."""
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    text = STEP.format(line='HELPER = len\ndef double(x): return 2 * x', factor=2)
+    (folder / 'cache_test_step.py').write_text(text.replace('@TRANSFORMS.register_module()', ''))
+    monkeypatch.syspath_prepend(folder)
+    module = importlib.import_module('cache_test_step')
+    yield module
+    del sys.modules['cache_test_step']
 
 
 def key(data, pipeline):
@@ -257,16 +306,45 @@ def key(data, pipeline):
     return cache.key_of(packed, split(packed, 'xsub')[0], pipeline, Pipeline(pipeline))
 
 
-def test_code_that_cannot_be_read_or_was_changed_since_the_start_is_not_cached(data, monkeypatch):
-    assert key(data, PLAIN)
-    step = type('Notebook', (), {'__module__': '__main__', '__call__': lambda self, results: results})
+def key_with(data, **more):
+    """The key where the pipeline holds further steps that its config does not show."""
+    pipeline, packed = Pipeline(PLAIN), PackedSet.open(data)
+    pipeline.steps.update(more)
+    return cache.key_of(packed, split(packed, 'xsub')[0], PLAIN, pipeline)
+
+
+def test_code_that_cannot_be_read_or_was_changed_since_the_start_is_not_cached(data, own_step, monkeypatch):
+    assert key(data, PLAIN) and key_with(data, own=own_step.Scaled())
+    Path(own_step.__file__).unlink()
+    assert key_with(data, own=own_step.Scaled()) is None
+    notebook = type('Notebook', (), {'__module__': '__main__', '__call__': lambda self, results: results})
+    monkeypatch.setattr(sys.modules['__main__'], 'Notebook', notebook, raising=False)
     monkeypatch.setattr(sys.modules['__main__'], '__file__', None, raising=False)
-    pipeline = Pipeline(PLAIN)
-    pipeline.steps['own'] = step()
-    packed = PackedSet.open(data)
-    assert cache.key_of(packed, split(packed, 'xsub')[0], PLAIN, pipeline) is None
+    assert key_with(data, own=notebook()) is None
+    assert key_with(data, own=lambda results: results) is None
     monkeypatch.setattr(cache, '_STARTED', 0.0)  # every file is younger
     assert key(data, PLAIN) is None
+
+
+def test_steps_and_functions_within_steps_count(data, own_step):
+    held = [Pipeline({}), own_step.double, own_step.Scaled, {'deep': [own_step.Scaled()]}]
+    held[0].steps['own'] = own_step.Scaled()
+    for value in held:
+        step = Pipeline(PLAIN).steps['pack']
+        step.held = value
+        file = Path(own_step.__file__)
+        before = key_with(data, pack=step)
+        text = file.read_text()
+        file.write_text(text + '# changed\n')
+        assert None is not before != key_with(data, pack=step)
+        file.write_text(text)
+        assert key_with(data, pack=step) == before
+
+
+def test_every_pipeline_of_the_toolbox_can_be_cached(data):
+    configs = [read_config(path) for path in sorted((ROOT / 'configs/_base_/datasets').glob('*.py'))]
+    keys = {cfg.filename: key(data, cfg.dataset.pipeline) for cfg in configs}
+    assert len(keys) > 5 and None not in keys.values()
 
 
 def test_arguments_that_no_file_could_hold_are_not_cached(data):
@@ -274,14 +352,6 @@ def test_arguments_that_no_file_could_hold_are_not_cached(data):
     packed = PackedSet.open(data)
     written = {'resample': {'type': 'Resample', 'num_frames': np.int64(4)}}
     assert cache.key_of(packed, split(packed, 'xsub')[0], written, Pipeline(PLAIN)) is None
-
-
-def test_steps_within_steps_count(data):
-    packed, inner = PackedSet.open(data), Pipeline({'centre': {'type': 'Centre'}})
-    pipeline = Pipeline(PLAIN)
-    pipeline.steps['both'] = inner
-    assert 'skeattn.datasets.transforms.centre' in cache._modules(pipeline)
-    assert cache.key_of(packed, np.arange(2), PLAIN, pipeline)
 
 
 def test_where_nothing_can_be_written_the_clips_are_prepared_all_the_same(data, builds):
@@ -304,7 +374,7 @@ def test_without_locks_and_on_a_full_disk_nothing_is_kept(data, monkeypatch, bui
         patch.setattr(os, 'fsync', refuse)
         with pytest.warns(UserWarning, match='prepared clips are not kept'):
             np.testing.assert_array_equal(clips(data), plain)
-    assert not [*(data / '.cache').glob('*.npy'), *(data / '.cache').glob('*.partial')]
+    assert not [*(data / '.cache').glob('*.npy'), *(data / '.cache').glob('.*')]
     np.testing.assert_array_equal(clips(data), plain)
     assert entry(data / '.cache').exists()
 

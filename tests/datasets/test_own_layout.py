@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.datasets import PackedSet, PackedWriter
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config, resolve_config

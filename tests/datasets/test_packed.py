@@ -262,7 +262,9 @@ def test_another_format_version_and_swapped_files_are_named_errors(tmp_path):
         ('data/ntu60', 'python tools/convert.py ntu SOURCE --out data/ntu60'),
         ('data/utdmhad', 'python tools/convert.py utdmhad SOURCE --out data/utdmhad'),
         ('data/demo', 'python tools/convert.py synthetic --out data/demo'),
+        ('data/pkummd2', 'python tools/convert.py pkummd --part 2 SOURCE --out data/pkummd2'),
         ('data/mine', 'python tools/convert.py FORMAT SOURCE --out data/mine'),
+        ('my data/mine', "python tools/convert.py FORMAT SOURCE --out 'my data/mine'"),
     ],
 )
 def test_a_missing_set_names_the_command_that_makes_it(tmp_path, monkeypatch, path, command):

@@ -11,8 +11,8 @@ import torch
 from mmengine.dist import is_main_process
 
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.evaluation.finetune import Finetune
-from skeattn.evaluation.subject import Subject
+from skeattn.protocols.finetune import Finetune
+from skeattn.protocols.target import EvalTarget
 
 SETTINGS = {
     'optim_wrapper': {'type': 'OptimWrapper', 'optimizer': {'type': 'SGD', 'lr': 0.05, 'momentum': 0.9}},
@@ -29,8 +29,8 @@ def main(folder: Path, name: str, batch_size: int) -> None:
     if 'RANK' in os.environ:
         torch.distributed.init_process_group('gloo')
     cfg = resolve_config(read_config(folder / 'toy.py'))
-    subject = Subject('finetune', cfg, folder / 'checkpoint.pth', 0, folder / name)
-    outcome = Finetune(**SETTINGS, batch_size=batch_size).judge(subject)
+    subject = EvalTarget('finetune', cfg, folder / 'checkpoint.pth', 0, folder / name)
+    outcome = Finetune(**SETTINGS, batch_size=batch_size).run(subject)
     if is_main_process():
         found = {'curves': outcome.curves, 'metrics': outcome.metrics, 'scores': outcome.test.scores.tolist()}
         (folder / f'{name}.json').write_text(json.dumps(found))

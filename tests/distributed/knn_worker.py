@@ -7,7 +7,7 @@ from mmengine.dist import get_dist_info
 from torch.utils.flop_counter import FlopCounterMode
 
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, knn
-from skeattn.evaluation.baselines import judge
+from skeattn.evaluation.evaluator import evaluate_all
 from tests.evaluation.standins import blobs
 
 
@@ -21,9 +21,9 @@ def results() -> dict:
     bank, test = clips()
     knn.BLOCK = 4 * len(bank)
     with FlopCounterMode(display=False) as counter:
-        similarities, indices = knn.nearest(test.x, bank.x, 9, share=True)
+        similarities, indices = knn.nearest_neighbours(test.x, bank.x, 9, share=True)
     evaluators = {'knn': KNNEvaluator((1, 5)), 'linear': LinearProbe(epochs=2), 'again': KNNEvaluator((3,))}
-    metrics = judge(evaluators, bank, test)
+    metrics = evaluate_all(evaluators, bank, test)
     scores = KNNEvaluator((1, 5)).evaluate(bank, test).test.scores
     flops = counter.get_total_flops()
     return {'similarities': similarities, 'indices': indices, 'metrics': metrics, 'scores': scores, 'flops': flops}

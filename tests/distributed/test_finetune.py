@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from skeattn.apis import load_model
-from skeattn.apis.checkpoint import read_checkpoint
-from skeattn.engine.checkpoint import write_checkpoint
+from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from tests.distributed.finetune_worker import main
 from tests.distributed.launching import two_processes
 from tests.engine.toy import toy_config

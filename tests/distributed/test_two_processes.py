@@ -62,6 +62,28 @@ def test_the_other_methods_train_as_one_process_does(runs, method):
         )
 
 
+@pytest.mark.parametrize('method', ['simsiam', 'byol'])
+def test_methods_without_a_queue_train_as_one_process_does(runs, method):
+    one, two = states(runs, method)
+    assert one.keys() == two.keys() and not any('queue' in name for name in one)
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
+@pytest.mark.parametrize('method', ['neighbours', 'barlowtwins'])
+def test_methods_whose_loss_is_not_a_mean_over_clips_train_on_the_same_clips(runs, method):
+    """Each process compares its own clips: the weights differ, the order and the state of the queue do not."""
+    one, two = notes(runs, method)
+    assert one['order'] == two['order'] and two['means']
+    a, b = states(runs, method)
+    assert all(value.isfinite().all() for value in b.values())
+    if method == 'neighbours':
+        assert a['bank.pointer'] == b['bank.pointer'] == 5 * 8 % 40
+        assert not torch.equal(b['bank.keys'][:, 0], b['bank.keys'][:, 4])
+
+
 def test_all_processes_are_given_the_metrics_of_the_first(runs):
     first, second = notes(runs, 'frozen')[1]['metrics']
     assert first == second and 'knn/top1_k1' in first

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from tests.engine.toy import toy_config
+from tests.models.siamese import siamese_config
 
 STEPS = 5
 # Case -> overrides; BN is frozen but in the case 'free'. Nobody mines: features of a toy encoder are alike to the last
@@ -25,6 +26,11 @@ CASES: dict[str, dict[str, Any]] = {
     'crossclr': dict(model='crossclr'),
     # Dropped edges are drawn like dropout, by each process.
     'hiclr': dict(model='hiclr', model__edges=None),
+    # Without key encoder, without queue, or without both.
+    'simsiam': dict(method='ToySimSiam'),
+    'byol': dict(method='ToyBYOL'),
+    'neighbours': dict(method='ToyNeighbours'),
+    'barlowtwins': dict(method='ToyBarlowTwins'),
 }
 
 
@@ -57,7 +63,8 @@ class Notes(Hook):
 def config(folder: Path, data: Path, **options: Any) -> Config:
     """Without dropout, and with torch's initial weights: frozen BN does not rescale the config's small ones."""
     plain = dict(max_iters=STEPS, model__backbone__dropout=0.0, model__init_cfg=None)
-    cfg = toy_config(folder, data=data, **plain, **options)
+    make = siamese_config if 'method' in options else toy_config
+    cfg = make(folder, data=data, **plain, **options)
     cfg.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
     return cfg
 

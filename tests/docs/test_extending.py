@@ -17,13 +17,15 @@ from skeattn.augment import ClipSpec, generator
 from skeattn.datasets import PackedSet
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
+from skeattn.errors import ConfigError
 from skeattn.evaluation import Features
 from skeattn.models.losses import info_nce
 from skeattn.skeletons import get_layout
 from tests.conftest import ROOT
 from tests.engine.toy import write_set
 
-PAGE = (ROOT / 'docs/extending.md').read_text() + (ROOT / 'README.md').read_text()
+EXTENDING = (ROOT / 'docs/extending.md').read_text()
+PAGE = EXTENDING + (ROOT / 'README.md').read_text()
 BLOCKS = {name: code for code, name in re.findall(r'```python\n(# (\w+\.py)\n.*?)```', PAGE, re.DOTALL)}
 CONFIGS = [name.removesuffix('.py') for name, code in BLOCKS.items() if '\n_base_' in code and 'custom_imports' in code]
 REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
@@ -31,7 +33,6 @@ REGISTRIES = [value for value in vars(registry).values() if isinstance(value, re
 SHORT = {
     'batch_size': 4,
     'max_iters': 2,
-    'model.queue.size': 16,
     'evaluation.interval': 1,
     'evaluation.evaluators.knn': None,
     'evaluation.evaluators.linear': None,
@@ -69,9 +70,12 @@ def record(folder: Path) -> None:
         np.savez(folder / f'{i:02d}.npz', joints=joints, action=i % 2, actor=1 + i % 3)
 
 
-def train(name: str) -> SkeAttnRunner:
+def train(name: str, **options: Any) -> SkeAttnRunner:
     """Two iterations of a config of the page."""
-    runner = SkeAttnRunner.from_cfg(read_config(f'{name}.py', SHORT))
+    cfg = read_config(f'{name}.py', {**SHORT, **options})
+    if 'queue' in cfg.model:
+        cfg.model.queue.size = 16
+    runner = SkeAttnRunner.from_cfg(cfg)
     runner.train()
     return runner
 
@@ -84,6 +88,7 @@ PARTS: dict[str, Callable[[SkeAttnRunner], Any]] = {
     'my_augmentation': lambda runner: runner.model.data_preprocessor.ops['key']['stretch'],
     'my_evaluator': lambda runner: runner.val_loop.evaluator['means'],
     'my_data': lambda runner: runner.train_dataloader.dataset,
+    'my_method': lambda runner: runner.model,
     'my_hook': lambda runner: next(hook for hook in runner.hooks if type(hook).__module__ == 'queue_alike'),
 }
 
@@ -162,3 +167,35 @@ def test_the_swings_are_learnt_by_a_look_at_their_pace():
     data = importlib.import_module('swings').Swings('ntu25')
     speed = data.clips.diff(dim=2).abs().mean(dim=(1, 2, 3, 4))
     assert speed[data.labels == 0].max() < speed[data.labels == 1].min()
+
+
+def test_the_method_predicts_one_view_from_the_other_and_pulls_at_no_target():
+    simsiam = importlib.import_module('simsiam')
+    draws = torch.Generator().manual_seed(0)
+    p, z = (torch.randn(4, 8, generator=draws, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    found = simsiam.distance(p, z)
+    assert torch.allclose(found, -(normalize(p) * normalize(z)).sum(dim=1).mean())
+    found.backward()
+    assert z.grad is None and p.grad.abs().sum() > 0
+
+
+def test_the_method_learns_and_keeps_its_embeddings_apart():
+    hub = train('my_method', max_iters=30, **{'train_cfg.max_epochs': 30}).message_hub
+    losses, _ = hub.get_scalar('train/loss').data
+    spread, _ = hub.get_scalar('train/spread').data
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.1
+    assert min(spread) > 0.5
+
+
+def test_the_page_quotes_the_error_of_a_hook_without_work(folder):
+    (folder / 'forgetful.py').write_text(BLOCKS['my_method.py'].replace('momentum=None, ', ''))
+    with pytest.raises(ConfigError) as raised:
+        train('forgetful')
+    assert f'```\nerror: {raised.value}\n```' in PAGE
+
+
+def test_every_file_that_a_method_touches_is_there():
+    section = EXTENDING.split('## A method inside the package')[1]
+    files = re.findall(r'`((?:\w+/)+\w+\.(?:py|md))`', section)
+    assert len(files) > 30
+    assert not [name for name in files if not (ROOT / name).is_file()]

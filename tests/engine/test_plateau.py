@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, ReduceOnPlateauLR
 
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks import AccuracyHook, LossScheduleHook
 from skeattn.engine.hooks.steps import curves

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.datasets import PackedSet, Pipeline
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text

@@ -11,7 +11,7 @@ import torch
 
 from skeattn import cli
 from skeattn.apis import load_model
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.runner import default_work_dir

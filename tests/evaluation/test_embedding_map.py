@@ -1,14 +1,13 @@
 """The map of features: its numbers, its files, and what it cannot draw."""
 
-from pathlib import Path
+import sys
 
 import numpy as np
 import pytest
-import torch
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import EmbeddingMap
-from skeattn.evaluation.embedding_map import purity
+from skeattn.evaluation.embedding_map import project, purity
 from tests.evaluation.standins import blobs
 
 pytest.importorskip('sklearn')
@@ -23,22 +22,16 @@ def test_classes_that_lie_apart_lie_apart_on_the_map() -> None:
     assert 50.0 < near['trustworthiness'] <= 100.0
 
 
-def test_picture_and_coordinates_are_written_and_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    files = [
-        EmbeddingMap(**SMALL, classes=['a', 'b', 'c'], seed=1, out=tmp_path / name).evaluate(BANK, TEST).files
-        for name in ('x.tsne', 'y.tsne')
-    ]
-    assert sorted(path.name for path in files[0].values()) == ['x.tsne.map.png', 'x.tsne.points.npz']
-    assert files[0]['map'].read_bytes().startswith(b'\x89PNG')
-    x, y = (np.load(found['points'], allow_pickle=False) for found in files)
+def test_points_belong_to_their_clips_and_are_the_same_for_the_same_seed() -> None:
+    x, y = (EmbeddingMap(**SMALL, seed=1).evaluate(BANK, TEST).arrays['points'] for _ in range(2))
     assert x['points'].shape == (42, 2) and x['names'].tolist() == TEST.names
     assert np.array_equal(x['labels'], TEST.labels)
     assert np.array_equal(x['points'], y['points'])
 
 
-def test_many_clips_are_thinned_evenly(tmp_path: Path) -> None:
-    outcome = EmbeddingMap(**SMALL, limit=21, out=tmp_path / 'm').evaluate(BANK, TEST)
-    assert len(np.load(outcome.files['points'])['points']) == 21
+def test_many_clips_are_thinned_evenly() -> None:
+    arrays = EmbeddingMap(**SMALL, limit=21).evaluate(BANK, TEST).arrays['points']
+    assert len(arrays['points']) == len(arrays['names']) == 21
 
 
 def test_purity_is_the_share_of_neighbours_of_the_same_class() -> None:
@@ -59,7 +52,7 @@ def test_too_few_clips_are_counted(wrong: dict, message: str) -> None:
         EmbeddingMap(**wrong)(BANK, TEST)
 
 
-@pytest.mark.parametrize('wrong', [{'method': 'pca'}, {'perplexity': 0.0}, {'neighbours': 0}, {'limit': 0}])
+@pytest.mark.parametrize('wrong', [{'method': 'mds'}, {'perplexity': 0.0}, {'neighbours': 0}, {'limit': 0}])
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         EmbeddingMap(**wrong)
@@ -87,17 +80,54 @@ def test_a_missing_package_is_named_with_the_cure(
 
 def test_umap_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its package is not among the needed ones, so a stand-in that keeps the first two coordinates."""
-    import sys
     import types
 
     class UMAP:
         def __init__(self, **settings: object) -> None:
-            assert settings == {'n_neighbors': 5, 'metric': 'cosine', 'random_state': 3, 'n_jobs': 1}
+            assert settings == {'n_neighbors': 5, 'random_state': 3, 'n_jobs': 1}
 
         def fit_transform(self, x: np.ndarray) -> np.ndarray:
             return x[:, :2]
 
     monkeypatch.setitem(sys.modules, 'umap', types.SimpleNamespace(UMAP=UMAP))
     metrics = EmbeddingMap(method='umap', seed=3, **SMALL)(BANK, TEST)
-    x = torch.nn.functional.normalize(TEST.x, dim=1).numpy()
-    assert metrics['knn'] == purity(x[:, :2], TEST.labels.numpy(), 5)
+    plane = project(TEST.x.numpy(), method='pca')  # the stand-in keeps the first two components
+    assert metrics['knn'] == purity(plane, TEST.labels.numpy(), 5)
+
+
+def test_classes_that_are_apart_stay_apart() -> None:
+    features = blobs(30, 0, noise=0.1)
+    points = project(features.x.numpy())
+    centres = np.stack([points[features.labels == label].mean(0) for label in range(3)])
+    nearest = np.linalg.norm(points[:, None] - centres, axis=2).argmin(1)
+    assert (nearest == features.labels.numpy()).all()
+
+
+def test_too_few_clips() -> None:
+    with pytest.raises(DataError, match='at least 4 clips, not 3'):
+        project(np.ones((3, 2)))
+
+
+def test_pca_is_the_plane_of_largest_variance() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 6)) * [1, 9, 1, 1, 4, 1]
+    x[:, 0] += 60  # scaling to unit length leaves the order of the spread
+    points = project(x, method='pca')
+    assert points.shape == (40, 2) and points[:, 0].var() > points[:, 1].var()
+    assert abs(np.corrcoef(points[:, 0], x[:, 1])[0, 1]) > 0.95
+    assert abs(np.corrcoef(points[:, 1], x[:, 4])[0, 1]) > 0.9
+
+
+def test_a_method_that_cannot_run_is_said(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, 'umap', None)
+    with pytest.raises(ConfigError, match='needs umap: pip install umap-learn; or take tsne or pca'):
+        project(np.ones((9, 3)), method='umap')
+    with pytest.raises(ConfigError, match="no embedding method 'mds'; there are tsne, umap, pca"):
+        project(np.ones((9, 3)), method='mds')
+
+
+def test_umap_keeps_apart_what_is_apart() -> None:
+    pytest.importorskip('umap')
+    features = blobs(30, 0, noise=0.1)
+    points, labels = project(features.x.numpy(), method='umap'), features.labels.numpy()
+    centres = np.stack([points[labels == label].mean(0) for label in range(3)])
+    assert (np.linalg.norm(points[:, None] - centres, axis=2).argmin(1) == labels).all()

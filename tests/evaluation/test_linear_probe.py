@@ -125,7 +125,7 @@ def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
 @pytest.mark.parametrize('views', [1, 3])
 @pytest.mark.parametrize('normalise', [False, True])
 def test_the_heads_of_all_views_learn_together_from_the_mean_of_their_logits(views: int, normalise: bool) -> None:
-    bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), views=views) for seed in (0, 1))
+    bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), num_streams=views) for seed in (0, 1))
     probe = LinearProbe(epochs=4, milestones=(2,), weight_decay=0.01, batch_size=32, normalise=normalise, seed=5)
     found = probe.fit(bank, test).logits
 

@@ -18,7 +18,9 @@ time.sleep(seconds)
 if status:
     sys.exit('the end of the log')
 with open(folder + '/.tmp', 'w') as file:
-    json.dump({'threads': os.environ['OMP_NUM_THREADS'], 'gpu': os.environ.get('CUDA_VISIBLE_DEVICES')}, file)
+    where = {'threads': int(os.environ['OMP_NUM_THREADS']), 'hardware': os.environ.get('CUDA_VISIBLE_DEVICES')}
+    about = {'version': 1, 'name': 'any', 'data': 'set', 'split': 'xsub', 'stream': 'joint', 'seed': 0}
+    json.dump({**about, **where, 'sources': {}}, file)
 os.rename(folder + '/.tmp', sys.argv[4])
 """
 
@@ -34,7 +36,7 @@ class Fake(Run):
     training: str = ''
 
     @property
-    def judging(self) -> str:
+    def evaluation_id(self) -> str:
         return self.name
 
     def folder(self, root: Path) -> Path:
@@ -44,7 +46,7 @@ class Fake(Run):
     def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
         yield 'trained', [sys.executable, '-c', 'print("training")']
         arguments = [str(self.folder(root)), str(self.seconds), str(self.status), str(self.path(root))]
-        yield 'judged', [sys.executable, '-c', CODE, *arguments]
+        yield 'evaluated', [sys.executable, '-c', CODE, *arguments]
 
 
 def fakes(count: int, **options: float) -> list[Fake]:

@@ -21,7 +21,7 @@ import numpy as np
 config, checkpoint, *arguments = sys.argv[1:]
 cfg = {}
 exec(Path(config).read_text(), cfg)
-print('judging', cfg['stream'])
+print('evaluating', cfg['stream'])
 if cfg['batch_size'] == 4 and cfg['stream'] == 'bone':
     sys.exit('bones are broken')
 out = Path(arguments[arguments.index('--out') + 1])
@@ -31,13 +31,13 @@ protocols = arguments[arguments.index('--protocol') + 1 : arguments.index('--see
 key = [cfg['model'], cfg['stream'], seed, sorted(facts['cfg_options'].items())]
 rng = np.random.default_rng(int(hashlib.sha256(repr(key).encode()).hexdigest()[:8], 16))
 about = {
-    **facts, 'data': 'set', 'manifest_sha256': '0', 'protocol': 'xsub', 'stream': cfg['stream'], 'seed': seed,
+    **facts, 'data': 'set', 'manifest_sha256': '0', 'split': 'xsub', 'stream': cfg['stream'], 'seed': seed,
     'checkpoint': None if checkpoint == 'untrained' else 'epoch_3.pth', 'checkpoint_sha256': '1',
 }
-metrics, outcomes = {'knn/top1_k20': float(rng.integers(100))}, {}
+metrics, results = {'knn/top1_k20': float(rng.integers(100))}, {}
 for protocol in protocols:
     metrics[protocol + '/top1'] = float(rng.integers(100))
-    arrays = {'classes': np.array(['a', 'b', 'c']), 'facts': np.array(json.dumps({**about, 'evaluation': protocol}))}
+    arrays = {'classes': np.array(['a', 'b', 'c']), 'facts': np.array(json.dumps({**about, 'protocol': protocol}))}
     for part in ('test', 'heldout'):
         arrays[part + '_scores'] = rng.normal(size=(12, 3)).astype(np.float32)
         arrays[part + '_labels'] = np.arange(12) % 3
@@ -45,9 +45,10 @@ for protocol in protocols:
     scores = out.with_name(out.stem + '.' + protocol + '.npz')
     np.savez(scores, **arrays)
     digest = hashlib.sha256(scores.read_bytes()).hexdigest()
-    outcomes[protocol] = {'scores': scores.name, 'scores_sha256': digest}
-source = {'streams': [cfg['stream']], 'metrics': metrics, 'outcomes': outcomes, 'parameters': 1, 'gmacs': 1.0}
-record = {**about, 'training': None, 'protocols': {name: {} for name in protocols}, 'sources': {'backbone': source}}
+    results[protocol] = {'scores': scores.name, 'scores_sha256': digest}
+source = {'streams': [cfg['stream']], 'metrics': metrics, 'protocols': results, 'parameters': 1, 'gmacs': 1.0}
+sources, settings = {'backbone': source}, {name: {} for name in protocols}
+record = {'version': 1, **about, 'training': None, 'protocols': settings, 'sources': sources}
 Path(str(out) + '.tmp').write_text(json.dumps({**record, 'finished': '2026-01-01'}))
 os.rename(str(out) + '.tmp', out)
 """

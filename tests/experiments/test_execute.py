@@ -17,6 +17,7 @@ from skeattn.apis import read_checkpoint
 from skeattn.errors import ConfigError
 from skeattn.experiments import Run, execute
 from skeattn.experiments.execute import Pace, workplaces
+from skeattn.experiments.run import TRAINED
 from tests.conftest import ROOT
 from tests.engine.toy import write_config
 from tests.experiments.standins import Fake, carried_out, fakes
@@ -53,7 +54,8 @@ def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     runs, said = fakes(3), []
     assert execute(runs, tmp_path, jobs=2, say=said.append) == []
     assert said[0] == f'3 of 3 runs to do, 2 at a time, in {tmp_path}'
-    assert runs[0].record(tmp_path) == {'name': 'fake0', 'threads': '1', 'gpu': None}
+    record = runs[0].record(tmp_path)
+    assert (record.name, record.threads, record.hardware) == ('fake0', 1, None)
     runs[1].path(tmp_path).unlink()
     assert execute([*runs, runs[1]], tmp_path, jobs=2, say=said.append) == []
     assert [carried_out(run, tmp_path) for run in runs] == [1, 2, 1]
@@ -73,7 +75,7 @@ def test_runs_of_one_training_take_turns_in_its_folder(tmp_path: Path) -> None:
     runs = [Fake(name, seconds=0.4, training='shared') for name in ('linear', 'finetune')]
     assert runs[0].folder(tmp_path) == runs[1].folder(tmp_path)
     said = []
-    assert execute(runs, tmp_path, jobs=2, say=said.append, patience=0.0) == []
+    assert execute(runs, tmp_path, jobs=2, say=said.append, interval_s=0.0) == []
     assert not any('linear' in line and 'finetune' in line for line in said)
     assert all(run.record(tmp_path) for run in runs) and carried_out(runs[0], tmp_path) == 2
 
@@ -126,6 +128,25 @@ def test_progress_says_what_is_done_and_guesses_the_time_left_from_runs_alike() 
     # One that trains for 4 + 6 minutes says what two waiting ones will take; two places share the work.
     assert pace.line([active('a', 4, 6), active('b', 1, None)], fakes(2)) == '1 of 6 done; a; b; 0:13:00 left in all'
     assert pace.line([active('a', 4, 6)], [Fake('c', trained=False)]) == '1 of 6 done; a; 0:06:00 left in all'
+
+
+def test_progress_tells_how_far_a_training_is(tmp_path: Path, monkeypatch) -> None:
+    code = """
+import json, pathlib, sys, time
+file = pathlib.Path(sys.argv[1]) / 'start/vis_data/scalars.json'
+file.parent.mkdir(parents=True)
+step = {'epoch': 2, 'iter': 20, 'loss': 9.5, 'time': 2.0}
+file.write_text(json.dumps(step) + chr(10) + '{"epo')
+time.sleep(1)
+"""
+    monkeypatch.setattr(Fake, 'iterations', 50)
+    monkeypatch.setattr(
+        Fake, 'steps', lambda self, root: iter([(TRAINED, [sys.executable, '-c', code, str(self.folder(root))])])
+    )
+    lines = []
+    execute(fakes(1), tmp_path, say=lines.append, interval_s=0.0)
+    text = 'fake0 seed 0 epoch 2, loss 9.5000, 0:01:00 left'
+    assert f'0 of 1 done; {text}; 0:01:00 left in all' in lines
 
 
 def test_every_gpu_has_a_run_of_its_own(monkeypatch) -> None:
@@ -186,8 +207,8 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path: Path) -
                 assert finished.setdefault(path, written) == written
     assert begin().wait() == 0
     for run in runs:
-        assert timeless(run.record(rough)) == timeless(run.record(calm))
-    assert trained.record(rough)['training']['clips_seen'] == 3 * 24
-    assert untrained.record(rough)['training'] is None
+        assert timeless(run.record(rough).to_dict()) == timeless(run.record(calm).to_dict())
+    assert trained.record(rough).training.clips_seen == 3 * 24
+    assert untrained.record(rough).training is None
     one, other = (read_checkpoint(trained.folder(root) / 'epoch_3.pth')['state_dict'] for root in (calm, rough))
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

@@ -6,7 +6,7 @@ import pytest
 
 from skeattn.engine.config import read_config
 from skeattn.experiments.paper import TABLES
-from skeattn.experiments.plan import Cell, add_columns, make_plan
+from skeattn.experiments.plan import Cell, add_columns, plan_paper_tables
 from skeattn.experiments.run import FROZEN
 from tests.conftest import ROOT, shared_path
 
@@ -66,22 +66,22 @@ def test_every_number_of_a_table_has_its_own_runs() -> None:
 def test_tables_of_frozen_features_share_their_runs(key: str, monkeypatch) -> None:
     """Ours with the paper's options is the same run in all of them."""
     monkeypatch.chdir(ROOT)
-    plan = make_plan(cells(key, 'demo'), [0])
+    plan = plan_paper_tables(cells(key, 'demo'), [0])
     assert {run.protocols for run in plan.runs} == {FROZEN}
     assert any(run.config == 'configs/skeattnclr/stgcn_demo.py' and not run.options for run in plan.runs)
     assert len(plan.runs) == {'1': 6, '3': 16, '4': 5, '7': 4, 'mu': 5, 'heads': 5}[key]
-    assert len(plan.fusions) == {'1': 2, '3': 5}.get(key, 0)
+    assert len(plan.ensembles) == {'1': 2, '3': 5}.get(key, 0)
 
 
 def test_a_method_that_trains_its_streams_together_is_fused_by_itself(monkeypatch) -> None:
     """On frozen features one run has both rows; fine-tuning takes one encoder at a time."""
     monkeypatch.chdir(ROOT)
     frozen = [cell for cell in cells('3', 'demo') if cell.line.method == 'crossclr']
-    plan = make_plan(frozen, [0])
-    assert len(plan.runs) == 1 and not plan.fusions and not plan.runs[0].options
+    plan = plan_paper_tables(frozen, [0])
+    assert len(plan.runs) == 1 and not plan.ensembles and not plan.runs[0].options
     tuned = [cell for cell in cells('5', 'demo') if cell.line.method == 'crossclr'][:1]
-    plan = make_plan(tuned, [0])
+    plan = plan_paper_tables(tuned, [0])
     assert [run.options for run in plan.runs] == [
         {'protocols.semi01.stream': stream} for stream in ('joint', 'bone', 'motion')
     ]
-    assert len(plan.fusions) == 1
+    assert len(plan.ensembles) == 1

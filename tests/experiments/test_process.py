@@ -1,6 +1,5 @@
-"""Processes, their logs, and locks."""
+"""Processes and their logs."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -12,26 +11,24 @@ import pytest
 
 from skeattn.errors import SkeAttnError
 from skeattn.experiments import Job
+from skeattn.experiments.training_log import TrainingState
 from skeattn.files import lock, try_lock
-
-LINE = 'Epoch(train)  [{}][10/31]  lr: 1.0e-01  eta: {}  time: 3.9  data_time: 0.0  loss: 9.6542  L_s: 5.1\n'
 
 
 def python(code: str) -> list[str]:
     return [sys.executable, '-c', code]
 
 
-def test_progress_reads_epoch_loss_and_time_left_from_the_log(tmp_path: Path) -> None:
-    job = Job.__new__(Job)
-    job.name, job.log, job.offset = 'X', tmp_path / 'log', 0
-    job.process = SimpleNamespace(poll=lambda: None)
-    job.log.write_text('hello\n')
-    assert job.progress() == ('X starting', None)
-    job.log.write_text(LINE.format(1, '0:05:26') + LINE.format(2, '0:04:26'))
-    assert job.progress() == ('X epoch 2, loss 9.6542, 0:04:26 left', timedelta(minutes=4, seconds=26))
-    job.log.write_text(LINE.format(1, '2 days, 13:04:26'))
-    assert job.progress()[1] == timedelta(days=2, hours=13, minutes=4, seconds=26)
-    job.process.poll = lambda: 0
+def test_progress_is_that_of_the_training_until_it_is_done(tmp_path: Path) -> None:
+    state = TrainingState(2, 9.65419, timedelta(minutes=4, seconds=26))
+    training = SimpleNamespace(state=lambda: None)
+    job = Job('X', python('input()'), tmp_path / 'log', training=training)
+    try:
+        assert job.progress() == ('X starting', None)
+        training.state = lambda: state
+        assert job.progress() == ('X epoch 2, loss 9.6542, 0:04:26 left', state.left)
+    finally:
+        job.stop()
     assert job.progress() == ('X done', timedelta())
 
 
@@ -59,28 +56,9 @@ def test_stop_ends_also_a_job_that_does_not_listen(tmp_path: Path) -> None:
     job = Job('X', python(code), tmp_path / 'log')
     while 'deaf' not in job.text():
         os.sched_yield()
-    job.stop(patience=0.1)
+    job.stop(timeout_s=0.1)
     assert job.process.returncode == -signal.SIGKILL
     job.stop()  # a second time is no error
-
-
-def test_a_lock_is_held_by_one_and_free_when_its_holder_died(tmp_path: Path) -> None:
-    path = tmp_path / 'deep' / 'lock'
-    forked = multiprocessing.get_context('fork')
-    held = forked.Event()
-
-    def hold() -> None:
-        with lock(path):
-            held.set()
-            signal.pause()
-
-    other = forked.Process(target=hold)
-    other.start()
-    assert held.wait(60) and try_lock(path) is None
-    other.kill()
-    with lock(path):
-        assert try_lock(path) is None
-    assert try_lock(path) is not None
 
 
 def test_a_job_keeps_the_lock_that_it_was_given(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
-from skeattn.evaluation.record import config_facts
 from skeattn.experiments import Run
-from skeattn.files import write_json
+from skeattn.results.provenance import config_facts
+from skeattn.results.record import Record, write
 from tests.engine.toy import write_config, write_set
 
 OPTIONS = {
@@ -39,7 +39,7 @@ def test_identity_is_what_the_weights_follow_from(config: str) -> None:
     assert Run('another name', config, options={'stream': 'joint'}).digest == run.digest
 
 
-def test_runs_that_are_only_judged_differently_share_their_training(config: str) -> None:
+def test_runs_that_are_only_evaluated_differently_share_their_training(config: str) -> None:
     run, root = Run('toy', config), Path('root')
     others = [
         Run('toy', config, sources=('projector',)),
@@ -71,31 +71,33 @@ def test_folder_and_record_say_what_they_are_of(config: str) -> None:
 def test_a_record_has_the_name_of_the_run_that_asks_for_it(config: str, tmp_path: Path) -> None:
     run, other = Run('toy', config), Run('Baseline*', config)
     assert run.record(tmp_path) is None
-    write_json(run.path(tmp_path), {'name': 'toy', 'seed': 0})
-    assert other.record(tmp_path) == {'name': 'Baseline*', 'seed': 0}
+    written = Record(name='toy', data='set', split='xsub', stream='joint', seed=0, sources={})
+    write(run.path(tmp_path), written)
+    assert run.record(tmp_path) == written
+    assert other.record(tmp_path) == dataclasses.replace(written, name='Baseline*')
 
 
 def test_commands_read_copies_that_mean_the_same_config(config: str, tmp_path: Path) -> None:
     """Values that no command line could express, too."""
     run = Run('toy', config, seed=3, options=OPTIONS, protocols=('knn', 'linear'))
-    (_, train), (_, judge) = run.steps(tmp_path)
-    for path in (train[2], judge[2]):
+    (_, train), (_, command) = run.steps(tmp_path)
+    for path in (train[2], command[2]):
         assert Path(path).is_relative_to(run.folder(tmp_path))
         copied = resolve_config(read_config(path))
         assert config_facts(copied) == config_facts(run.cfg)
         assert copied.randomness.seed == 3 and copied.model.data_preprocessor.stream == ['joint', 'bone']
-    assert json.loads(judge[judge.index('--facts') + 1])['config'] == config
-    assert judge[4:9] == ['--protocol', 'knn', 'linear', '--seed', '3']
-    assert judge[judge.index('--out') + 1] == str(run.path(tmp_path))
+    assert json.loads(command[command.index('--facts') + 1])['config'] == config
+    assert command[4:9] == ['--protocol', 'knn', 'linear', '--seed', '3']
+    assert command[command.index('--out') + 1] == str(run.path(tmp_path))
 
 
 def test_what_was_trained_is_not_trained_again(config: str, tmp_path: Path) -> None:
     """Another protocol finds the weights, but its own config."""
     run = Run('toy', config)
     other = Run('toy', config, options={'protocols.linear.epochs': 3})
-    assert [step for step, _ in run.steps(tmp_path)] == ['trained', 'judged']
-    ((step, judge),) = other.steps(tmp_path)
-    assert step == 'judged' and read_config(judge[2]).protocols.linear.epochs == 3
+    assert [step for step, _ in run.steps(tmp_path)] == ['trained', 'evaluated']
+    ((step, command),) = other.steps(tmp_path)
+    assert step == 'evaluated' and read_config(command[2]).protocols.linear.epochs == 3
     assert next(Run('toy', config, seed=1).steps(tmp_path))[0] == 'trained'
     interrupted = Run('toy', config, seed=2)
     next(interrupted.steps(tmp_path))  # its end was never seen
@@ -112,11 +114,11 @@ def test_a_config_edited_after_planning_does_not_reach_the_run(tmp_path: Path) -
     assert Run('toy', str(path)).folder(tmp_path) != folder
 
 
-def test_an_untrained_run_is_only_judged(config: str, tmp_path: Path) -> None:
+def test_an_untrained_run_is_only_evaluated(config: str, tmp_path: Path) -> None:
     run = Run('untrained', config, trained=False, sources=('backbone', 'projector'))
-    ((step, judge),) = run.steps(tmp_path)
-    assert step == 'judged' and judge[3] == 'untrained'
-    assert judge[-2:] == ['--source=backbone', '--source=projector']
+    ((step, command),) = run.steps(tmp_path)
+    assert step == 'evaluated' and command[3] == 'untrained'
+    assert command[-2:] == ['--source=backbone', '--source=projector']
 
 
 def test_a_wrong_config_is_refused_before_anything_runs() -> None:

@@ -38,7 +38,7 @@ class Golden:
         return convert_released(self.packed(group, prefix), method).state
 
 
-def assert_close(ours: Tensor, golden: Tensor, what: str, tolerance: float = 1e-6) -> None:
+def assert_close(ours: Tensor, golden: Tensor, what: str, tolerance: float = 1e-9) -> None:
     """``max|a-b| <= tolerance * max(1, max|b|)``."""
     assert ours.shape == golden.shape, f'{what}: shape {tuple(ours.shape)} against {tuple(golden.shape)}'
     worst = (ours.detach() - golden).abs().max().item()

@@ -3,8 +3,8 @@
 import pytest
 
 from skeattn.evaluation.fusion import choose_weights, fuse, named_weights
-from skeattn.evaluation.outcome import Scores
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import Scores
 from tests.fidelity.golden import Golden, assert_close
 
 STREAMS = ('joint', 'bone', 'motion')

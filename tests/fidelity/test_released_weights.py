@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from skeattn.apis import load_checkpoint
-from skeattn.apis.checkpoint import load_weights
 from skeattn.augment.functional import derive_stream
-from skeattn.engine.checkpoint import write_checkpoint
-from skeattn.models.algorithms.base import unit
+from skeattn.checkpoint import load_weights, write_checkpoint
+from skeattn.models.losses import l2_normalize
 from skeattn.skeletons import get_layout
 from tests.engine.toy import tool
 from tests.fidelity.golden import Golden, assert_close, to_model
@@ -90,7 +89,7 @@ def test_skeattnclr_embeddings_and_mask(imported, older, container):
     model.train()
 
     def predicted(pooled, branch):
-        return unit(model.predictors[branch](model.encoder_q.projector(pooled)))
+        return l2_normalize(model.predictors[branch](model.encoder_q.projector(pooled)))
 
     F_q = model.encoder_q.map(to_model(golden['step1/xq']))
     F_mix = model.encoder_q.map(to_model(golden['mix1/mixed']))

@@ -94,14 +94,14 @@ def test_a_mask_without_gradient_stays_as_it_starts():
     # Nor does the encoder learn what moves the mask.
     first = [next(model.encoder_q.backbone.parameters()).grad for model in (free, frozen)]
     assert first[1].abs().sum() > 0 and not torch.allclose(*first)
-    assert frozen.switches()['mask_gradient'] == (False, 'ours: it stays as it starts')
+    assert frozen.paper_vs_release()['mask_gradient'] == (False, 'ours: it stays as it starts')
 
 
 def test_granularity_comes_with_the_mask():
     model = SkeAttnCLR(mhsam=dict(type='MHSAM', num_heads=4, granularity='joint'), **PARTS)
     mask = model.salient_mask(batch(2))
     assert torch.allclose(mask, mask[:, :, :1].expand_as(mask)) and mask[0, 0, 0].unique().numel() > 1
-    assert model.switches()['mhsam.granularity'] == ('joint', 'ours; the paper: channel')
+    assert model.paper_vs_release()['mhsam.granularity'] == ('joint', 'ours; the paper: channel')
 
 
 def key_norms(model):
@@ -122,7 +122,7 @@ def test_the_key_encoder_normalises_by_the_batch_or_by_what_it_was_given(key_bn)
     queried = model.encoder_q.backbone.data_bn.running_mean
     model.update_key_encoder(0.75, buffers=True)
     assert torch.allclose(key_norms(model)[0].running_mean, 0.75 * before + 0.25 * queried)
-    assert model.switches()['key_bn'][0] == key_bn
+    assert model.paper_vs_release()['key_bn'][0] == key_bn
 
 
 def test_statistics_that_are_never_updated_are_refused():
@@ -189,10 +189,10 @@ def test_skeletonclr_minimises_info_nce_of_its_two_views():
     assert history[-1] < history[0] - 0.2
 
 
-def test_switches_name_value_and_origin():
-    switches = skeattnclr(heads='paper', mu=1.0).switches()
-    assert switches['heads'][0] == 'paper' and 'released for NTU-60 joint' in switches['mu'][1]
-    assert 'views.mix.mix.per' in switches
+def test_choices_name_value_and_origin():
+    choices = skeattnclr(heads='paper', mu=1.0).paper_vs_release()
+    assert choices['heads'][0] == 'paper' and 'released for NTU-60 joint' in choices['mu'][1]
+    assert 'views.mix.mix.per' in choices
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper
 from skeattn.errors import ConfigError
 from skeattn.registry import MODELS
 from skeattn.skeletons import get_layout
+from tests.models.tiny import flush
 
 LAYOUTS = {'ntu25': 2, 'kinect20': 1}  # with how many persons
 
@@ -85,9 +86,9 @@ def train(model, layout, iterations=2):
     for i in range(iterations):
         model.data_preprocessor.begin_iteration(0, i)
         losses.append(model.train_step(batch(layout, i), optimizer)['loss'].item())
-        if hasattr(model, 'update_queue'):
-            model.update_queue()
+        if hasattr(model, 'update_key_encoder'):
             model.update_key_encoder(0.9, buffers=True)
+        flush(model)
     return losses
 
 

@@ -296,3 +296,24 @@ def test_dsta_refuses_lists_of_different_lengths_and_other_joints():
         dsta(strides=(1, 2))
     with pytest.raises(ConfigError, match=r"layout 'kinect20' .20 joints.*3 channels and 25 joints"):
         dsta('kinect20')(torch.randn(1, 1, 3, 8, 25))
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize(
+    'backbone',
+    [
+        dict(type='STGCN', base_channels=2, out_channels=8),
+        dict(type='AGCN', base_channels=4, out_channels=8),
+        dict(type='CTRGCN', base_channels=8, out_channels=8),
+        dict(type='STGCNPP', base_channels=16, out_channels=16),
+        dict(type='BIGRU', hidden_channels=4),
+        dict(type='DSTA'),
+        dict(type='SkeletonTransformer'),
+    ],
+    ids=lambda backbone: backbone['type'],
+)
+def test_a_batch_in_which_nobody_is_there_has_zero_features(backbone, training):
+    projector = dict(type='MLP', hidden_channels=4, out_channels=4)
+    encoder = Encoder(dict(backbone, layout='ntu25'), projector, persons='present').train(training)
+    pooled = encoder.map(torch.zeros(2, 2, 3, 16, 25)).pool()
+    assert pooled.shape == (2, encoder.backbone.out_channels) and not pooled.any()

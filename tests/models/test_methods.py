@@ -6,40 +6,23 @@ from torch.nn.functional import cross_entropy, normalize
 
 from skeattn.engine.hooks import MiningHook
 from skeattn.errors import ConfigError
-from skeattn.models import STGCN, AimCLR, AttentionDrop, CrosSCLR, HiCLR, SkeleMixCLR
+from skeattn.models import STGCN, AttentionDrop, SkeleMixCLR
 from skeattn.models.encoder import FeatureMap
-from skeattn.models.losses import first_positive, follow, mean_of_logs, mined_info_nce, nearest
+from skeattn.models.losses import first_positive, follow, mean_of_logs, mined_info_nce, nearest_keys
 from skeattn.registry import MODELS
-from tests.models.tiny import NORMAL, PARTS, batch, losses
-
-NORMAL_VIEWS = dict(query=NORMAL, key=dict(like='query'))
-MIX = dict(source='query', mix=dict(type='SkeleMix', parts=(2, 3), units=(1, 2), on='stream'))
-
-
-def build(cls, views, stream='joint', **changes):
-    torch.manual_seed(0)
-    preprocessor = dict(type='SkeletonPreprocessor', layout='ntu25', stream=stream, views=views)
-    return cls(**{**PARTS, 'data_preprocessor': preprocessor, **changes})
-
-
-def aimclr(**changes):
-    return build(AimCLR, dict(NORMAL_VIEWS, extreme=dict(like='query')), **changes)
-
-
-def hiclr(mask=None, **changes):
-    stronger = dict(like='query', mask=mask) if mask else dict(like='query')
-    return build(HiCLR, dict(NORMAL_VIEWS, strong=dict(like='query'), stronger=stronger), **changes)
-
-
-def skelemixclr(mixes=('mix',), **changes):
-    return build(SkeleMixCLR, dict(NORMAL_VIEWS, **dict.fromkeys(mixes, MIX)), **changes)
-
-
-def crossclr(streams=('joint', 'motion', 'bone'), **changes):
-    return build(CrosSCLR, NORMAL_VIEWS, list(streams), **changes)
-
-
-METHODS = [aimclr, hiclr, skelemixclr, crossclr]
+from tests.models.tiny import (
+    METHODS,
+    NORMAL_VIEWS,
+    PARTS,
+    aimclr,
+    batch,
+    build,
+    crossclr,
+    flush,
+    hiclr,
+    losses,
+    skelemixclr,
+)
 
 
 def logits(n=5, length=9):
@@ -57,7 +40,7 @@ def test_mean_of_logs_of_one_positive_is_info_nce():
 
 
 def test_nearest_marks_the_key_and_the_most_similar_entries():
-    marked = nearest(logits(), 2)
+    marked = nearest_keys(logits(), 2)
     for row, mask in zip(logits(), marked, strict=True):
         rest = sorted(row[1:].tolist())[-2:]
         assert mask.nonzero().flatten().tolist() == sorted([0, *(row.tolist().index(value) for value in rest)])
@@ -65,7 +48,7 @@ def test_nearest_marks_the_key_and_the_most_similar_entries():
 
 def test_mining_joins_what_every_branch_finds():
     a, b = logits(), logits().flip(1)
-    union = nearest(a, 1) | nearest(b, 1)
+    union = nearest_keys(a, 1) | nearest_keys(b, 1)
     assert torch.allclose(mined_info_nce([a, b], 1), mean_of_logs(a, union))
     assert torch.allclose(mined_info_nce([a, b], 0), first_positive(a))
 
@@ -108,7 +91,7 @@ def test_gradients_reach_every_query_parameter_and_no_key(method):
 def test_dropped_hooks_are_noticed(method):
     model = method()
     losses(model, batch())
-    model.update_queue()
+    flush(model)
     with pytest.raises(ConfigError, match='MomentumUpdateHook'):
         losses(model, batch(), 1)
     model.update_key_encoder(0.9, buffers=True)
@@ -119,11 +102,11 @@ def test_dropped_hooks_are_noticed(method):
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_switches_say_where_values_come_from(method):
-    switches = method().switches()
+def test_choices_say_where_values_come_from(method):
+    choices = method().paper_vs_release()
     tau = 'as released' if method is skelemixclr else 'own choice; the release ran 0.07'
-    assert switches['temperature'] == (0.2, tau)
-    assert all(isinstance(origin, str) and origin for _, origin in switches.values())
+    assert choices['temperature'] == (0.2, tau)
+    assert all(isinstance(origin, str) and origin for _, origin in choices.values())
 
 
 @pytest.mark.parametrize('method', [aimclr, hiclr, crossclr])
@@ -233,7 +216,7 @@ def test_crossclr_is_three_skeletonclrs_until_it_mines():
     assert torch.allclose(found['loss'], found['L_joint'] + found['L_motion'] + found['L_bone'])
     keys = [member.queue.pending[0] for member in model.members.values()]
     assert not torch.allclose(keys[0], keys[1])
-    model.update_queue()
+    flush(model)
     assert all(int(member.queue.pointer) == 6 for member in model.members.values())
 
 
@@ -270,7 +253,7 @@ def test_crossclr_features_of_all_streams_or_one():
     model, data = crossclr().eval(), batch()
     all_streams, motion = model.features(data), model.features(data, 'motion/backbone')
     assert all_streams.shape == (6, 48) and torch.equal(all_streams[:, 16:32], motion)
-    assert model.feature_views('backbone') == 3 and model.feature_views('joint/backbone') == 1
+    assert model.feature_streams('backbone') == 3 and model.feature_streams('joint/backbone') == 1
     assert model.feature_sources() == ('backbone', 'joint/backbone')
     with pytest.raises(ConfigError, match='joint, motion, bone'):
         model.features(data, 'colour/backbone')

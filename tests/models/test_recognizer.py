@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
-from skeattn.apis.checkpoint import read_checkpoint
+from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import bare_model
@@ -124,7 +124,7 @@ def test_training_moves_statistics_and_drops_unless_it_runs_in_eval_mode():
         assert (not moved) is still and (losses[0] == losses[1]).item() is still
         losses[0].backward()
         assert all(p.grad is not None for p in model.parameters())
-        assert model.switches()['mode'][0] == mode
+        assert model.paper_vs_release()['mode'][0] == mode
     with pytest.raises(ConfigError, match=r"model\.mode='frozen'; choose 'train' or 'eval'"):
         recognizer(mode='frozen')
 
@@ -159,11 +159,11 @@ def test_weights_start_as_the_config_says_and_the_classifier_as_released():
     assert classifier.weight.std().item() == pytest.approx(0.02, rel=0.05) and not classifier.bias.any()
 
 
-def test_switches_name_value_and_origin():
-    switches = recognizer(head=dict(type='LinearHead', num_classes=5, std=0.1), persons='present').switches()
-    assert switches['head.std'][0] == 0.1 and 'own choice' in switches['head.std'][1]
-    assert switches['persons'][0] == 'present' and switches['views.query.shear.per'][0] == 'sample'
-    assert recognizer().switches()['head.std'] == (0.02, 'as released')
+def test_choices_name_value_and_origin():
+    choices = recognizer(head=dict(type='LinearHead', num_classes=5, std=0.1), persons='present').paper_vs_release()
+    assert choices['head.std'][0] == 0.1 and 'own choice' in choices['head.std'][1]
+    assert choices['persons'][0] == 'present' and choices['views.query.shear.per'][0] == 'sample'
+    assert recognizer().paper_vs_release()['head.std'] == (0.02, 'as released')
 
 
 @pytest.mark.parametrize('label', [-1, 5])

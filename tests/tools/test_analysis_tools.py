@@ -11,7 +11,7 @@ from skeattn.apis import load_model
 from tests.conftest import ROOT
 from tests.engine.toy import tool as load
 from tests.engine.toy import write_config
-from tests.evaluation.records import OURS, write_record
+from tests.results.records import OURS, write_record
 from tests.visualization.logs import write_resumed_run
 
 ANALYSIS = 'analysis_tools'
@@ -34,7 +34,7 @@ def test_the_front_page_shows_the_cost_of_every_backbone(tool) -> None:
     status, out, _ = tool(f'{ANALYSIS}/get_flops.py', *configs, '--batch', 2)
     table = '\n'.join(line for line in out.splitlines() if line.startswith('|'))
     assert status == 0 and len(table.splitlines()) == 2 + len(names)
-    assert table in (ROOT / 'README.md').read_text()
+    assert table in (ROOT / 'docs/backbones.md').read_text()
 
 
 def test_confusion_of_seeds_is_their_sum_and_a_default_name_is_not_overwritten(tool, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_confusion_says_which_epoch_or_k_was_counted(tool, tmp_path: Path) -> No
     records = [write_record(tmp_path / 'a.json'), write_record(tmp_path / 'b.json', OURS, seed=1)]
     for path, k in zip(records, (5, 20), strict=True):
         record = json.loads(path.read_text())
-        record['sources']['backbone']['outcomes']['linear']['scores_of'] = f'K={k}, chosen on held-out subjects'
+        record['sources']['backbone']['protocols']['linear']['scores_of'] = f'K={k}, chosen on held-out subjects'
         path.write_text(json.dumps(record))
     status, out, err = tool(f'{ANALYSIS}/plot_confusion.py', *records)
     assert status == 0, err

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from skeattn.evaluation.fusion import choose_weights, fuse
-from tests.evaluation.ensembles import STREAMS, stream, top1, write_part, write_record
+from tests.evaluation.streams import stream, top1
+from tests.results.ensembles import STREAMS, write_part, write_record
 
 
 @pytest.fixture

@@ -34,12 +34,12 @@ def test_check_asks_for_twenty_points_at_every_k(
 ) -> None:
     (tmp_path / 'epoch_1.pth').write_bytes(b'weights')
     monkeypatch.setattr(quickstart, 'newest', lambda training: tmp_path / 'epoch_1.pth')
-    judging = SimpleNamespace(rows=rows_with(quickstart, gain))
-    assert quickstart.report(judging, dict.fromkeys(quickstart.CONFIGS), tmp_path, check) == status
+    comparison = SimpleNamespace(rows=rows_with(quickstart, gain))
+    assert quickstart.report(comparison, dict.fromkeys(quickstart.CONFIGS), tmp_path, check) == status
     assert (tmp_path / 'table.txt').read_text().rstrip('\n') in capsys.readouterr().out
     record = json.loads((tmp_path / 'results.json').read_text())
     assert record['knn_gain_over_untrained']['5'] == pytest.approx(gain)
-    assert record['metrics'] == judging.rows
+    assert record['metrics'] == comparison.rows
 
 
 def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 import skeattn.experiments.run
 from skeattn.errors import ConfigError, DataError
+from skeattn.experiments import command
+from skeattn.results.record import read
 from tests.conftest import ROOT
 from tests.engine.toy import tool, write_config, write_set
 from tests.experiments.stubs import write_stubs
@@ -48,7 +50,7 @@ def start(checkout: Path, monkeypatch):
     """The tool in that checkout, with stand-ins."""
     module = tool('run_table')
     monkeypatch.setattr(module, 'ROOT', checkout)
-    monkeypatch.setattr(module, 'leave_on_sigterm', lambda: None)
+    monkeypatch.setattr(command, 'leave_on_sigterm', lambda: None)
     monkeypatch.setattr(skeattn.experiments.run, 'TOOLS', checkout / 'stubs')
 
     def run(*arguments: str) -> int:
@@ -85,8 +87,9 @@ def test_a_table_is_run_once_and_written_in_all_formats(start, capsys) -> None:
     records = [Path(path) for path in json.loads((out / 'records.json').read_text())['records']]
     assert len(records) == 6 + 2 and all(path.is_file() for path in records)
     assert sorted(trainings().values()) == [1] * 6
-    fusion = json.loads(next(path for path in records if path.parent.name == 'fusions').read_text())
-    assert fusion['sources']['fusion']['streams'] == ['joint', 'bone', 'motion'] and fusion['selection'] == 'heldout'
+    fusion = read(next(path for path in records if path.parent.name == 'fusions'))
+    assert fusion.sources['fusion'].streams == ['joint', 'bone', 'motion']
+    assert fusion.ensemble.selection == 'heldout'
 
     before = {path: path.stat().st_mtime_ns for path in records}
     table = (out / 'table.md').read_text()
@@ -146,7 +149,7 @@ def test_dry_run_says_what_is_finished_and_runs_nothing(start, capsys) -> None:
 
 def test_dry_run_tells_the_lines_of_an_ablation_apart(start, capsys) -> None:
     assert start('7', '--dataset', 'toy', '--seeds', '0', '--dry-run') == 0
-    named = [line.split('  ')[1].partition(',')[0] for line in capsys.readouterr().out.splitlines()]
+    named = [line.partition('trained  ')[2].partition(',')[0] for line in capsys.readouterr().out.splitlines()]
     assert [name.strip() for name in named] == [
         'SkeAttnCLR joint opposite_negative=False seed 0',
         'SkeAttnCLR joint opposite_negative=False mu=1.0 seed 0',

@@ -11,13 +11,15 @@ import torch
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import DataError
-from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, judging, raw_features
+from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, raw_features
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
-from skeattn.evaluation.scores import ScoreFile
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
 from skeattn.experiments import make_rows
 from skeattn.files import sha256
+from skeattn.protocols import evaluate, plan
+from skeattn.results.record import Record, read
+from skeattn.results.score_file import ScoreFile
 from tests.engine.toy import CLASSES, write_config
 
 
@@ -35,9 +37,9 @@ def tool(tool):
     return partial(tool, 'test.py')
 
 
-def written(out: str) -> dict:
+def written(out: str) -> Record:
     """The record that the tool says it wrote."""
-    return json.loads(Path(re.search(r'^wrote (.+)$', out, re.M)[1]).read_text())
+    return read(re.search(r'^wrote (.+\.json)$', out, re.M)[1])
 
 
 def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
@@ -48,17 +50,17 @@ def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
     model = load_model(cfg, run / 'epoch_7.pth')
     bank, queries = extract_features(model, train), extract_features(model, test)
     record = written(out)
-    row = record['sources']['backbone']['metrics']
+    row = record.sources['backbone'].metrics
     assert {key: row[f'knn/{key}'] for key in ('top1_k1', 'top1_k5')}.items() <= KNNEvaluator((1, 5))(
         bank, queries
     ).items()
     # The toy config removes the linear probe from training; here it runs in any case, with the seed asked for.
     assert row['linear/top1_best'] == LinearProbe(seed=4)(bank, queries)['top1_best']
     raw = KNNEvaluator((1,))(raw_features(train), raw_features(test))['top1_k1']
-    assert record['baselines']['raw coordinates']['knn/top1_k1'] == raw
-    assert list(record['baselines']) == ['raw coordinates', 'untrained, 3 seeds']
-    assert record['checkpoint_sha256'] == sha256(run / 'epoch_7.pth')
-    assert (record['seed'], record['protocol'], record['stream']) == (4, 'xsub', 'joint')
+    assert record.baselines['raw coordinates']['knn/top1_k1'] == raw
+    assert list(record.baselines) == ['raw coordinates', 'untrained, 3 seeds']
+    assert record.checkpoint_sha256 == sha256(run / 'epoch_7.pth')
+    assert (record.seed, record.split, record.stream) == (4, 'xsub', 'joint')
     table = [line.split() for line in out.splitlines()]
     assert ['K=1', 'K=5', 'held-out', 'K'] in table
     assert ['last', 'epoch', 'best', 'on', 'test', 'held-out', 'epoch'] in table
@@ -71,13 +73,13 @@ def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     line = (run / 'toy.py', run / 'epoch_7.pth', '--source', 'projector', '--out', run / 'deep' / 'b.json')
     status, out, err = tool(*line, '--cfg-options', 'stream=bone')
     assert status == 0, err
-    record = json.loads((run / 'deep' / 'b.json').read_text())
-    assert (record['stream'], record['cfg_options']) == ('bone', {'stream': 'bone'})
-    assert record['sources']['projector']['streams'] == ['bone']
+    record = read(run / 'deep' / 'b.json')
+    assert (record.stream, record.cfg_options) == ('bone', {'stream': 'bone'})
+    assert record.sources['projector'].streams == ['bone']
     cfg = resolve_config(read_config(run / 'toy.py', {'stream': 'bone'}))
     model = load_model(cfg, run / 'epoch_7.pth')
     features = [extract_features(model, dataset, source='projector') for dataset in build_splits(cfg)]
-    found = record['sources']['projector']['metrics']['knn/top1_k5']
+    found = record.sources['projector'].metrics['knn/top1_k5']
     assert found == KNNEvaluator((5,))(*features)['top1_k5']
     assert 'bone stream' in out
 
@@ -99,35 +101,35 @@ def test_clips_of_another_length_than_in_training_are_told(
     weights = torch.load(run / 'epoch_7.pth', weights_only=True)
     torch.save({**weights, 'meta': meta}, tmp_path / 'a.pth')
     option, then = 'dataset.pipeline.resample.num_frames', None if meta.get('cfg', '').startswith('a') else 16
-    for judged in (12, 16):
+    for evaluated in (12, 16):
         told: list[str] = []
-        monkeypatch.setattr(judging, 'print_log', lambda text, *_, told=told: told.append(text))
-        out = tmp_path / f'{judged}.json'
+        monkeypatch.setattr(evaluate, 'print_log', lambda text, *_, told=told: told.append(text))
+        out = tmp_path / f'{evaluated}.json'
         line = (run / 'toy.py', tmp_path / 'a.pth', '--protocol', 'knn', '--out', out)
-        status, _, err = tool(*line, '--cfg-options', f'{option}={judged}')
+        status, _, err = tool(*line, '--cfg-options', f'{option}={evaluated}')
         assert status == 0, err
-        assert json.loads(out.read_text())['num_frames'] == {'pretrained': then, 'judged': judged}
-        lengths = 'clips of 16 frames and is judged on clips of 12'
+        assert read(out).num_frames == {'pretrained': then, 'evaluated': evaluated}
+        lengths = 'clips of 16 frames and is evaluated on clips of 12'
         expected = f'{tmp_path / "a.pth"} was trained on {lengths}; for equal ones: --cfg-options {option}=16'
-        assert told == ([expected] if then and judged == 12 else [])
+        assert told == ([expected] if then and evaluated == 12 else [])
 
 
 def test_a_work_dir_stands_for_its_newest_checkpoint(run: Path, tool) -> None:
     facts = json.dumps({'name': 'mine', 'config': 'configs/original.py'})
     status, _, err = tool(run / 'toy.py', run, '--facts', facts, '--out', run / 'newest.json')
     assert status == 0, err
-    record = json.loads((run / 'newest.json').read_text())
-    assert (record['checkpoint'], record['name'], record['config']) == ('epoch_7.pth', 'mine', 'configs/original.py')
+    record = read(run / 'newest.json')
+    assert (record.checkpoint, record.name, record.config) == ('epoch_7.pth', 'mine', 'configs/original.py')
     status, _, err = tool(run / 'toy.py', run / 'set')
     assert status == 2 and 'set holds no checkpoint; train first' in err
 
 
-def test_untrained_network_and_coordinates_are_judged_without_a_checkpoint(run: Path, tool) -> None:
+def test_untrained_network_and_coordinates_are_evaluated_without_a_checkpoint(run: Path, tool) -> None:
     line = (run / 'toy.py', 'untrained', '--seed', 2, '--out', run / 'untrained.json')
     status, out, err = tool(*line, '--source', 'raw', '--source', 'projector')
     assert status == 0, err
-    record = json.loads((run / 'untrained.json').read_text())
-    assert (record['checkpoint'], record['training'], record['seed']) == (None, None, 2)
+    record = read(run / 'untrained.json')
+    assert (record.checkpoint, record.training, record.seed) == (None, None, 2)
     cfg = resolve_config(read_config(run / 'toy.py'))
     train, test = build_splits(cfg)
     model = untrained(partial(load_model, cfg), train, 2, source='projector')
@@ -135,14 +137,16 @@ def test_untrained_network_and_coordinates_are_judged_without_a_checkpoint(run: 
         ('raw', [raw_features(part) for part in (train, test)]),
         ('projector', [extract_features(model, part, source='projector') for part in (train, test)]),
     ):
-        metrics = record['sources'][source]['metrics']
+        metrics = record.sources[source].metrics
         assert metrics['linear/top1'] == LinearProbe(seed=2)(*features)['top1']
-        assert any(row.startswith(f'untrained, seed 2, {source}') for row in out.splitlines())
-    assert (record['sources']['raw']['parameters'], record['sources']['raw']['gmacs']) == (0, 0)
-    assert record['sources']['projector'].items() >= encoder_cost(model, sample_batch(train), 'projector').items()
+        row = 'raw coordinates' if source == 'raw' else f'untrained, seed 2, {source}'
+        assert any(line.startswith(row) for line in out.splitlines())
+    assert (record.sources['raw'].parameters, record.sources['raw'].gmacs) == (0, 0)
+    part = record.sources['projector']
+    assert {'parameters': part.parameters, 'gmacs': part.gmacs} == encoder_cost(model, sample_batch(train), 'projector')
 
 
-def test_a_classifier_is_judged_by_features_and_by_its_own_logits(tmp_path: Path, tool) -> None:
+def test_a_classifier_is_evaluated_by_features_and_by_its_own_logits(tmp_path: Path, tool) -> None:
     model = "dict(_delete_=True, type='Recognizer', head=dict(type='LinearHead'), " \
             "backbone=dict(type='STGCN', base_channels=2, out_channels=8), " \
             "data_preprocessor=dict(type='SkeletonPreprocessor', views=dict(query=dict())))"  # fmt: skip
@@ -154,19 +158,19 @@ def test_a_classifier_is_judged_by_features_and_by_its_own_logits(tmp_path: Path
     status, out, err = tool(config, tmp_path / 'a.pth')
     assert status == 0, err
     record = written(out)
-    assert list(record['sources']) == ['backbone', 'logits']
+    assert list(record.sources) == ['backbone', 'logits']
     logits = extract_features(network, build_splits(resolve_config(read_config(config)))[1], source='logits')
     top1 = 100 * (logits.x.argmax(1) == logits.labels).double().mean().item()
-    assert record['sources']['logits']['metrics'] == {'topk/top1': pytest.approx(top1)}
-    assert {'knn/top1_k1', 'linear/top1'} <= record['sources']['backbone']['metrics'].keys()
-    assert record['training']['parameters'] == sum(p.numel() for p in network.parameters())
+    assert record.sources['logits'].metrics == {'topk/top1': pytest.approx(top1)}
+    assert {'knn/top1_k1', 'linear/top1'} <= record.sources['backbone'].metrics.keys()
+    assert record.training.parameters == sum(p.numel() for p in network.parameters())
     assert {row.name for row in make_rows([record])} == {'Recognizer', 'Recognizer, own classifier'}
 
 
 def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: Path, tool, monkeypatch) -> None:
     pytest.importorskip('sklearn')
     calls = []
-    monkeypatch.setattr(judging, 'extract_features', lambda *args: calls.append(args[3]) or extract_features(*args))
+    monkeypatch.setattr(evaluate, 'extract_features', lambda *args: calls.append(args[3]) or extract_features(*args))
     options = ('tsne.perplexity=3', 'tsne.neighbours=4', 'linear.epochs=3', 'knn_released.source=projector')
     line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'linear,retrieval', 'tsne', '{knn_released}')
     status, out, err = tool(
@@ -175,33 +179,33 @@ def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: 
     assert status == 0, err
     assert calls == ['backbone'] * 2 + ['projector'] * 2
     record = written(out)
-    assert {name: settings['type'] for name, settings in record['protocols'].items()} == {
+    assert {name: settings['type'] for name, settings in record.protocols.items()} == {
         'linear': 'LinearProbe', 'retrieval': 'Retrieval', 'tsne': 'EmbeddingMap', 'knn_released': 'KNNEvaluator'
     }  # fmt: skip
-    assert record['protocols']['linear']['epochs'] == 3
-    part = record['sources']['backbone']
-    assert list(part['outcomes']) == ['linear', 'retrieval', 'tsne']
-    linear = part['outcomes']['linear']
-    assert linear['selection'].keys() == {'top1', 'top1_best', 'top1_heldout'}
-    assert linear['selection']['top1'] == 'last epoch' and len(linear['curves']['loss']) == 3
-    assert sum(map(sum, linear['confusion'])) == 10 and list(linear['per_class']) == ['class0', 'class1', 'class2']
-    assert linear['scores'] == 'r.backbone.linear.npz'
-    assert linear['scores_sha256'] == sha256(run / 'many' / linear['scores'])
-    scores = ScoreFile.read(run / 'many' / linear['scores'])
-    assert accuracy(scores.test.scores, scores.test.labels) == part['metrics']['linear/top1']
-    assert (scores.facts['evaluation'], scores.facts['stream'], scores.facts['source']) == (
+    assert record.protocols['linear']['epochs'] == 3
+    part = record.sources['backbone']
+    assert list(part.protocols) == ['linear', 'retrieval', 'tsne']
+    linear = part.protocols['linear']
+    assert linear.selection.keys() == {'top1', 'top1_best', 'top1_heldout'}
+    assert linear.selection['top1'] == 'last epoch' and len(linear.curves['loss']) == 3
+    assert sum(map(sum, linear.confusion)) == 10 and list(linear.per_class) == ['class0', 'class1', 'class2']
+    assert linear.scores == 'r.backbone.linear.npz'
+    assert linear.scores_sha256 == sha256(run / 'many' / linear.scores)
+    scores = ScoreFile.read(run / 'many' / linear.scores)
+    assert accuracy(scores.test.scores, scores.test.labels) == part.metrics['linear/top1']
+    assert (scores.facts['protocol'], scores.facts['stream'], scores.facts['source']) == (
         'linear',
         'joint',
         'backbone',
     )
     assert scores.facts['checkpoint_sha256'] == sha256(run / 'epoch_7.pth')
-    assert part['outcomes']['tsne']['files']['map'] == 'r.backbone.tsne.map.png'
+    assert part.protocols['tsne'].files['map'] == 'r.backbone.tsne.map.png'
     assert sorted(path.name for path in (run / 'many').iterdir()) == [
         'r.backbone.linear.npz', 'r.backbone.tsne.map.png', 'r.backbone.tsne.points.npz', 'r.json',
         'r.projector.knn_released.npz',
     ]  # fmt: skip
     table = [line.split() for line in out.splitlines()]
-    found = [f'{part["metrics"][f"retrieval/{key}"]:.1f}' for key in ('mAP', 'r1', 'r5', 'r10')]
+    found = [f'{part.metrics[f"retrieval/{key}"]:.1f}' for key in ('mAP', 'r1', 'r5', 'r10')]
     assert ['epoch_7,', 'backbone', *found] in table
 
 
@@ -222,12 +226,12 @@ def test_unknown_subjects_leave_a_blank_column_and_say_why(run: Path, tool, monk
         train.subjects = torch.full((len(train),), -1)
         return train, test
 
-    monkeypatch.setattr(judging, 'build_splits', nobody)
+    monkeypatch.setattr(evaluate, 'build_splits', nobody)
     line = (run / 'toy.py', 'untrained', '--protocol', 'linear', '--out', run / 'nobody.json')
     status, out, err = tool(*line, '--cfg-options', 'protocols.linear.epochs=1')
     assert status == 0, err
     assert 'no linear held-out epoch: the subjects of the training clips are unknown or only one' in out
-    metrics = written(out)['sources']['backbone']['metrics']
+    metrics = written(out).sources['backbone'].metrics
     found = [f'{metrics[f"linear/{key}"]:.1f}' for key in ('top1', 'top1_best')]
     assert ['untrained,', 'seed', '0', *found] in [line.split() for line in out.splitlines()]
 
@@ -239,11 +243,13 @@ def test_unknown_subjects_leave_a_blank_column_and_say_why(run: Path, tool, monk
         ([0, 1] * 13, "no training clip, .*'class2'"),
     ],
 )
-def test_clips_by_which_nothing_can_be_judged_are_refused(run: Path, monkeypatch, labels: list, message: str) -> None:
+def test_clips_by_which_nothing_can_be_evaluated_are_refused(
+    run: Path, monkeypatch, labels: list, message: str
+) -> None:
     train, test = build_splits(resolve_config(read_config(run / 'toy.py')))
     train.labels = torch.tensor(labels)
     with pytest.raises(DataError, match=message):
-        judging.check_labels(train, test)
+        plan.check_labels(train, test)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +301,7 @@ def test_scratch_of_a_killed_evaluation_is_swept_and_one_in_use_stays(run: Path,
         folder.mkdir()
         (folder / 'r.knn.npz').touch()
     line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', '--out', tmp_path / 'r.json')
-    with judging.locked(used):
+    with evaluate.locked(used):
         assert tool(*line)[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {'r.json', 'r.knn.npz', used.name, of_another.name}
 

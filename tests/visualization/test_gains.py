@@ -2,7 +2,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from skeattn.evaluation.gains import MEAN, ClassGain
+from skeattn.results.class_gain import MEAN, ClassGain
 from skeattn.visualization.gains import draw_gains
 
 

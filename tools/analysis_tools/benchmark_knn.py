@@ -17,9 +17,9 @@ from torch import Tensor
 from skeattn import cli
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.knn import knn_scores, vote
-from skeattn.evaluation.record import environment
 from skeattn.files import write_json
 from skeattn.measure import measure
+from skeattn.results.provenance import environment
 
 CLASSES, NOISE = 60, 3.0
 Scorer = Callable[[Tensor, Tensor, Tensor, int], Tensor]

@@ -25,10 +25,10 @@ from skeattn.datasets.converters import ntu
 from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 from skeattn.errors import DataError
-from skeattn.evaluation.record import environment
 from skeattn.files import write_json
 from skeattn.measure import measure
 from skeattn.progress import progress
+from skeattn.results.provenance import environment
 
 NTU120_FILES, NTU120_CLIPS = 114_480, ntu.PUBLISHED['ntu120']['clips']
 BODY_KEYS = [

@@ -19,6 +19,7 @@ from torch import nn
 from skeattn import cli
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.models.dropout import Dropout
+from skeattn.models.queue import queues_of
 from skeattn.registry import MODELS
 from skeattn.skeletons import get_layout
 
@@ -68,8 +69,10 @@ def step(model: nn.Module, clips: torch.Tensor, autocast: bool) -> Callable[[], 
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        model.update_key_encoder(0.99, buffers=True)
-        model.update_queue()
+        if hasattr(model, 'update_key_encoder'):
+            model.update_key_encoder(0.99, buffers=True)
+        for queue in queues_of(model):
+            queue.flush()
 
     return run
 

@@ -8,8 +8,8 @@ Give one record per seed. A class of few test clips moves by many points with ea
 import argparse
 
 from skeattn import cli
-from skeattn.evaluation.gains import class_gains, gains_table
-from skeattn.evaluation.recorded import read_recorded
+from skeattn.results.class_gain import class_gains, gains_table
+from skeattn.results.recorded import read_result
 from skeattn.visualization.gains import draw_gains
 
 NOTE = (
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument('--out', metavar='FILE', help='picture (class_gain_<protocol>.png beside the first of --ours)')
     args = parser.parse_args()
     baseline, ours = (
-        [read_recorded(path, args.protocol, args.source) for path in paths] for paths in (args.baseline, args.ours)
+        [read_result(path, args.protocol, args.source) for path in paths] for paths in (args.baseline, args.ours)
     )
     gains = class_gains(baseline, ours)
     out = cli.output(args.out, ours[0].path.with_name(f'class_gain_{args.protocol}.png'))

@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.errors import ConfigError
-from skeattn.evaluation.recorded import check_alike, read_recorded
+from skeattn.results.recorded import check_comparable, read_result
 from skeattn.visualization.confusion import draw_confusion, most_confused
 
 
@@ -27,21 +27,21 @@ def main() -> None:
     args = parser.parse_args()
     if args.pairs < 1:
         raise ConfigError(f'--pairs must be positive, not {args.pairs}')
-    recorded = [read_recorded(path, args.protocol, args.source) for path in args.records]
-    check_alike(recorded, ('name', 'stream', 'source'))
-    first = recorded[0]
+    results = [read_result(path, args.protocol, args.source) for path in args.records]
+    check_comparable(results, ('name', 'stream', 'source'))
+    first = results[0]
     out = cli.output(args.out, first.path.with_name(f'confusion_{args.protocol}.png'))
-    counts = np.sum([one.confusion for one in recorded], axis=0)
+    counts = np.sum([one.confusion for one in results], axis=0)
     pairs = [
         (first.classes[i], first.classes[j], f'{clips}', f'{percent:.1f}')
         for i, j, clips, percent in most_confused(counts, args.pairs)
     ]
     right = 100 * np.trace(counts) / max(counts.sum(), 1)
-    parts = dict.fromkeys(one.scores_of for one in recorded if one.scores_of)
+    parts = dict.fromkeys(one.result.scores_of for one in results if one.result.scores_of)
     of = f' ({" or ".join(parts)})' if parts else ''
     title = f'{first.name}, {first.stream} stream, {args.protocol}{of}: {right:.1f} % of {counts.sum():,} clips'
-    if len(recorded) > 1:
-        title += f' of {len(recorded)} records'
+    if len(results) > 1:
+        title += f' of {len(results)} records'
     draw_confusion(counts, first.classes, out, title)
     print(title)
     headings = ('true', 'taken for', 'clips', '% of the true class')

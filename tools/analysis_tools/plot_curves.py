@@ -13,7 +13,7 @@ from pathlib import Path
 
 from skeattn import cli
 from skeattn.errors import ConfigError, DataError
-from skeattn.evaluation.recorded import read_recorded
+from skeattn.results.recorded import read_result
 from skeattn.visualization.curves import Series, draw_curves, draw_series, logged, read_logs
 
 DEFAULTS = ('knn/top1_k1', 'linear/top1', 'topk/top1')
@@ -48,7 +48,7 @@ def curves_of_records(
     Raises:
         DataError: a record has no curves, or not the one asked for, or no curve stands in all of them.
     """
-    curves = {name: [read_recorded(path, protocol, source).curves for path in paths] for name, paths in runs.items()}
+    curves = {name: [read_result(path, protocol, source).curves for path in paths] for name, paths in runs.items()}
     known = [
         key for key in next(iter(curves.values()))[0] if all(key in one for group in curves.values() for one in group)
     ]

@@ -18,8 +18,9 @@ from skeattn.datasets import PackedSet
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
+from skeattn.evaluation.embedding_map import METHODS, check_method
 from skeattn.registry import DATASETS
-from skeattn.visualization.embedding import METHODS, check_method, draw_embedding
+from skeattn.visualization.embedding import draw_embedding
 
 COLOURS = {'label': 'class', 'subject': 'subject', 'camera': 'camera'}
 """Column of the packed set -> what the legend calls it."""

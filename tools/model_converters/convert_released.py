@@ -20,8 +20,7 @@ from torch import nn
 
 from skeattn import cli
 from skeattn.apis import read_checkpoint
-from skeattn.apis.checkpoint import load_weights, shorten
-from skeattn.engine.checkpoint import write_checkpoint
+from skeattn.checkpoint import load_weights, shorten, write_checkpoint
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import CheckpointError
 from skeattn.files import sha256

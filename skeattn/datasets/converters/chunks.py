@@ -5,7 +5,6 @@ file in a hidden folder beside the target, named after all that it depends on; i
 """
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import inspect
@@ -15,19 +14,17 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from skeattn.datasets.converters.source import Source
 from skeattn.errors import DataError
-
-if TYPE_CHECKING:
-    from skeattn.datasets.converters.source import Source
+from skeattn.files import is_running, sha256, try_lock, write_atomic
 
 # Name of the clip, keypoint (M, T, V, C), the columns that its name tells, and, where the format has something to
 # count, how often it was met in the clip; the counts are summed in the manifest's notes.
@@ -58,7 +55,7 @@ class Chunks:
         parse: what becomes of each.
     """
 
-    def __init__(self, folder: Path, source: 'Source', parse: Parse) -> None:
+    def __init__(self, folder: Path, source: Source, parse: Parse) -> None:
         self._source = source
         self._parse = parse
         self._members = [source.members[i : i + CHUNK] for i in range(0, len(source), CHUNK)]
@@ -105,15 +102,7 @@ class Chunks:
         """Parse a chunk and leave the file."""
         self._source.read_ahead(self._members[number])
         outcomes = [self._outcome(member) for member in self._members[number]]
-        file = self._files[number]
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix='.', delete=False) as partial:
-            try:
-                _write(partial, outcomes)
-                partial.flush()
-                os.replace(partial.name, file)
-            except BaseException:
-                os.unlink(partial.name)
-                raise
+        write_atomic(self._files[number], lambda file: _write(file, outcomes))
 
     def _outcome(self, member: str) -> Outcome:
         try:
@@ -165,72 +154,39 @@ def kept_beside(out: Path, complete: Callable[[], bool]) -> Iterator[Path]:
         DataError: another process is making ``out``.
     """
     folder = out.parent / f'.{out.name}.chunks'
-    lock = _lock(folder)
-    if lock is None:
+    held = try_lock(folder / _LOCK, forked=False)  # free as soon as this process ends, though workers may linger
+    if held is None:
         raise DataError(f'another conversion to {out} is running; wait for it, or choose another folder')
-    try:
-        _remove_abandoned(out)
-        yield folder
-    finally:
-        if complete() or not any(folder.glob('*.npz')):
-            shutil.rmtree(folder, ignore_errors=True)
-        lock.close()
-
-
-def _lock(folder: Path) -> Any:
-    """An open file that no other process has locked, or None. The lock ends with the process, however that ends."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
+    with held:
         try:
-            file = (folder / _LOCK).open('a')
-        except FileNotFoundError:  # whoever had it has just finished
-            continue
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: forked workers do not hold it
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
-                return file
-        except BlockingIOError:
-            file.close()
-            return None
-        except FileNotFoundError:
-            pass
-        file.close()
+            _remove_abandoned(out)
+            yield folder
+        finally:
+            if complete() or not any(folder.glob('*.npz')):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_abandoned(out: Path) -> None:
     """Remove what killed processes began to write for ``out``."""
     for partial in out.parent.glob(f'.{out.name}.*.partial'):
         number = partial.name.split('.')[-2]
-        if number.isdigit() and not _runs(int(number)):
+        if number.isdigit() and not is_running(int(number)):
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
 def _code(parse: Parse) -> str:
-    """The parser's name and options, and a hash of the source text that it comes from."""
+    """A hash of the parser's name, its options, and the files that it comes from."""
     options: list[Any] = []
     function: Any = parse
     while isinstance(function, functools.partial):
         options.append([function.args, sorted(function.keywords.items())])
         function = function.func
-    digest = hashlib.sha256(repr([function.__module__, function.__qualname__, options]).encode())
     files = {*Path(__file__).parent.glob('*.py'), Path(inspect.getfile(inspect.unwrap(function)))}
-    for file in sorted(files):
-        if file.exists():  # a function typed into a shell has none
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    hashes = [sha256(file) for file in sorted(files) if file.exists()]  # a function typed into a shell has no file
+    return hashlib.sha256(repr([function.__module__, function.__qualname__, options, hashes]).encode()).hexdigest()
 
 
-def _write(file: Any, outcomes: list[Outcome]) -> None:
+def _write(file: BinaryIO, outcomes: list[Outcome]) -> None:
     keypoints, notes = [], []
     for outcome in outcomes:
         note: dict[str, Any] = {'member': outcome.member, 'reason': outcome.reason}

@@ -12,8 +12,10 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS
+from skeattn.datasets.converters.chunks import Parsed
+from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.ntu_text import read_bodies
-from skeattn.datasets.converters.source import Parsed, Source, add_all, bundled
+from skeattn.datasets.converters.source import Source, bundled
 from skeattn.datasets.packed import PackedSet, PackedWriter
 from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.errors import ConfigError, DataError

@@ -1,14 +1,16 @@
-"""Northwestern-UCLA Multiview Action 3D (Wang et al., CVPR 2014): one JSON file a clip, Kinect v1."""
+"""Northwestern-UCLA Multiview Action 3D (Wang et al., CVPR 2014): one JSON file a clip, Kinect v1.
+
+The files are called ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view) and hold ``skeletons`` ``[T][20][3]``.
+"""
 
 import json
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
-from skeattn.datasets.converters.source import Parsed, Source, add_all
-from skeattn.datasets.packed import PackedWriter
+from skeattn.datasets.converters.chunks import Parsed
+from skeattn.datasets.converters.loop import FileFormat
 from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.errors import DataError
 
@@ -26,32 +28,6 @@ ACTIONS = {
     12: 'carry',
 }
 _NAME = re.compile(r'a(\d+)_s(\d+)_e(\d+)_v(\d+)$')
-
-
-def convert(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    strict: bool = False,
-    overwrite: bool = False,
-    jobs: int | None = None,
-) -> None:
-    """Pack the files ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view), each with ``skeletons`` ``[T][20][3]``.
-
-    Args:
-        source: folder or zip archive.
-        out: the packed set's folder.
-        strict: stop at the first unusable file instead of leaving it out.
-        overwrite: replace a set at ``out``.
-        jobs: number of processes; by default one a core.
-
-    Raises:
-        DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
-    """
-    files = Source(source, '.json')
-    classes = list(ACTIONS.values())
-    with PackedWriter(out, 'nwucla', 'kinect20', classes, PROTOCOLS['nwucla'], overwrite) as writer:
-        add_all(writer, files, parse, strict=strict, jobs=jobs)
 
 
 def parse(path: str, content: bytes) -> Parsed:
@@ -75,3 +51,6 @@ def parse(path: str, content: bytes) -> Parsed:
         raise DataError(f'{path}: "skeletons" has the shape {keypoint.shape}, not (frames, 20, 3)')
     columns = {'label': list(ACTIONS).index(action), 'subject': subject, 'camera': view, 'replication': episode}
     return name, keypoint[None], columns
+
+
+convert = FileFormat('nwucla', 'kinect20', tuple(ACTIONS.values()), PROTOCOLS['nwucla'], '.json', parse).convert

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skeattn.datasets.converters.source import Parsed, Source, add_all, bundled
+from skeattn.datasets.converters.chunks import Parsed
+from skeattn.datasets.converters.loop import add_all
+from skeattn.datasets.converters.source import Source, bundled
 from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.errors import ConfigError, DataError

@@ -20,6 +20,7 @@ from skeattn.datasets.packed import PackedSet, PackedWriter
 from skeattn.datasets.protocols import split as split_by
 from skeattn.datasets.unpickle import load_plain
 from skeattn.errors import ConfigError, DataError
+from skeattn.files import write_atomic
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout
 
@@ -168,16 +169,10 @@ def export(packed: PackedSet, out: str | os.PathLike[str]) -> None:
     lists = {}
     for protocol in packed.manifest['protocols']:
         made_of = packed.manifest.get('notes', {}).get(f'{_SPLIT} {protocol}', f'{protocol}_train / {protocol}_val')
-        for name, chosen in zip(made_of.split(' / '), split_by(packed, protocol), strict=True):
-            lists[name] = packed.table['name'][chosen].tolist()
-    out = Path(out)
-    partial_file = out.with_name(f'.{out.name}.{os.getpid()}.partial')
-    try:
-        with open(partial_file, 'wb') as file:
-            pickle.dump({'split': lists, 'annotations': annotations}, file, protocol=4)
-        partial_file.replace(out)
-    finally:
-        partial_file.unlink(missing_ok=True)
+        for name, indices in zip(made_of.split(' / '), split_by(packed, protocol), strict=True):
+            lists[name] = packed.table['name'][indices].tolist()
+    content = {'split': lists, 'annotations': annotations}
+    write_atomic(out, lambda file: pickle.dump(content, file, protocol=4))
 
 
 def _annotation(packed: PackedSet, i: int, D: int) -> dict[str, Any]:
@@ -222,8 +217,8 @@ def _present(annotations: list[Any], table: Table, parse: Any) -> Iterator[tuple
 
 
 def _absent(lists: dict[str, list[str]], table: Table, source: Any) -> Iterator[tuple[str, str, Read]]:
-    known = set(table.names)
-    where = {name: f'split {listed!r}' for listed, names in lists.items() for name in names if name not in known}
+    described = set(table.names)
+    where = {name: f'split {listed!r}' for listed, names in lists.items() for name in names if name not in described}
     return ((name, place, partial(absent, f'there is no annotation of {name}')) for name, place in where.items())
 
 

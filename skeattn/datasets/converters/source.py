@@ -1,20 +1,13 @@
-"""Where raw files come from, folders and zip archives alike, and the loop that all converters share."""
+"""Where raw files come from: folders and zip archives alike, and the lists that come with the toolbox."""
 
 import contextlib
 import os
-import sys
 import zipfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from skeattn.datasets.converters.chunks import Chunks, Outcome, Parse, Parsed, kept_beside
-from skeattn.datasets.packed import PackedWriter
-from skeattn.errors import ConfigError, DataError
-from skeattn.progress import progress
-
-__all__ = ['Parse', 'Parsed', 'Source', 'add_all', 'bundled']
+from skeattn.errors import DataError
 
 
 class Source:
@@ -37,13 +30,13 @@ class Source:
         # An archive is opened again in each process: forked ones would share its position.
         self._opened: dict[tuple[int, Path], zipfile.ZipFile] = {}
         self._inside: dict[str, tuple[Path, str]] = {}
-        found: list[str] = []
+        members: list[str] = []
         for path in self.paths:
             listed = self._list(path)
             if not listed:
                 raise DataError(f'{path} holds no {suffix} file')
-            found += listed
-        self.members = sorted(dict.fromkeys(found), key=lambda member: (Path(member).name, member))
+            members += listed
+        self.members = sorted(dict.fromkeys(members), key=lambda member: (Path(member).name, member))
 
     def _list(self, path: Path) -> list[str]:
         if path.is_dir():
@@ -132,85 +125,6 @@ def _visible(folder: Path, pattern: str) -> list[Path]:
 def _hidden(path: Path) -> bool:
     """Archives made on a Mac carry a shadow file beside each real one."""
     return any(part.startswith(('.', '__MACOSX')) for part in path.parts)
-
-
-def add_all(
-    writer: PackedWriter, source: Source, parse: Parse, *, strict: bool = False, jobs: int | None = None
-) -> None:
-    """Parse every file of the source and add it, in the source's order, whatever the number of processes.
-
-    Parsed clips are kept in a hidden folder beside the set until that is complete, so that a conversion which is
-    interrupted, by whatever, goes on where it was when the same call is made again; it needs as much room as the set.
-
-    Args:
-        writer: an open writer.
-        source: the files.
-        parse: ``(path for messages, bytes) -> (name, keypoint, columns[, counts])``, a function at a module's top level
-            or a :func:`functools.partial` of one; raises DataError for an unusable file.
-        strict: stop at the first unusable file; by default it is recorded in the manifest and left out.
-        jobs: number of processes; by default one a core.
-
-    Raises:
-        DataError: no file is usable, one is not and ``strict``, or another process converts to the same folder.
-        ConfigError: ``jobs`` is below 1.
-    """
-    if jobs is not None and jobs < 1:
-        raise ConfigError(f'jobs={jobs} must be 1 or more')
-    folder = writer.resources.enter_context(kept_beside(writer.out, lambda: writer.complete))
-    chunks = Chunks(folder, source, parse)
-    waiting = set(chunks.waiting())
-    if kept := len(source) - sum(map(chunks.size, waiting)):
-        print(f'{kept} of {len(source)} files were converted before, going on', file=sys.stderr)
-    ticks = progress(range(len(source) - kept), f'converting {source}')
-    counts, unusable, first = Counter[str](), 0, ''
-    with contextlib.closing(chunks.outcomes(jobs or _cores())) as finished:
-        for number, outcomes in enumerate(finished):
-            for outcome in outcomes:
-                if number in waiting:
-                    next(ticks)
-                if reason := _add(writer, outcome, counts):
-                    if strict:
-                        raise DataError(f'{reason}; without --strict (strict=True) it would be left out')
-                    writer.skip(_skipped_name(writer, outcome.member), _printable(reason))
-                    unusable += 1
-                    first = first or reason
-    next(ticks, None)
-    if unusable and unusable == len(source):
-        raise DataError(f'{source}: none of {len(source)} files is usable; the first: {first}')
-    writer.notes.update(counts)
-
-
-def _add(writer: PackedWriter, outcome: Outcome, counts: Counter[str]) -> str:
-    """Add a clip; the reason where there is none, or the writer refuses it."""
-    if outcome.parsed is None:
-        return _naming(outcome.reason, outcome.member)
-    name, keypoint, columns, *counted = outcome.parsed
-    try:
-        writer.add(name, keypoint, **columns)
-    except DataError as error:
-        return _naming(str(error), outcome.member)
-    for one in counted:
-        counts.update(one)
-    return ''
-
-
-def _naming(reason: str, member: str) -> str:
-    return reason if Path(member).stem in reason else f'{member}: {reason}'
-
-
-def _skipped_name(writer: PackedWriter, member: str) -> str:
-    """The clip's name; of a second file of a name that the set holds, the file's whole path."""
-    name = Path(member).stem
-    return _printable(member if name in writer else name)
-
-
-def _printable(text: str) -> str:
-    """File names are bytes; what is no text in them is shown as ``\\udc80``."""
-    return text.encode('utf-8', 'backslashreplace').decode('utf-8')
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def bundled(file: str) -> list[str]:

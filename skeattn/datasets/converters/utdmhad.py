@@ -1,14 +1,16 @@
-"""UTD-MHAD (Chen et al., ICIP 2015): one MATLAB file a clip, Kinect v1."""
+"""UTD-MHAD (Chen et al., ICIP 2015): one MATLAB file a clip, Kinect v1.
 
-import os
+The files are called ``aA_sS_tT_skeleton.mat`` (action, subject, trial) and hold ``d_skel`` ``(20, 3, T)``.
+"""
+
 import re
 from pathlib import Path
 
 import numpy as np
 
+from skeattn.datasets.converters.chunks import Parsed
+from skeattn.datasets.converters.loop import FileFormat
 from skeattn.datasets.converters.mat5 import read_array
-from skeattn.datasets.converters.source import Parsed, Source, add_all
-from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.protocols import PROTOCOLS
 from skeattn.errors import DataError
 from skeattn.skeletons import get_layout
@@ -25,31 +27,6 @@ _FIRST = ('head', 'shoulder_centre', 'spine', 'hip_centre')
 _STORED = (*_FIRST, *(joint for joint in _LAYOUT.joints if joint not in _FIRST))
 _ORDER = [_STORED.index(joint) for joint in _LAYOUT.joints]
 _NAME = re.compile(r'a(\d+)_s(\d+)_t(\d+)_skeleton$')
-
-
-def convert(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    strict: bool = False,
-    overwrite: bool = False,
-    jobs: int | None = None,
-) -> None:
-    """Pack the files ``aA_sS_tT_skeleton.mat`` (action, subject, trial), each with ``d_skel`` ``(20, 3, T)``.
-
-    Args:
-        source: folder or zip archive.
-        out: the packed set's folder.
-        strict: stop at the first unusable file instead of leaving it out.
-        overwrite: replace a set at ``out``.
-        jobs: number of processes; by default one a core.
-
-    Raises:
-        DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
-    """
-    files = Source(source, '.mat')
-    with PackedWriter(out, 'utdmhad', _LAYOUT, ACTIONS, PROTOCOLS['utdmhad'], overwrite) as writer:
-        add_all(writer, files, parse, strict=strict, jobs=jobs)
 
 
 def parse(path: str, content: bytes) -> Parsed:
@@ -76,3 +53,6 @@ def parse(path: str, content: bytes) -> Parsed:
     keypoint = stored[_ORDER].transpose(2, 0, 1)
     name = f'a{action:02d}_s{subject:02d}_t{trial:02d}'
     return name, keypoint[None], {'label': action - 1, 'subject': subject, 'replication': trial}
+
+
+convert = FileFormat('utdmhad', _LAYOUT, ACTIONS, PROTOCOLS['utdmhad'], '.mat', parse).convert

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from skeattn.engine.hooks.steps import curves
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import extract_features
-from skeattn.evaluation.topk import accuracy
+from skeattn.evaluation.metrics import accuracy
 from skeattn.registry import HOOKS
 
 

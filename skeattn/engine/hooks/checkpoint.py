@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from skeattn.engine.checkpoint import EPOCH_FILE, LAST, epoch_files
+from skeattn.checkpoint import EPOCH_FILE, LAST, epoch_files
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS

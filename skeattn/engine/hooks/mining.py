@@ -4,7 +4,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.hooks.steps import bare_model, without_work
 from skeattn.errors import ConfigError
 from skeattn.registry import HOOKS
 
@@ -28,9 +28,8 @@ class MiningHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Make sure there is something to switch."""
-        model = bare_model(runner)
-        if not hasattr(model, 'mining'):
-            raise ConfigError(f'{type(model).__name__} does not mine; remove the hook: default_hooks.mining=None')
+        if not hasattr(bare_model(runner), 'mining'):
+            raise without_work(runner, 'mining', 'mines no positives')
 
     def before_train_epoch(self, runner: Any) -> None:
         """Decide for this epoch."""

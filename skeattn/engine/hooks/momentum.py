@@ -4,7 +4,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from skeattn.engine.hooks.steps import bare_model, micro_batches, stepped, steps
+from skeattn.engine.hooks.steps import bare_model, micro_batches, stepped, steps, without_work
 from skeattn.errors import ConfigError
 from skeattn.models.momentum import cosine_momentum
 from skeattn.registry import HOOKS
@@ -49,11 +49,11 @@ class MomentumUpdateHook(Hook):
         self.buffers, self.ahead_epochs = buffers, ahead_epochs
 
     def before_train(self, runner: Any) -> None:
-        """Make sure there is something to update."""
-        if not hasattr(bare_model(runner), 'update_key_encoder'):
-            raise ConfigError(
-                f'{type(bare_model(runner)).__name__} has no key encoder; remove the hook: default_hooks.momentum=None'
-            )
+        """Make sure there is something to update, and say how many batches come between two updates."""
+        model = bare_model(runner)
+        if not hasattr(model, 'update_key_encoder'):
+            raise without_work(runner, 'momentum', 'has no key encoder')
+        model.micro_batches = micro_batches(runner)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """The update of ``timing='before_step'``: at the first micro-batch of a step."""

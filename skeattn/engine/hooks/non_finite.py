@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 
-from skeattn.engine.checkpoint import LAST
+from skeattn.checkpoint import LAST
 from skeattn.errors import NonFiniteError
 from skeattn.registry import HOOKS
 

@@ -5,12 +5,20 @@ from typing import Any
 
 from mmengine.model import is_model_wrapper
 
+from skeattn.errors import ConfigError
+
 CURVES = 'curves'
 
 
 def bare_model(runner: Any) -> Any:
     """The model without its distributed wrapper."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def without_work(runner: Any, name: str, why: str) -> ConfigError:
+    """The error of a hook, by its name in ``default_hooks``, that has nothing to do for the Runner's model."""
+    method = type(bare_model(runner)).__name__
+    return ConfigError(f'default_hooks.{name}: {method} {why}; leave the hook out with default_hooks=dict({name}=None)')
 
 
 def micro_batches(runner: Any) -> int:

@@ -1,7 +1,7 @@
 """One file per method; what they share is in base."""
 
 from skeattn.models.algorithms.aimclr import AimCLR
-from skeattn.models.algorithms.base import MomentumContrast, Pretraining
+from skeattn.models.algorithms.base import EncoderPretraining, MomentumContrast, MomentumPretraining, Pretraining
 from skeattn.models.algorithms.crossclr import CrosSCLR
 from skeattn.models.algorithms.hiclr import HiCLR
 from skeattn.models.algorithms.recognizer import Recognizer
@@ -12,8 +12,10 @@ from skeattn.models.algorithms.skeletonclr import SkeletonCLR
 __all__ = [
     'AimCLR',
     'CrosSCLR',
+    'EncoderPretraining',
     'HiCLR',
     'MomentumContrast',
+    'MomentumPretraining',
     'Pretraining',
     'Recognizer',
     'SkeAttnCLR',

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
-from skeattn.models.algorithms.base import MomentumContrast, Switches, unit
-from skeattn.models.losses import follow, mined_info_nce
+from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.losses import follow, l2_normalize, mined_info_nce
 from skeattn.registry import MODELS, NECKS
 
 
@@ -20,6 +20,7 @@ class AimCLR(MomentumContrast):
     """
 
     mining = False
+    released_temperature = 0.07
 
     def __init__(self, attention_drop: dict[str, Any] | None = None, top_k: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,7 +32,7 @@ class AimCLR(MomentumContrast):
         z = self.query(inputs['query'])
         F_extreme = self.encoder_q.map(inputs['extreme'])
         F_drop = F_extreme._replace(values=self.attention_drop(F_extreme.values))
-        z_extreme, z_drop = (unit(self.encoder_q.projector(F.pool())) for F in (F_extreme, F_drop))
+        z_extreme, z_drop = (l2_normalize(self.encoder_q.projector(F.pool())) for F in (F_extreme, F_drop))
         z_k = self.key(inputs['key'])
 
         branches = [self.contrast.logits(branch, z_k, self.queue.keys) for branch in (z, z_extreme, z_drop)]
@@ -41,6 +42,6 @@ class AimCLR(MomentumContrast):
         loss = L_info + (L_d_extreme + L_d_drop) / 2
         return {'loss': loss, 'L_info': L_info, 'L_d_extreme': L_d_extreme, 'L_d_drop': L_d_drop}
 
-    def switches(self) -> Switches:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.switches`."""
-        return {'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'own choice'), **super().switches()}
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
+        return {'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'own choice'), **super().paper_vs_release()}

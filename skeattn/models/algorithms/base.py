@@ -1,15 +1,15 @@
-"""What the self-supervised methods share: what hooks and evaluation ask of them, query and key encoder, queue."""
+"""What the self-supervised methods share: an encoder that evaluation reads, a key encoder that follows, a queue."""
 
 from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
-from torch.nn.functional import normalize
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
+from skeattn.models.losses import l2_normalize
 from skeattn.models.momentum import key_copy, load_query, momentum_update
 from skeattn.models.queue import FeatureQueue
 from skeattn.registry import LOSSES, MODELS
@@ -18,58 +18,40 @@ Switches = dict[str, tuple[Any, str]]
 
 
 class Pretraining(BaseModel):
-    """What hooks and evaluation ask of a method that learns without labels.
+    """A method that learns without labels: a subclass writes :meth:`loss`.
 
-    :meth:`loss` computes and stages keys; the key encoder and the queue change only when MomentumUpdateHook and
-    QueueUpdateHook say so. A hook that was dropped is noticed at the next training step.
+    Evaluation reads the attribute ``encoder``, an :class:`~skeattn.models.encoder.Encoder`, and for the source
+    ``'predictor'`` the attribute ``predictor``; a method that has other parts writes :meth:`embed`.
 
     Args:
         data_preprocessor: config of the SkeletonPreprocessor.
         init_cfg: mmengine initialisation of all weights.
-
-    Attributes:
-        micro_batches: batches per optimiser step (gradient accumulation).
     """
+
+    encoder: Encoder
 
     def __init__(self, data_preprocessor: dict[str, Any] | None = None, init_cfg: Any = None) -> None:
         super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
-        self.micro_batches = 1
-        self.steps_since_update = 0
 
     def forward(self, inputs: dict[str, Any], data_samples: Tensor | None = None, mode: str = 'tensor') -> Any:
         """mmengine's entry: losses in mode ``'loss'``, pooled backbone features of the view ``clip`` otherwise."""
-        if mode != 'loss':
-            return self.embed(inputs['clip'], 'backbone')
-        if self.steps_since_update >= self.micro_batches:
-            raise ConfigError(
-                'the key encoder was not updated after the last optimiser step; '
-                'keep default_hooks.momentum=dict(type="MomentumUpdateHook", ...) in the config'
-            )
-        self.steps_since_update += 1
-        return self.loss(inputs)
+        return self.loss(inputs) if mode == 'loss' else self.embed(inputs['clip'], 'backbone')
 
     def loss(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
-        """Losses of a training batch; ``'loss'`` is minimised, the others are logged."""
-        raise NotImplementedError
+        """Losses of a training batch; ``'loss'`` is minimised, the others are logged.
 
-    def expect_micro_batches(self, count: int) -> None:
-        """Say how many batches make an optimiser step."""
-        self.micro_batches = count
-
-    def update_queue(self) -> None:
-        """Enqueue the staged keys."""
-        raise NotImplementedError
-
-    def update_key_encoder(self, momentum: float, buffers: bool) -> None:
-        """Advance the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
-        raise NotImplementedError
+        Args:
+            inputs: the views of the preprocessor by name, each ``(N, M, C, T, V)``, and their notes. There are no
+                labels among them.
+        """
+        raise NotImplementedError(f'{type(self).__name__} defines no loss(inputs)')
 
     def features(self, data: dict[str, Any], source: str = 'backbone') -> Tensor:
         """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
 
         Args:
             data: a batch as the dataset hands it out.
-            source: ``'backbone'`` (pooled map), ``'projector'`` or ``'predictor'`` (the global branch's).
+            source: ``'backbone'`` (pooled map), ``'projector'`` or ``'predictor'``.
 
         Raises:
             ConfigError: the method has no such source.
@@ -77,28 +59,120 @@ class Pretraining(BaseModel):
         return self.embed(self.data_preprocessor(data, training=False)['inputs']['clip'], source)
 
     def embed(self, clips: Any, source: str) -> Tensor:
-        """:meth:`features` of clips as the encoder reads them."""
-        raise NotImplementedError
+        """:meth:`features` of clips ``(N, M, C, T, V)``."""
+        predictor = getattr(self, 'predictor', None)
+        if source == 'backbone':
+            return self.encoder.map(clips).pool()
+        if source == 'projector' and self.encoder.projector is not None:
+            return self.encoder(clips)
+        if source == 'predictor' and predictor is not None:
+            return predictor(self.encoder(clips))
+        raise ConfigError(f'{type(self).__name__} as configured has no features from {source!r}')
 
     def feature_sources(self) -> tuple[str, ...]:
-        """The sources by which a table judges the method."""
+        """The sources by which a table evaluates the method."""
         return ('backbone',)
 
-    def feature_views(self, source: str) -> int:
+    def feature_streams(self, source: str) -> int:
         """How many vectors, one per stream, :meth:`features` puts end to end."""
         return 1
 
+    def paper_vs_release(self) -> Switches:
+        """The choices in which paper and released code differ: name -> (value, where the value comes from).
+
+        Empty, as for every method without a release; one that has a release lists them, and :func:`draw_switches`.
+        """
+        return {}
+
     def switches(self) -> Switches:
-        """The choices in which paper and release differ: name -> (value, where the value comes from)."""
-        return draw_switches(self.data_preprocessor)
+        """The old name of :meth:`paper_vs_release`; a method that still defines this one is printed all the same."""
+        return self.paper_vs_release()
 
 
-class MomentumContrast(Pretraining):
+class EncoderPretraining(Pretraining):
+    """Base of the methods with one encoder and no key encoder: SimSiam, Barlow Twins, VICReg, masked models.
+
+    Args:
+        backbone, projector: configs of E and g; None for no projector.
+        data_preprocessor: config of the SkeletonPreprocessor.
+        persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
+        init_cfg: mmengine initialisation of all weights.
+
+    Raises:
+        ConfigError: several streams.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        projector: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        persons: str = 'all',
+        pool: str = 'mean',
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        refuse_several_streams(self)
+        self.encoder = Encoder(backbone, projector, persons, pool)
+
+
+class MomentumPretraining(Pretraining):
+    """Base of the methods with a key encoder (teacher): MomentumUpdateHook advances it once per optimiser step.
+
+    A subclass lists in :meth:`momentum_pairs` what follows what. Where the hook was dropped, the next training step
+    is refused.
+
+    Attributes:
+        key_init: ``'copy'``: the key side starts equal to the query side; ``'independent'``: with its own weights.
+        micro_batches: batches per optimiser step (gradient accumulation); set by the hook.
+    """
+
+    key_init = 'copy'
+    micro_batches = 1
+    batches_since_update = 0
+
+    def forward(self, inputs: dict[str, Any], data_samples: Tensor | None = None, mode: str = 'tensor') -> Any:
+        """See :meth:`Pretraining.forward`.
+
+        Raises:
+            ConfigError: the key encoder was not updated after the last optimiser step.
+        """
+        if mode == 'loss':
+            if self.batches_since_update >= self.micro_batches:
+                raise ConfigError(
+                    'the key encoder was not updated after the last optimiser step; '
+                    'keep default_hooks.momentum=dict(type="MomentumUpdateHook", ...) in the config'
+                )
+            self.batches_since_update += 1
+        return super().forward(inputs, data_samples, mode)
+
+    def init_weights(self) -> None:
+        """Initialise by ``init_cfg``, then make the key side a true copy unless told otherwise."""
+        super().init_weights()
+        if self.key_init == 'copy':
+            for query, key in self.momentum_pairs():
+                load_query(key, query)
+
+    def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """``(query, key)``: modules of equal structure, the second a :func:`~skeattn.models.momentum.key_copy`."""
+        raise NotImplementedError(f'{type(self).__name__} defines no momentum_pairs()')
+
+    def update_key_encoder(self, momentum: float, buffers: bool) -> None:
+        """Advance the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
+        for query, key in self.momentum_pairs():
+            momentum_update(key, query, momentum, buffers)
+        self.batches_since_update = 0
+
+
+class MomentumContrast(MomentumPretraining):
     """Base of the MoCo-style methods: a subclass writes :meth:`loss`.
+
+    :meth:`loss` computes and stages keys; key encoder and queue change only when MomentumUpdateHook and
+    QueueUpdateHook say so.
 
     Args:
         backbone, projector: configs of E and g.
-        queue: ``dict(size=K)``.
+        queue: ``dict(size=K)``; None, as ``loss``, for a method that :attr:`needs` none (BYOL, MoCo v3).
         loss: config of the contrastive loss.
         data_preprocessor: config of the SkeletonPreprocessor.
         persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
@@ -109,20 +183,23 @@ class MomentumContrast(Pretraining):
         init_cfg: mmengine initialisation of all weights.
 
     Attributes:
-        released_temperature: tau of the method's release.
+        needs: which of ``queue`` and ``loss`` the method cannot do without.
+        released_temperature: tau of the method's release; None for a method without release.
 
     Raises:
-        ConfigError: unknown ``key_init`` or ``key_bn``, or several streams.
+        ConfigError: a queue or a loss that the method needs is missing, unknown ``key_init`` or ``key_bn``, or several
+            streams.
     """
 
-    released_temperature = 0.07
+    needs: tuple[str, ...] = ('queue', 'loss')
+    released_temperature: float | None = None
 
     def __init__(
         self,
         backbone: dict[str, Any],
         projector: dict[str, Any],
-        queue: dict[str, Any],
-        loss: dict[str, Any],
+        queue: dict[str, Any] | None = None,
+        loss: dict[str, Any] | None = None,
         data_preprocessor: dict[str, Any] | None = None,
         persons: str = 'all',
         pool: str = 'mean',
@@ -135,13 +212,29 @@ class MomentumContrast(Pretraining):
             raise ConfigError(f'model.key_init={key_init!r}; choose "copy" or "independent"')
         if key_bn not in ('train', 'eval'):
             raise ConfigError(f'model.key_bn={key_bn!r}; choose "train" or "eval"')
+        self._check_needs(queue=queue, loss=loss)
         refuse_several_streams(self)
         self.key_init, self.key_bn = key_init, key_bn
         self.encoder_q = Encoder(backbone, projector, persons, pool)
         self.encoder_k = key_copy(self.encoder_q)
-        self.queue = FeatureQueue(channels=self.encoder_q.projector.out_channels, **queue)
-        self.contrast = LOSSES.build(loss)
+        width = self.encoder_q.projector.out_channels
+        self.queue: Any = None if queue is None else FeatureQueue(channels=width, **queue)
+        self.contrast: Any = None if loss is None else LOSSES.build(loss)
         self.train()
+
+    def _check_needs(self, **parts: Any) -> None:
+        examples = {'queue': 'dict(size=32768)', 'loss': 'dict(type="InfoNCE")'}
+        for name in self.needs:
+            if parts[name] is None:
+                raise ConfigError(
+                    f'{type(self).__name__} needs a {name}: set model.{name}={examples[name]}, or in the class '
+                    f'`needs = ()` if its loss does without'
+                )
+
+    @property
+    def encoder(self) -> Encoder:  # type: ignore[override]
+        """The query encoder."""
+        return self.encoder_q
 
     def train(self, mode: bool = True) -> 'MomentumContrast':
         """Set the mode of all modules but the key encoder's BN, which stays in evaluation with ``key_bn='eval'``."""
@@ -152,32 +245,21 @@ class MomentumContrast(Pretraining):
                     module.eval()
         return self
 
-    def init_weights(self) -> None:
-        """Initialise by ``init_cfg``, then make the key encoder a true copy unless told otherwise."""
-        super().init_weights()
-        if self.key_init == 'copy':
-            load_query(self.encoder_k, self.encoder_q)
-
     def query(self, x: Tensor, **options: Any) -> Tensor:
         """Clips ``(N, M, C, T, V)`` -> unit embeddings z_q ``(N, D)``; ``options`` are handed to the backbone."""
-        return unit(self.encoder_q.projector(self.encoder_q.map(x, **options).pool()))
+        return l2_normalize(self.encoder_q(x, **options))
 
     @torch.no_grad()
     def key(self, x: Tensor) -> Tensor:
         """Clips -> unit embeddings z_k of the key encoder."""
-        return unit(self.encoder_k.projector(self.encoder_k.map(x).pool()))
+        return l2_normalize(self.encoder_k(x))
 
-    def expect_micro_batches(self, count: int) -> None:
-        """See :meth:`Pretraining.expect_micro_batches`."""
-        super().expect_micro_batches(count)
-        self.queue.micro_batches = count
-
-    def update_queue(self) -> None:
-        """See :meth:`Pretraining.update_queue`."""
-        self.queue.flush()
+    def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """See :meth:`MomentumPretraining.momentum_pairs`."""
+        return [(self.encoder_q, self.encoder_k)]
 
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
-        """See :meth:`Pretraining.update_key_encoder`.
+        """See :meth:`MomentumPretraining.update_key_encoder`.
 
         Raises:
             ConfigError: BN statistics that are used and never updated.
@@ -187,23 +269,12 @@ class MomentumContrast(Pretraining):
                 'model.key_bn="eval" normalises by running statistics, which only default_hooks.momentum.buffers=True '
                 'updates'
             )
-        momentum_update(self.encoder_k, self.encoder_q, momentum, buffers)
-        self.steps_since_update = 0
+        super().update_key_encoder(momentum, buffers)
 
-    def embed(self, clips: Tensor, source: str) -> Tensor:
-        """See :meth:`Pretraining.embed`."""
-        pooled = self.encoder_q.map(clips).pool()
-        if source == 'backbone':
-            return pooled
-        if source == 'projector':
-            return self.encoder_q.projector(pooled)
-        return self._predict(pooled, source)
-
-    def _predict(self, pooled: Tensor, source: str) -> Tensor:
-        raise ConfigError(f'features from {source!r} are not to be had from {type(self).__name__} as configured')
-
-    def switches(self) -> Switches:
-        """See :meth:`Pretraining.switches`."""
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`Pretraining.paper_vs_release`."""
+        if self.released_temperature is None:
+            return {}
         origin = {'copy': 'sound; the release starts them different', 'independent': 'as released'}
         normalised = {'train': 'as released: by the batch', 'eval': 'ours: by the running statistics'}
         tau, released = getattr(self.contrast, 'temperature', None), self.released_temperature
@@ -243,8 +314,3 @@ def draw_switches(preprocessor: Any) -> Switches:
         for view, ops in getattr(preprocessor, 'ops', {}).items()
         for name, op in ops.items()
     }
-
-
-def unit(x: Tensor) -> Tensor:
-    """Rows scaled to unit length, in single precision at least."""
-    return normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

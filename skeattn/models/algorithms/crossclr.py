@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import Pretraining, Switches
+from skeattn.models.algorithms.base import MomentumPretraining, Switches, draw_switches
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
-from skeattn.models.losses import first_positive, mean_of_logs, nearest
+from skeattn.models.losses import first_positive, mean_of_logs, nearest_keys
 from skeattn.registry import MODELS
 
 
 @MODELS.register_module()
-class CrosSCLR(Pretraining):
+class CrosSCLR(MomentumPretraining):
     """One SkeletonCLR per stream, trained together; from the mining epoch on, what one finds alike the others follow.
 
     The queues are filled in lock-step: the same column is the same clip in all of them.
@@ -79,7 +79,7 @@ class CrosSCLR(Pretraining):
         tau = self.members[u].contrast.temperature
         losses = []
         for v in (v for v in logits if v != u):
-            compared, positives = logits[u], nearest(logits[v], self.top_k)
+            compared, positives = logits[u], nearest_keys(logits[v], self.top_k)
             if self.context:
                 product = logits[u][:, 1:] * logits[v][:, 1:] * tau  # of similarities, divided by tau once
                 compared = torch.cat([compared, product], dim=1)
@@ -87,24 +87,13 @@ class CrosSCLR(Pretraining):
             losses.append(mean_of_logs(compared, positives))
         return torch.stack(losses).mean()
 
-    def expect_micro_batches(self, count: int) -> None:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.expect_micro_batches`."""
-        super().expect_micro_batches(count)
-        for member in self.members.values():
-            member.expect_micro_batches(count)
-
-    def update_queue(self) -> None:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.update_queue`."""
-        for member in self.members.values():
-            member.update_queue()
-
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.update_key_encoder`."""
+        """See :meth:`~skeattn.models.algorithms.base.MomentumPretraining.update_key_encoder`."""
         stale = self.stale_keys and self.mining
         for stream, member in self.members.items():
             if not stale or stream == 'motion':
                 member.update_key_encoder(momentum, buffers)
-        self.steps_since_update = 0
+        self.batches_since_update = 0
 
     def embed(self, clips: dict[str, Tensor], source: str) -> Tensor:
         """Streams end to end, or one stream with a source like ``'joint/backbone'``."""
@@ -118,20 +107,20 @@ class CrosSCLR(Pretraining):
         """All streams, and the first one alone."""
         return 'backbone', f'{next(iter(self.members))}/backbone'
 
-    def feature_views(self, source: str) -> int:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_views`."""
+    def feature_streams(self, source: str) -> int:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.feature_streams`."""
         return 1 if '/' in source else len(self.members)
 
-    def switches(self) -> Switches:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.switches`."""
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         shared = 'as released' if self.shared_heads else 'every stream its own; the release shares layers by accident'
         stale = 'as released: only motion follows' if self.stale_keys else 'all follow; the release leaves two behind'
         one = next(iter(self.members.values()))
         return {
             'shared_heads': (self.shared_heads, shared),
             'stale_keys': (self.stale_keys, stale),
-            **one.switches(),
-            **super().switches(),
+            **one.paper_vs_release(),
+            **draw_switches(self.data_preprocessor),
         }
 
 

@@ -31,6 +31,7 @@ class HiCLR(MomentumContrast):
     """
 
     mining = False
+    released_temperature = 0.07
 
     def __init__(self, edges: dict[str, Any] | None = None, top_k: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -67,11 +68,11 @@ class HiCLR(MomentumContrast):
             masked = masked & present_persons(x)[:, :, None, None, None]
         return torch.where(masked, self.mask_fill, x)
 
-    def switches(self) -> Switches:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.switches`."""
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         edges = 'as released: never switched on' if self.edges is None else 'paper; the rates are our choice'
         return {
             'edges': ('off' if self.edges is None else 'on', edges),
             'top_k': (self.top_k, 'as released' if self.top_k == 1 else 'own choice'),
-            **super().switches(),
+            **super().paper_vs_release(),
         }

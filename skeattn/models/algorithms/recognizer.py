@@ -115,12 +115,12 @@ class Recognizer(BaseModel):
         """The sources by which a table judges the method."""
         return ('backbone', 'logits') if self.head else ('backbone',)
 
-    def feature_views(self, source: str) -> int:
+    def feature_streams(self, source: str) -> int:
         """How many vectors, one per stream, :meth:`features` puts end to end."""
         return 1
 
-    def switches(self) -> Switches:
-        """See :meth:`~skeattn.models.MomentumContrast.switches`."""
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         std = getattr(self.head, 'std', None)
         return {
             'head.std': (std, 'as released' if std == 0.02 else 'own choice; the releases start with 0.02'),

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches, unit
+from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.losses import l2_normalize
 from skeattn.registry import MODELS, NECKS
 
 
@@ -91,15 +92,15 @@ class SkeAttnCLR(MomentumContrast):
 
     def _query(self, pooled: Tensor, branch: str) -> Tensor:
         g = self.encoder_q.projector(pooled)
-        return unit(self.predictors[branch](g) if self.predictors else g)
+        return l2_normalize(self.predictors[branch](g) if self.predictors else g)
 
     def _key(self, pooled: Tensor) -> Tensor:
-        return unit(self.encoder_k.projector(pooled))
+        return l2_normalize(self.encoder_k.projector(pooled))
 
-    def _predict(self, pooled: Tensor, source: str) -> Tensor:
-        if source != 'predictor' or not self.predictors:
-            return super()._predict(pooled, source)
-        return self.predictors['z'](self.encoder_q.projector(pooled))
+    @property
+    def predictor(self) -> nn.Module | None:
+        """The global branch's predictor, which evaluation reads."""
+        return self.predictors['z'] if self.predictors else None
 
     def salient_mask(self, data: dict[str, Any]) -> Tensor:
         """M_s of a dataset batch, mean over channels, ``(N, M, T', V)``: what the encoder attends to.
@@ -111,8 +112,8 @@ class SkeAttnCLR(MomentumContrast):
         mask = self.mhsam(F.values, F.persons > 0).mean(dim=2)
         return mask.expand(-1, clips.shape[1], -1, clips.shape[4])
 
-    def switches(self) -> Switches:
-        """See :meth:`MomentumContrast.switches`."""
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`MomentumContrast.paper_vs_release`."""
         origin = {
             'paper': 'paper: one projector and its momentum copy',
             'released': 'as released: projector and three query-only predictors',
@@ -126,5 +127,5 @@ class SkeAttnCLR(MomentumContrast):
             'mhsam.lam': (lam, 'as released; the paper is silent' if lam == 2 else 'own choice; the release ran 2'),
             'mhsam.granularity': (granularity, 'paper' if granularity == 'channel' else 'ours; the paper: channel'),
             'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: it stays as it starts'),
-            **super().switches(),
+            **super().paper_vs_release(),
         }

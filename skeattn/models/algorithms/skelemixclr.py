@@ -5,7 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from skeattn.errors import ConfigError
-from skeattn.models.algorithms.base import MomentumContrast, Switches, unit
+from skeattn.models.algorithms.base import MomentumContrast, Switches
+from skeattn.models.losses import l2_normalize
 from skeattn.models.queue import partner_rows
 from skeattn.registry import MODELS
 
@@ -63,10 +64,10 @@ class SkeleMixCLR(MomentumContrast):
                 f'{grid.shape[1]}; set unit_frames={backbone.temporal_stride}, its temporal stride, in SkeleMix of '
                 f'model.data_preprocessor.views'
             )
-        pasted, context = (unit(self.encoder_q.projector(F.region(cells))) for cells in (grid, ~grid))
+        pasted, context = (l2_normalize(self.encoder_q.projector(F.region(cells))) for cells in (grid, ~grid))
         return pasted, context
 
-    def switches(self) -> Switches:
-        """See :meth:`~skeattn.models.algorithms.base.Pretraining.switches`."""
+    def paper_vs_release(self) -> Switches:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         origin = {'sum': 'as released for "+"', 'mean': 'as released for the single mix'}
-        return {'repeats': (self.repeats, origin[self.repeats]), **super().switches()}
+        return {'repeats': (self.repeats, origin[self.repeats]), **super().paper_vs_release()}

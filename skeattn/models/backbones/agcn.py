@@ -26,9 +26,9 @@ class AdaptiveGraphConv(nn.Module):
     def forward(self, x: Tensor, A: Tensor) -> Tensor:
         """``x`` ``(N, C, T, V)``, ``A`` (that is A_k + B_k) ``(K, V, V)`` -> ``(N, C', T, V)``."""
         N, C, T, V = x.shape
-        neighbours = (A + self.likeness(x)).transpose(1, 2).reshape(N, V, -1)
+        neighbours = (A + self.likeness(x)).transpose(1, 2).reshape(N, V, self.subsets * V)
         gathered = (x.reshape(N, C * T, V) @ neighbours).view(N, C, T, self.subsets, V)
-        return self.conv(gathered.permute(0, 3, 1, 2, 4).reshape(N, -1, T, V))
+        return self.conv(gathered.permute(0, 3, 1, 2, 4).reshape(N, self.subsets * C, T, V))
 
     def likeness(self, x: Tensor) -> Tensor:
         """C: softmax over source joints v of the mean of theta(x_v) phi(x_w); ``(N, K, V, V)``."""

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
 from skeattn.graph import adjacency
 from skeattn.models.backbones.pointwise import Pointwise
+from skeattn.models.layers import build_act, build_norm
 from skeattn.skeletons import SkeletonLayout, get_layout
 
 # Per block: output width in multiples of the base width (None: out_channels), temporal stride.
@@ -135,11 +135,11 @@ class GraphBackbone(JointBackbone):
 
     def norm(self, channels: int) -> nn.Module:
         """A new normalisation by ``norm_cfg``."""
-        return build_norm_layer(self.norm_cfg, channels)[1]
+        return build_norm(self.norm_cfg, channels)
 
     def act(self) -> nn.Module:
         """A new activation by ``act_cfg``."""
-        return build_activation_layer(self.act_cfg)
+        return build_act(self.act_cfg)
 
     def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Feature map of clips.

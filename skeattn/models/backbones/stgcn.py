@@ -36,7 +36,7 @@ class GraphConv(nn.Module):
             dtype = torch.get_autocast_dtype(x.device.type)
             neighbours, rows, weight = neighbours.to(dtype), rows.to(dtype), weight.to(dtype)
         out: Tensor = _GatherAndMap.apply(neighbours, rows, weight)
-        return (out.view(N, T, V, -1) + bias).permute(0, 3, 1, 2)
+        return (out.view(N, T, V, out.shape[-1]) + bias).permute(0, 3, 1, 2)
 
 
 class _GatherAndMap(torch.autograd.Function):
@@ -56,7 +56,7 @@ class _GatherAndMap(torch.autograd.Function):
         neighbours, rows, weight = ctx.saved_tensors
         grad = grad.flatten(0, 1)
         grad_weight = grad.T @ _gather(neighbours, rows).flatten(0, 1)
-        grad_gathered = (grad @ weight).view(len(rows), len(neighbours), -1)
+        grad_gathered = (grad @ weight).view(len(rows), len(neighbours), rows.shape[2])
         grad_rows = torch.bmm(neighbours.T.expand(len(rows), -1, -1), grad_gathered)
         grad_neighbours = torch.bmm(grad_gathered, rows.transpose(1, 2)).sum(dim=0)
         return grad_neighbours, grad_rows, grad_weight
@@ -64,8 +64,8 @@ class _GatherAndMap(torch.autograd.Function):
 
 def _gather(neighbours: Tensor, rows: Tensor) -> Tensor:
     # bmm over an expanded matrix: matmul would fold the batch away and transpose every map for it
-    N, V, _ = rows.shape
-    return torch.bmm(neighbours.expand(N, -1, -1), rows).view(N, V, -1)
+    N, V, C = rows.shape
+    return torch.bmm(neighbours.expand(N, -1, -1), rows).view(N, V, len(neighbours) // V * C)  # N may be 0
 
 
 @BACKBONES.register_module()

@@ -3,9 +3,10 @@
 from skeattn.models.losses.contrast import (
     first_positive,
     follow,
+    l2_normalize,
     mean_of_logs,
     mined_info_nce,
-    nearest,
+    nearest_keys,
     similarities,
 )
 from skeattn.models.losses.info_nce import InfoNCE, info_nce
@@ -15,8 +16,9 @@ __all__ = [
     'first_positive',
     'follow',
     'info_nce',
+    'l2_normalize',
     'mean_of_logs',
     'mined_info_nce',
-    'nearest',
+    'nearest_keys',
     'similarities',
 ]

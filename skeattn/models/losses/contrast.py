@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, normalize
+
+
+def l2_normalize(x: Tensor) -> Tensor:
+    """Rows of ``(N, D)`` scaled to unit length, in single precision at least."""
+    return normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)
 
 
 def similarities(query: Tensor, key: Tensor, queue: Tensor, negative: Tensor | None = None) -> Tensor:
@@ -55,7 +60,7 @@ def mined_info_nce(branches: Sequence[Tensor], top_k: int) -> Tensor:
     """
     if not top_k:
         return first_positive(branches[0])
-    positives = torch.stack([nearest(logits, top_k) for logits in branches]).any(dim=0)
+    positives = torch.stack([nearest_keys(logits, top_k) for logits in branches]).any(dim=0)
     return mean_of_logs(branches[0], positives)
 
 
@@ -70,7 +75,7 @@ def follow(target: Tensor, logits: Tensor) -> Tensor:
     return cross_entropy(logits, target.detach().softmax(dim=1))
 
 
-def nearest(logits: Tensor, count: int) -> Tensor:
+def nearest_keys(logits: Tensor, count: int) -> Tensor:
     """Column 0 and the ``count`` most similar queue entries as positives: bool ``(N, 1 + K)``."""
     positives = torch.zeros_like(logits, dtype=torch.bool)
     positives[:, 0] = True

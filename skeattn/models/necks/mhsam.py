@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from skeattn.errors import ConfigError
+from skeattn.models.layers import build_norm
 from skeattn.registry import NECKS
 
 SHARED: dict[str, tuple[int, ...]] = {'channel': (), 'position': (1,), 'joint': (1, 2), 'frame': (1, 3)}
@@ -50,7 +50,7 @@ class MHSAM(BaseModule):
         if granularity not in SHARED:
             raise ConfigError(f'model.mhsam.granularity={granularity!r}; choose one of {", ".join(SHARED)}')
         self.num_heads, self.lam, self.granularity = num_heads, lam, granularity
-        self.norm = build_norm_layer(norm_cfg, channels)[1] if norm_cfg else nn.Identity()
+        self.norm = build_norm(norm_cfg, channels) if norm_cfg else nn.Identity()
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from skeattn.models.layers import build_norm
 from skeattn.registry import NECKS
 
 
@@ -32,7 +32,7 @@ class MLP(BaseModule):
         self.out_channels = out_channels
         layers: list[nn.Module] = [nn.Linear(in_channels, hidden_channels, bias=bias)]
         if norm_cfg is not None:
-            layers.append(build_norm_layer(norm_cfg, hidden_channels)[1])
+            layers.append(build_norm(norm_cfg, hidden_channels))
         self.layers = nn.Sequential(*layers, nn.ReLU(), nn.Linear(hidden_channels, out_channels, bias=bias))
 
     def forward(self, x: Tensor) -> Tensor:

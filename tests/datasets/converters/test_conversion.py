@@ -17,8 +17,9 @@ import pytest
 
 from skeattn.datasets import PackedSet, PackedWriter
 from skeattn.datasets.converters import chunks, ntu
+from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.ntu import convert
-from skeattn.datasets.converters.source import Source, add_all
+from skeattn.datasets.converters.source import Source
 from skeattn.errors import ConfigError, DataError
 from tests.datasets.raw import clip, skeleton_text
 

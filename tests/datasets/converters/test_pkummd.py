@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skeattn.datasets import PackedSet, split
 from skeattn.datasets.converters.pkummd import Action, convert, parse, read_action, read_split
 from skeattn.datasets.converters.source import bundled
-from skeattn.datasets.packed import convert_command
+from skeattn.datasets.packed import convert_arguments
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, DataError
@@ -344,12 +344,12 @@ def test_whatever_the_label_files_hold_the_conversion_answers(data, tmp_path_fac
 def test_the_command_line_converts_and_says_what_it_made(tmp_path, tool):
     raw = tree(tmp_path / 'raw')
     (raw / 'Label/0002-M.txt').write_text('8,12,3,2\n')
-    command = convert_command(tmp_path / 'pkummd1').replace('SOURCE', str(raw)).split()
-    assert command[:5] == ['python', 'tools/convert.py', 'pkummd', '--part', '1']
-    status, out, err = tool('convert.py', *command[2:], '--jobs', '1')
+    command = convert_arguments(tmp_path / 'pkummd1', str(raw))
+    assert command[:3] == ['pkummd', '--part', '1']
+    status, out, err = tool('convert.py', *command, '--jobs', '1')
     assert status == 0, err
     assert 'pkummd1' in out and '2 of 51' in out and 'has no frames' in out
-    status, _, err = tool('convert.py', *command[2:], '--strict', '--overwrite', '--jobs', '1')
+    status, _, err = tool('convert.py', *command, '--strict', '--overwrite', '--jobs', '1')
     assert status != 0 and '0002-M.txt, line 1' in err and 'Traceback' not in err
 
 

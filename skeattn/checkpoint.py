@@ -1,0 +1,284 @@
+"""Checkpoints: read without executing anything, loaded with a count, written whole or not at all, found again."""
+
+import ast
+import contextlib
+import os
+import pickle
+import re
+import zipfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from skeattn.errors import CheckpointError, shorten
+from skeattn.files import write_atomic
+
+LAST = 'last_checkpoint'
+EPOCH_FILE = 'epoch_{}.pth'
+
+
+@dataclass
+class LoadReport:
+    """What came of loading weights into a model.
+
+    Args:
+        loaded: names found in both, with equal shapes.
+        missing: names of the model that the checkpoint lacks; they keep their values.
+        unexpected: names of the checkpoint that the model lacks.
+    """
+
+    loaded: list[str]
+    missing: list[str]
+    unexpected: list[str]
+
+    def __str__(self) -> str:
+        counts = f'{len(self.loaded)} of {len(self.loaded) + len(self.missing)} tensors loaded'
+        missing = f', {len(self.missing)} missing ({shorten(self.missing)})' if self.missing else ''
+        unexpected = f', {len(self.unexpected)} unexpected ({shorten(self.unexpected)})' if self.unexpected else ''
+        return counts + missing + unexpected
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint with ``weights_only=True`` and nothing allow-listed.
+
+    The configuration text in ``meta`` is for people: never execute it.
+
+    Args:
+        path: a file written by this toolbox, or any file of tensors by name.
+        map_location: as in ``torch.load``.
+
+    Returns:
+        a dict with ``state_dict`` and ``meta`` at least; a bare mapping of tensors, or the one such mapping in the file
+        under whatever name, becomes the ``state_dict``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such checkpoint')
+    try:
+        _check_crc(path)
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise CheckpointError(_why_unreadable(path, error)) from error
+    if not isinstance(checkpoint, Mapping) or not checkpoint:
+        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not tensors by name')
+    if 'state_dict' not in checkpoint:
+        nested = [value for value in checkpoint.values() if _is_state(value) and value]
+        checkpoint = {'state_dict': nested[0] if len(nested) == 1 else checkpoint}
+    if not _is_state(checkpoint['state_dict']):
+        raise CheckpointError(f'{path}: its state_dict holds something that is not a tensor')
+    return {'meta': {}, **checkpoint}
+
+
+def stated_config(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The values at the top of the config in a checkpoint's ``meta``, as far as they are plain; never executed."""
+    stated: dict[str, Any] = {}
+    with contextlib.suppress(SyntaxError):
+        for node in ast.parse(str(meta.get('cfg', ''))).body:
+            if isinstance(node, ast.Assign):
+                with contextlib.suppress(ValueError):
+                    stated[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    return stated
+
+
+def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What an encoder was trained as: ``backbone``, its type, and ``num_frames`` of a clip, as far as they are known.
+
+    Args:
+        meta: of a checkpoint; where it does not name them, its config does.
+    """
+    stated = stated_config(meta)
+    pipeline = (stated.get('dataset') or {}).get('pipeline') or {}
+    frames = [step['num_frames'] for step in pipeline.values() if step and 'num_frames' in step]
+    backbone = ((stated.get('model') or {}).get('backbone') or {}).get('type')
+    known = {'backbone': meta.get('backbone', backbone), 'num_frames': meta.get('num_frames', (frames or [None])[-1])}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def backbone_type(model: nn.Module) -> str | None:
+    """Class name of a model's backbone, of the first where there are several; None of a model without one."""
+    found = (type(part).__name__ for name, part in model.named_modules() if name.rpartition('.')[2] == 'backbone')
+    return next(found, None)
+
+
+def load_weights(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str | os.PathLike[str],
+    min_match: float = 0.5,
+    meta: Mapping[str, Any] | None = None,
+) -> LoadReport:
+    """Copy weights into a model by name.
+
+    Args:
+        model: the model, not wrapped.
+        state_dict: tensors by name; a leading ``module.`` is dropped.
+        source: named in messages.
+        min_match: share of the model's tensors that must be found, the encoder's among them in any case; 1 also
+            refuses names that the model lacks.
+        meta: of the checkpoint, so that an error can name another backbone as its cause.
+
+    Returns:
+        what was loaded and what was not.
+
+    Raises:
+        CheckpointError: too few names match, or shapes differ; gives counts and the first names.
+    """
+    found = {name.removeprefix('module.'): value for name, value in state_dict.items()}
+    wanted = model.state_dict()
+    shared = [name for name in wanted if name in found]
+    report = LoadReport(shared, [n for n in wanted if n not in found], [n for n in found if n not in wanted])
+    misfits = [f'{n} {tuple(found[n].shape)}, not {tuple(wanted[n].shape)}' for n in shared
+               if found[n].shape != wanted[n].shape]  # fmt: skip
+    if misfits:
+        raise CheckpointError(
+            f'{source}: {len(misfits)} tensors have another shape than the model ({shorten(misfits, "; ")}); '
+            f'{_cure(model, meta or {})}'
+        )
+    random = [name for name in report.missing if re.search(r'(^|\.)encoder(_q)?\.', name)]
+    if random or len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
+        raise CheckpointError(f'{source} does not fit the model: {report}; {_cure(model, meta or {})}')
+    model.load_state_dict(found, strict=False)
+    return report
+
+
+def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
+    """Read a checkpoint safely and copy its weights into a model; logs what was loaded.
+
+    Raises:
+        CheckpointError: trained on another stream, layout or channels; see also :func:`read_checkpoint` and
+            :func:`load_weights`.
+    """
+    checkpoint = read_checkpoint(path)
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    now = {key: getattr(preprocessor, key, None) for key in ('stream', 'layout', 'channels')}
+    check_origin(path, checkpoint['meta'], now | {'layout': getattr(now['layout'], 'name', None)})
+    method, ours = checkpoint['meta'].get('method'), type(model).__name__
+    if method and method.lower() != ours.lower():
+        raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
+    report = load_weights(model, checkpoint['state_dict'], path, min_match, checkpoint['meta'])
+    print_log(f'{path}: {report}', 'current')
+    return report
+
+
+def check_origin(path: str | os.PathLike[str], meta: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise a CheckpointError where a checkpoint's stream, layout or channels are known and not those of ``now``."""
+    for key, value in now.items():
+        then, value = _plain(meta.get(key)), _plain(value)
+        if None not in (then, value) and then != value:
+            raise CheckpointError(
+                f'{path} was trained with {key}={then!r}, the config says {value!r}; set {key}={then}'
+            )
+
+
+def write_checkpoint(path: str | os.PathLike[str], checkpoint: Mapping[str, Any]) -> None:
+    """Write a checkpoint that loads with ``torch.load(path, weights_only=True)`` and nothing allow-listed."""
+    write_atomic(path, lambda file: torch.save(plain(checkpoint), file))
+
+
+def plain(value: Any) -> Any:
+    """The same value out of builtin types and CPU tensors alone.
+
+    Raises:
+        TypeError: a value of any other kind, which a safe reader would refuse.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, deque)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value) if value.dtype.kind in 'biuf' else value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (os.PathLike, torch.device, torch.dtype)):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f'a checkpoint holds builtin values and tensors, not {type(value)}')
+
+
+def find_newest(work_dir: str | os.PathLike[str], report: Callable[[str], Any] = print) -> Path | None:
+    """The newest checkpoint of a run that can be read.
+
+    ``last_checkpoint`` names it; where that file is damaged or gone, the epoch before is taken, and so on.
+
+    Args:
+        work_dir: folder of the run, wherever it was copied.
+        report: told about each checkpoint that is passed over.
+
+    Returns:
+        its path, or None when the run never wrote one.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none can be read.
+    """
+    work_dir = Path(work_dir)
+    epochs = epoch_files(work_dir)
+    pointer = work_dir / LAST
+    if pointer.is_file():
+        named = re.fullmatch(r'epoch_(\d+)\.pth', Path(pointer.read_text().strip()).name)
+        # Later epochs than the pointer's are left from an earlier run in the same folder.
+        epochs = {epoch: path for epoch, path in epochs.items() if named is None or epoch <= int(named[1])}
+    for epoch in sorted(epochs, reverse=True):
+        try:
+            read_checkpoint(epochs[epoch])
+        except CheckpointError as error:
+            report(f'not resumed from it: {error}')
+        else:
+            return epochs[epoch]
+    if epochs:
+        raise CheckpointError(f'{work_dir}: none of its {len(epochs)} checkpoints can be read; start without --resume')
+    return None
+
+
+def epoch_files(work_dir: Path) -> dict[int, Path]:
+    """The checkpoints written at the end of epochs, by epoch."""
+    named = [(re.fullmatch(r'epoch_(\d+)\.pth', path.name), path) for path in work_dir.glob('epoch_*.pth')]
+    return {int(match[1]): path for match, path in named if match}
+
+
+def _cure(model: nn.Module, meta: Mapping[str, Any]) -> str:
+    then, now = encoder_facts(meta).get('backbone'), backbone_type(model)
+    if None in (then, now) or then == now:
+        return 'use the config that the checkpoint was trained with'
+    return f'it was trained with backbone {then}, the config says {now}; use a config with backbone {then}'
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, Tensor) for item in value.values())
+
+
+def _plain(stream: Any) -> Any:
+    return list(stream) if isinstance(stream, tuple) else stream
+
+
+def _check_crc(path: Path) -> None:
+    """torch stores a checksum of every tensor and does not look at it."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            broken = file.testzip()
+        if broken:
+            raise zipfile.BadZipFile(f'{broken} does not match its checksum')
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    foreign = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if isinstance(error, pickle.UnpicklingError) and foreign:
+        return (
+            f'{path} refused: it holds {foreign[1]}, not only tensors and plain values, and reading that could run '
+            f'code; if you trust it, save its state_dict alone with torch.save'
+        )
+    generic = isinstance(error, pickle.UnpicklingError) or not str(error)
+    reason = 'not a file that torch wrote' if generic else str(error).splitlines()[0][:200]
+    return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {reason}'

@@ -1,0 +1,49 @@
+"""The result of a protocol: metrics, and the class scores behind them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass
+class Scores:
+    """Class scores of named clips, for fusion, accuracy by class and confusion.
+
+    Args:
+        scores: (N, classes), higher is likelier; logits where a classifier made them.
+        labels: (N,) int64.
+        names: N clip names.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass
+class ProtocolResult:
+    """The result of one protocol.
+
+    Args:
+        metrics: name -> value, in percent where it is an accuracy.
+        test: scores of the test clips, those of one epoch or K; None where the protocol has no classes.
+        heldout: scores of held-out training subjects' clips by a classifier that saw none of their clips; None where
+            there are no such subjects.
+        curves: name -> one value per epoch.
+        arrays: kind -> arrays by name, which are written beside a record; ``points`` is also drawn as a map.
+        notes: metric -> why it is missing.
+        facts: anything else for the record; ``scores_of``: the epoch or the K that ``test`` belongs to.
+    """
+
+    metrics: dict[str, float]
+    test: Scores | None = None
+    heldout: Scores | None = None
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,193 @@
+"""All methods on one data set: what is run, and the table of its records, a row per method and source of features."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from skeattn.engine.config import read_config
+from skeattn.errors import ConfigError
+from skeattn.experiments.plan import method_name
+from skeattn.experiments.run import Run
+from skeattn.results.record import Record
+from skeattn.results.report import heading, mean_std
+
+RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
+LINEAR = 'linear/top1'
+METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
+
+NOTE = (
+    'Accuracy on the test clips in %, mean ± standard deviation over seeds. "linear": a classifier on frozen features '
+    'after its last epoch\n("own classifier": the one trained with the encoder); "gain": linear over the untrained '
+    'encoder on the same streams.\nParameters and GMACs of the encoder per clip of this set; "step": forward and '
+    'backward of all views, per clip.'
+)
+
+
+def find_configs(dataset: str) -> dict[str, str]:
+    """Method -> its config for a data set; one with settings common to all methods comes before its own best.
+
+    Raises:
+        ConfigError: no config is for the data set; lists those that have one.
+    """
+    configs = {
+        path.parent.name: str(path)
+        for suffix in ('', '_common')
+        for path in Path('configs').glob(f'[!_]*/stgcn_{dataset}{suffix}.py')
+    }
+    if not configs:
+        datasets = {path.stem.removeprefix('stgcn_') for path in Path('configs').glob('[!_]*/stgcn_*.py')}
+        there = ', '.join(sorted(datasets))
+        raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; there are {there}')
+    return dict(sorted(configs.items()))
+
+
+def plan_comparison(
+    configs: Mapping[str, str], methods: Sequence[str] | None, seeds: Sequence[int], options: Mapping[str, Any]
+) -> list[Run]:
+    """The runs of the table: the methods with each seed, and what needs no training.
+
+    The untrained encoder is that of the first config with the same streams, whichever methods are asked for.
+
+    Args:
+        configs: from :func:`find_configs`.
+        methods: those asked for; None: all.
+        seeds: of the trainings.
+        options: overrides of every config, by dotted key.
+
+    Raises:
+        ConfigError: a method has no config.
+    """
+    unknown = [method for method in methods or () if method not in configs]
+    if unknown:
+        raise ConfigError(f'--methods {unknown[0]}: no config for it; there are {", ".join(configs)}')
+    read = {method: read_config(config, options) for method, config in configs.items()}
+    references: dict[str, str] = {}
+    for method, cfg in read.items():
+        references.setdefault(str(cfg.stream), configs[method])
+    compared = {method: read[method] for method in methods or configs}
+    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, ('raw',))]
+    for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
+        config = references[stream]
+        baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
+    return baselines + [
+        Run(method_name(method, cfg), configs[method], seed, options)
+        for seed in seeds  # outermost, for a first table as soon as possible
+        for method, cfg in compared.items()
+    ]
+
+
+def unequal_clips(runs: Iterable[Run]) -> str | None:
+    """What is wrong where the methods draw different numbers of clips in training, with repetition."""
+    clips = {run.name: run.iterations * run.cfg.batch_size for run in runs if run.trained}
+    if len(set(clips.values())) < 2:
+        return None
+    listed = ', '.join(f'{name} {number}' for name, number in clips.items())
+    return f'methods see different numbers of clips in training: {listed}'
+
+
+@dataclass
+class ComparisonRow:
+    """A row of the table of a comparison.
+
+    Args:
+        name: the method.
+        streams: what the features are made of.
+        seeds: of the runs that the row sums up.
+        metrics: metric -> value for each seed, in percent.
+        gain: linear accuracy over the untrained encoder on the same streams, in points.
+        parameters: of the encoder.
+        gmacs: of the encoder, per clip.
+        step_gmacs: of a training step, per clip.
+        seconds_per_epoch: mean over seeds.
+        clips_seen: number of clips drawn in training; one value for each seed.
+    """
+
+    name: str
+    streams: tuple[str, ...]
+    seeds: list[int]
+    metrics: dict[str, list[float]]
+    gain: float | None
+    parameters: float
+    gmacs: float
+    step_gmacs: float | None
+    seconds_per_epoch: float | None
+    clips_seen: list[int]
+
+
+def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
+    """Sum up records (see ``tools/test.py``) of several methods and seeds, best linear accuracy first.
+
+    Records of one name are runs of one method with several seeds. The row of logits has their accuracy for the linear
+    one: a linear classifier, trained with the encoder.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: (record.name, record.seed or 0)):
+        for source, part in record.sources.items():
+            groups[record.name, source, tuple(part.streams)].append(record)
+    rows = [_row(name, source, group) for (name, source, _), group in groups.items()]
+    untrained = {row.streams: row for row in rows if row.step_gmacs is None and row.parameters}
+    for row in rows:
+        floor = untrained.get(row.streams)
+        if floor and row is not floor and row.parameters and LINEAR in row.metrics:
+            row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(floor.metrics[LINEAR])
+    return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
+
+
+def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
+    parts = [record.sources[source] for record in records]
+    trainings = [record.training for record in records if record.training]
+    metrics = {key: [part.metrics[key] for part in parts] for key in parts[0].metrics}
+    if source == 'logits':
+        name, metrics = f'{name}, own classifier', {LINEAR: metrics['topk/top1']}
+    seconds = [training.seconds_per_epoch for training in trainings if training.seconds_per_epoch is not None]
+    return ComparisonRow(
+        name=name,
+        streams=tuple(parts[0].streams),
+        seeds=[record.seed for record in records if record.seed is not None],
+        metrics=metrics,
+        gain=None,
+        parameters=parts[0].parameters or 0,
+        gmacs=parts[0].gmacs or 0.0,
+        step_gmacs=trainings[0].gmacs if trainings else None,
+        seconds_per_epoch=statistics.mean(seconds) if seconds else None,
+        clips_seen=[training.clips_seen for training in trainings if training.clips_seen is not None],
+    )
+
+
+def render(rows: Sequence[ComparisonRow], fmt: str = 'simple') -> str:
+    """The table as text; ``fmt`` is tabulate's, ``'github'`` for Markdown."""
+    costs = ['parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch']
+    headings = ['', 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
+    lines = [
+        [
+            row.name,
+            '+'.join(row.streams),
+            *(mean_std(row.metrics.get(metric, [])) for metric in METRICS),
+            '' if row.gain is None else f'{row.gain:+.1f}',
+            f'{row.parameters / 1e6:.3f}' if row.parameters else '',
+            f'{row.gmacs:.3f}' if row.parameters else '',
+            '' if row.step_gmacs is None else f'{row.step_gmacs:.3f}',
+            '' if row.seconds_per_epoch is None else f'{row.seconds_per_epoch:.1f}',
+            ' '.join(map(str, row.seeds)),
+        ]
+        for row in rows
+    ]
+    if fmt == 'github':
+        headings = [text.replace('\n', ' ') for text in headings]
+    align = ('left', 'left', *['right'] * (len(headings) - 3), 'left')
+    return tabulate(lines, headings, tablefmt=fmt, disable_numparse=True, colalign=align)
+
+
+def clips_seen(rows: Sequence[ComparisonRow]) -> str:
+    """One line on the clips that were drawn in training: equal, or how many by which method."""
+    clips = {row.name: sorted(set(row.clips_seen)) for row in rows if row.clips_seen}
+    numbers = sorted({number for drawn in clips.values() for number in drawn})
+    if len(numbers) < 2:
+        return f'Every method drew {numbers[0]} clips in training.' if numbers else 'Nothing was trained.'
+    listed = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
+    return f'The methods drew different numbers of clips in training: {listed}.'

@@ -1,0 +1,252 @@
+"""Tables of the paper from records: ours beside the paper's figures."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from skeattn.errors import DataError
+from skeattn.experiments.paper import Column, Line, PaperTable
+from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
+from skeattn.files import write_json
+from skeattn.results.ensemble import FUSED
+from skeattn.results.record import Record
+from skeattn.results.report import mean_std
+
+NONE, DOUBTFUL = '–', ' [?]'
+FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
+SYMBOL = re.compile(r'\b([Lq])\\_(n?s)\b')
+"""The paper's symbols with an index, as LaTeX is given them in plain text."""
+
+
+def read_records(folders: Iterable[Path]) -> dict[Path, Record]:
+    """The records of runs in folders, in their subfolders and among their ensembles; file -> record.
+
+    Raises:
+        DataError: no such folder.
+        RecordError: a record cannot be read.
+    """
+    records = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f'no folder {folder} with records')
+        for path in sorted([*folder.glob('*.json'), *folder.glob('*/*.json')]):
+            record = read_record(path)
+            if record:
+                records[path] = record
+    return records
+
+
+def read_record(path: Path) -> Record | None:
+    """The record of a run of a config; None where the file is something else.
+
+    Raises:
+        RecordError: it is a record, but not a valid one.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    ours = isinstance(content, dict) and {'config', 'seed', 'sources'} <= content.keys()
+    return Record.from_dict(content, str(path)) if ours else None
+
+
+@dataclass
+class FilledTable:
+    """A table with what records say.
+
+    Args:
+        table: of the paper.
+        columns: data sets and backbones, in order; others than the paper's are shown where they have something.
+        records: file -> record.
+        datasets: whose columns of ours are shown even if they are empty.
+        budgets: of training; each has columns of its own.
+        overrides: of every config, by dotted key, that the records must have.
+        metric: instead of the table's.
+    """
+
+    table: PaperTable
+    columns: Sequence[Column]
+    records: Mapping[Path, Record]
+    datasets: Sequence[str] = ()
+    budgets: Sequence[str] = BUDGETS
+    overrides: Mapping[str, Any] | None = None
+
+    def cell(self, line: Line, column: Column, budget: str) -> Cell:
+        """The cell of one of our columns."""
+        return Cell(self.table, line, column, budget, self.overrides or {})
+
+    @cached_property
+    def ours(self) -> dict[tuple[Column, str], list[dict[int, Path]]]:
+        """Column and budget -> for each line the record of each seed, the newest where there are several."""
+        columns = {}
+        ordered = sorted(self.records.items(), key=lambda item: item[1].finished or '')
+        for column in self.columns:
+            for budget in self.budgets:
+                cells = [self.cell(line, column, budget) for line in self.table.lines]
+                seeds = [
+                    {
+                        record.seed: path
+                        for path, record in ordered
+                        if record.seed is not None and cell.value(record) is not None
+                    }
+                    for cell in cells
+                ]
+                if any(seeds) or (column.dataset in self.datasets and budget == self.budgets[0]):
+                    columns[column, budget] = seeds
+        return columns
+
+    @property
+    def used(self) -> list[Path]:
+        """The records behind the table."""
+        return sorted({path for lines in self.ours.values() for seeds in lines for path in seeds.values()})
+
+    @property
+    def shown(self) -> list[Column]:
+        """The paper's columns and those with something of ours."""
+        return [column for column in self.columns if column in self.table.columns or self._budgets(column)]
+
+    @property
+    def headings(self) -> list[str]:
+        """Labels, then for each data set the paper's column and ours."""
+        headings = [*self.table.headings]
+        for column in self.shown:
+            title = column.title + DOUBTFUL * column.doubtful
+            headings += [f'{title}\npaper'] if self._printed(column) else []
+            ours = ['ours' if budget == 'full' else f'ours, {budget}' for budget in self._budgets(column)]
+            headings += [f'{title}\n{name}' for name in ours]
+        return headings
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Text of the cells: ours as mean ± sample deviation over seeds, and their number."""
+        rows = []
+        for number, line in enumerate(self.table.lines):
+            row = [*line.labels[:-1], line.labels[-1] + DOUBTFUL * line.doubtful]
+            for column in self.shown:
+                if self._printed(column):
+                    figure = line.figures[self.table.columns.index(column)]
+                    row.append(NONE if figure is None else f'{figure:.1f}')
+                for budget in self._budgets(column):
+                    cell = self.cell(line, column, budget)
+                    paths = self.ours[column, budget][number].values()
+                    row.append(over_seeds([cell.value(self.records[path]) or 0.0 for path in paths]))
+            rows.append(row)
+        return rows
+
+    def _printed(self, column: Column) -> bool:
+        return column in self.table.columns and any(line.figures for line in self.table.lines)
+
+    def _budgets(self, column: Column) -> list[str]:
+        return [budget for other, budget in self.ours if other == column]
+
+    @property
+    def note(self) -> str:
+        """What the numbers are, and which records are not among them."""
+        epochs = (
+            '"paper": best epoch on the test clips, as the papers print; "ours": last epoch, nothing chosen on test '
+            'clips,'
+        )
+        protocols = dict.fromkeys(line.protocol or self.table.protocol for line in self.table.lines)
+        metric = ', '.join(f'{name}/{self.table.metric}' for name in protocols)
+        weights = 'Fusions (3S) have their weights from held-out training subjects where the protocol holds some out.'
+        lines = [
+            f'{self.table.title}. Top-1 on the test clips in % ({metric}).',
+            epochs,
+            f'mean ± standard deviation over seeds, (number of seeds); {NONE} nothing there; [?] doubtful.',
+            weights,
+        ]
+        if self.overrides:
+            lines.append(f'Every run of ours has its config overridden: {overrides_text(self.overrides)}.')
+        return '\n'.join([*lines, *self.hints])
+
+    @property
+    def hints(self) -> list[str]:
+        """A line for each data set without a number of ours whose records have other overrides than asked for."""
+        lines = []
+        for column in self.columns:
+            if any(any(seeds) for (other, _), seeds in self.ours.items() if other == column):
+                continue
+            cells = [Cell(self.table, line, column, budget) for line in self.table.lines for budget in self.budgets]
+            texts = []
+            for record in self.records.values():
+                further = [more for cell in cells if (more := cell.further(record)) is not None]
+                # Of the lines and budgets that it could be of, the one that leaves the fewest overrides.
+                texts += [overrides_text(min(further, key=len)) or 'none'] if further else []
+            if texts:
+                counted = f'{len(texts)} record{"s" * (len(texts) > 1)} of {column.title}'
+                others = ' or '.join(dict.fromkeys(texts))
+                lines.append(f'{counted} with other overrides: {others}; see --cfg-options.')
+        return lines
+
+    def render(self, fmt: str = 'simple') -> str:
+        """The table as text; ``fmt`` is one of :data:`FORMATS`."""
+        headings = self.headings if fmt == 'simple' else [text.replace('\n', ' ') for text in self.headings]
+        labels = len(self.table.headings)
+        align = (*['left'] * labels, *['right'] * (len(headings) - labels))
+        text = tabulate(self.rows, headings, tablefmt=FORMATS[fmt], disable_numparse=True, colalign=align)
+        return SYMBOL.sub(r'$\1_{\2}$', text) if fmt == 'latex' else text
+
+
+def fill(
+    table: PaperTable,
+    records: Mapping[Path, Record],
+    datasets: Sequence[str] | None = None,
+    budgets: Sequence[str] = BUDGETS,
+    overrides: Mapping[str, Any] | None = None,
+) -> FilledTable:
+    """A table filled from records.
+
+    Args:
+        table: of the paper.
+        records: file -> record.
+        datasets: whose columns are shown; default those of the paper and those that have records.
+        budgets: that count.
+        overrides: that the records must have beside those of table and budget.
+
+    Raises:
+        ConfigError: an unknown data set.
+    """
+    if datasets is None:
+        return FilledTable(table, add_columns(table, find_datasets()), records, (), budgets, overrides)
+    columns = [column for column in add_columns(table, datasets) if column.dataset in datasets]
+    return FilledTable(table, columns, records, datasets, budgets, overrides)
+
+
+def overrides_text(overrides: Mapping[str, Any]) -> str:
+    """Overrides as ``--cfg-options`` takes them."""
+    return ' '.join(f'{key}={value}' for key, value in overrides.items())
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation with one decimal, and the number of values."""
+    return f'{mean_std(values)} ({len(values)})' if values else NONE
+
+
+def export(filled: FilledTable, folder: Path) -> list[Path]:
+    """Copy the records behind a table, without paths of this machine; named by what they are of."""
+    written = []
+    for path in filled.used:
+        record = filled.records[path]
+        options = [f'{key.rpartition(".")[2]}_{value}' for key, value in record.cfg_options.items()]
+        fused = [FUSIONS.removesuffix('s')] if list(record.sources) == [FUSED] else []
+        words = [*Path(str(record.config)).with_suffix('').parts[1:], *options, *record.protocols, *fused]
+        untrained = [] if record.checkpoint else ['untrained']
+        name = re.sub(r'[^A-Za-z0-9.]+', '_', '_'.join([*words, *untrained, f'seed{record.seed}']))
+        write_json(folder / f'{name}.json', portable(record.to_dict()))
+        written.append(folder / f'{name}.json')
+    return written
+
+
+def portable(value: Any) -> Any:
+    """A record in which paths of this machine are reduced to their last part."""
+    if isinstance(value, Mapping):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and value.startswith('/') else value

@@ -1,0 +1,72 @@
+"""How far a training in another process is, from the scalars that it logs."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+_KEYS = {'epoch', 'iter', 'loss', 'time'}
+"""Of a training step; evaluations are logged in the same file, under other names."""
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """How far a training is.
+
+    Args:
+        epoch: the one under way, from 1.
+        loss: mean of its latest steps.
+        left: time until its last step, evaluations not counted.
+    """
+
+    epoch: int
+    loss: float
+    left: timedelta
+
+    def __str__(self) -> str:
+        return f'epoch {self.epoch}, loss {self.loss:.4f}, {self.left} left'
+
+
+class TrainingLog:
+    """What a training logs from now on: mmengine's ``<work_dir>/<time>/vis_data/scalars.json``, one JSON a line.
+
+    Args:
+        work_dir: of the training, which may hold logs of earlier starts.
+        iterations: gives the number of training steps in all; called once some are done.
+    """
+
+    def __init__(self, work_dir: Path, iterations: Callable[[], int]) -> None:
+        self._work_dir = work_dir
+        self._count = iterations
+        self._earlier = set(self._files())
+
+    def state(self) -> TrainingState | None:
+        """None until the first step is logged."""
+        steps = [step for file in self._files() if file not in self._earlier for step in _read_steps(file)]
+        if not steps:
+            return None
+        latest = steps[-1]
+        seconds = statistics.mean(step['time'] for step in steps) * max(0, self._iterations - latest['iter'])
+        return TrainingState(latest['epoch'], latest['loss'], timedelta(seconds=round(seconds)))
+
+    @cached_property
+    def _iterations(self) -> int:
+        return self._count()
+
+    def _files(self) -> list[Path]:
+        return sorted(self._work_dir.glob('*/vis_data/scalars.json'))
+
+
+def _read_steps(file: Path) -> Iterator[dict[str, Any]]:
+    """The training steps of a log; a line that is being written, or that a kill cut short, is passed over."""
+    for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.keys() >= _KEYS:
+            yield entry

@@ -1,0 +1,296 @@
+"""Fine-tuning: encoder and classifier trained together on labels, on all of a training split or on few of them."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import barrier, get_world_size, is_distributed, is_main_process
+from mmengine.logging import print_log
+from torch import Tensor
+
+from skeattn.channels import AXES
+from skeattn.checkpoint import check_origin, find_newest, load_weights, read_checkpoint, write_checkpoint
+from skeattn.datasets import PackedSet, held_out_subjects
+from skeattn.datasets.subsets import HELD_OUT, REST, labelled_clips
+from skeattn.engine.config import OrderedConfig, resolve_config
+from skeattn.engine.hooks.steps import CURVES
+from skeattn.engine.runner import SkeAttnRunner
+from skeattn.errors import CheckpointError, ConfigError
+from skeattn.evaluation.features import extract_features
+from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.result import ProtocolResult, Scores
+from skeattn.files import sha256
+from skeattn.protocols.target import EvalTarget, TrainingProtocol
+from skeattn.registry import DATASETS, EVALUATORS, MODELS
+
+START = 'start.pth'
+BATCH_SIZE = 256
+"""Clips per forward pass of an evaluation."""
+# What a training takes over from the config of the checkpoint, beside model and data set.
+KEPT = ('default_scope', 'custom_imports', 'layout', 'channels', 'env_cfg', 'log_processor', 'log_level', 'visualizer')
+HOOKS = {
+    'randomness': {'type': 'RandomnessHook'},
+    'non_finite': {'type': 'NonFiniteHook'},
+    'param_scheduler': {'type': 'LossScheduleHook'},
+    'bn_statistics': {'type': 'AverageBNStatsHook'},
+    'checkpoint': {'type': 'SafeCheckpointHook'},
+}
+
+
+@EVALUATORS.register_module()
+class Finetune(TrainingProtocol):
+    """A classifier on the encoder of a checkpoint, both trained on the labels.
+
+    Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, which is
+    what the papers print; ``top1_heldout``, the test accuracy at the epoch that a second training, without some of the
+    training subjects, found best on the labelled clips of those; ``top5`` after the last epoch with more than five
+    classes. Epochs are compared where they are looked at, every ``interval`` ones.
+
+    The settings are those of the protocols ``finetune``, ``semi01`` and ``semi10`` as the paper states
+    them: SGD with lr 0.05 and momentum 0.9, no weight decay, lr x 0.1 where the training loss has not fallen for 10
+    epochs; 150 epochs, batch 128 and no augmentation as released. ``*_released`` train in eval mode with the released
+    learning rates, which differ by set, split and stream; theirs are those of NTU-60, joint stream, cross-subject.
+
+    Args:
+        optim_wrapper, param_scheduler, train_cfg: of the training, as at the top of a config.
+        batch_size: clips per step over all processes; all clips where there are fewer.
+        labels: share of the training clips of every class whose labels are used.
+        labels_seed: of their choice, see :mod:`skeattn.datasets.subsets`.
+        mode: ``'train'`` or ``'eval'``, see :class:`~skeattn.models.Recognizer`.
+        views: of the SkeletonPreprocessor; by default ``query`` is the clip itself.
+        stream: whose encoder, of a checkpoint that has several (CrosSCLR).
+        interval: epochs between two looks at the test clips; the last epoch is always looked at.
+        heldout: share of the training subjects that are held out; 0 leaves out the second training.
+
+    Raises:
+        ConfigError: ``heldout`` outside [0, 1), or no epoch or batch at all.
+    """
+
+    def __init__(
+        self,
+        optim_wrapper: dict[str, Any],
+        train_cfg: dict[str, Any],
+        param_scheduler: dict[str, Any] | list[dict[str, Any]] | None = None,
+        batch_size: int = 128,
+        labels: float = 1.0,
+        labels_seed: int = 0,
+        mode: str = 'train',
+        views: dict[str, Any] | None = None,
+        stream: str | None = None,
+        interval: int = 5,
+        heldout: float = 0.2,
+    ) -> None:
+        epochs = train_cfg.get('max_epochs', 0)
+        if not 0 <= heldout < 1 or epochs < 1 or batch_size < 1:
+            raise ConfigError(
+                f'Finetune: heldout={heldout!r} must lie in [0, 1), train_cfg.max_epochs={epochs!r} and '
+                f'batch_size={batch_size!r} be at least 1'
+            )
+        self.training = {'optim_wrapper': optim_wrapper, 'param_scheduler': param_scheduler, 'train_cfg': train_cfg}
+        self.batch_size, self.labels, self.labels_seed = batch_size, labels, labels_seed
+        self.mode, self.views, self.stream = mode, views or {'query': {}}, stream
+        self.interval, self.heldout = interval, heldout
+
+    def run(self, target: EvalTarget) -> ProtocolResult:
+        """Train and test; in a distributed run all processes call it.
+
+        A finished training in ``target.work_dir`` is not repeated, an interrupted one is continued.
+
+        Raises:
+            ConfigError: a wrong setting, or no ``stream`` where there are several.
+            CheckpointError: the checkpoint has no fitting encoder.
+            DataError: a class would be left without labelled clips.
+        """
+        dataset = {key: value for key, value in target.cfg.dataset.items() if key not in ('split', 'subset')}
+        packed, labelled = PackedSet.open(dataset['data']), self._subset(target)
+        self.check(target)
+        clips = self._labelled(target)
+        test, curves = self._train('all', target, packed, {**dataset, 'subset': labelled}, {**dataset, 'split': 'test'})
+        result = ProtocolResult({'top1': accuracy(test.scores, test.labels), 'top1_best': max(curves['top1'])}, test)
+        result.curves = curves
+        names = '\n'.join(map(str, packed.table['name'][clips]))
+        result.facts = {
+            'scores_of': 'last epoch',
+            'labelled': {'clips': len(clips), 'sha256': hashlib.sha256(names.encode()).hexdigest()},
+            'device': get_device(),
+        }
+        if test.scores.shape[1] > 5:
+            result.metrics['top5'] = accuracy(test.scores, test.labels, 5)
+        reason = self._no_heldout(packed, clips) if self.heldout else None
+        if reason:
+            result.notes['top1_heldout'] = reason
+            print_log(f'{target.name}: no top1_heldout: {reason}', 'current', logging.WARNING)
+        elif self.heldout:
+            held = {**(labelled or {}), 'heldout': self.heldout}
+            parts = tuple({**dataset, 'subset': {**held, 'part': part}} for part in (REST, HELD_OUT))
+            result.heldout, of_rest = self._train(REST, target, packed, *parts)
+            chosen = of_rest['top1'].index(max(of_rest['top1']))
+            result.metrics['top1_heldout'] = curves['top1'][chosen]
+            result.curves |= {f'heldout_{name}': of_rest[name] for name in ('loss', 'top1')}
+        return result
+
+    def check(self, target: EvalTarget) -> None:
+        """Refuse a target that cannot be trained, before anything is written for it.
+
+        Raises:
+            ConfigError, DataError: as :meth:`run`.
+        """
+        self._stream(target)
+        self._labelled(target)
+
+    def config(
+        self, target: EvalTarget, packed: PackedSet, dataset: Mapping[str, Any], watched: Mapping[str, Any]
+    ) -> OrderedConfig:
+        """The config of a training.
+
+        Args:
+            target: its encoder is trained further.
+            packed: the data set.
+            dataset: as at the top of a config, the clips to train on.
+            watched: config of the data set whose accuracy is followed.
+        """
+        cfg, model = target.cfg, target.cfg.model
+        clips = len(labelled_clips(packed, dataset['protocol'], dataset['subset']))
+        batch_size = min(self.batch_size, clips) // get_world_size() * get_world_size()
+        if not batch_size:
+            raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer')
+        if batch_size < self.batch_size:
+            print_log(f'{target.name}: {clips} clips to train on, batches of {batch_size} of them', 'current')
+        preprocessor = {**model.data_preprocessor, 'stream': self._stream(target), 'views': self.views}
+        training = {
+            **{key: cfg[key] for key in KEPT if key in cfg},
+            'seed': target.seed,
+            'stream': self._stream(target),
+            'num_classes': len(packed.classes),
+            'batch_size': batch_size,
+            'dataset': dict(dataset),
+            'model': {
+                'type': 'Recognizer',
+                'data_preprocessor': preprocessor,
+                'backbone': model.backbone,
+                'head': {'type': 'LinearHead'},
+                'persons': model.get('persons', 'all'),
+                'pool': model.get('pool', 'mean'),
+                'mode': self.mode,
+                'init_cfg': model.get('init_cfg'),
+            },
+            **{key: value for key, value in self.training.items() if value is not None},
+            'default_hooks': {
+                **HOOKS,
+                'accuracy': {
+                    'type': 'AccuracyHook',
+                    'dataset': dict(watched),
+                    'interval': self.interval,
+                    'batch_size': BATCH_SIZE,
+                },
+            },
+        }
+        plain = Config(training).to_dict()
+        return OrderedConfig(plain, cfg_text=' ', filename=f'{target.name}.py')
+
+    def _train(
+        self,
+        part: str,
+        target: EvalTarget,
+        packed: PackedSet,
+        dataset: Mapping[str, Any],
+        watched: Mapping[str, Any],
+    ) -> tuple[Scores, dict[str, list[float]]]:
+        """Scores of the watched clips after the last epoch, and the curves."""
+        cfg = self.config(target, packed, dataset, watched)
+        folder = target.work_dir / target.name / f'{part}_{identity(cfg, packed, target.checkpoint)[:8]}'
+        cfg.work_dir, cfg.launcher = str(folder), 'pytorch' if is_distributed() else 'none'
+        newest = find_newest(folder)
+        if newest is None or read_checkpoint(newest)['meta']['epoch'] < cfg.train_cfg.max_epochs:
+            cfg.resume = newest is not None
+            if newest is None and target.checkpoint is not None:
+                cfg.load_from = str(folder / START)
+                weights = encoder_weights(target.checkpoint, target.cfg, cfg.stream)
+                if is_main_process():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    write_checkpoint(cfg.load_from, {'state_dict': weights})
+                barrier()
+            SkeAttnRunner.from_cfg(cfg).train()
+            barrier()
+        return self._read(cfg, folder, watched)
+
+    def _read(self, cfg: Config, folder: Path, watched: Mapping[str, Any]) -> tuple[Scores, dict[str, list[float]]]:
+        """The result of a finished training."""
+        path = find_newest(folder)
+        checkpoint = read_checkpoint(str(path))
+        model = MODELS.build(resolve_config(cfg, get_world_size()).model)
+        load_weights(model, checkpoint['state_dict'], str(path), min_match=1)
+        test = extract_features(model.to(get_device()), DATASETS.build(dict(watched)), BATCH_SIZE, 'logits')
+        return Scores(test.x, test.labels, test.names), checkpoint['message_hub']['runtime_info'][CURVES]
+
+    def _labelled(self, target: EvalTarget) -> np.ndarray:
+        """Indices of the labelled clips."""
+        dataset = target.cfg.dataset
+        return labelled_clips(PackedSet.open(dataset.data), dataset.protocol, self._subset(target))
+
+    def _subset(self, target: EvalTarget) -> Mapping[str, Any] | None:
+        """``dataset.subset`` of the labelled clips."""
+        if self.labels != 1:
+            return {'fraction': self.labels, 'seed': self.labels_seed}
+        subset: Mapping[str, Any] | None = target.cfg.dataset.get('subset')
+        return subset
+
+    def _stream(self, target: EvalTarget) -> str:
+        """The one stream to train on."""
+        found, place = target.cfg.stream, f'protocols.{target.name}.stream'
+        streams = [found] if isinstance(found, str) else list(found)
+        if len(streams) > 1 and self.stream is None:
+            raise ConfigError(
+                f'stream={streams}: fine-tuning takes one encoder; choose its stream, {place}={streams[0]}'
+            )
+        if self.stream not in (None, *streams):
+            raise ConfigError(f'{place}={self.stream!r}, but the config has stream={streams}')
+        return self.stream or streams[0]
+
+    def _no_heldout(self, packed: PackedSet, clips: np.ndarray) -> str | None:
+        """Why no subjects can be held out of the labelled clips; None where they can."""
+        subjects, labels = packed.table['subject'][clips], packed.table['label'][clips]
+        if (subjects < 0).any() or len(np.unique(subjects)) < 2:
+            return 'the subjects of the labelled clips are unknown or only one'
+        held = held_out_subjects(subjects, self.heldout)
+        absent = sorted(set(labels.tolist()) - set(labels[~held].tolist()))
+        if absent:
+            return f'without the held-out subjects no labelled clip of class {packed.classes[absent[0]]!r} is left'
+        return None
+
+
+def encoder_weights(checkpoint: Path, cfg: Config, stream: str) -> dict[str, Tensor]:
+    """The backbone's tensors of a checkpoint, under the names that a Recognizer has for them.
+
+    Args:
+        checkpoint: of a self-supervised method (its query encoder), of CrosSCLR (that of ``stream``), or of a
+            Recognizer.
+        cfg: the config that it was trained with.
+        stream: of the encoder.
+
+    Raises:
+        CheckpointError: it has no such encoder, or was trained on another stream, layout or channels.
+    """
+    found = read_checkpoint(checkpoint)
+    now = {'stream': cfg.stream, 'layout': cfg.get('layout'), 'channels': list(cfg.get('channels') or AXES)}
+    check_origin(checkpoint, found['meta'], now)
+    state = {name.removeprefix('module.'): value for name, value in found['state_dict'].items()}
+    for place in (f'members.{stream}.encoder_q', 'encoder_q', 'encoder'):
+        prefix = f'{place}.backbone.'
+        weights = {name.removeprefix(f'{place}.'): value for name, value in state.items() if name.startswith(prefix)}
+        if weights:
+            return {f'encoder.{name}': value for name, value in weights.items()}
+    raise CheckpointError(f'{checkpoint} has no encoder of the {stream} stream: no weights encoder_q.backbone.…')
+
+
+def identity(cfg: OrderedConfig, packed: PackedSet, checkpoint: Path | None) -> str:
+    """What the numbers of a training follow from, as a digest; the data set is known by what it holds."""
+    manifest = sha256(packed.path / 'manifest.json')
+    clips = labelled_clips(packed, cfg.dataset.protocol, cfg.dataset.subset)
+    parts = [cfg.pretty_text.replace(str(cfg.dataset.data), manifest), checkpoint and sha256(checkpoint)]
+    return hashlib.sha256('\n'.join(map(str, [*parts, *packed.table['name'][clips]])).encode()).hexdigest()

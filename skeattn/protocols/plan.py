@@ -1,0 +1,108 @@
+"""Which protocols evaluate which source of features."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from skeattn.errors import ConfigError, DataError
+from skeattn.evaluation.evaluator import Evaluator
+from skeattn.evaluation.topk import TopK
+from skeattn.protocols.settings import configured, protocol_name, read_protocol
+from skeattn.protocols.target import TrainingProtocol
+from skeattn.registry import EVALUATORS
+
+DEFAULT = ('knn', 'linear')
+LOGITS, ENCODER = 'logits', 'backbone'
+
+
+def read_protocols(protocols: Sequence[str], cfg: Config) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Names of the requested protocols, and the settings of these and of those that read logits.
+
+    Args:
+        protocols: names or files; by default KNN, the linear protocol and the other evaluators of the config.
+        cfg: a config.
+
+    Raises:
+        ConfigError: an unknown protocol, a wrong setting, or two protocols of one name.
+    """
+    own = configured(cfg)
+    logits = [name for name, item in own.items() if reads_logits(item)] or ['topk']
+    requested = list(protocols) or [*DEFAULT, *(name for name in own if name not in logits)]
+    settings: dict[str, dict[str, Any]] = {}
+    for protocol in dict.fromkeys([*requested, *logits]):
+        name = protocol_name(protocol)
+        if name in settings:
+            raise ConfigError(f'two protocols are called {name!r}; rename the file {protocol}')
+        settings[name] = read_protocol(protocol, cfg)
+    return list(dict.fromkeys(map(protocol_name, requested))), settings
+
+
+def plan_sources(
+    protocols: Sequence[str], settings: Mapping[str, Mapping[str, Any]], sources: Sequence[str], offered: Sequence[str]
+) -> dict[str, list[str]]:
+    """Source -> the protocols that evaluate it.
+
+    Args:
+        protocols: names of the requested ones.
+        settings: of these and of those that read logits.
+        sources: requested sources; they are stronger than the ``source`` of settings.
+        offered: sources of the config and the method.
+
+    Raises:
+        ConfigError: a protocol for which no source is left.
+    """
+    plan: dict[str, list[str]] = {source: [] for source in sources or offered}
+    for name in protocols:
+        own = settings[name].get('source')
+        wanted = sources or ([own] if own else offered)
+        fitting = [source for source in wanted if (source == LOGITS) == reads_logits(settings[name])]
+        if trains(settings[name]):
+            fitting = [ENCODER]
+        elif not fitting and list(sources) != [LOGITS]:
+            raise ConfigError(
+                f'protocol {name!r} cannot evaluate {", ".join(wanted)}: logits are for protocols that read them, '
+                f'such as topk, and for these alone'
+            )
+        for source in fitting:
+            plan.setdefault(source, []).append(name)
+    if not plan.get(LOGITS, True) and not all(trains(settings[name]) for name in protocols):
+        plan[LOGITS] = [name for name, item in settings.items() if reads_logits(item)]
+    return {source: names for source, names in plan.items() if names}
+
+
+def trains(settings: Mapping[str, Any]) -> bool:
+    """Whether a protocol trains the network further, instead of reading features."""
+    return _is_a(settings, TrainingProtocol)
+
+
+def reads_logits(settings: Mapping[str, Any]) -> bool:
+    """Whether a protocol reads the logits of a trained classifier."""
+    return _is_a(settings, Evaluator) and EVALUATORS.get(settings['type']).reads == TopK.reads
+
+
+def _is_a(settings: Mapping[str, Any], kind: type) -> bool:
+    component = EVALUATORS.get(settings['type']) if isinstance(settings['type'], str) else settings['type']
+    return isinstance(component, type) and issubclass(component, kind)
+
+
+def check_labels(train: Any, test: Any) -> None:
+    """Refuse data sets on which nothing can be evaluated.
+
+    Raises:
+        DataError: a clip has no label, or a class of test clips has no training clip.
+    """
+    for name, part in (('training', train), ('test', test)):
+        unlabelled = [clip for clip, label in zip(part.names, part.labels, strict=True) if label < 0]
+        if unlabelled:
+            raise DataError(
+                f'{len(unlabelled)} of {len(part)} {name} clips have no label, such as {unlabelled[0]}; protocols need '
+                f'the labels of all clips: convert the set with them'
+            )
+    absent = sorted(set(map(int, test.labels)) - set(map(int, train.labels)))
+    if absent:
+        shown = ', '.join(repr(str(test.classes[label])) for label in absent[:3])
+        raise DataError(
+            f'{len(absent)} classes of the test clips have no training clip, such as {shown}; they cannot be '
+            f'recognised: see dataset.split and dataset.subset'
+        )

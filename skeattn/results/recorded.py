@@ -1,0 +1,136 @@
+"""One protocol's result of a record, for tables and pictures."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skeattn.errors import ConfigError, DataError
+from skeattn.results.record import ProtocolRecord, read
+
+
+@dataclass(frozen=True)
+class RecordedResult:
+    """One protocol's result on the features of one source.
+
+    Attributes:
+        path: the record.
+        name: of the method.
+        seed: of the training, or of the evaluation where nothing was trained; None where the record has none.
+        stream: joint, motion, bone, several of them or an ensemble.
+        source: of the features.
+        test_set: (digest of the packed set's manifest, split): equal for the same test clips.
+        result: as written.
+    """
+
+    path: Path
+    name: str
+    seed: int | None
+    stream: str
+    source: str
+    test_set: tuple[str, str]
+    result: ProtocolRecord
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, in the order of the labels."""
+        return list(self._part('per_class'))
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts ``(classes, classes)`` int64, rows true, columns predicted.
+
+        Raises:
+            DataError: it is no square of counts with a row per class.
+        """
+        rows, classes = self._part('confusion'), len(self.classes)
+        square = len(rows) == classes and all(len(row) == classes for row in rows)
+        if not square or any(count < 0 for row in rows for count in row):
+            raise DataError(
+                f'{self.path}: its confusion is no table of counts for the {classes} classes of per_class; '
+                f'make the record again with tools/test.py'
+            )
+        return np.array(rows, dtype=np.int64)
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """Name -> one value per epoch."""
+        return dict(self._part('curves'))
+
+    def _part(self, key: str) -> Any:
+        if not getattr(self.result, key):
+            raise DataError(
+                f'{self.path}: the record has no {key} of this protocol ({self.source} features); '
+                f'protocols that classify record one'
+            )
+        return getattr(self.result, key)
+
+
+def read_result(path: str | os.PathLike[str], protocol: str = 'linear', source: str | None = None) -> RecordedResult:
+    """A protocol's result from a record that tools/test.py or tools/ensemble.py wrote.
+
+    Args:
+        path: the JSON record.
+        protocol: its name there.
+        source: of the features; by default the only one that has such a result.
+
+    Raises:
+        RecordError: no readable record.
+        DataError: it has no such result.
+        ConfigError: several sources have one and none is named.
+    """
+    record = read(path)
+    results = {name: part.protocols for name, part in record.sources.items()}
+    sources = [name for name in results if protocol in results[name] and source in (None, name)]
+    if not sources:
+        there = ', '.join(f'{name}: {", ".join(protocols) or "none"}' for name, protocols in results.items())
+        raise DataError(
+            f'{path}: no result of {protocol!r}{f" on {source} features" if source else ""}; the record holds {there}'
+        )
+    if len(sources) > 1:
+        raise ConfigError(f'{path}: {protocol} evaluated {", ".join(sources)} features; name one with --source')
+    trained = record.training.seed if record.training else None
+    return RecordedResult(
+        path=Path(path),
+        name=record.name,
+        seed=record.seed if trained is None else trained,
+        stream=record.streams,
+        source=sources[0],
+        test_set=(str(record.manifest_sha256), record.split),
+        result=results[sources[0]][protocol],
+    )
+
+
+def check_comparable(results: Sequence[RecordedResult], keys: Sequence[str] = ()) -> None:
+    """Refuse results that must not be put together.
+
+    Args:
+        results: at least one.
+        keys: attributes that must be equal besides classes and test clips, such as ``name``.
+
+    Raises:
+        DataError: a record is named twice, or two differ; names both.
+    """
+    first, seen = results[0], set[Path]()
+    for one in results:
+        if one.path.resolve() in seen:
+            raise DataError(f'{one.path} is named twice; its clips would count twice')
+        seen.add(one.path.resolve())
+        for key in ('classes', 'test_set', *keys):
+            if getattr(one, key) != getattr(first, key):
+                raise DataError(
+                    f'{one.path} and {first.path} differ in {_NAMES.get(key, key)}: '
+                    f'{_short(getattr(one, key))} and {_short(getattr(first, key))}'
+                )
+
+
+_NAMES = {'test_set': 'their test clips (packed set, split)', 'classes': 'their classes', 'name': 'their method'}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f'{len(value)} ({", ".join(value[:3])} …)'
+    return ' '.join(part[:12] for part in value) if isinstance(value, tuple) else str(value)

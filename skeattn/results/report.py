@@ -1,0 +1,135 @@
+"""Metrics as tables, and which epoch or K a number belongs to."""
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+from tabulate import tabulate
+
+# What the numbers of a protocol are called, in the order of the columns: pattern of the protocol's name, of the metric,
+# heading. The first that fits counts; {0} is what the metric's pattern captures.
+_HEADINGS = (
+    (r'.*', r'top1_k(\d+)', 'K={0}'),
+    (r'knn.*', r'top1_heldout', 'held-out K'),
+    (r'topk', r'top1', 'top-1'),
+    (r'topk', r'top5', 'top-5'),
+    (r'.*', r'top1', 'last epoch'),
+    (r'.*', r'top1_best', 'best on test'),
+    (r'.*', r'top1_heldout', 'held-out epoch'),
+    (r'.*', r'top5', 'top-5, last'),
+    (r'.*', r'mAP', 'mAP'),
+    (r'.*', r'r(\d+)', 'recall@{0}'),
+    (r'.*', r'trustworthiness', 'trustworthiness'),
+    (r'tsne.*', r'knn', 'same class nearby'),
+)
+_TITLES = {'knn': 'KNN', 'topk': 'classifier'}
+_ORDER = ('knn', 'linear', 'finetune', 'semi', 'topk')
+_CHOICES = ('top1', 'top1_best', 'top1_heldout')
+_SELECTION = (
+    (r'top1_k(\d+)', '{0} neighbours'),
+    (r'heldout_top1_k(\d+)', '{0} neighbours, held-out training subjects against the others'),
+    (r'top1|top5', 'last epoch'),
+    (r'top1_best', 'best epoch on the test clips'),
+    (r'top1_heldout', 'best on held-out training subjects'),
+)
+
+NOTE = (
+    'Accuracy on the test clips in %. "last epoch" chooses nothing; "best on test" is the best epoch on the test '
+    'clips, as the papers print;\n"held-out": chosen on training subjects held out for it, without test labels.'
+)
+
+
+def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str] | None = None) -> str:
+    """One row per encoder, one column per metric, percent with one decimal.
+
+    Args:
+        rows: name -> metrics as ``protocol/metric``; a metric that a row lacks is left blank.
+        columns: metrics to show; by default all that have a heading, KNN and the linear probe first.
+    """
+    columns = columns or _sorted(key for row in rows.values() for key in row)
+    headings = ['', *(heading(column) for column in columns)]
+    lines = [[name, *(_cell(row.get(column)) for column in columns)] for name, row in rows.items()]
+    align = ('left', *['right'] * len(columns))
+    return tabulate(lines, headings, tablefmt='simple', disable_numparse=True, colalign=align)
+
+
+def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A table for each protocol, with the rows that it evaluated.
+
+    A protocol that trains has a column for each way to choose the epoch, also where that number does not exist.
+    """
+    protocols = dict.fromkeys(key.partition('/')[0] for row in rows.values() for key in row)
+    tables = []
+    for protocol in protocols:
+        parts = {
+            name: {key: value for key, value in row.items() if key.startswith(f'{protocol}/')}
+            for name, row in rows.items()
+        }
+        parts = {name: row for name, row in parts.items() if row}
+        columns = {key for row in parts.values() for key in row}
+        if f'{protocol}/top1' in columns:
+            columns |= {f'{protocol}/{choice}' for choice in _CHOICES}
+        tables.append(metrics_table(parts, _sorted(columns)))
+    return tables
+
+
+def blanks(notes: Mapping[str, str]) -> list[str]:
+    """Why columns of :func:`protocol_tables` are blank, a line for each.
+
+    Args:
+        notes: metric as ``protocol/metric`` -> why it is missing.
+    """
+    return [f'no {heading(metric)}: {reason}'.replace('\n', ' ') for metric, reason in notes.items()]
+
+
+def mean_std(values: Sequence[float], digits: int = 1) -> str:
+    """Mean ± sample standard deviation; the mean alone of one value, nothing of none.
+
+    Args:
+        values: for example one per seed.
+        digits: after the point.
+    """
+    if not values:
+        return ''
+    mean = f'{statistics.mean(values):.{digits}f}'
+    return f'{mean} ± {statistics.stdev(values):.{digits}f}' if len(values) > 1 else mean
+
+
+def heading(metric: str) -> str:
+    """Two-line column heading of a metric as ``protocol/metric``; the metric's own name where it has none."""
+    protocol, _, name = metric.partition('/')
+    for of, pattern, text in _HEADINGS:
+        match = re.fullmatch(pattern, name)
+        if match and re.fullmatch(of, protocol):
+            return f'{_TITLES.get(protocol, protocol)}\n{text.format(*match.groups())}'
+    return metric
+
+
+def selection(metric: str) -> str | None:
+    """Which epoch or K a metric (without its protocol) belongs to; None where nothing can be chosen."""
+    for pattern, text in _SELECTION:
+        match = re.fullmatch(pattern, metric)
+        if match:
+            return text.format(*match.groups())
+    return None
+
+
+def _place(metric: str) -> tuple[int, str, int, int] | None:
+    """(family, protocol, column, K), by which metrics are sorted; None for a metric that the table does not show."""
+    protocol, _, name = metric.partition('/')
+    family = next((i for i, prefix in enumerate(_ORDER) if protocol.startswith(prefix)), len(_ORDER))
+    for column, (of, pattern, _) in enumerate(_HEADINGS):
+        match = re.fullmatch(pattern, name)
+        if match and re.fullmatch(of, protocol):
+            return family, protocol, column, int(match.group(1)) if match.groups() else 0
+    return None
+
+
+def _sorted(metrics: Iterable[str]) -> list[str]:
+    """The metrics that a table shows, in the order of its columns."""
+    places = {metric: place for metric in metrics if (place := _place(metric)) is not None}
+    return sorted(places, key=places.__getitem__)
+
+
+def _cell(value: float | None) -> str:
+    return '' if value is None else f'{value:.1f}'

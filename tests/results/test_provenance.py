@@ -1,0 +1,88 @@
+"""Where a result comes from, read back from what training left behind."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+import skeattn
+from skeattn.results import provenance as record
+from skeattn.results.provenance import commit, epoch_seconds, training_facts
+
+META = {'seed': 3, 'epoch': 4, 'iter': 40, 'batch_size': 16}
+
+
+def write_scalars(work_dir: Path, start: str, *lines: dict | str) -> None:
+    log = work_dir / start / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('\n'.join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+
+
+def step(epoch: int, time: float) -> dict:
+    return {'epoch': epoch, 'time': time, 'loss': 1.0, 'step': 10 * epoch}
+
+
+def test_a_resumed_training_is_timed_from_all_its_logs(tmp_path: Path) -> None:
+    """Evaluations and a line that a kill cut short are passed over; an epoch done twice counts once."""
+    write_scalars(
+        tmp_path, '1', step(1, 9.0), step(2, 0.2), step(2, 0.4), {'knn/top1_k1': 50.0, 'step': 2}, '{"epoch": 3, "ti'
+    )
+    write_scalars(tmp_path, '2', step(2, 0.6), step(3, 0.5), step(4, 0.7))
+    assert epoch_seconds(tmp_path, 10) == pytest.approx({1: 90.0, 2: 4.0, 3: 5.0, 4: 7.0})
+    torch.save({'state_dict': {'w': torch.zeros(1)}, 'meta': META}, tmp_path / 'epoch_4.pth')
+    facts = {'seed': 3, 'epochs': 4, 'clips_seen': 640, 'seconds_per_epoch': 5.0, 'seconds': 106.0}
+    assert training_facts(tmp_path / 'epoch_4.pth') == pytest.approx(facts)
+
+
+def test_of_a_single_epoch_the_first_is_timed(tmp_path: Path) -> None:
+    write_scalars(tmp_path, '1', step(1, 0.5))
+    torch.save({'state_dict': {'w': torch.zeros(1)}, 'meta': {**META, 'epoch': 1, 'iter': 6}}, tmp_path / 'epoch_1.pth')
+    assert training_facts(tmp_path / 'epoch_1.pth')['seconds_per_epoch'] == 3.0
+
+
+def test_a_checkpoint_that_stands_alone_says_what_it_can(tmp_path: Path) -> None:
+    torch.save({'state_dict': {'w': torch.zeros(1)}, 'meta': META}, tmp_path / 'a.pth')
+    assert training_facts(tmp_path / 'a.pth') == {'seed': 3, 'epochs': 4, 'clips_seen': 640}
+    torch.save({'w': torch.zeros(1)}, tmp_path / 'b.pth')
+    assert training_facts(tmp_path / 'b.pth') == {}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch):
+    """A git checkout with the toolbox in it, and a function to run git there."""
+    package = tmp_path / 'checkout' / 'skeattn' / '__init__.py'
+    package.parent.mkdir(parents=True)
+    package.write_text('')
+    monkeypatch.setattr(skeattn, '__file__', str(package))
+    for name in ('GIT_AUTHOR_NAME', 'GIT_AUTHOR_EMAIL', 'GIT_COMMITTER_NAME', 'GIT_COMMITTER_EMAIL'):
+        monkeypatch.setenv(name, 'toy')
+
+    def git(*arguments: str, folder: Path = package.parent.parent) -> str:
+        return subprocess.check_output(['git', '-C', folder, *arguments], text=True, stderr=subprocess.DEVNULL).strip()
+
+    return git
+
+
+def test_commit_and_whether_files_were_changed_since(checkout, tmp_path: Path) -> None:
+    assert commit() == {}
+    checkout('init')
+    assert commit() == {}  # nothing committed yet
+    checkout('add', '.')
+    checkout('commit', '-m', 'first')
+    assert commit() == {'commit': checkout('rev-parse', 'HEAD'), 'dirty': False}
+    Path(skeattn.__file__).write_text('changed = True\n')
+    assert commit()['dirty'] is True
+
+
+def test_no_commit_of_somebody_elses_checkout_and_none_without_git(checkout, tmp_path: Path, monkeypatch) -> None:
+    checkout('init', folder=tmp_path)
+    checkout('commit', '--allow-empty', '-m', 'theirs', folder=tmp_path)
+    assert commit() == {}
+
+    def missing(*_, **__):
+        raise FileNotFoundError('git')
+
+    monkeypatch.setattr(record.subprocess, 'run', missing)
+    assert commit() == {}
