@@ -20,13 +20,11 @@ FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
 every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
-# The config of another stream differs from its joint config in the stream alone, as a test below shows.
-other_stream_slow = pytest.mark.parametrize(
+# Tests below show what configs of other streams and of other data sets share with these.
+BUILT_FIRST = ('_demo', '_ntu60_xsub', '_nwucla_xview', '_released', '_paper', '_plus')
+in_part_slow = pytest.mark.parametrize(
     'path',
-    [
-        pytest.param(path, marks=[pytest.mark.slow] if path.stem.endswith(('_motion', '_bone')) else [])
-        for path in LEAVES
-    ],
+    [pytest.param(path, marks=[] if path.stem.endswith(BUILT_FIRST) else [pytest.mark.slow]) for path in LEAVES],
     ids=name_of,
 )
 
@@ -54,7 +52,7 @@ def value(cfg: OrderedConfig, place: str) -> Any:
     return reduce(lambda node, key: node[key], place.split('.'), cfg)
 
 
-@other_stream_slow
+@in_part_slow
 def test_a_config_builds(path):
     cfg = resolve_config(read(path))
     layout, mines, moves, queues = built(repr(cfg.model.to_dict()))
