@@ -1,12 +1,10 @@
 """The packed format: what goes in comes out, damage is noticed, and nothing is ever half-written."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -126,16 +124,15 @@ def test_an_error_in_the_middle_leaves_the_old_set_untouched(tmp_path):
 
 
 def test_a_killed_conversion_leaves_nothing_under_the_final_name(tmp_path):
-    code = f"""
-        import os, signal
-        from tests.datasets.raw import clip
-        from skeattn.datasets import PackedWriter
-        with PackedWriter({str(tmp_path / 'toy')!r}, 'toy', 'kinect20', ['a'], {{}}) as out:
+    def convert():
+        with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], {}) as out:
             out.add('c', clip(), label=0)
             os.kill(os.getpid(), signal.SIGKILL)
-    """
-    done = subprocess.run([sys.executable, '-c', textwrap.dedent(code)], check=False)
-    assert done.returncode == -signal.SIGKILL
+
+    process = multiprocessing.get_context('fork').Process(target=convert)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     with pytest.raises(DataError, match='no packed set'):
         PackedSet.open(tmp_path / 'toy')
     write_set(tmp_path / 'toy')

@@ -15,14 +15,6 @@ from tests.engine.toy import write_set
 NTU, KINECT = get_layout('ntu25'), get_layout('kinect20')
 
 
-@pytest.fixture(autouse=True)
-def forget_layouts():
-    known = dict(LAYOUTS)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(known)
-
-
 def star(names, name='star'):
     """A layout with these joints, all hanging on the first."""
     V = len(names)

@@ -1,6 +1,5 @@
 """The scripts that start several processes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,10 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.distributed.launching import launch
 
 # Width 64 on 16 clips of 64 frames and 2 persons in each of 8 processes.
 NEEDED = 17e9
-
-
-def launch(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
-    env = {**os.environ, 'PYTHON': sys.executable, **environment}
-    return subprocess.run([str(ROOT / 'tools' / script), *map(str, arguments)], env=env, capture_output=True, text=True)
 
 
 def available_memory() -> float:

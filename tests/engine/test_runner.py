@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from skeattn import cli
 from skeattn.apis import load_model
@@ -18,6 +17,7 @@ from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.models.momentum import cosine_momentum
+from tests.engine.runs import assert_equal_state, curves, logged, same
 from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
 
 
@@ -32,33 +32,6 @@ def finished(tmp_path_factory, data) -> Path:
     folder = tmp_path_factory.mktemp('finished')
     toy_runner(folder, data=data).train()
     return folder
-
-
-def logged(run: Path) -> list[dict]:
-    """Training lines of a run's curves, without what depends on the clock."""
-    lines = [{k: v for k, v in line.items() if k not in ('time', 'data_time')} for line in curves(run)]
-    return [line for line in lines if 'loss' in line]
-
-
-def curves(run: Path) -> list[dict]:
-    """Everything a run logged, in order."""
-    files = sorted(run.glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
-
-
-def assert_equal_state(one: dict, other: dict) -> None:
-    for part in ('state_dict', 'optimizer', 'param_schedulers'):
-        assert same(one[part], other[part]), f'{part} differs'
-
-
-def same(a: object, b: object) -> bool:
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 def test_a_run_leaves_checkpoints_pointer_best_config_and_curves(finished):

@@ -20,7 +20,7 @@ from skeattn.protocols.finetune import Finetune, encoder_weights
 from skeattn.protocols.settings import read_protocol
 from skeattn.protocols.target import EvalTarget
 from skeattn.registry import EVALUATORS
-from tests.engine.test_runner import same
+from tests.engine.runs import same
 from tests.engine.toy import toy_config, write_set
 
 SGD = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))

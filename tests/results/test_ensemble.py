@@ -1,74 +1,21 @@
 """Ensembles of recorded scores: what is written, and what is refused."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import strategies as st
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.fusion import choose_weights, fuse
 from skeattn.evaluation.metrics import accuracy
-from skeattn.evaluation.result import Scores
 from skeattn.files import sha256
 from skeattn.results.ensemble import fuse_files, read_parts
-from skeattn.results.record import ProtocolRecord, Record, SourceRecord, read, write
-from skeattn.results.score_file import ScoreFile
-
-CLASSES = [f'class{i}' for i in range(6)]
-
-
-def stream(seed, N=30, classes=6, strength=1.0, prefix='clip'):
-    """Noisy scores; the labels belong to the names alone."""
-    labels = torch.arange(N) % classes
-    noise = torch.randn(N, classes, generator=torch.Generator().manual_seed(seed))
-    scores = noise + strength * torch.nn.functional.one_hot(labels, classes)
-    return Scores(scores, labels, [f'{prefix}{i}' for i in range(N)])
-
-
-def permuted(part, seed):
-    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))
-    return Scores(part.scores[order], part.labels[order], [part.names[i] for i in order.tolist()])
-
-
-def by_name(part):
-    return dict(zip(part.names, part.scores.tolist(), strict=True))
-
-
-def top1(part):
-    return accuracy(part.scores, part.labels)
-
+from skeattn.results.record import read
+from tests.evaluation.streams import CLASSES, by_name, stream, top1
+from tests.results.ensembles import STREAMS, write_part, write_record
 
 weight_lists = st.lists(st.integers(0, 8), min_size=1, max_size=5).filter(any)
-
-
-FACTS = {
-    'data': 'data/toy', 'manifest_sha256': 'ab12', 'split': 'xsub', 'checkpoint_sha256': 'c', 'name': 'Method',
-    'protocol': 'linear',
-}  # fmt: skip
-STREAMS = ('joint', 'bone', 'motion')
-
-
-def write_part(folder: Path, name: str, seed: int, heldout: bool = True, classes=CLASSES, **facts) -> Path:
-    held = stream(seed + 100, N=18, prefix='held') if heldout else None
-    path = folder / f'{name}.npz'
-    ScoreFile(permuted(stream(seed), seed), held, classes, {**FACTS, 'stream': name, **facts}).write(path)
-    return path
-
-
-def write_record(folder: Path, name: str, seed: int, **facts) -> Path:
-    scores = write_part(folder, name, seed, **facts)
-    result = ProtocolRecord(scores=scores.name, scores_sha256=sha256(scores))
-    protocols = {'linear': result, 'knn': ProtocolRecord()}
-    source = SourceRecord(streams=[name], metrics={}, protocols=protocols, parameters=7, gmacs=2)
-    record = Record(
-        name='Method', data='data/toy', split='xsub', stream=name, seed=3, checkpoint='a.pth',
-        protocols={'linear': {'lr': 3}}, sources={'backbone': source},
-    )  # fmt: skip
-    write(folder / f'test_{name}.json', record)
-    return folder / f'test_{name}.json'
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.engine.toy import tool as load
 from tests.engine.toy import write_config
 from tests.results.records import OURS, write_record
-from tests.visualization.test_curves import run as logged_run  # noqa: F401  a fixture
+from tests.visualization.logs import write_resumed_run
 
 ANALYSIS = 'analysis_tools'
 CONFIGS = ROOT / 'configs'
@@ -78,7 +78,8 @@ def test_gains_are_printed_and_drawn(tool, tmp_path: Path) -> None:
     assert status == 2 and 'b.json is no readable record' in err and 'Traceback' not in err
 
 
-def test_curves_of_runs_and_of_records(tool, logged_run: Path, tmp_path: Path, monkeypatch) -> None:  # noqa: F811
+def test_curves_of_runs_and_of_records(tool, tmp_path: Path, monkeypatch) -> None:
+    logged_run = write_resumed_run(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert tool(f'{ANALYSIS}/plot_curves.py', f'A={logged_run},{logged_run}', f'B={logged_run}')[0] == 0
     assert Path('work_dirs/curves.png').exists()

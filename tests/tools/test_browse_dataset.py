@@ -1,22 +1,15 @@
 """browse_dataset.py as a user runs it."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from skeattn.errors import ConfigError
 from tests.engine.toy import tool, write_config
+from tests.visualization.pages import data_of
 
 browse = tool('analysis_tools/browse_dataset')
-
-
-def data_of(page: Path) -> dict[str, Any]:
-    """What a page plays."""
-    text = page.read_text(encoding='utf-8')
-    return json.loads(text.split('<script id="data" type="application/json">')[1].split('</script>')[0])
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def test_convert_then_verify_then_damage(tmp_path, raw, tool):
     assert err.startswith('frames.npy: sha256: is damaged')
 
 
+@pytest.mark.slow
 def test_a_truncated_file_stops_a_strict_conversion(tmp_path, raw):
     """In a process of its own: what a shell sees."""
     (raw / 'S001C003P004R001A002.skeleton').write_bytes(b'7\n')

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from skeattn.evaluation.fusion import choose_weights, fuse
-from tests.evaluation.test_fusion import STREAMS, stream, top1, write_part, write_record
+from tests.evaluation.streams import stream, top1
+from tests.results.ensembles import STREAMS, write_part, write_record
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_weights_are_given_or_chosen_where_asked(tool, records, tmp_path, argume
     record = json.loads((tmp_path / 'deep' / 'a.json').read_text())
     tests, kind = [stream(i) for i in range(3)], 'softmax' if 'softmax' in arguments else 'logits'
     weights = weights or choose_weights(tests)
-    assert list(record['weights'].values()) == weights
+    assert list(record['ensemble']['weights'].values()) == weights
     assert record['sources']['fusion']['metrics']['linear/top1'] == top1(fuse(tests, weights, kind))
 
 
@@ -62,7 +63,7 @@ def test_several_results_of_one_stream_are_warned_of(tool, tmp_path):
 def test_scores_of_another_k_are_warned_of(tool, records):
     for path, k in zip(records, (5, 20, 5), strict=True):
         record = json.loads(path.read_text())
-        record['sources']['backbone']['outcomes']['linear']['scores_of'] = f'K={k}'
+        record['sources']['backbone']['protocols']['linear']['scores_of'] = f'K={k}'
         path.write_text(json.dumps(record))
     _, out, _ = tool('ensemble.py', *records)
     assert 'warning: the scores are made differently: joint: K=5; bone: K=20; motion: K=5\n' in out

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.datasets.converters.test_pyskl import assert_equal, content, saved
+from tests.datasets.converters.pickles import assert_equal, content, saved
 from tests.datasets.raw import clip, write_set
 
 

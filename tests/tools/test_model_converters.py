@@ -1,7 +1,5 @@
 """convert_released.py as a user runs it: files the releases could have written, and files that they did not."""
 
-import runpy
-import sys
 from collections import OrderedDict
 
 import pytest
@@ -11,25 +9,16 @@ from skeattn.apis import load_model, read_checkpoint
 from skeattn.engine.config import read_config
 from skeattn.errors import CheckpointError
 from skeattn.files import sha256
-from tests.conftest import ROOT
 from tests.engine.toy import SHORT_MIX, tool, write_config
-from tests.models.released import released_state
-from tests.models.test_released_weights import config_of, random_state, released
+from tests.models.released import config_of, random_state, released, released_state
 
 SCRIPT = 'model_converters/convert_released.py'
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(tool):
     """Arguments -> exit status, output, error output."""
-
-    def start(*arguments, script=SCRIPT):
-        monkeypatch.setattr(sys, 'argv', [script, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / 'tools' / script), run_name='__main__')
-        return ended.value.code, *capsys.readouterr()
-
-    return start
+    return lambda *arguments, script=SCRIPT: tool(script, *arguments)
 
 
 def rows(out):
@@ -205,10 +194,10 @@ SKELETONCLR = 'model = dict({key: model[key] for key in ("backbone", "projector"
     ('options', 'message'),
     [
         ('stream = "bone"', "its stream is 'bone', not 'joint'"),
-        (SKELETONCLR, 'its model is SkeletonCLR, not SkeAttnCLR'),
-        ('model["backbone"]["graph"] = "spatial"', "its graph is not 'agcn'"),
         ('model["queue"]["size"] = 7', 'queue.keys (3, 6), not (3, 7)'),
-        ('model["heads"] = "paper"', 'unexpected'),
+        pytest.param(SKELETONCLR, 'its model is SkeletonCLR, not SkeAttnCLR', marks=pytest.mark.slow),
+        pytest.param('model["backbone"]["graph"] = "spatial"', "its graph is not 'agcn'", marks=pytest.mark.slow),
+        pytest.param('model["heads"] = "paper"', 'unexpected', marks=pytest.mark.slow),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(tmp_path, run, options, message):

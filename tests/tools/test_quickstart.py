@@ -54,6 +54,7 @@ def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> 
     assert len(set(dataset.labels[quickstart.showpieces(dataset)].tolist())) == 4
 
 
+@pytest.mark.slow
 def test_a_failed_training_shows_the_end_of_its_log(quickstart, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(quickstart.CONFIGS, 'X', 'configs/nowhere.py')
     training = quickstart.start('X', tmp_path / 'x', {})

@@ -186,8 +186,9 @@ def test_what_is_not_known_is_refused_with_what_there_is(start) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, checkout: Path) -> None:
+def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, checkout: Path, monkeypatch) -> None:
     """While something trains, between records, and at the fusions."""
+    monkeypatch.setenv('STUB_SECONDS', '0.3')
     arguments = ('1', '--dataset', 'toy', '--methods', 'skeletonclr', '--seeds', '0')
     assert start(*arguments, '--work-dir', 'calm') == 0
     table, runs = Path('work_dirs/tables/1_toy/table.txt'), Path('work_dirs/runs')

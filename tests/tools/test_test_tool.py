@@ -2,8 +2,6 @@
 
 import json
 import re
-import runpy
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from skeattn.files import sha256
 from skeattn.protocols import evaluate, plan
 from skeattn.results.record import Record, read
 from skeattn.results.score_file import ScoreFile
-from tests.conftest import ROOT
 from tests.engine.toy import CLASSES, write_config
 
 
@@ -36,14 +33,8 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
-    def start(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['test.py', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
-        return ended.value.code, *capsys.readouterr()
-
-    return start
+def tool(tool):
+    return partial(tool, 'test.py')
 
 
 def written(out: str) -> Record:
@@ -93,12 +84,15 @@ def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     assert 'bone stream' in out
 
 
+PIPELINE = {'off': None, 'window': {'num_frames': 20}, 'resample': {'num_frames': 16}}
+
+
 @pytest.mark.parametrize(
     'meta',
     [
         {'num_frames': 16},
-        {'cfg': "dataset = {'pipeline': {'off': None, 'window': {'num_frames': 20}, 'resample': {'num_frames': 16}}}"},
-        {'cfg': 'a config that cannot be read'},
+        pytest.param({'cfg': f"dataset = {{'pipeline': {PIPELINE}}}"}, marks=pytest.mark.slow),
+        pytest.param({'cfg': 'a config that cannot be read'}, marks=pytest.mark.slow),
     ],
 )
 def test_clips_of_another_length_than_in_training_are_told(
@@ -215,6 +209,7 @@ def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: 
     assert ['epoch_7,', 'backbone', *found] in table
 
 
+@pytest.mark.slow
 def test_another_evaluation_has_another_record_and_the_same_one_the_same_numbers(run: Path, tool) -> None:
     names = []
     for options in ([], [], ['--seed', 1], ['--cfg-options', 'protocols.knn.k=[3]'], ['--source', 'projector']):

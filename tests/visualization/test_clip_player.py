@@ -18,7 +18,7 @@ from skeattn.skeletons import get_layout
 from skeattn.visualization import Panel, clip_player, in_stream, pipeline_steps, play_clip, view_steps
 from skeattn.visualization.clip_player import frame_of, project, upwards
 from tests.datasets.raw import clip
-from tests.tools.test_browse_dataset import data_of
+from tests.visualization.pages import data_of
 
 LAYOUT = get_layout('kinect20')
 PIPELINE = {
