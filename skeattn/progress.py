@@ -8,8 +8,8 @@ from typing import TypeVar
 T = TypeVar('T')
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None, patience: float = 2.0) -> Iterator[T]:
-    """Yield the items; once ``patience`` seconds have passed, show on stderr how many are done and the time left.
+def progress(items: Iterable[T], what: str, total: int | None = None, interval_s: float = 2.0) -> Iterator[T]:
+    """Yield the items; once ``interval_s`` seconds have passed, show on stderr how many are done and the time left.
 
     On a terminal the line is rewritten twice a second, elsewhere (a log file) one is added every ten seconds.
 
@@ -17,12 +17,12 @@ def progress(items: Iterable[T], what: str, total: int | None = None, patience: 
         items: what to go through.
         what: what is being done, for example ``'reading clips'``.
         total: number of items where ``len(items)`` does not know it.
-        patience: seconds of silence, so that short work prints nothing.
+        interval_s: seconds of silence, so that short work prints nothing.
     """
     total = total if total is not None else len(items)  # type: ignore[arg-type]
     live = sys.stderr.isatty()
     start = time.monotonic()
-    due, shown = start + patience, False
+    due, shown = start + interval_s, False
     for done, item in enumerate(items):
         now = time.monotonic()
         if done and now >= due:

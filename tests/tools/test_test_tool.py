@@ -264,7 +264,7 @@ def test_clips_by_which_nothing_can_be_evaluated_are_refused(
         (['--protocol', 'knn', '--cfg-options', 'protocols.knn.kk=3'], "protocols.knn: KNNEvaluator takes no 'kk'"),
         (['--protocol', 'topk'], "features from 'logits' are not to be had from SkeAttnCLR"),
         (['--protocol', 'tsne', '--cfg-options', 'protocols.linear.epochs=1'], 'perplexity=30.0 needs at least 91'),
-        (['--cfg-options', 'model.backbone.base_channels=4'], 'tensors have another shape than the model'),
+        (['--cfg-options', 'model.backbone.base_channels=4'], 'tensors have a different shape than in the model'),
     ],
 )
 def test_a_failure_names_its_cause_and_overwrites_nothing(run: Path, tool, arguments: list, message: str) -> None:
