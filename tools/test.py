@@ -107,6 +107,12 @@ def notes_of(record: Record) -> dict[str, str]:
     }
 
 
+def files_of(record: Record) -> list[str]:
+    """Names of the files beside the record."""
+    results = [result for part in record.sources.values() for result in part.protocols.values()]
+    return [file for result in results for file in (result.scores, *result.files.values()) if file]
+
+
 def main() -> None:
     args = parser().parse_args()
     facts = {'config': args.config, 'cfg_options': {key: str(value) for key, value in args.cfg_options.items()}}
@@ -137,12 +143,7 @@ def main() -> None:
     if record.pretrained:
         print(transfer_text(record.pretrained, evaluation.cfg))
     print('\n\n'.join(protocol_tables(rows_of(record))))
-    files = [
-        out.parent / file
-        for part in record.sources.values()
-        for r in part.protocols.values()
-        for file in r.files.values()
-    ]
+    files = [out.parent / file for file in files_of(record)]
     print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in [*files, out])]))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from skeattn.evaluation.fusion import EQUAL
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
 from skeattn.registry import MODELS
-from skeattn.results.ensemble import FUSED, fuse_files, read_parts
-from skeattn.results.provenance import environment
+from skeattn.results.ensemble import FUSED, fuse_files
+from skeattn.results.parts import read_parts
+from skeattn.results.provenance import completion
 from skeattn.results.record import Record, write
 
 BUDGETS = ('full', 'small')
@@ -236,8 +236,7 @@ class PlannedEnsemble:
             cfg_options=stated(self.cell.options),
             seed=run.seed,
             checkpoint=[path.parent.name for path in paths.values()] if run.trained else None,
-            finished=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            **environment(),
+            **completion(),
         )
         write(out, record)
 
