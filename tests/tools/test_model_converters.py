@@ -131,7 +131,7 @@ def without(state, *patterns):
         (lambda s: {'epoch': 3}, [], 'not a tensor'),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_written(tmp_path, run, change, options, message):
+def test_an_error_is_reported_and_nothing_is_written(tmp_path, run, change, options, message):
     torch.save(change(released('hiclr')), tmp_path / 'released.pt')
     status, _, err = run(tmp_path / 'released.pt', '--out', tmp_path / 'ours.pth', *options)
     assert status == 2
@@ -179,7 +179,7 @@ def test_a_classifier_is_read_as_recognizer(tmp_path, run):
     assert 'num_classes' not in out and 'logits' not in out
 
 
-def test_streams_are_asked_for_where_they_can_be_chosen(tmp_path, run):
+def test_a_stream_is_required_if_there_are_several(tmp_path, run):
     theirs = released('crossclr')
     torch.save(theirs, tmp_path / 'released.pt')
     line = (tmp_path / 'released.pt', '--out', tmp_path / 'ours.pth')

@@ -65,9 +65,9 @@ def test_the_committed_comparison_holds_cells_of_table_3(tables) -> None:
 
 
 def test_what_is_not_there_is_said(tables) -> None:
-    with pytest.raises(ConfigError, match="no table '0'; there are 1"):
+    with pytest.raises(ConfigError, match="no table '0'; choose from 1"):
         tables('0')
     with pytest.raises(DataError, match=r'no folder .*nowhere with records'):
         tables('1', '--records', 'nowhere')
-    with pytest.raises(ConfigError, match='--dataset moon: no config is for it; there are demo'):
+    with pytest.raises(ConfigError, match='--dataset moon: no config for it; choose from demo'):
         tables('1', '--dataset', 'moon')

@@ -1,4 +1,4 @@
-"""verify_data.py: every problem is one line that names clip and field, and the summary says what the set holds."""
+"""verify_data.py: every problem is one line with clip and field, and the summary describes the set."""
 
 import hashlib
 import json
@@ -66,15 +66,15 @@ def test_an_intact_set_is_summed_up(data, run):
 
 def test_json_says_the_same(data, run):
     status, out, err = run(data, '--json')
-    found = json.loads(out)
-    assert (status, err, found['problems']) == (0, [], [])
-    assert found['clips'] == 6 and found['distinct'] == {'label': 3, 'subject': 4, 'camera': 2}
-    assert found['classes'] == {'a': 2, 'b': 2, 'c': 2}
-    assert found['subjects'] == {'1': 2, '2': 2, '3': 1, '4': 1}
-    assert found['persons'] == {'1': 3, '2': 3}
+    summary = json.loads(out)
+    assert (status, err, summary['problems']) == (0, [], [])
+    assert summary['clips'] == 6 and summary['distinct'] == {'label': 3, 'subject': 4, 'camera': 2}
+    assert summary['classes'] == {'a': 2, 'b': 2, 'c': 2}
+    assert summary['subjects'] == {'1': 2, '2': 2, '3': 1, '4': 1}
+    assert summary['persons'] == {'1': 3, '2': 3}
     sides = {'by': 'subject', 'train': 3, 'test': 3, 'neither': 0, 'shared': {'subject': 0, 'camera': 2}}
-    assert found['protocols'] == {'xsub': sides}
-    assert found['frames']['counts'] == {str(t): 1 for t in range(4, 10)}
+    assert summary['protocols'] == {'xsub': sides}
+    assert summary['frames']['counts'] == {str(t): 1 for t in range(4, 10)}
 
 
 def test_lengths_fall_into_bins_of_whole_frames(tmp_path, run):
@@ -110,8 +110,8 @@ def test_each_problem_is_one_line_with_clip_and_field(data, run, change, problem
     status, out, err = run(data)
     assert (status, err) == (1, [problem])
     assert 'is intact' not in out and 'clips by class' in out
-    found = json.loads(run(data, '--json')[1])['problems']
-    assert [f'{p["where"]}: {p["field"]}: {p["what"]}' for p in found] == [problem]
+    problems = json.loads(run(data, '--json')[1])['problems']
+    assert [f'{p["where"]}: {p["field"]}: {p["what"]}' for p in problems] == [problem]
 
 
 def test_all_problems_are_listed(data, run):

@@ -138,7 +138,7 @@ def test_the_script_of_the_page_draws_every_joint_of_those_who_are_there(tmp_pat
 
 
 @pytest.mark.parametrize(('frames', 'expected'), [(None, 8), (3, 3)])
-def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_asked_for(tmp_path, frames, expected) -> None:
+def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_requested(tmp_path, frames, expected) -> None:
     path = play_clip(panels()[1:3], LAYOUT, tmp_path / 'clip.gif', 'c', fps=20, frames=frames)
     with Image.open(path) as gif:
         assert gif.n_frames == expected and gif.info['loop'] == 0
