@@ -103,9 +103,7 @@ class Comparison:
         models = {'untrained': self.models['untrained'], 'trained': self.models['SkeAttnCLR']}
         clips = masked_clips(models, self.test, showpieces(self.test))
         low, high = play_masks(clips, self.test.layout, out / 'mask.gif', 'MHSAM salient mask on one colour scale')
-        CLOCK.report(
-            f'mask.gif: mask values from {low:.4f} to {high:.4f}, on one scale for both masks'
-        )
+        CLOCK.report(f'mask.gif: mask values from {low:.4f} to {high:.4f}, on one scale for both masks')
 
 
 def newest(training: Job) -> Path:

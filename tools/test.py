@@ -1,9 +1,9 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT [--protocol knn linear finetune semi01 retrieval tsne]
 
-The encoder runs once over the training and the test clips; KNN, probes, retrieval and maps work on those features,
+The encoder runs once over the training and the test clips; KNN, probes, retrieval and maps use these features;
 fine-tuning trains the encoder further. Prints a table for each protocol and writes a JSON record, with class scores and
-pictures beside it, into the folder of the checkpoint. CHECKPOINT may be a work_dir, for the newest one in it, or the
-word 'untrained', for the network before training. See docs/protocols.md.
+pictures beside it, into the folder of the checkpoint. CHECKPOINT is a file, a work_dir (its newest checkpoint), or the
+word 'untrained' (the network before training). See docs/protocols.md.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         action='extend',
         default=[],
         metavar='NAME',
-        help=f'{", ".join(protocol_names())}, or the file of one; several at once, also with commas '
+        help=f'{", ".join(protocol_names())}, or a file; several at once, also with commas '
         f'(default: knn, linear and the other evaluators of the config; topk for logits)',
     )
     top.add_argument('--baselines', action='store_true', help='add rows for raw coordinates and the untrained network')
@@ -47,11 +47,11 @@ def parser() -> argparse.ArgumentParser:
         action='extend',
         default=[],
         metavar='SOURCE',
-        help='features to evaluate: backbone, projector, predictor, logits, joint/backbone …, as far as the method has '
-        'them, or raw, the coordinates; several at once (default: those of the protocol, the config and the method)',
+        help='features to evaluate: backbone, projector, predictor, logits, joint/backbone …, if the method has them, '
+        'or raw for the coordinates; several at once (default: those of the protocol, the config and the method)',
     )
     top.add_argument('--dataset', metavar='CONFIG', help='evaluate on the data set of another config: transfer')
-    top.add_argument('--seed', type=int, default=0, help='of the protocols, and the first of the untrained ones (0)')
+    top.add_argument('--seed', type=int, default=0, help='of the protocols, and first seed of untrained networks (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
     top.add_argument(
         '--out', metavar='FILE', help='the JSON record (test_<checkpoint>_<digest of the evaluation>.json)'
@@ -67,22 +67,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def checkpoint(argument: str) -> str | None:
-    """The file that the command line means; None for the untrained network."""
+    """The file of the checkpoint; None for the untrained network."""
     if not Path(argument).is_dir():
         return None if argument == UNTRAINED else argument
-    found = find_newest(argument)
-    if found is None:
+    newest = find_newest(argument)
+    if newest is None:
         raise CheckpointError(f'{argument} holds no checkpoint; train first, with --work-dir {argument}')
-    return str(found)
+    return str(newest)
 
 
 def listed(arguments: list[str]) -> list[str]:
-    """``a b``, ``a,b`` and ``{a,b}``, which some shells leave as it is."""
+    """Names from ``a b``, ``a,b`` and ``{a,b}``, which some shells do not expand."""
     return [name for argument in arguments for name in argument.strip('{}').split(',') if name]
 
 
 def connect(launcher: str) -> None:
-    """Join the processes that the launcher started."""
+    """Join the process group of the launcher."""
     if torch.cuda.is_available():
         init_dist(launcher)
     else:
@@ -98,7 +98,7 @@ def rows_of(record: Record) -> dict[str, dict[str, float]]:
 
 
 def notes_of(record: Record) -> dict[str, str]:
-    """Metric -> why it is missing."""
+    """Metric -> reason why it is missing."""
     return {
         f'{name}/{metric}': reason
         for part in record.sources.values()

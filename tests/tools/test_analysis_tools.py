@@ -87,10 +87,10 @@ def test_curves_of_runs_and_of_records(tool, logged_run: Path, tmp_path: Path, m
     assert tool(f'{ANALYSIS}/plot_curves.py', f'A={records[0]},{records[1]}', *out)[0] == 0
     refused = {
         (records[0], logged_run): 'some runs are work_dirs and some are records',
-        (f'A={records[0]}', f'A={records[1]}'): "two runs are called 'A'",
-        ('A=',): 'A=: write NAME=PATH,PATH',
-        (records[0], '--metric', 'top5'): "curve 'top5' is not in all of the records; in all are loss, top1",
-        (tmp_path / 'nowhere',): 'is it the work_dir of a training run?',
+        (f'A={records[0]}', f'A={records[1]}'): "two runs have the name 'A'",
+        ('A=',): 'A=: name or path is missing; write NAME=PATH,PATH',
+        (records[0], '--metric', 'top5'): "curve 'top5' is not in all records; choose from loss, top1",
+        (tmp_path / 'nowhere',): 'give the work_dir of a training run',
     }
     for arguments, message in refused.items():
         status, _, err = tool(f'{ANALYSIS}/plot_curves.py', *arguments, *out)
@@ -106,7 +106,7 @@ def test_map_of_a_checkpoint_coloured_by_what_the_set_knows(tool, tmp_path: Path
     assert status == 0 and out.endswith('10 of 10 test clips\n')
     assert (file.parent / 'embedding_pca_subject.png').exists()
     status, _, err = tool(*command, '--colour', 'camera')
-    assert status == 2 and 'does not know the camera of its clips' in err
+    assert status == 2 and 'the camera of some clips is unknown; choose' in err
 
 
 def test_groups_are_named_and_numbered() -> None:

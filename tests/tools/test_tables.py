@@ -40,7 +40,7 @@ def test_records_lie_where_the_user_says_and_are_copied_where_he_says(tables, tm
     write(tmp_path / 'mine', record(OURS, 0, 70.0), record(OURS, 1, 74.0), ablated)
     shown = tables('1', '--records', 'mine', '--export', 'copies', '--format', 'github')
     assert '| 72.0 ± 2.8 (2) |' in ' '.join(shown.split())
-    assert shown.endswith('2 records are in copies\n')
+    assert shown.endswith('wrote 2 records to copies\n')
     again = tables('1', '--records', 'copies', '--format', 'github')
     assert shown.startswith(again)
     latex = tables('7', '--records', 'mine', '--format', 'latex', '--dataset', 'nwucla_xview')
