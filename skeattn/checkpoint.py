@@ -1,4 +1,4 @@
-"""Checkpoints: read without executing anything, loaded with a count, written whole or not at all, found again."""
+"""Checkpoints: safe reading, loading with a report, atomic writing, and the newest one of a run."""
 
 import ast
 import contextlib
@@ -29,7 +29,7 @@ class LoadReport:
     """The result of loading weights into a model.
 
     Args:
-        loaded: names found in both, with equal shapes.
+        loaded: names in both, with equal shapes.
         missing: names of the model that the checkpoint lacks; they keep their values.
         unexpected: names of the checkpoint that the model lacks.
     """

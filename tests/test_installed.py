@@ -35,7 +35,7 @@ from pathlib import Path
 from mmengine.config import Config
 import skeattn.models
 from skeattn.engine.config import resolve_config
-from skeattn.protocols.evaluate import Judging
+from skeattn.protocols.evaluate import Evaluation
 
 mlp = dict(type='MLP', hidden_channels=8, out_channels=8)
 cfg = resolve_config(Config(dict(
@@ -48,7 +48,7 @@ cfg = resolve_config(Config(dict(
         resample=dict(type='Resample', num_frames=16), pack=dict(type='PackClip', num_persons=1),
     )),
 )))
-Judging(cfg, protocols=['knn', 'linear'], device='cpu').record(Path('record.json'))
+Evaluation(cfg, protocols=['knn', 'linear'], device='cpu').run(Path('record.json'))
 print(json.dumps(json.loads(Path('record.json').read_text())['sources']['backbone']['metrics']))
 """
 

@@ -20,6 +20,7 @@ from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError
 from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
+from skeattn.protocols.plan import trains
 from skeattn.protocols.settings import protocol_names
 from skeattn.results.provenance import pretrained_facts
 from skeattn.results.record import Record
@@ -119,7 +120,7 @@ def main() -> None:
     cfg = read_config(args.config, args.cfg_options)
     if args.dataset:
         cfg = retarget(cfg, args.dataset)
-        cfg.merge_from_dict(args.cfg_options)  # those of the data set are meant for this one
+        cfg.merge_from_dict(args.cfg_options)  # overrides of the data set belong to the target
         facts |= {'dataset': args.dataset, 'pretrained': args.checkpoint and pretrained_facts(args.checkpoint)}
     if args.launcher != 'none':
         connect(args.launcher)
@@ -143,8 +144,9 @@ def main() -> None:
     if record.pretrained:
         print(transfer_text(record.pretrained, evaluation.cfg))
     print('\n\n'.join(protocol_tables(rows_of(record))))
-    files = [out.parent / file for file in files_of(record)]
-    print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in [*files, out])]))
+    trainings = [name for name, settings in evaluation.used.items() if trains(settings)]
+    files = [out.parent / name for name in [*trainings, *files_of(record), out.name]]
+    print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in files)]))
 
 
 if __name__ == '__main__':

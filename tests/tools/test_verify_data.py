@@ -72,8 +72,8 @@ def test_json_says_the_same(data, run):
     assert summary['classes'] == {'a': 2, 'b': 2, 'c': 2}
     assert summary['subjects'] == {'1': 2, '2': 2, '3': 1, '4': 1}
     assert summary['persons'] == {'1': 3, '2': 3}
-    sides = {'by': 'subject', 'train': 3, 'test': 3, 'neither': 0, 'shared': {'subject': 0, 'camera': 2}}
-    assert summary['protocols'] == {'xsub': sides}
+    counts = {'by': 'subject', 'train': 3, 'test': 3, 'neither': 0, 'shared': {'subject': 0, 'camera': 2}}
+    assert summary['protocols'] == {'xsub': counts}
     assert summary['frames']['counts'] == {str(t): 1 for t in range(4, 10)}
 
 
