@@ -1,4 +1,4 @@
-"""Raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
+"""Convert raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
 
 import argparse
 import inspect
@@ -24,28 +24,28 @@ class Format(NamedTuple):
 
 
 NTU = {
-    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: told by the actions found'},
+    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: derived from the actions in the files'},
     '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'which bodies become persons'},
 }
 PKUMMD = {
-    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: told by the names of the videos'},
-    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to leave out, one a line'},
+    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: derived from the names of the videos'},
+    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to omit, one per line'},
     '--unlisted': {
         'choices': ['neither', 'test'],
         'default': 'neither',
-        'help': 'side of the clips whose video a split file does not name; the releases test on them (neither)',
+        'help': 'part of the clips whose video is not in a split file; the releases test on them (neither)',
     },
 }
 LAYOUT = {'help': 'the skeleton: ntu25, coco17, ... or a .json file that defines it'}
 OWN = {
-    '--classes': {'metavar': 'FILE', 'help': 'text file with one class a line (default: told by the source)'},
-    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, as x,y,score (default: told by their number)'},
+    '--classes': {'metavar': 'FILE', 'help': 'text file with one class per line (default: from the source)'},
+    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, such as x,y,score (default: from their number)'},
 }
 PYSKL = {
     '--layout': {**LAYOUT, 'required': True},
     **OWN,
-    '--test': {'metavar': 'FILE', 'help': 'a second file, whose clips test, where the first has no splits'},
-    '--normalise': {'action': 'store_true', 'help': 'pixels to half the longer side of the image, from its centre'},
+    '--test': {'metavar': 'FILE', 'help': 'a second file with the test clips, if the first has no splits'},
+    '--normalise': {'action': 'store_true', 'help': 'scale pixels by half the longer side, from the image centre'},
 }
 ARRAYS = {
     '--layout': {**LAYOUT, 'default': 'ntu25'},
@@ -54,7 +54,7 @@ ARRAYS = {
         'metavar': 'NAME',
         'dest': 'split',
         'default': 'split',
-        'help': 'what the split into two arrays is called (split)',
+        'help': 'name of the split into two arrays (split)',
     },
 }
 PLAIN = {
@@ -68,7 +68,7 @@ GENERATED = {
     '--raw': {'metavar': 'DIR', 'help': 'also write the clips as raw NTU .skeleton files'},
 }
 
-# A further format is one line here.
+# A new format needs only a line here.
 FORMATS = {
     'ntu': Format(ntu, NTU, several=True),
     'pkummd': Format(pkummd, PKUMMD, several=True),
@@ -83,16 +83,16 @@ FORMATS = {
     'synthetic': Format(synthetic, GENERATED),
 }
 
-# Offered wherever ``convert`` has a parameter of that name.
+# Options of formats whose ``convert`` has a parameter of the same name.
 SHARED = {
-    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of leaving it out'},
+    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of skipping it'},
     'overwrite': {'action': 'store_true', 'help': 'replace a packed set at OUT'},
     'jobs': {'type': int, 'metavar': 'N', 'help': 'number of processes (all cores)'},
 }
 
 
 def parser() -> argparse.ArgumentParser:
-    """A subcommand per format."""
+    """The command line, with a subcommand per format."""
     top = argparse.ArgumentParser(description=__doc__)
     formats = top.add_subparsers(required=True, metavar='FORMAT', dest='format')
     for name, (module, options, several) in FORMATS.items():
@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def summary(packed: PackedSet) -> str:
-    """What the set holds, and what was left out and why."""
+    """The content of the set, and the skipped clips with reasons."""
     frames, table, skipped = packed.table['frames'], packed.table, packed.manifest['skipped']
     rows = [
         ('data set', packed.manifest['dataset']),
@@ -128,7 +128,7 @@ def summary(packed: PackedSet) -> str:
         *packed.manifest.get('notes', {}).items(),
         ('skipped', len(skipped)),
     ]
-    # A reason that many clips share, such as a list of the data set's authors, is said once.
+    # A reason that many clips share, such as a list of the data set's authors, is printed once.
     reasons = Counter(skip['reason'] for skip in skipped)
     shared = [f'  skipped {count} clips: {reason}' for reason, count in reasons.items() if count > 1]
     single = [f'  skipped {skip["name"]}: {skip["reason"]}' for skip in skipped if reasons[skip['reason']] == 1]
@@ -143,7 +143,7 @@ def main() -> None:
         module.convert(**options)
     except KeyboardInterrupt:
         if 'jobs' in options:  # read file by file
-            print('\nwhat is converted is kept, the same command goes on with it', file=sys.stderr)
+            print('\nconverted clips are kept; the same command continues with them', file=sys.stderr)
         raise
     packed = PackedSet.open(options['out'])
     print(summary(packed))

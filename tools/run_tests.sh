@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set-up, linters, types and tests: run_tests.sh [arguments of pytest], for example: run_tests.sh -m "not slow"
+# Run set-up, linters, type checks and tests: run_tests.sh [arguments of pytest], for example: run_tests.sh -m "not slow"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup_env.sh vis,tensorboard,dev

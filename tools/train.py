@@ -1,7 +1,7 @@
 """Pre-train an encoder: ``python tools/train.py CONFIG``.
 
-Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<method>/<config>``. The same command gives
-the same numbers again, bit for bit on the CPU; ``--resume`` continues a run that was stopped, as if it had not been.
+Logs, checkpoints and the config are written to the work_dir, by default ``work_dirs/<method>/<config>``. The same
+command gives the same numbers again, bit for bit on the CPU; ``--resume`` continues a stopped run with the same result.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from skeattn.engine.hooks.steps import bare_model
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Pre-train an encoder.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<method>/<config>)')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<method>/<config>)')
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='continue: from a checkpoint, or from the newest intact one of the work_dir when no path is given',
+        help='continue from a checkpoint; without a path, from the newest intact one of the work_dir',
     )
-    parser.add_argument('--seed', type=int, help='seed of everything random (default: the config, 0)')
+    parser.add_argument('--seed', type=int, help='seed of all random draws (default: the config, 0)')
     parser.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
     parser.add_argument(
         '--cfg-options',
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def describe(runner: SkeAttnRunner) -> str:
-    """What runs, which of the paper's and the release's choices it makes, and where it writes."""
+    """Summary of a run: its settings, its choices between paper and release, and its folders."""
     cfg, model = runner.cfg, bare_model(runner)
     share = f' ({cfg.batch_size // runner.world_size} in each of {runner.world_size} processes)'
     lines = [
@@ -73,10 +73,10 @@ def describe(runner: SkeAttnRunner) -> str:
 
 
 def paper_vs_release(model: nn.Module) -> dict[str, tuple[Any, str]]:
-    """What a method declares, by the old name ``switches`` where a custom method defines that one."""
+    """The choices that a method declares, also under the old name ``switches`` of custom methods."""
     for name in ('switches', 'paper_vs_release'):
-        if declared := getattr(model, name, None):
-            return declared()
+        if method := getattr(model, name, None):
+            return method()
     return {}
 
 

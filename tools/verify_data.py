@@ -1,6 +1,6 @@
-"""Re-hash and check a packed set, and say what it holds: python tools/verify_data.py data/NAME [--json]
+"""Verify the hashes and the content of a packed set, and summarise it: python tools/verify_data.py data/NAME [--json]
 
-Every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: what is wrong', and the exit status is then 1.
+Every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: problem', and sets the exit status to 1.
 """
 
 import argparse
@@ -23,13 +23,13 @@ from skeattn.progress import progress
 
 ROWS = 1 << 16
 BINS, BAR, LINES = 12, 40, 24
-# What the two sides of a split of that name must not share, whichever column decides.
+# Split -> column whose values its two parts must not share, whichever column defines the split.
 APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setup'}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong: in which clip or file, in which field, and what."""
+    """A problem: its clip or file, its field, and a description."""
 
     where: str
     field: str
@@ -40,7 +40,7 @@ class Problem:
 
 
 def problems_of(packed: PackedSet) -> Iterator[Problem]:
-    """All that is wrong with an opened set."""
+    """All problems of an opened set."""
     for file, expected in packed.manifest['sha256'].items():
         if not is_intact(packed.path / file, expected, again=True):
             yield Problem(file, 'sha256', f'is damaged: differs from {MANIFEST}')
@@ -51,13 +51,13 @@ def problems_of(packed: PackedSet) -> Iterator[Problem]:
 
 
 def table_problems(packed: PackedSet) -> Iterator[Problem]:
-    """Labels have a class, names are unique, and no clip is among those that were left out."""
+    """Labels without class, repeated names, and clips that are listed as skipped."""
     labels, names = packed.table['label'], packed.table['name']
     for i in np.flatnonzero((labels < 0) | (labels >= len(packed.classes))):
         yield Problem(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
     unique, counts = np.unique(names, return_counts=True)
     for name, count in zip(unique[counts > 1], counts[counts > 1], strict=True):
-        yield Problem(name, 'name', f'stands {count} times in the table')
+        yield Problem(name, 'name', f'is in the table {count} times')
     for name in sorted(set(unique.tolist()) & {skip['name'] for skip in packed.manifest['skipped']}):
         yield Problem(name, 'name', 'is listed as skipped, but the set holds it')
     for field in FIELDS[1:]:
@@ -66,23 +66,23 @@ def table_problems(packed: PackedSet) -> Iterator[Problem]:
 
 
 def coordinate_problems(packed: PackedSet) -> Iterator[Problem]:
-    """Every coordinate is finite, and in every clip somebody is there."""
-    finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
+    """Coordinates that are not finite, and clips without persons."""
+    finite, present = (np.empty(len(packed.frames), bool) for _ in range(2))
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
         finite[start : start + ROWS] = np.isfinite(rows).all(axis=(1, 2))
-        there[start : start + ROWS] = rows.any(axis=(1, 2))
+        present[start : start + ROWS] = rows.any(axis=(1, 2))
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
         person, frame, joint = np.argwhere(~np.isfinite(packed.clip(i)))[0][:3]
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Problem(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
-    for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
-        yield Problem(names[i], 'keypoint', 'all zero, nobody is there')
+    for i in np.flatnonzero(~np.logical_or.reduceat(present, offset)):
+        yield Problem(names[i], 'keypoint', 'all zero, no person is present')
 
 
 def split_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
-    """Both sides have clips, and share no subject, camera or setup where the split's name says so."""
+    """Splits with an empty part, or whose parts share a subject, camera or setup against the split's name."""
     try:
         train, test = split(packed, name)
     except DataError as error:
@@ -91,24 +91,24 @@ def split_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
     field = APART.get(name)
     for value in shared_values(packed, field, train, test) if field else ():
         clip = packed.table['name'][train[packed.table[field][train] == value][0]]
-        yield Problem(clip, field, f'{value} trains and tests in split {name!r}')
+        yield Problem(clip, field, f'{value} is in both parts of split {name!r}')
 
 
 def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Known values of a column that occur on both sides."""
+    """Known values of a column that occur in both parts."""
     both = np.intersect1d(packed.table[field][train], packed.table[field][test])
     return both[both >= 0]
 
 
 def summary_of(packed: PackedSet) -> dict[str, Any]:
-    """What the set holds, as JSON can say it."""
+    """The content of the set as plain values for JSON."""
     table, frames = packed.table, packed.table['frames']
     width = -(-(int(np.ptp(frames)) + 1) // BINS)
     binned = np.bincount((frames - frames.min()) // width)
     subjects, of_subject = np.unique(table['subject'], return_counts=True)
     inside = table['label'][(table['label'] >= 0) & (table['label'] < len(packed.classes))]
     per_class = np.bincount(inside, minlength=len(packed.classes)).tolist()
-    known = {field: len(np.unique(table[field])) for field in FIELDS if (table[field] >= 0).all()}
+    distinct = {field: len(np.unique(table[field])) for field in FIELDS if (table[field] >= 0).all()}
     return {
         'path': str(packed.path),
         'dataset': packed.manifest['dataset'],
@@ -116,7 +116,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         'channels': list(packed.channels),
         'clips': len(packed),
         'skipped': len(packed.manifest['skipped']),
-        'distinct': known,
+        'distinct': distinct,
         'persons': {str(m): int(n) for m, n in zip(*np.unique(table['persons'], return_counts=True), strict=True)},
         'frames': {
             'min': int(frames.min()),
@@ -126,17 +126,17 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         },
         'classes': dict(zip(packed.classes, per_class, strict=True)),
         'subjects': {str(s): int(n) for s, n in zip(subjects, of_subject, strict=True)},
-        'protocols': {name: sides_of(packed, name) for name in packed.splits},
+        'protocols': {name: parts_of(packed, name) for name in packed.splits},
     }
 
 
 def span(first: int, width: int) -> str:
-    """``'8 to 15'``, or ``'8'`` where one number is meant."""
+    """``'8 to 15'``, or ``'8'`` for a width of one."""
     return f'{first} to {first + width - 1}' if width > 1 else str(first)
 
 
-def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
-    """Clips on the two sides of a split, on neither, and how many subjects, cameras and setups the sides share."""
+def parts_of(packed: PackedSet, name: str) -> dict[str, Any]:
+    """Numbers of clips in the parts of a split and in neither, and of shared subjects, cameras and setups."""
     rule = packed.splits[name]
     try:
         train, test = split(packed, name)
@@ -147,12 +147,12 @@ def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
         for field in ('subject', 'camera', 'setup')
         if (packed.table[field] >= 0).all()
     }
-    sides = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
-    return {'by': rule['field'], **sides, 'shared': shared}
+    counts = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
+    return {'by': rule['field'], **counts, 'shared': shared}
 
 
 def histogram(title: str, counts: dict[str, int]) -> str:
-    """A bar a line; of many the largest and the smallest."""
+    """One bar per line; only the largest and the smallest of many."""
     width, most = max(map(len, counts), default=0), max(counts.values(), default=0)
     lines = [
         f'  {name:>{width}} {count:7d} {"#" * round(BAR * count / max(most, 1))}' for name, count in counts.items()
@@ -177,19 +177,19 @@ def report(summary: dict[str, Any]) -> str:
     splits = [
         (
             name,
-            f'by {sides["by"]}',
-            ', '.join(f'{n} {field}s' for field, n in sides.get('shared', {}).items()) or '-',
-            sides.get('neither', '-'),
-            sides.get('train', '-'),
-            sides.get('test', '-'),
+            parts['by'],
+            ', '.join(f'{n} {field}s' for field, n in parts.get('shared', {}).items()) or '-',
+            parts.get('neither', '-'),
+            parts.get('train', '-'),
+            parts.get('test', '-'),
         )
-        for name, sides in summary['protocols'].items()
+        for name, parts in summary['protocols'].items()
     ]
     subjects = summary['subjects']
     return '\n\n'.join(
         [
             tabulate(rows, headers=('column', 'distinct')),
-            tabulate(splits, headers=('split', 'decided', 'sides share', 'neither', 'train', 'test')),
+            tabulate(splits, headers=('split', 'by', 'both parts have', 'neither', 'train', 'test')),
             histogram('clips by number of frames', frames['counts']),
             histogram('clips by class', summary['classes']),
             *([] if set(subjects) == {'-1'} else [histogram('clips by subject', subjects)]),

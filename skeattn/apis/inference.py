@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-import skeattn.models  # noqa: F401  registers what a config can name
+import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn.datasets import Pipeline
 from skeattn.errors import DataError
 from skeattn.evaluation.features import extract_features
@@ -25,10 +25,10 @@ def embed(
 
     Args:
         model: from :func:`load_model`.
-        keypoints: for each clip the joint coordinates in metres, ``(T, V, C)`` or ``(M, T, V, C)``, joints in the order
-            of the model's layout, their values those of its ``channels``; T may differ between clips, an absent person
-            is all zero.
-        pipeline: the steps that the model was trained with, ``cfg.dataset.pipeline``.
+        keypoints: one array of joint coordinates in metres per clip, ``(T, V, C)`` or ``(M, T, V, C)``. Joints have
+            the order of the model's layout, values that of its ``channels``. T may differ between clips. An absent
+            person is all zero.
+        pipeline: the steps with which the model was trained, ``cfg.dataset.pipeline``.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
         batch_size: clips per forward pass.
 
@@ -44,7 +44,7 @@ def embed(
 
 
 class _Arrays:
-    """What evaluation reads of a data set, made of arrays."""
+    """A data set made of arrays, as far as feature extraction reads it."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class _Arrays:
         self.names = [f'clip {i}' for i in range(len(keypoints))]
         clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
         if not clips:
-            raise DataError('embed() got no clips')
+            raise DataError('embed() received no clips; pass at least one array')
         self.clips = torch.stack(clips)
         self.labels = self.subjects = torch.full((len(clips),), -1)
 
@@ -67,13 +67,13 @@ class _Arrays:
         V, C = self.layout.num_joints, len(self.channels)
         if keypoint.ndim != 4 or keypoint.shape[2:] != (V, C) or not keypoint.size:
             raise DataError(
-                f'{name}: shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or (M, T, {V}, {C})'
+                f'{name} has shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or '
+                f'(M, T, {V}, {C})'
             )
         if not np.isfinite(keypoint).all():
-            raise DataError(f'{name}: NaN or infinite coordinate; set absent persons to zero')
-        known = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
-        done = pipeline({'keypoint': keypoint, **known})
-        return torch.from_numpy(done['inputs'])
+            raise DataError(f'{name} has a NaN or infinite coordinate; set absent persons to zero')
+        facts = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
+        return torch.from_numpy(pipeline({'keypoint': keypoint, **facts})['inputs'])
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -1,4 +1,4 @@
-"""A clip before and after every step on its way to the encoder."""
+"""A clip before and after every processing step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ RAW = 'raw'
 
 @dataclass
 class Panel:
-    """A clip at one step.
+    """A clip after one step.
 
     Attributes:
-        step: name of the step, ``'raw'``, ``'centre'``, ``'query.crop'``.
+        step: name of the step, such as ``'raw'``, ``'centre'``, ``'query.crop'``.
         stream: ``'joint'``, ``'motion'`` or ``'bone'``.
-        keypoint: coordinates ``(M, T, V, 2 or 3)`` in that stream; an absent person or frame is all zero.
-        note: what else there is to say.
+        keypoint: coordinates ``(M, T, V, 2 or 3)`` in this stream; an absent person or frame is all zero.
+        note: remark below the step's name.
     """
 
     step: str
@@ -36,11 +36,11 @@ class Panel:
 
 
 def pipeline_steps(clip: Mapping[str, Any], pipeline: Pipeline) -> list[Panel]:
-    """A stored clip and what each step of the pipeline makes of it.
+    """A stored clip, and the clip after each step of the pipeline.
 
     Args:
         clip: ``keypoint`` ``(M, T, V, C)`` and the other keys of a clip in the pipeline.
-        pipeline: its steps.
+        pipeline: the steps.
     """
     D = num_coordinates(clip['channels'])
     panels = [Panel(RAW, 'joint', clip['keypoint'][..., :D])]
@@ -55,14 +55,14 @@ def pipeline_steps(clip: Mapping[str, Any], pipeline: Pipeline) -> list[Panel]:
 def view_steps(
     preprocessor: SkeletonPreprocessor, clips: Tensor, views: Sequence[str], seed: int = 0, iteration: int = 0
 ) -> list[Panel]:
-    """The first clip of a batch after each operation of the training views, as training would draw them.
+    """The first clip of a batch after each operation of the training views, drawn as in training.
 
     Args:
-        preprocessor: of one stream; its operations are watched from now on.
-        clips: ``(B, C, T, V, M)``; the others are the partners of operations that mix.
-        views: those to show, each after the views that it starts from.
-        seed: of the draws.
-        iteration: training iteration of the draws.
+        preprocessor: of one stream; its operations are wrapped permanently.
+        clips: ``(B, C, T, V, M)``; the other clips are the partners of operations that mix.
+        views: the views to show, each after its source views.
+        seed: of the random draws.
+        iteration: training iteration of the random draws.
     """
     layout, stream = preprocessor.layout, str(preprocessor.stream)
     D = num_coordinates(preprocessor.channels)
@@ -82,9 +82,9 @@ def view_steps(
     preprocessor.begin_iteration(seed, iteration)
     drawn = preprocessor({'inputs': clips}, training=True)['inputs']
     for view, steps in panels.items():
-        if not steps:  # a view without operations of its own
+        if not steps:  # a view without operations
             final = drawn[view][0, :, :D].permute(0, 2, 3, 1).numpy()
-            steps.append(Panel(view, stream, final, f'as {preprocessor.sources[view]}'))
+            steps.append(Panel(view, stream, final, f'same as {preprocessor.sources[view]}'))
 
     def lineage(view: str) -> list[str]:
         source = preprocessor.sources[view]
@@ -95,7 +95,7 @@ def view_steps(
 
 
 def in_stream(panel: Panel, stream: str, layout: SkeletonLayout) -> Panel:
-    """The same step of the joint stream, seen in another."""
+    """A step of the joint stream, converted to another stream."""
     x = torch.tensor(panel.keypoint).permute(3, 1, 2, 0)[None]
     return replace(panel, stream=stream, keypoint=_persons_first(derive_stream(x, stream, layout)[0]))
 
@@ -106,7 +106,7 @@ def _persons_first(x: Tensor) -> np.ndarray:
 
 
 class _Watched(Augment):
-    """An operation that tells what it made of the clips; everything else is the operation's own."""
+    """An operation that reports the clips before and after it; all else is delegated to the operation."""
 
     def __init__(self, op: Augment, note: Callable[[Tensor, Tensor], None]) -> None:
         self.__dict__.update(op.__dict__)

@@ -19,12 +19,12 @@ def test_features_equal_one_eval_pass_whatever_the_batch_size() -> None:
         expected = model.features({'inputs': dataset.clips})
     model.train()
     for batch_size in (1, 4, 11, 100):
-        found = extract_features(model, dataset, batch_size)
-        torch.testing.assert_close(found.x, expected)
-        assert found.x.dtype == torch.float32 and not found.x.requires_grad
-    assert found.labels.tolist() == dataset.labels.tolist()
-    assert found.subjects.tolist() == dataset.subjects.tolist()
-    assert found.names == dataset.names
+        features = extract_features(model, dataset, batch_size)
+        torch.testing.assert_close(features.x, expected)
+        assert features.x.dtype == torch.float32 and not features.x.requires_grad
+    assert features.labels.tolist() == dataset.labels.tolist()
+    assert features.subjects.tolist() == dataset.subjects.tolist()
+    assert features.names == dataset.names
 
 
 def test_source_reaches_the_model() -> None:
@@ -112,8 +112,8 @@ def extract(out: Path) -> None:
     dist.init_process_group('gloo')
     torch.manual_seed(0)
     model = nn.parallel.DistributedDataParallel(Encoder())
-    found = [extract_features(model, clip_set(N), batch_size=2) for N in SIZES]
-    torch.save([(f.x, f.names) for f in found], out / f'{dist.get_rank()}.pt')
+    features = [extract_features(model, clip_set(N), batch_size=2) for N in SIZES]
+    torch.save([(f.x, f.names) for f in features], out / f'{dist.get_rank()}.pt')
 
 
 def test_every_process_gets_the_whole_in_order(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> 
     clips = torch.ones(12, 3, 4, 2, 2)
     clips[:10, ..., 1] = 0
     dataset = ClipSet(clips, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6]), torch.zeros(12))
-    chosen = quickstart.showpieces(dataset)
-    labels = dataset.labels[chosen].tolist()
+    indices = quickstart.showpieces(dataset)
+    labels = dataset.labels[indices].tolist()
     assert len(set(labels)) == 4 and labels[-1] == 5
     dataset.clips = clips[:10, ..., :1]
     dataset.labels = dataset.labels[:10]

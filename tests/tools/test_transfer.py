@@ -1,4 +1,4 @@
-"""test.py --dataset: an encoder judged on another set than it was trained on."""
+"""test.py --dataset: an encoder evaluated on a different set than it was trained on."""
 
 import json
 

@@ -72,7 +72,7 @@ def test_each_operation_of_the_views_is_seen_as_training_draws_it(stream: str) -
     for view in VIEWS:
         np.testing.assert_array_equal(last[view].keypoint, drawn[view][0].permute(0, 2, 3, 1).numpy())
         assert last[view].stream == stream
-    assert last['plain'].note == 'as clip'
+    assert last['plain'].note == 'same as clip'
     some = view_steps(SkeletonPreprocessor('kinect20', stream, VIEWS), clips, ['mix'], seed=3, iteration=9)
     assert [panel.step for panel in some] == [*(f'query.{op}' for op in VIEWS['query']), 'mix.skelemix']
     np.testing.assert_array_equal(some[-1].keypoint, last['mix'].keypoint)
@@ -138,7 +138,7 @@ def test_the_script_of_the_page_draws_every_joint_of_those_who_are_there(tmp_pat
 
 
 @pytest.mark.parametrize(('frames', 'expected'), [(None, 8), (3, 3)])
-def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_asked_for(tmp_path, frames, expected) -> None:
+def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_requested(tmp_path, frames, expected) -> None:
     path = play_clip(panels()[1:3], LAYOUT, tmp_path / 'clip.gif', 'c', fps=20, frames=frames)
     with Image.open(path) as gif:
         assert gif.n_frames == expected and gif.info['loop'] == 0
@@ -151,10 +151,10 @@ def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_asked_
 
 
 def test_the_other_suffixes_and_clips_of_nobody_are_refused(tmp_path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match=r'clip\.avi: the suffix must be one of \.html, \.gif, \.mp4'):
+    with pytest.raises(ConfigError, match=r"clip\.avi: unknown suffix '\.avi'; choose from \.html, \.gif, \.mp4"):
         play_clip(panels(), LAYOUT, tmp_path / 'clip.avi')
     nobody = [Panel('raw', 'joint', np.zeros((1, 4, 20, 3), np.float32))]
-    with pytest.raises(DataError, match='c: nobody is there'):
+    with pytest.raises(DataError, match='c: no person is present'):
         play_clip(nobody, LAYOUT, tmp_path / 'clip.html', 'c')
     monkeypatch.setattr(clip_player.FFMpegWriter, 'isAvailable', classmethod(lambda cls: False))
     with pytest.raises(ConfigError, match='an MP4 needs the program ffmpeg on PATH'):

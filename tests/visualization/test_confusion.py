@@ -30,6 +30,6 @@ def test_same_counts_same_picture_large_enough_for_its_classes(tmp_path: Path, K
     assert min(width, height) > 30 * K  # pixels a class
 
 
-def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='no clips'):
         draw_confusion(np.zeros((2, 2), int), ['a', 'b'], tmp_path / 'c.png')

@@ -28,7 +28,7 @@ def test_curves_are_drawn_and_the_same_log_gives_the_same_picture(run: Path, tmp
 
 
 def test_what_is_missing_is_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'knn/top1_k7' was not logged; logged: knn/top1_k1, linear/top1"):
+    with pytest.raises(DataError, match=r"'knn/top1_k7' was not logged; choose from knn/top1_k1, linear/top1"):
         draw_curves({'run': run}, tmp_path / 'c.png', metric='knn/top1_k7')
     with pytest.raises(DataError, match='work_dir of a training run'):
         read_log(tmp_path / 'nowhere')
@@ -47,7 +47,7 @@ def test_metrics_and_losses_of_every_run_by_name(run: Path, tmp_path: Path) -> N
     logs = read_logs({'a': run, 'b': [run, run]})
     assert logged(logs, 'linear/top1') == {'a': [{2.0: 50.0}], 'b': [{2.0: 50.0}] * 2}
     assert logged(logs, 'L_s')['a'][0][2.0] == 3.0
-    with pytest.raises(DataError, match=r"a: metric 'lr' was not logged; logged: .*linear/top1, L_s, loss"):
+    with pytest.raises(DataError, match=r"a: metric 'lr' was not logged; choose from .*linear/top1, L_s, loss"):
         logged(logs, 'lr')
     panels = {metric: logged(logs, metric) for metric in ('knn/top1_k1', 'loss')}
     assert draw_series(panels, tmp_path / 's.png').read_bytes().startswith(b'\x89PNG')

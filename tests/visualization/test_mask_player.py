@@ -78,10 +78,10 @@ def test_masks_are_asked_of_the_networks_for_the_clips_chosen() -> None:
 
     clips = ClipSet(torch.randn(5, 3, T, V, 2), torch.tensor([0, 1, 0, 1, 0]), torch.zeros(5))
     clips.classes = ['sit_down', 'wave']
-    found = masked_clips({'a': Network(0.0), 'b': Network(1.0)}, clips, [3, 0])
-    assert [clip.title for clip in found] == ['wave', 'sit down']
-    np.testing.assert_array_equal(found[0].keypoint, clips.clips[3].numpy())
-    np.testing.assert_allclose(found[1].masks['b'], clips.clips[0, 0, ::4].permute(2, 0, 1).numpy() + 1)
+    drawn = masked_clips({'a': Network(0.0), 'b': Network(1.0)}, clips, [3, 0])
+    assert [clip.title for clip in drawn] == ['wave', 'sit down']
+    np.testing.assert_array_equal(drawn[0].keypoint, clips.clips[3].numpy())
+    np.testing.assert_allclose(drawn[1].masks['b'], clips.clips[0, 0, ::4].permute(2, 0, 1).numpy() + 1)
 
 
 @pytest.mark.parametrize(('shape', 'persons'), [((2, 2, V - 1), 1), ((1, 2, V), 1), ((2, T + 1, V), 1), ((2, 2, V), 0)])
@@ -96,6 +96,6 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path, shape: tuple[int, ...],
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'sklearn', None)
     monkeypatch.delitem(sys.modules, 'skeattn.visualization')
-    needed = r'pictures need matplotlib, pillow and scikit-learn \(sklearn is missing\): pip install "skeattn\[vis\]"'
+    needed = r'pictures need matplotlib, pillow and scikit-learn \(sklearn is missing\); pip install "skeattn\[vis\]"'
     with pytest.raises(ConfigError, match=needed):
         importlib.import_module('skeattn.visualization')
