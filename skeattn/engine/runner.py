@@ -30,7 +30,7 @@ import skeattn
 from skeattn.channels import AXES
 from skeattn.checkpoint import backbone_type, find_newest, load_weights, read_checkpoint, write_checkpoint
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
-from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
+from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
 from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
@@ -41,14 +41,18 @@ _started: Counter[str] = Counter()
 
 
 @contextmanager
-def _wrong_key_in(place: str) -> Iterator[None]:
-    """What mmengine builds from that place of the config does not take one of its keys: a ConfigError that names it."""
+def _wrong_in(place: str) -> Iterator[None]:
+    """Where mmengine refuses a key or a value of that place of the config: a ConfigError that names it."""
     try:
         yield
+    except SkeAttnError:
+        raise
     except TypeError as error:
         if 'argument' not in str(error):
             raise
         raise ConfigError(f'{place}: {error}; check its keys') from error
+    except (ValueError, KeyError) as error:  # KeyError: no such type
+        raise ConfigError(f'{place}: {error.args[0] if error.args else error}') from error
 
 
 def default_work_dir(config: str) -> Path:
@@ -78,6 +82,9 @@ class SkeAttnRunner(Runner):
         cfg = OrderedConfig.of(cfg)
         cfg.setdefault('stream', 'joint')
         resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
+        absent = [key for key in ('train_cfg', 'optim_wrapper') if resolved.get(key) is None]
+        if len(absent) == 1:
+            raise ConfigError(f'{absent[0]}=None: a config that trains has train_cfg and optim_wrapper, others neither')
         resolved.work_dir = cfg.get('work_dir') or str(default_work_dir(cfg.filename or 'run'))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         return cls(**arguments, cfg=cfg)
@@ -146,7 +153,7 @@ class SkeAttnRunner(Runner):
         return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """mmengine's, without a line of log for every parameter, and with a ConfigError for a wrong key."""
+        """mmengine's, without a line of log for every parameter, and with a ConfigError for a wrong key or value."""
 
         def terse(record: logging.LogRecord) -> bool:
             text = record.getMessage()
@@ -157,19 +164,19 @@ class SkeAttnRunner(Runner):
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
         self.logger.addFilter(terse)
         try:
-            with _wrong_key_in('optim_wrapper'):
+            with _wrong_in('optim_wrapper'):
                 return super().build_optim_wrapper(optim_wrapper)
         finally:
             self.logger.removeFilter(terse)
 
     def build_train_loop(self, loop: Any) -> Any:
-        """mmengine's, with a ConfigError for a wrong key."""
-        with _wrong_key_in('train_cfg'):
+        """mmengine's, with a ConfigError for a wrong key or value."""
+        with _wrong_in('train_cfg'):
             return super().build_train_loop(loop)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """mmengine's, with a ConfigError for a wrong key."""
-        with _wrong_key_in('param_scheduler'):
+        """mmengine's, with a ConfigError for a wrong key or value."""
+        with _wrong_in('param_scheduler'):
             return super().build_param_scheduler(scheduler)
 
     def build_visualizer(self, visualizer: Any = None) -> Any:

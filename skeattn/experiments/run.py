@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
+from skeattn.cli import as_argument
 from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.files import sha256, write_text
@@ -168,8 +169,8 @@ def _digest(*facts: Any) -> str:
 
 
 def train_command(config: str | Path, work_dir: Path, options: Mapping[str, Any]) -> list[str]:
-    """The training command; the values of ``options`` must be valid on a command line."""
-    arguments = [f'{key}={value}' for key, value in options.items()]
+    """The training command."""
+    arguments = [as_argument(key, value) for key, value in options.items()]
     return [
         *(sys.executable, str(TOOLS / 'train.py'), str(config), '--work-dir', str(work_dir)),
         *(('--cfg-options', *arguments) if arguments else ()),

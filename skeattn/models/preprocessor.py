@@ -114,7 +114,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         data = self.cast_data(data)
         with torch.autocast(data['inputs'].device.type, enabled=False):  # bfloat16 would move joints by centimetres
             views = self.draw_views(data['inputs']) if training else {'clip': View(data['inputs'])}
-            inputs = {name: self._to_model(view) for name, view in views.items()}
+            inputs = Inputs({name: self._to_model(view) for name, view in views.items()})
         for name, view in views.items():
             inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
         if training and 'index' in data:
@@ -168,6 +168,14 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     def _on_coordinates(self, change: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         D = num_coordinates(self.channels)
         return change(x) if x.shape[1] == D else torch.cat([change(x[:, :D]), x[:, D:]], dim=1)
+
+
+class Inputs(dict[str, Any]):
+    """Views and notes by name; one that a method reads and no view gives is a ConfigError."""
+
+    def __missing__(self, name: str) -> Any:
+        hint = f'; there are {", ".join(self)}' if self else ''
+        raise ConfigError(f'model.data_preprocessor.views has no {name!r}, which the method reads{hint}')
 
 
 @dataclass
