@@ -59,6 +59,8 @@ from skeattn.skeletons import get_layout
 
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
+SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
+"""Scalars that are logged as means over a window: all of training but rates; metrics of evaluations have a slash."""
 PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
 """What a message hub knows of the run that is going on, not of the one that is resumed."""
 _started: Counter[str] = Counter()
@@ -216,6 +218,12 @@ class SkeAttnRunner(Runner):
             return super().train()
         finally:
             self.logger.removeFilter(ours)
+
+    def build_log_processor(self, log_processor: Any) -> Any:
+        """mmengine's, which smooths all that a loss returns alike, so that the logged parts add up to the total."""
+        if isinstance(log_processor, dict) and log_processor.get('type', 'LogProcessor') == 'LogProcessor':
+            log_processor = {'mean_pattern': SMOOTHED, **log_processor}
+        return super().build_log_processor(log_processor)
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
         """mmengine's; TensorBoard is left out where it is not installed."""
