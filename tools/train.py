@@ -2,17 +2,16 @@
 
 Logs, checkpoints and the config are written to the work_dir, by default ``work_dirs/<method>/<config>``. The same
 command gives the same numbers again, bit for bit on the CPU; ``--resume`` continues a stopped run with the same result.
+A config that differs from the checkpoint's is refused unless ``--resume-with-changes`` names what may differ.
 """
 
 import argparse
-from typing import Any
-
-from torch import nn
 
 from skeattn import cli
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.resume import paper_vs_release
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,6 +23,14 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         help='continue from a checkpoint; without a path, from the newest intact one of the work_dir',
+    )
+    parser.add_argument(
+        '--resume-with-changes',
+        nargs='+',
+        default=[],
+        metavar='KEY',
+        help='resume although these settings differ from those of the checkpoint, which then holds for the rest of the '
+        'run: optim_wrapper.optimizer.lr batch_size',
     )
     parser.add_argument('--seed', type=int, help='seed of all random draws (default: the config, 0)')
     parser.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
@@ -48,10 +55,10 @@ def main() -> None:
         cfg.seed = args.seed
     if args.amp:
         cfg.optim_wrapper.type = 'AutocastOptimWrapper'
-    if args.resume:
+    if args.resume or args.resume_with_changes:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    runner = SkeAttnRunner.from_cfg(cfg)
+        cfg.load_from = None if args.resume in (None, 'auto') else args.resume
+    runner = SkeAttnRunner.from_cfg(cfg, resume_with_changes=args.resume_with_changes)
     runner.logger.info(describe(runner))
     runner.train()
 
@@ -70,14 +77,6 @@ def describe(runner: SkeAttnRunner) -> str:
     lines += [f'  {name:<{wide}}  {value:<{wider}}  {origin}' for name, (value, origin) in choices.items()]
     lines += [f'log, checkpoints and config: {runner.work_dir}', f'curves: {runner.log_dir}/vis_data']
     return '\n'.join(lines)
-
-
-def paper_vs_release(model: nn.Module) -> dict[str, tuple[Any, str]]:
-    """The choices that a method declares, also under the old name ``switches`` of custom methods."""
-    for name in ('switches', 'paper_vs_release'):
-        if method := getattr(model, name, None):
-            return method()
-    return {}
 
 
 if __name__ == '__main__':
