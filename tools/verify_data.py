@@ -1,13 +1,14 @@
-"""Re-hash and check a packed set, and say what it holds: python tools/verify_data.py data/NAME [--json]
+"""Check a packed set and summarise it: python tools/verify_data.py data/NAME [--json]
 
 Every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: what is wrong', and the exit status is then 1.
+Lines that begin with 'warning:' report copies and values that are unlikely; they leave the exit status at 0.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tabulate import tabulate
 
 from skeattn import cli
 from skeattn.datasets import PackedSet, split
+from skeattn.datasets.inspection import Finding, copies_summary, copy_findings
 from skeattn.datasets.integrity import is_intact
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
@@ -27,45 +29,33 @@ BINS, BAR, LINES = 12, 40, 24
 APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setup'}
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong: in which clip or file, in which field, and what."""
-
-    where: str
-    field: str
-    what: str
-
-    def __str__(self) -> str:
-        return f'{self.where}: {self.field}: {self.what}'
-
-
-def problems_of(packed: PackedSet) -> Iterator[Problem]:
+def problems_of(packed: PackedSet) -> Iterator[Finding]:
     """All that is wrong with an opened set."""
     for file, expected in packed.manifest['sha256'].items():
         if not is_intact(packed.path / file, expected, again=True):
-            yield Problem(file, 'sha256', f'is damaged: differs from {MANIFEST}')
+            yield Finding(file, 'sha256', f'is damaged: differs from {MANIFEST}')
     yield from table_problems(packed)
     yield from coordinate_problems(packed)
     for name in packed.splits:
         yield from split_problems(packed, name)
 
 
-def table_problems(packed: PackedSet) -> Iterator[Problem]:
+def table_problems(packed: PackedSet) -> Iterator[Finding]:
     """Labels have a class, names are unique, and no clip is among those that were left out."""
     labels, names = packed.table['label'], packed.table['name']
     for i in np.flatnonzero((labels < 0) | (labels >= len(packed.classes))):
-        yield Problem(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
+        yield Finding(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
     unique, counts = np.unique(names, return_counts=True)
     for name, count in zip(unique[counts > 1], counts[counts > 1], strict=True):
-        yield Problem(name, 'name', f'stands {count} times in the table')
+        yield Finding(name, 'name', f'stands {count} times in the table')
     for name in sorted(set(unique.tolist()) & {skip['name'] for skip in packed.manifest['skipped']}):
-        yield Problem(name, 'name', 'is listed as skipped, but the set holds it')
+        yield Finding(name, 'name', 'is listed as skipped, but the set holds it')
     for field in FIELDS[1:]:
         for i in np.flatnonzero(packed.table[field] < -1):
-            yield Problem(names[i], field, f'{packed.table[field][i]} is neither a number from 0 nor -1 (unknown)')
+            yield Finding(names[i], field, f'{packed.table[field][i]} is neither a number from 0 nor -1 (unknown)')
 
 
-def coordinate_problems(packed: PackedSet) -> Iterator[Problem]:
+def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
     """Every coordinate is finite, and in every clip somebody is there."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
@@ -76,22 +66,22 @@ def coordinate_problems(packed: PackedSet) -> Iterator[Problem]:
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
         person, frame, joint = np.argwhere(~np.isfinite(packed.clip(i)))[0][:3]
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
-        yield Problem(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
+        yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
-        yield Problem(names[i], 'keypoint', 'all zero, nobody is there')
+        yield Finding(names[i], 'keypoint', 'all zero, nobody is there')
 
 
-def split_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
+def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
     """Both sides have clips, and share no subject, camera or setup where the split's name says so."""
     try:
         train, test = split(packed, name)
     except DataError as error:
-        yield Problem(MANIFEST, f'protocols.{name}', str(error))
+        yield Finding(MANIFEST, f'protocols.{name}', str(error))
         return
     field = APART.get(name)
     for value in shared_values(packed, field, train, test) if field else ():
         clip = packed.table['name'][train[packed.table[field][train] == value][0]]
-        yield Problem(clip, field, f'{value} trains and tests in split {name!r}')
+        yield Finding(clip, field, f'{value} trains and tests in split {name!r}')
 
 
 def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -173,6 +163,7 @@ def report(summary: dict[str, Any]) -> str:
         ('skipped', summary['skipped']),
         ('frames min / median / max', f'{frames["min"]} / {frames["median"]:g} / {frames["max"]}'),
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in summary['persons'].items())),
+        ('copies', copies_text(summary['copies'])),
     ]
     splits = [
         (
@@ -197,27 +188,40 @@ def report(summary: dict[str, Any]) -> str:
     )
 
 
+def copies_text(copies: dict[str, Any]) -> str:
+    """How many clips are copies, in a cell of a table."""
+    if not copies['clips']:
+        return '0'
+    splits = [f'{n} test clips of {name} equal a training clip' for name, n in copies['test_clips'].items() if n]
+    return '; '.join([f'{copies["clips"]} clips of {len(copies["groups"])} recordings', *splits])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', help='folder of the packed set')
     parser.add_argument('--json', action='store_true', help='print the summary and the problems as JSON')
     args = parser.parse_args()
+    warnings: list[Finding] = []
     try:
         packed = PackedSet.open(args.data)
     except DataError as error:
         if not (Path(args.data) / MANIFEST).is_file():
             raise
-        problems, summary = [Problem(args.data, 'set', str(error))], {'path': args.data}
+        problems, summary = [Finding(args.data, 'set', str(error))], {'path': args.data}
     else:
-        problems, summary = list(problems_of(packed)), summary_of(packed)
+        problems, groups = list(problems_of(packed)), packed.copies(again=True)
+        summary = {**summary_of(packed), 'copies': copies_summary(packed, groups)}
+        warnings = copy_findings(packed, groups)
     if args.json:
-        print(json.dumps({**summary, 'problems': [asdict(problem) for problem in problems]}, indent=1))
+        findings = {'problems': problems, 'warnings': warnings}
+        print(json.dumps({**summary, **{key: [asdict(f) for f in value] for key, value in findings.items()}}, indent=1))
     elif len(summary) > 1:
         print(report(summary))
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    for line in [*problems, *(f'warning: {warning}' for warning in warnings)]:
+        print(line, file=sys.stderr)
     if not problems and not args.json:
-        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree')
+        read = f'; {len(warnings)} warnings, see above' if warnings else ''
+        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree{read}')
     return int(bool(problems))
 
 

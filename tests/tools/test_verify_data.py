@@ -154,3 +154,22 @@ def test_of_many_classes_the_largest_and_the_smallest_are_shown():
     lines = text.splitlines()
     assert len(lines) == verify.LINES + 2 and lines[13].strip() == '... 36 between'
     assert lines[1].split() == ['class59', '59', '#' * 40] and lines[-1].split() == ['class0', '0']
+
+
+def test_copies_are_warnings_and_leave_the_set_intact(data, run):
+    """Copies across a split and under two labels are listed and counted; the set can still be used."""
+    first = np.load(data / FRAMES)[:4]
+
+    def copy(frames):
+        frames[-18:] = 0  # c5, both persons: a copy of c0, padded by empty frames
+        frames[-7:-3] = first
+
+    forge(data, frames=copy)
+    status, out, err = run(data)
+    assert status == 0 and len(err) == 2 and out.endswith('splits agree; 2 warnings, see above\n')
+    assert err[0].startswith('warning: c5: copy: equals the training clip c0; 1 of 3 test clips of split ')
+    assert err[1].startswith("warning: c0: label: 'a', but its copy c5 is 'c'; 1 recordings have several labels")
+    assert '2 clips of 1 recordings; 1 test clips of xsub equal a training clip' in out
+    found = json.loads(run(data, '--json')[1])
+    expected = {'groups': [['c0', 'c5']], 'clips': 2, 'several_labels': 1, 'test_clips': {'xsub': 1}}
+    assert found['copies'] == expected and [w['where'] for w in found['warnings']] == ['c5', 'c0']
