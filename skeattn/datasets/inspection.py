@@ -58,6 +58,12 @@ def copied_by_split(packed: PackedSet, groups: Groups) -> dict[str, tuple[np.nda
     return clips
 
 
+def copied_names(packed: PackedSet, name: str) -> frozenset[str]:
+    """Names of the test clips of a split that equal a training clip."""
+    clips, *_ = copied_by_split(packed, packed.copies()).get(name, (np.array([], int),))
+    return frozenset(map(str, packed.table['name'][clips]))
+
+
 def several_labels(packed: PackedSet, groups: Groups) -> list[Sequence[int]]:
     """Groups of equal clips with more than one label."""
     return [group for group in groups if len({*packed.table['label'][list(group)].tolist()} - {-1}) > 1]

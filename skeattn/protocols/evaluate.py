@@ -23,11 +23,15 @@ from mmengine.logging import print_log
 from torch import nn
 
 from skeattn.checkpoint import encoder_facts, read_checkpoint
+from skeattn.datasets import PackedSet
+from skeattn.datasets.inspection import copied_names
+from skeattn.datasets.packed import MANIFEST
 from skeattn.engine.build import build_splits, load_model
 from skeattn.errors import ConfigError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
 from skeattn.evaluation.evaluator import flat_metrics, run_evaluator
+from skeattn.evaluation.exclusion import WithoutClips, without_clips
 from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
 from skeattn.evaluation.metrics import confusion, per_class
 from skeattn.evaluation.result import ProtocolResult
@@ -44,6 +48,8 @@ from skeattn.results.score_file import ScoreFile
 IDENTITY = ('config_sha256', 'manifest_sha256', 'checkpoint_sha256', 'seed', 'protocols')
 """Fields of a record that its numbers follow from, beside its sources."""
 RAW, UNTRAINED = 'raw', 'untrained'
+WITHOUT = ', without copies'
+"""End of the name of a row whose numbers leave out the test clips that equal a training clip."""
 
 
 class Evaluation:
@@ -62,6 +68,7 @@ class Evaluation:
 
     Attributes:
         plan: source -> names of the protocols that evaluate it.
+        copies: names of the test clips that equal a training clip.
         frames: of a clip, ``pretrained`` (None where it is unknown) and ``evaluated``; they may differ, with a warning.
 
     Raises:
@@ -89,6 +96,7 @@ class Evaluation:
         self.protocols, self.settings = read_protocols(protocols, cfg)
         self.train, self.test = build_splits(cfg)
         check_labels(self.train, self.test)
+        self.copies = self._find_copies()
         self.model = load_model(cfg, self.checkpoint).to(self.device)
         self.frames = self._compare_frames()
         own = self.model.feature_sources()  # type: ignore[operator]
@@ -131,6 +139,7 @@ class Evaluation:
                 'version': records.VERSION,
                 'name': self.cfg.model.type,
                 **config_facts(self.cfg),
+                'clips': {'train': len(self.train), 'test': len(self.test), 'copies': len(self.copies)},
                 'num_frames': self.frames,
                 'device': str(self.device),
                 'seed': self.seed,
@@ -174,6 +183,7 @@ class Evaluation:
         streams = source.rpartition('/')[0] or ('joint' if source == RAW else self.cfg.get('stream', 'joint'))
         cost = encoder_cost(model, sample_batch(self.train), source) if model else {'parameters': 0, 'gmacs': 0.0}
         results: dict[str, ProtocolResult] = {}
+        without: dict[str, ProtocolResult] = {}
         recorded: dict[str, ProtocolRecord] = {}
         for name in self.plan[source]:
             start = time.monotonic()
@@ -181,6 +191,10 @@ class Evaluation:
                 results[name] = run_evaluator(self._build(name), *features)
             else:
                 results[name] = self._build(name).run(self._target(name, out))
+            if self.copies and name in reading:
+                without[name] = run_evaluator(WithoutClips(self._build(name), self.copies), *features)
+            elif self.copies:
+                without[name] = without_clips(results[name], self.copies)
             seconds = round(time.monotonic() - start, 3)
             recorded[name] = ProtocolRecord(seconds=seconds)
             if is_main_process():
@@ -188,7 +202,13 @@ class Evaluation:
                 about = {'stream': streams, 'source': source, 'protocol': name, 'settings': self.settings[name], **cost}
                 recorded[name] = self._record(results[name], seconds, scratch / stem, record, about)
         names = [streams] if isinstance(streams, str) else list(streams)
-        return SourceRecord(streams=names, metrics=flat_metrics(results), protocols=recorded, **cost)
+        return SourceRecord(
+            streams=names,
+            metrics=flat_metrics(results),
+            metrics_without_copies=flat_metrics(without),
+            protocols=recorded,
+            **cost,
+        )
 
     def _record(
         self, result: ProtocolResult, seconds: float, stem: Path, record: Record, about: Mapping[str, Any]
@@ -232,6 +252,13 @@ class Evaluation:
             files['map'] = stem.with_name(f'{stem.name}.map.png')
             draw_maps({f'{len(points)} test clips': (points, labels)}, self.test.classes, files['map'])
         return {kind: path.name for kind, path in files.items()}
+
+    def _find_copies(self) -> frozenset[str]:
+        """Test clips that equal a training clip of the split; none is known of a data set that is no packed set."""
+        data, split = self.cfg.dataset.get('data'), self.cfg.dataset.get('split')
+        if data is None or split is None or not (Path(data) / MANIFEST).is_file():
+            return frozenset()
+        return copied_names(PackedSet.open(data), split) & frozenset(map(str, self.test.names))
 
     def _compare_frames(self) -> dict[str, int | None]:
         evaluated, pretrained = int(sample_batch(self.train, 1)['inputs'].shape[2]), None
@@ -307,13 +334,22 @@ class Evaluation:
             name for name in self.protocols if not trains(self.settings[name]) and not reads_logits(self.settings[name])
         ]
         evaluators = {name: self._build(name) for name in names}
+        if self.copies:
+            evaluators |= {f'{name}{WITHOUT}': WithoutClips(self._build(name), self.copies) for name in names}
         seeds = range(self.seed, self.seed + 3)
-        return {
+        found = {
             'raw coordinates': evaluate_raw(evaluators, self.train, self.test),
             'untrained, 3 seeds': evaluate_untrained(
                 evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source
             ),
         }
+        rows: dict[str, dict[str, float]] = {}
+        for row, metrics in found.items():
+            for key, value in metrics.items():
+                name, _, metric = key.rpartition('/')
+                end = WITHOUT if name.endswith(WITHOUT) else ''
+                rows.setdefault(row + end, {})[f'{name.removesuffix(WITHOUT)}/{metric}'] = value
+        return rows
 
 
 def sweep(out: Path) -> None:

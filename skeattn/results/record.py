@@ -61,12 +61,14 @@ class SourceRecord:
     Attributes:
         streams: that the features are of.
         metrics: ``protocol/metric`` -> value, in percent where it is an accuracy.
+        metrics_without_copies: the same on the test clips that equal no training clip; empty where there are no copies.
         parameters: of the encoder; ``gmacs``: of a forward pass of one clip.
         protocols: name -> result.
     """
 
     streams: list[str] = field(default_factory=list)
     metrics: dict[str, float]
+    metrics_without_copies: dict[str, float] = field(default_factory=dict)
     parameters: float | None = None
     gmacs: float | None = None
     protocols: dict[str, ProtocolRecord] = field(default_factory=dict)
@@ -145,6 +147,7 @@ class Record:
         baselines: row -> metrics of what an encoder has to beat.
         config, cfg_options: file and overrides that the user gave; ``config_sha256`` of the resolved config.
         model: class of the model.
+        clips: evaluated clips counted: ``train``, ``test``, and ``copies``, the test clips that equal a training clip.
         num_frames: frames of a clip, ``pretrained`` (None where unknown) and ``evaluated``.
         device: that features were extracted on.
         dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.
@@ -169,6 +172,7 @@ class Record:
     cfg_options: dict[str, str] = field(default_factory=dict)
     config_sha256: str | None = None
     model: str | None = None
+    clips: dict[str, int] = field(default_factory=dict)
     num_frames: dict[str, int | None] | None = None
     device: str | None = None
     dataset: str | None = None
