@@ -13,6 +13,7 @@ from tabulate import tabulate
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
 from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.inspection import copy_findings
 
 
 class Format(NamedTuple):
@@ -129,11 +130,12 @@ def summary(packed: PackedSet) -> str:
         ('skipped', len(skipped)),
     ]
     # A reason that many clips share, such as a list of the data set's authors, is printed once.
+    copies = [f'warning: {finding}' for finding in copy_findings(packed, packed.copies())]
     reasons = Counter(skip['reason'] for skip in skipped)
     shared = [f'  skipped {count} clips: {reason}' for reason, count in reasons.items() if count > 1]
     single = [f'  skipped {skip["name"]}: {skip["reason"]}' for skip in skipped if reasons[skip['reason']] == 1]
     more = [f'  and {len(single) - 20} more, listed in {packed.path / "manifest.json"}'] if len(single) > 20 else []
-    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *shared, *single[:20], *more])
+    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *shared, *single[:20], *more, *copies])
 
 
 def main() -> None:

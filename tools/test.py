@@ -19,7 +19,7 @@ from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError
-from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
+from skeattn.protocols.evaluate import RAW, UNTRAINED, WITHOUT, Evaluation
 from skeattn.protocols.plan import trains
 from skeattn.protocols.settings import protocol_names
 from skeattn.results.provenance import pretrained_facts
@@ -95,7 +95,12 @@ def rows_of(record: Record) -> dict[str, dict[str, float]]:
     stem = Path(str(record.checkpoint)).stem if record.checkpoint else f'{UNTRAINED}, seed {record.seed}'
     names = {source: stem if len(record.sources) == 1 else f'{stem}, {source}' for source in record.sources}
     names |= {RAW: 'raw coordinates'}
-    return {**record.baselines, **{names[source]: part.metrics for source, part in record.sources.items()}}
+    rows = dict(record.baselines)
+    for source, part in record.sources.items():
+        rows[names[source]] = part.metrics
+        if part.metrics_without_copies:
+            rows[names[source] + WITHOUT] = part.metrics_without_copies
+    return rows
 
 
 def notes_of(record: Record) -> dict[str, str]:
@@ -144,6 +149,8 @@ def main() -> None:
     if record.pretrained:
         print(transfer_text(record.pretrained, evaluation.cfg))
     print('\n\n'.join(protocol_tables(rows_of(record))))
+    if copies := record.clips['copies']:
+        print(f'\n{copies} of {record.clips["test"]} test clips equal a training clip; rows "without copies" omit them')
     trainings = [name for name, settings in evaluation.used.items() if trains(settings)]
     files = [out.parent / name for name in [*trainings, *files_of(record), out.name]]
     print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in files)]))

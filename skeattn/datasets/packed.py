@@ -4,6 +4,7 @@
 ``samples.npz``: one array per column of :data:`COLUMNS` and of the set's own; -1 where the source does not know.
 ``manifest.json``: version, data set, layout, channels, classes, own columns, splits, counts, skipped clips, sha256
 of the other two.
+``copies.json``: groups of clips that hold the same recording, see :mod:`skeattn.datasets.copies`; can be removed.
 """
 
 import contextlib
@@ -19,15 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from skeattn.channels import BY_COUNT, check_channels
-from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
+from skeattn.channels import BY_COUNT, check_channels, num_coordinates
+from skeattn.datasets.copies import CopyFinder
+from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact, read_note, write_note
 from skeattn.errors import ConfigError, DataError
-from skeattn.files import sha256, write_atomic, write_text
+from skeattn.files import sha256, write_atomic, write_json, write_text
+from skeattn.progress import progress
 from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1
-FRAMES, SAMPLES, MANIFEST = 'frames.npy', 'samples.npz', 'manifest.json'
+FRAMES, SAMPLES, MANIFEST, COPIES = 'frames.npy', 'samples.npz', 'manifest.json', 'copies.json'
 FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 # A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
@@ -93,6 +96,7 @@ class PackedWriter:
         self.resources = contextlib.ExitStack()  # closed once the set is complete, or given up
         self._rows: list[tuple[Any, ...]] = []
         self._names: set[str] = set()
+        self._copies = CopyFinder(self.layout)
         self._offset = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
         for name, rule in self.splits.items():
@@ -186,6 +190,7 @@ class PackedWriter:
         self._file.write(clip.data)
         self._names.add(name)
         self.channels = channels
+        self._copies.add(clip[..., : num_coordinates(channels)])
         M, T = clip.shape[:2]
         self._rows.append((name, label, subject, camera, setup, replication, T, M, self._offset, *own))
         self._offset += M * T
@@ -205,6 +210,7 @@ class PackedWriter:
         stored = zip((*COLUMNS, *self.columns), zip(*self._rows, strict=True), strict=True)
         columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
         write_atomic(self._partial / SAMPLES, lambda file: np.savez_compressed(file, **columns))
+        hashes = {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)}
         manifest = {
             'version': VERSION,
             'dataset': self.dataset,
@@ -216,10 +222,22 @@ class PackedWriter:
             'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)},
             'skipped': self.skipped,
             **({'notes': self.notes} if self.notes else {}),
-            'sha256': {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
+            'sha256': hashes,
         }
         write_text(self._partial / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        self._write_copies(hashes)
         self._move_into_place()
+
+    def _write_copies(self, hashes: dict[str, str]) -> None:
+        frames, V = np.load(self._partial / FRAMES, mmap_mode='r'), self.layout.num_joints
+
+        def read(i: int) -> np.ndarray:
+            T, M, start = self._rows[i][6:9]
+            clip = np.asarray(frames[start : start + M * T]).reshape(M, T, V, -1)
+            return clip[..., : num_coordinates(self.channels or ())]
+
+        groups = [[self._rows[i][0] for i in group] for group in self._copies.groups(read)]
+        write_json(self._partial / COPIES, {'sha256': hashes, 'groups': groups})
 
     def _move_into_place(self) -> None:
         self._refuse_existing()
@@ -298,6 +316,28 @@ class PackedSet:
         M, T, start = (int(self.table[column][i]) for column in ('persons', 'frames', 'offset'))
         rows = np.asarray(self.frames[start : start + M * T])  # a plain view, no longer a memmap
         return rows.reshape(M, T, *self.frames.shape[1:])
+
+    def copies(self, again: bool = False) -> list[list[int]]:
+        """Groups of clips that hold the same recording, see :mod:`skeattn.datasets.copies`; each and the list ascend.
+
+        They are in a file beside the set, which is written when a set of an earlier version is first asked.
+
+        Args:
+            again: compare the clips, whatever the file says.
+        """
+        path, number = self.path / COPIES, {str(name): i for i, name in enumerate(self.table['name'])}
+        note = None if again else read_note(path)
+        if note and note.get('sha256') == self.manifest['sha256']:
+            with contextlib.suppress(KeyError, TypeError):  # changed by hand: compare again
+                return [[number[name] for name in group] for group in note['groups']]
+        finder, D = CopyFinder(self.layout), num_coordinates(self.channels)
+        for i in progress(range(len(self)), f'looking for copies in {self.path}'):
+            finder.add(self.clip(i)[..., :D])
+        groups = finder.groups(lambda i: self.clip(i)[..., :D])
+        names = [[str(self.table['name'][i]) for i in group] for group in groups]
+        if not again:
+            write_note(path, {'sha256': self.manifest['sha256'], 'groups': names})
+        return groups
 
     def verify(self, again: bool = False, cache: bool | str = True) -> None:
         """Compare the files with the manifest's hashes.

@@ -23,11 +23,15 @@ from mmengine.logging import print_log
 from torch import nn
 
 from skeattn.checkpoint import encoder_facts, read_checkpoint
+from skeattn.datasets import PackedSet
+from skeattn.datasets.inspection import copied_names
+from skeattn.datasets.packed import MANIFEST
 from skeattn.engine.build import build_splits, load_model
 from skeattn.errors import ConfigError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
 from skeattn.evaluation.evaluator import flat_metrics, run_evaluator
+from skeattn.evaluation.exclusion import WithoutClips, without_clips
 from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
 from skeattn.evaluation.metrics import confusion, per_class
 from skeattn.evaluation.result import ProtocolResult
@@ -46,6 +50,8 @@ IDENTITY = ('config_sha256', 'manifest_sha256', 'checkpoint_sha256', 'seed', 'pr
 """Fields of a record that determine its numbers, beside its sources and baselines."""
 SCORE_FACTS = ('name', 'data', 'manifest_sha256', 'split', 'checkpoint_sha256', 'seed')
 """Fields of a record that its score files repeat."""
+WITHOUT = ', without copies'
+"""End of the name of a row whose numbers leave out the test clips that equal a training clip."""
 
 
 class Evaluation:
@@ -65,6 +71,7 @@ class Evaluation:
     Attributes:
         plan: source -> names of the protocols that evaluate it.
         used: name -> settings of the protocols in the plan.
+        copies: names of the test clips that equal a training clip.
         frames: of a clip, ``pretrained`` (None if unknown) and ``evaluated``; a difference is logged as a warning.
 
     Raises:
@@ -92,6 +99,7 @@ class Evaluation:
         self.protocols, self.settings = read_protocols(protocols, cfg)
         self.train, self.test = build_splits(cfg)
         check_labels(self.train, self.test)
+        self.copies = self._find_copies()
         self.model = load_model(cfg, self.checkpoint).to(self.device)
         self.frames = self._compare_frames()
         own = self.model.feature_sources()  # type: ignore[operator]
@@ -108,6 +116,7 @@ class Evaluation:
         return {
             'name': self.cfg.model.type,
             **config_facts(self.cfg),
+            'clips': {'train': len(self.train), 'test': len(self.test), 'copies': len(self.copies)},
             'num_frames': self.frames,
             'device': str(self.device),
             'seed': self.seed,
@@ -170,6 +179,7 @@ class Evaluation:
         stream = source.rpartition('/')[0] or ('joint' if source == RAW else self.cfg.get('stream', 'joint'))
         cost = encoder_cost(model, sample_batch(self.train), source) if model else {'parameters': 0, 'gmacs': 0.0}
         results: dict[str, ProtocolResult] = {}
+        without: dict[str, ProtocolResult] = {}
         protocols: dict[str, ProtocolRecord] = {}
         for name in self.plan[source]:
             start = time.monotonic()
@@ -177,6 +187,10 @@ class Evaluation:
                 results[name] = run_evaluator(self._build(name), *features)
             else:
                 results[name] = self._build(name).run(self._target(name, out))
+            if self.copies and name in evaluators:
+                without[name] = run_evaluator(WithoutClips(self._build(name), self.copies), *features)
+            elif self.copies:
+                without[name] = without_clips(results[name], self.copies)
             protocols[name] = ProtocolRecord(seconds=round(time.monotonic() - start, 3))
             if is_main_process():
                 stem = '.'.join([out.stem, *([source.replace('/', '-')] if len(self.plan) > 1 else []), name])
@@ -185,7 +199,13 @@ class Evaluation:
                 fields = self._write(results[name], scratch / stem, facts)
                 protocols[name] = replace(protocols[name], **fields)
         streams = [stream] if isinstance(stream, str) else list(stream)
-        return SourceRecord(streams=streams, metrics=flat_metrics(results), protocols=protocols, **cost)
+        return SourceRecord(
+            streams=streams,
+            metrics=flat_metrics(results),
+            metrics_without_copies=flat_metrics(without),
+            protocols=protocols,
+            **cost,
+        )
 
     def _write(self, result: ProtocolResult, stem: Path, score_facts: dict[str, Any]) -> dict[str, Any]:
         """Write scores, arrays and pictures under ``stem``; returns the fields of the result's record."""
@@ -225,6 +245,13 @@ class Evaluation:
             files['map'] = stem.with_name(f'{stem.name}.map.png')
             draw_maps({f'{len(points)} test clips': (points, labels)}, self.test.classes, files['map'])
         return {kind: path.name for kind, path in files.items()}
+
+    def _find_copies(self) -> frozenset[str]:
+        """Test clips that equal a training clip of the split; none is known of a data set that is no packed set."""
+        data, split = self.cfg.dataset.get('data'), self.cfg.dataset.get('split')
+        if data is None or split is None or not (Path(data) / MANIFEST).is_file():
+            return frozenset()
+        return copied_names(PackedSet.open(data), split) & frozenset(map(str, self.test.names))
 
     def _compare_frames(self) -> dict[str, int | None]:
         evaluated, pretrained = int(sample_batch(self.train, 1)['inputs'].shape[2]), None
@@ -295,13 +322,22 @@ class Evaluation:
             for name in self.protocols
             if not trains(self.settings[name]) and not reads_logits(self.settings[name])
         }
+        if self.copies:
+            evaluators |= {f'{name}{WITHOUT}': WithoutClips(self._build(name), self.copies) for name in [*evaluators]}
         seeds = range(self.seed, self.seed + 3)
-        return {
+        results = {
             'raw coordinates': evaluate_raw(evaluators, self.train, self.test),
             'untrained, 3 seeds': evaluate_untrained(
                 evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source
             ),
         }
+        rows: dict[str, dict[str, float]] = {}
+        for row, metrics in results.items():
+            for key, value in metrics.items():
+                name, _, metric = key.rpartition('/')
+                end = WITHOUT if name.endswith(WITHOUT) else ''
+                rows.setdefault(row + end, {})[f'{name.removesuffix(WITHOUT)}/{metric}'] = value
+        return rows
 
 
 @contextlib.contextmanager

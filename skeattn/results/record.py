@@ -61,12 +61,14 @@ class SourceRecord:
     Attributes:
         streams: streams of the features.
         metrics: ``protocol/metric`` -> value; accuracies are in percent.
+        metrics_without_copies: the same on the test clips that equal no training clip; empty if there are no copies.
         parameters: of the encoder; ``gmacs``: of a forward pass of one clip.
         protocols: name -> result.
     """
 
     streams: list[str] = field(default_factory=list)
     metrics: dict[str, float]
+    metrics_without_copies: dict[str, float] = field(default_factory=dict)
     parameters: float | None = None
     gmacs: float | None = None
     protocols: dict[str, ProtocolRecord] = field(default_factory=dict)
@@ -145,6 +147,7 @@ class Record:
         baselines: row -> metrics of a baseline.
         config, cfg_options: file and overrides from the user; ``config_sha256``: of the resolved config.
         model: class of the model.
+        clips: numbers of clips: ``train``, ``test``, and ``copies``, the test clips that equal a training clip.
         num_frames: frames of a clip, ``pretrained`` (None if unknown) and ``evaluated``.
         device: of the feature extraction.
         dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.
@@ -169,6 +172,7 @@ class Record:
     cfg_options: dict[str, str] = field(default_factory=dict)
     config_sha256: str | None = None
     model: str | None = None
+    clips: dict[str, int] = field(default_factory=dict)
     num_frames: dict[str, int | None] | None = None
     device: str | None = None
     dataset: str | None = None

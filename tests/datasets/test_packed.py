@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skeattn.datasets import PackedSet, PackedWriter
-from skeattn.datasets.packed import COLUMNS, FRAMES, MANIFEST, SAMPLES
+from skeattn.datasets.packed import COLUMNS, COPIES, FRAMES, MANIFEST, SAMPLES
 from skeattn.errors import ConfigError, DataError
 from skeattn.renaming import note_renamed
 from tests.datasets.raw import SPLITS, clip, write_set
@@ -49,9 +49,9 @@ def test_a_two_dimensional_skeleton_can_be_packed(tmp_path):
 def test_the_files_are_plain_numpy_without_pickle_and_the_same_every_time(tmp_path):
     first, second = write_set(tmp_path / 'one'), write_set(tmp_path / 'two')
     assert np.load(first / FRAMES, allow_pickle=False).shape == (60, 20, 3)
-    for file in (FRAMES, SAMPLES, MANIFEST):
+    for file in (COPIES, FRAMES, SAMPLES, MANIFEST):
         assert (first / file).read_bytes() == (second / file).read_bytes()
-    assert sorted(os.listdir(first)) == sorted([FRAMES, SAMPLES, MANIFEST])
+    assert sorted(os.listdir(first)) == sorted([COPIES, FRAMES, SAMPLES, MANIFEST])
 
 
 def test_frames_stay_on_disk_and_cannot_be_changed(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
+from skeattn.datasets import PackedSet, PackedWriter, split
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import DataError
 from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, raw_features
@@ -322,3 +323,33 @@ def test_what_a_user_can_cure_ends_without_traceback(
     status, _, err = tool(run / config, run / checkpoint)
     assert status == 2
     assert err.startswith('error: ') and message in err
+
+
+def test_results_without_copies_stand_beside_the_others(run: Path, tool, tmp_path: Path) -> None:
+    """Copies across the split: every protocol and baseline is reported for all test clips and without them."""
+    source = PackedSet.open(run / 'set')
+    train, _ = split(source, 'xsub')
+    with PackedWriter(tmp_path / 'set', 'toy', 'ntu25', source.classes, source.splits) as writer:
+        for i in range(len(source)):
+            copy = int(train[i]) if i < 4 else i  # the test clips come first
+            row = {column: int(source.table[column][i]) for column in ('label', 'subject')}
+            writer.add(str(source.table['name'][i]), source.clip(copy), **row)
+    options = ('--protocol', 'knn', 'linear', '--baselines', '--cfg-options', f'dataset.data={tmp_path / "set"}')
+    status, out, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--out', tmp_path / 'a.json', *options)
+    assert status == 0, err
+    record, cfg = read(tmp_path / 'a.json'), read_config(run / 'toy.py', {'dataset.data': str(tmp_path / 'set')})
+    assert record.clips == {'train': 26, 'test': 10, 'copies': 4}
+    bank, clips = build_splits(resolve_config(cfg))
+    model = load_model(cfg, run / 'epoch_7.pth')
+    queries = extract_features(model, clips)
+    rest = queries.select(torch.arange(4, 10))
+    found = record.sources['backbone'].metrics_without_copies
+    assert found['knn/top1_k5'] == KNNEvaluator((5,))(extract_features(model, bank), rest)['top1_k5']
+    assert found['linear/top1_best'] == LinearProbe(seed=0)(extract_features(model, bank), rest)['top1_best']
+    assert found.keys() == record.sources['backbone'].metrics.keys()
+    raw = KNNEvaluator((1,))(raw_features(bank), raw_features(clips).select(torch.arange(4, 10)))['top1_k1']
+    assert record.baselines['raw coordinates, without copies']['knn/top1_k1'] == raw
+    rows = [line.split('  ')[0] for line in out.splitlines()]
+    assert rows.count('a, without copies') == 0 and rows.count('epoch_7, without copies') == 2
+    assert rows.count('untrained, 3 seeds, without copies') == 2
+    assert '4 of 10 test clips equal a training clip; rows "without copies" omit them' in out

@@ -1,4 +1,4 @@
-"""verify_data.py: every problem is one line with clip and field, and the summary describes the set."""
+"""verify_data.py: every problem is one line that names clip and field, and the summary says what the set holds."""
 
 import hashlib
 import json
@@ -58,7 +58,7 @@ def test_an_intact_set_is_summed_up(data, run):
     lines = [line.split() for line in out.splitlines()]
     assert ['label', '3'] in lines and ['subject', '4'] in lines and ['skipped', '1'] in lines
     assert ['frames', 'min', '/', 'median', '/', 'max', '4', '/', '6.5', '/', '9'] in lines
-    assert ['xsub', 'subject', '0', 'subjects,', '2', 'cameras', '0', '3', '3'] in lines
+    assert ['xsub', 'by', 'subject', '0', 'subjects,', '2', 'cameras', '0', '3', '3'] in lines
     assert [f'{t}' for t in range(4, 10)] == [line[0] for line in lines if line[1:] == ['1', '#' * 40]]
     assert ['b', '2', '#' * 40] in lines and ['4', '1', '#' * 20] in lines
     assert out.endswith('is intact: hashes, table, coordinates and splits agree\n')
@@ -66,15 +66,15 @@ def test_an_intact_set_is_summed_up(data, run):
 
 def test_json_says_the_same(data, run):
     status, out, err = run(data, '--json')
-    summary = json.loads(out)
-    assert (status, err, summary['problems']) == (0, [], [])
-    assert summary['clips'] == 6 and summary['distinct'] == {'label': 3, 'subject': 4, 'camera': 2}
-    assert summary['classes'] == {'a': 2, 'b': 2, 'c': 2}
-    assert summary['subjects'] == {'1': 2, '2': 2, '3': 1, '4': 1}
-    assert summary['persons'] == {'1': 3, '2': 3}
-    counts = {'by': 'subject', 'train': 3, 'test': 3, 'neither': 0, 'shared': {'subject': 0, 'camera': 2}}
-    assert summary['protocols'] == {'xsub': counts}
-    assert summary['frames']['counts'] == {str(t): 1 for t in range(4, 10)}
+    found = json.loads(out)
+    assert (status, err, found['problems']) == (0, [], [])
+    assert found['clips'] == 6 and found['distinct'] == {'label': 3, 'subject': 4, 'camera': 2}
+    assert found['classes'] == {'a': 2, 'b': 2, 'c': 2}
+    assert found['subjects'] == {'1': 2, '2': 2, '3': 1, '4': 1}
+    assert found['persons'] == {'1': 3, '2': 3}
+    sides = {'by': 'subject', 'train': 3, 'test': 3, 'neither': 0, 'shared': {'subject': 0, 'camera': 2}}
+    assert found['protocols'] == {'xsub': sides}
+    assert found['frames']['counts'] == {str(t): 1 for t in range(4, 10)}
 
 
 def test_lengths_fall_into_bins_of_whole_frames(tmp_path, run):
@@ -97,11 +97,11 @@ def nobody(frames):
     ('change', 'problem'),
     [
         ({'frames': nan}, 'c2: keypoint: NaN or infinite coordinate at person 0, frame 3, joint left_hand'),
-        ({'frames': nobody}, 'c1: keypoint: all zero, no person is present'),
+        ({'frames': nobody}, 'c1: keypoint: all zero, nobody is there'),
         ({'label': [0, 1, 2, 3, 1, 2]}, 'c3: label: 3 is outside 0..2'),
         ({'label': [-1, 1, 2, 0, 1, 2]}, 'c0: label: -1 is outside 0..2'),
         ({'camera': [0, 1, -7, 0, 1, 0]}, 'c2: camera: -7 is neither a number from 0 nor -1 (unknown)'),
-        ({'name': ['c0', 'c0', 'c2', 'c3', 'c4', 'c5']}, 'c0: name: is in the table 2 times'),
+        ({'name': ['c0', 'c0', 'c2', 'c3', 'c4', 'c5']}, 'c0: name: stands 2 times in the table'),
         ({'name': ['c0', 'lost', 'c2', 'c3', 'c4', 'c5']}, 'lost: name: is listed as skipped, but the set holds it'),
     ],
 )
@@ -110,8 +110,8 @@ def test_each_problem_is_one_line_with_clip_and_field(data, run, change, problem
     status, out, err = run(data)
     assert (status, err) == (1, [problem])
     assert 'is intact' not in out and 'clips by class' in out
-    problems = json.loads(run(data, '--json')[1])['problems']
-    assert [f'{p["where"]}: {p["field"]}: {p["what"]}' for p in problems] == [problem]
+    found = json.loads(run(data, '--json')[1])['problems']
+    assert [f'{p["where"]}: {p["field"]}: {p["what"]}' for p in found] == [problem]
 
 
 def test_all_problems_are_listed(data, run):
@@ -138,15 +138,15 @@ def test_a_split_without_one_side_is_a_problem(tmp_path, run):
     assert len(err) == 1 and 'protocols.xview: ' in err[0] and '(by camera) leaves no training clips' in err[0]
 
 
-def test_parts_that_share_what_the_split_separates_are_a_problem(tmp_path, run):
+def test_sides_that_share_what_the_split_keeps_apart_are_a_problem(tmp_path, run):
     """A column of the set's own decides who trains, and puts one subject on both sides."""
     splits = {'xsub': {'field': 'side', 'train': [1], 'test': [0]}}
     with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], splits, columns=['side']) as writer:
         for i, (subject, side) in enumerate([(1, 1), (2, 1), (2, 0), (3, 0), (4, -1)]):
             writer.add(f'c{i}', clip(i), label=0, subject=subject, side=side)
     status, out, err = run(tmp_path / 'toy')
-    assert (status, err) == (1, ["c1: subject: 2 is in both parts of split 'xsub'"])
-    assert ['xsub', 'side', '1', 'subjects', '1', '2', '2'] in [line.split() for line in out.splitlines()]
+    assert (status, err) == (1, ["c1: subject: 2 trains and tests in split 'xsub'"])
+    assert ['xsub', 'by', 'side', '1', 'subjects', '1', '2', '2'] in [line.split() for line in out.splitlines()]
 
 
 def test_of_many_classes_the_largest_and_the_smallest_are_shown():
@@ -154,3 +154,22 @@ def test_of_many_classes_the_largest_and_the_smallest_are_shown():
     lines = text.splitlines()
     assert len(lines) == verify.LINES + 2 and lines[13].strip() == '... 36 between'
     assert lines[1].split() == ['class59', '59', '#' * 40] and lines[-1].split() == ['class0', '0']
+
+
+def test_copies_are_warnings_and_leave_the_set_intact(data, run):
+    """Copies across a split and under two labels are listed and counted; the set can still be used."""
+    first = np.load(data / FRAMES)[:4]
+
+    def copy(frames):
+        frames[-18:] = 0  # c5, both persons: a copy of c0, padded by empty frames
+        frames[-7:-3] = first
+
+    forge(data, frames=copy)
+    status, out, err = run(data)
+    assert status == 0 and len(err) == 2 and out.endswith('splits agree; 2 warnings, see above\n')
+    assert err[0].startswith('warning: c5: copy: equals the training clip c0; 1 of 3 test clips of split ')
+    assert err[1].startswith("warning: c0: label: 'a', but its copy c5 is 'c'; 1 recordings have several labels")
+    assert '2 clips of 1 recordings; 1 test clips of xsub equal a training clip' in out
+    found = json.loads(run(data, '--json')[1])
+    expected = {'groups': [['c0', 'c5']], 'clips': 2, 'several_labels': 1, 'test_clips': {'xsub': 1}}
+    assert found['copies'] == expected and [w['where'] for w in found['warnings']] == ['c5', 'c0']
