@@ -16,9 +16,11 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn import cli
+from skeattn.channels import num_coordinates
 from skeattn.datasets import PackedSet, split
-from skeattn.datasets.inspection import Finding, copies_summary, copy_findings
+from skeattn.datasets.inspection import Finding, copies_summary, copy_findings, meaning_findings
 from skeattn.datasets.integrity import is_intact
+from skeattn.datasets.measures import Measures, measure
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
 from skeattn.progress import progress
@@ -41,9 +43,9 @@ def problems_of(packed: PackedSet) -> Iterator[Finding]:
 
 
 def table_problems(packed: PackedSet) -> Iterator[Finding]:
-    """Labels have a class, names are unique, and no clip is among those that were left out."""
+    """Labels have a class or are -1 (none), names are unique, and no clip is among those that were left out."""
     labels, names = packed.table['label'], packed.table['name']
-    for i in np.flatnonzero((labels < 0) | (labels >= len(packed.classes))):
+    for i in np.flatnonzero((labels < -1) | (labels >= len(packed.classes))):
         yield Finding(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
     unique, counts = np.unique(names, return_counts=True)
     for name, count in zip(unique[counts > 1], counts[counts > 1], strict=True):
@@ -56,19 +58,26 @@ def table_problems(packed: PackedSet) -> Iterator[Finding]:
 
 
 def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
-    """Every coordinate is finite, and in every clip somebody is there."""
+    """Every value is finite, except all coordinates of a missing joint, and in every clip somebody is there."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
+    D = num_coordinates(packed.channels)
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
-        finite[start : start + ROWS] = np.isfinite(rows).all(axis=(1, 2))
-        there[start : start + ROWS] = rows.any(axis=(1, 2))
+        finite[start : start + ROWS] = ~wrong_values(rows, D).any(axis=(1, 2))
+        there[start : start + ROWS] = (np.abs(rows) > 0).any(axis=(1, 2))
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
-        person, frame, joint = np.argwhere(~np.isfinite(packed.clip(i)))[0][:3]
+        person, frame, joint = np.argwhere(wrong_values(packed.clip(i), D))[0][:3]
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
         yield Finding(names[i], 'keypoint', 'all zero, nobody is there')
+
+
+def wrong_values(values: np.ndarray, D: int) -> np.ndarray:
+    """Values ``(..., V, C)`` that are infinite, or NaN without all D coordinates of the joint being so."""
+    missing = np.isnan(values[..., :D]).all(axis=-1, keepdims=True)
+    return ~np.isfinite(values) & ~(missing & (np.arange(values.shape[-1]) < D))
 
 
 def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
@@ -106,6 +115,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         'channels': list(packed.channels),
         'clips': len(packed),
         'skipped': len(packed.manifest['skipped']),
+        'notes': packed.manifest.get('notes', {}),
         'distinct': known,
         'persons': {str(m): int(n) for m, n in zip(*np.unique(table['persons'], return_counts=True), strict=True)},
         'frames': {
@@ -164,6 +174,7 @@ def report(summary: dict[str, Any]) -> str:
         ('frames min / median / max', f'{frames["min"]} / {frames["median"]:g} / {frames["max"]}'),
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in summary['persons'].items())),
         ('copies', copies_text(summary['copies'])),
+        *summary['notes'].items(),
     ]
     splits = [
         (
@@ -180,12 +191,55 @@ def report(summary: dict[str, Any]) -> str:
     return '\n\n'.join(
         [
             tabulate(rows, headers=('column', 'distinct')),
+            measures_text(summary['measures']),
             tabulate(splits, headers=('split', 'decided', 'sides share', 'neither', 'train', 'test')),
             histogram('clips by number of frames', frames['counts']),
             histogram('clips by class', summary['classes']),
             *([] if set(subjects) == {'-1'} else [histogram('clips by subject', subjects)]),
         ]
     )
+
+
+def measures_summary(measures: Measures) -> dict[str, Any]:
+    """The measures of a set as JSON, each clip's left out; numbers have four digits."""
+    return {
+        'channels': {name: [short(value) for value in values] for name, values in measures.channels.items()},
+        'trunk': short(measures.trunk),
+        'unit': measures.unit,
+        'bone_variation': short(measures.tree.variation) if measures.tree else None,
+        'tree_length': short(measures.tree.length) if measures.tree else None,
+        'asymmetry': short(measures.tree.asymmetry) if measures.tree else None,
+        'missing_joints': short(measures.missing),
+        'joints_at_origin': short(measures.zero),
+        'persons_present': {str(persons): clips for persons, clips in measures.persons.items()},
+        'empty_classes': measures.empty,
+        'unlabelled': measures.unlabelled,
+    }
+
+
+def short(value: float) -> float:
+    """Rounded to four digits."""
+    return float(f'{value:.4g}')
+
+
+def measures_text(measures: dict[str, Any]) -> str:
+    """The same as a table."""
+
+    def percent(value: float | None) -> str:
+        return '-' if value is None else f'{100 * value:.3g} %'
+
+    empty = measures['empty_classes']
+    rows = [
+        *((f'{name}: least / median / largest', ' / '.join(map(str, v))) for name, v in measures['channels'].items()),
+        ('trunk length (unit)', f'{measures["trunk"]:g} ({measures["unit"]})'),
+        ('variation of bone lengths over time', percent(measures['bone_variation'])),
+        ('difference of left and right', percent(measures['asymmetry'])),
+        ('missing joints', percent(measures['missing_joints'])),
+        ('persons present', ', '.join(f'{n} clips with {m}' for m, n in measures['persons_present'].items())),
+        ('classes without a clip', ', '.join(empty[:5]) + (f', and {len(empty) - 5} more' if empty[5:] else '') or 0),
+        ('clips without a label', measures['unlabelled']),
+    ]
+    return tabulate(rows, headers=('measure', ''), disable_numparse=True)
 
 
 def copies_text(copies: dict[str, Any]) -> str:
@@ -210,8 +264,13 @@ def main() -> int:
         problems, summary = [Finding(args.data, 'set', str(error))], {'path': args.data}
     else:
         problems, groups = list(problems_of(packed)), packed.copies(again=True)
-        summary = {**summary_of(packed), 'copies': copies_summary(packed, groups)}
-        warnings = copy_findings(packed, groups)
+        measures = measure(packed)
+        summary = {
+            **summary_of(packed),
+            'copies': copies_summary(packed, groups),
+            'measures': measures_summary(measures),
+        }
+        warnings = copy_findings(packed, groups) + meaning_findings(packed, measures)
     if args.json:
         findings = {'problems': problems, 'warnings': warnings}
         print(json.dumps({**summary, **{key: [asdict(f) for f in value] for key, value in findings.items()}}, indent=1))

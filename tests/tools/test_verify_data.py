@@ -9,7 +9,8 @@ import pytest
 
 from skeattn.datasets import PackedWriter
 from skeattn.datasets.packed import FRAMES, MANIFEST, SAMPLES
-from tests.datasets.raw import clip, write_set
+from tests.datasets.raw import body as clip
+from tests.datasets.raw import write_set
 from tests.engine.toy import tool
 
 verify = tool('verify_data')
@@ -99,7 +100,7 @@ def nobody(frames):
         ({'frames': nan}, 'c2: keypoint: NaN or infinite coordinate at person 0, frame 3, joint left_hand'),
         ({'frames': nobody}, 'c1: keypoint: all zero, nobody is there'),
         ({'label': [0, 1, 2, 3, 1, 2]}, 'c3: label: 3 is outside 0..2'),
-        ({'label': [-1, 1, 2, 0, 1, 2]}, 'c0: label: -1 is outside 0..2'),
+        ({'label': [-2, 1, 2, 0, 1, 2]}, 'c0: label: -2 is outside 0..2'),
         ({'camera': [0, 1, -7, 0, 1, 0]}, 'c2: camera: -7 is neither a number from 0 nor -1 (unknown)'),
         ({'name': ['c0', 'c0', 'c2', 'c3', 'c4', 'c5']}, 'c0: name: stands 2 times in the table'),
         ({'name': ['c0', 'lost', 'c2', 'c3', 'c4', 'c5']}, 'lost: name: is listed as skipped, but the set holds it'),
@@ -112,6 +113,24 @@ def test_each_problem_is_one_line_with_clip_and_field(data, run, change, problem
     assert 'is intact' not in out and 'clips by class' in out
     found = json.loads(run(data, '--json')[1])['problems']
     assert [f'{p["where"]}: {p["field"]}: {p["what"]}' for p in found] == [problem]
+
+
+def test_missing_joints_and_clips_without_label_are_counted(data, run):
+    """A missing value is not a broken clip, and an empty label is not a wrong one."""
+
+    def lose(frames):
+        frames[14 + 3, 7] = np.nan
+
+    forge(data, frames=lose, label=[-1, 1, 2, 0, 1, 2])
+    status, out, err = run(data)
+    assert (status, err) == (0, [])
+    lines = [line.split() for line in out.splitlines()]
+    assert ['clips', 'without', 'a', 'label', '1'] in lines
+    assert ['missing', 'joints', f'{100 / (60 * 20):.3g}', '%'] in lines
+    measures = json.loads(run(data, '--json')[1])['measures']
+    assert measures['missing_joints'] == float(f'{1 / (60 * 20):.4g}') and measures['unit'] == 'metres'
+    assert measures['unlabelled'] == 1 and measures['empty_classes'] == []
+    assert measures['persons_present'] == {'1': 3, '2': 3}
 
 
 def test_all_problems_are_listed(data, run):
@@ -134,6 +153,7 @@ def test_a_flipped_byte_and_a_cut_file_are_problems(data, run, file):
 
 def test_a_split_without_one_side_is_a_problem(tmp_path, run):
     status, _, err = run(write_set(tmp_path / 'toy'))
+    err = [line for line in err if not line.startswith('warning: ')]
     assert status == 1
     assert len(err) == 1 and 'protocols.xview: ' in err[0] and '(by camera) leaves no training clips' in err[0]
 
