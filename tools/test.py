@@ -14,11 +14,10 @@ import torch
 from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
-from skeattn.checkpoint import find_newest
+from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
-from skeattn.errors import CheckpointError
 from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
 from skeattn.protocols.settings import protocol_names
 from skeattn.results.provenance import pretrained_facts
@@ -68,12 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 def checkpoint(argument: str) -> str | None:
     """The file that the command line means; None for the untrained network."""
-    if not Path(argument).is_dir():
-        return None if argument == UNTRAINED else argument
-    found = find_newest(argument)
-    if found is None:
-        raise CheckpointError(f'{argument} holds no checkpoint; train first, with --work-dir {argument}')
-    return str(found)
+    return None if argument == UNTRAINED else str(newest(argument))
 
 
 def listed(arguments: list[str]) -> list[str]:

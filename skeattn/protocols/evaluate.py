@@ -22,7 +22,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
-from skeattn.checkpoint import encoder_facts, read_checkpoint
+from skeattn.checkpoint import note_clip_length
 from skeattn.engine.build import build_splits, load_model
 from skeattn.errors import ConfigError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
@@ -234,21 +234,11 @@ class Evaluation:
         return {kind: path.name for kind, path in files.items()}
 
     def _compare_frames(self) -> dict[str, int | None]:
-        evaluated, pretrained = int(sample_batch(self.train, 1)['inputs'].shape[2]), None
-        if self.checkpoint is not None:
-            pretrained = encoder_facts(read_checkpoint(self.checkpoint)['meta']).get('num_frames')
-        if pretrained not in (None, evaluated):
-            steps = self.cfg.dataset.get('pipeline') or {}
-            deciding = [name for name, step in steps.items() if 'num_frames' in step][-1:]
-            options = [
-                f'; for equal ones: --cfg-options dataset.pipeline.{name}.num_frames={pretrained}' for name in deciding
-            ]
-            print_log(
-                f'{self.checkpoint} was trained on clips of {pretrained} frames and is evaluated on clips of '
-                f'{evaluated}{"".join(options)}',
-                'current',
-                logging.WARNING,
-            )
+        evaluated = int(sample_batch(self.train, 1)['inputs'].shape[2])
+        pretrained = (getattr(self.model, 'trained_on', None) or {}).get('num_frames')
+        text = note_clip_length(self.model, evaluated)
+        if text:
+            print_log(text, 'current', logging.WARNING)
         return {'pretrained': pretrained, 'evaluated': evaluated}
 
     def _check_replaced(self, out: Path) -> None:
