@@ -94,18 +94,49 @@ def stated_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     return stated
 
 
+def training_config(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The config in a checkpoint's ``meta`` as plain values, never executed; empty where it holds none.
+
+    It is resolved; that of an earlier version is as written, and as far as its text is plain.
+    """
+    config = meta.get('config')
+    return dict(config) if isinstance(config, Mapping) else stated_config(meta)
+
+
 def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Known properties of a trained encoder: ``backbone``, its type, and ``num_frames`` of a clip.
 
     Args:
         meta: of a checkpoint; values that it lacks are read from its config.
     """
-    stated = stated_config(meta)
+    stated = training_config(meta)
     pipeline = (stated.get('dataset') or {}).get('pipeline') or {}
-    frames = [step['num_frames'] for step in pipeline.values() if step and 'num_frames' in step]
+    frames = [pipeline[name]['num_frames'] for name in length_steps(pipeline)]
     backbone = ((stated.get('model') or {}).get('backbone') or {}).get('type')
     facts = {'backbone': meta.get('backbone', backbone), 'num_frames': meta.get('num_frames', (frames or [None])[-1])}
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def length_steps(pipeline: Mapping[str, Any]) -> list[str]:
+    """Names of the steps of a pipeline that set the number of frames; the last one decides."""
+    return [name for name, step in pipeline.items() if step and 'num_frames' in step]
+
+
+def note_clip_length(model: nn.Module, frames: int) -> str | None:
+    """A line for clips of a different length than a loaded encoder was trained on; None otherwise, or after the first.
+
+    Args:
+        model: from :func:`load_checkpoint`, which keeps the facts of its training in ``model.trained_on``.
+        frames: of a clip.
+    """
+    facts = getattr(model, 'trained_on', None) or {}
+    trained = facts.get('num_frames')
+    if trained in (None, frames) or frames in facts['noted']:
+        return None
+    facts['noted'].append(frames)
+    step = facts.get('length_step')
+    cure = f'; for equal ones: --cfg-options dataset.pipeline.{step}.num_frames={trained}' if step else ''
+    return f'{facts["checkpoint"]} was trained on clips of {trained} frames and is evaluated on clips of {frames}{cure}'
 
 
 def backbone_type(model: nn.Module) -> str | None:
@@ -158,6 +189,8 @@ def load_weights(
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, and ``pipeline``, as far as known.
+
     Raises:
         CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
             and :func:`load_weights`.
@@ -171,6 +204,9 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
         raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
     report = load_weights(model, checkpoint['state_dict'], path, min_match, checkpoint['meta'])
     print_log(f'{path}: {report}', 'current')
+    pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
+    facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
+    object.__setattr__(model, 'trained_on', facts)
     return report
 
 

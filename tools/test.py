@@ -14,11 +14,10 @@ import torch
 from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
-from skeattn.checkpoint import find_newest
+from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
-from skeattn.errors import CheckpointError
 from skeattn.protocols.evaluate import RAW, UNTRAINED, WITHOUT, Evaluation
 from skeattn.protocols.plan import trains
 from skeattn.protocols.settings import protocol_names
@@ -68,13 +67,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def checkpoint(argument: str) -> str | None:
-    """The file of the checkpoint; None for the untrained network."""
-    if not Path(argument).is_dir():
-        return None if argument == UNTRAINED else argument
-    newest = find_newest(argument)
-    if newest is None:
-        raise CheckpointError(f'{argument} holds no checkpoint; train first, with --work-dir {argument}')
-    return str(newest)
+    """The file that the command line means; None for the untrained network."""
+    return None if argument == UNTRAINED else str(newest(argument))
 
 
 def listed(arguments: list[str]) -> list[str]:

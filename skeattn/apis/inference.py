@@ -9,7 +9,8 @@ from torch import nn
 
 import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn.datasets import Pipeline
-from skeattn.errors import DataError
+from skeattn.engine.build import note_pipeline
+from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import extract_features
 from skeattn.skeletons import SkeletonLayout
 
@@ -17,7 +18,7 @@ from skeattn.skeletons import SkeletonLayout
 def embed(
     model: nn.Module,
     keypoints: Sequence[np.ndarray],
-    pipeline: Mapping[str, Mapping[str, Any] | None],
+    pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
     source: str = 'backbone',
     batch_size: int = 256,
 ) -> np.ndarray:
@@ -28,7 +29,8 @@ def embed(
         keypoints: one array of joint coordinates in metres per clip, ``(T, V, C)`` or ``(M, T, V, C)``. Joints have
             the order of the model's layout, values that of its ``channels``. T may differ between clips. An absent
             person is all zero.
-        pipeline: the steps with which the model was trained, ``cfg.dataset.pipeline``.
+        pipeline: the steps that prepare a clip; by default those of the model's training, which its checkpoint knows.
+            Different ones, or clips of a different length, are reported in a line.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
         batch_size: clips per forward pass.
 
@@ -37,7 +39,15 @@ def embed(
 
     Raises:
         DataError: a clip has the wrong shape or a NaN coordinate.
+        ConfigError: no pipeline, and the model knows none.
     """
+    if pipeline is None:
+        pipeline = (getattr(model, 'trained_on', None) or {}).get('pipeline')
+        if pipeline is None:
+            raise ConfigError(
+                'embed() has no pipeline: the model knows none from a checkpoint; pass cfg.dataset.pipeline'
+            )
+    note_pipeline(model, pipeline)
     preprocessor: Any = model.data_preprocessor
     clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
     return extract_features(model, clips, batch_size, source).x.numpy()

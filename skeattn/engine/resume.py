@@ -118,7 +118,7 @@ def compare(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]
     """
     written = then['config'] if 'config' in then else _from_text(then)
     present = now['config'] if 'config' in then else {k: v for k, v in now['config'].items() if k in written}
-    found = list(_differences(written, present))
+    found = list(differences(written, present))
     keys = [difference.key for difference in found]
     found = [d for d in found if d.key not in OF_THE_COMMAND and not _follows(d.key, keys)]
     manifests = [facts.get('manifest_sha256') for facts in (then, now)]
@@ -129,10 +129,10 @@ def compare(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]
             found.append(Difference('manifest_sha256', *manifests))
     if not below_any(keys, 'model') and 'paper_vs_release' in then:
         choices = [{name: value for name, (value, _) in facts['paper_vs_release'].items()} for facts in (then, now)]
-        found += _differences(choices[0], choices[1], 'paper_vs_release')
+        found += differences(choices[0], choices[1], 'paper_vs_release')
     for key in ('world_size', 'versions'):
         if key in then:
-            found += _differences(then[key], now[key], key)
+            found += differences(then[key], now[key], key)
     return found
 
 
@@ -141,18 +141,18 @@ def below_any(keys: Sequence[str], name: str) -> bool:
     return any(below(key, [name]) for key in keys)
 
 
-def check_changes(source: str, differences: Sequence[Difference], accepted: Sequence[str]) -> list[Difference]:
+def check_changes(source: str, found: Sequence[Difference], accepted: Sequence[str]) -> list[Difference]:
     """The differences that change the run and were accepted.
 
     Args:
         source: the checkpoint, for the message.
-        differences: of :func:`compare`.
+        found: of :func:`compare`.
         accepted: keys that may differ, with everything below them.
 
     Raises:
         ConfigError: others change the run; lists them all.
     """
-    changes = [difference for difference in differences if not difference.harmless]
+    changes = [difference for difference in found if not difference.harmless]
     refused = [difference for difference in changes if not below(difference.key, accepted)]
     if refused:
         listed = '; '.join(map(str, refused))
@@ -228,18 +228,18 @@ def _from_text(meta: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _differences(then: Any, now: Any, key: str = '') -> Iterator[Difference]:
+def differences(then: Any, now: Any, key: str = '') -> Iterator[Difference]:
     """The smallest settings that differ; a section that only one side has counts as one setting."""
     then, now = _single(then), _single(now)
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for name in dict.fromkeys([*then, *now]):
-            yield from _differences(then.get(name), now.get(name), f'{key}.{name}' if key else name)
+            yield from differences(then.get(name), now.get(name), f'{key}.{name}' if key else name)
         steps = [[name for name, value in side.items() if isinstance(value, Mapping)] for side in (then, now)]
         if _ordered(key) and steps[0] != steps[1] and set(steps[0]) == set(steps[1]):
             yield Difference(key, ' -> '.join(steps[0]), ' -> '.join(steps[1]))
     elif _sections(then) and _sections(now) and len(then) == len(now):
         for index, (old, new) in enumerate(zip(then, now, strict=True)):
-            yield from _differences(old, new, f'{key}.{index}')
+            yield from differences(old, new, f'{key}.{index}')
     elif then != now and not (_empty(then) and _empty(now)):
         yield Difference(key, then, now)
 

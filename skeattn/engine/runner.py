@@ -59,6 +59,8 @@ from skeattn.skeletons import get_layout
 
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
+ORIGIN = ('method', 'stream', 'layout', 'num_frames', 'epoch')
+"""Facts of a checkpoint that are logged when its weights are loaded."""
 SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
 """Scalars that are logged as means over a window: all of training but rates; metrics of evaluations have a slash."""
 PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
@@ -344,7 +346,9 @@ class SkeAttnRunner(Runner):
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         min_match, meta = 1 if strict else 0.5, checkpoint['meta']
         report = load_weights(bare_model(self), checkpoint['state_dict'], filename, min_match, meta)
-        origin = ', '.join(f'{key} {meta[key]}' for key in ('method', 'stream', 'layout', 'epoch') if key in meta)
+        origin = ', '.join(
+            f'{key} {meta[key]}' for key in ('method', 'stream', 'layout', 'num_frames', 'epoch') if key in meta
+        )
         self.logger.info(f'{filename}: {origin or "of unknown origin"}; {report}')
         self._has_loaded = True
 

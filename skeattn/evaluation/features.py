@@ -1,5 +1,6 @@
 """Features of a whole data set, extracted once and shared by all evaluators."""
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,12 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skeattn.checkpoint import note_clip_length
 from skeattn.datasets.splits import held_out_subjects
 from skeattn.errors import NonFiniteError
 from skeattn.progress import progress
@@ -66,6 +69,9 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
     N = len(dataset)
     rank, world = get_dist_info()
     share = -(-N // world)
+    text = note_clip_length(model, int(dataset.__getitems__([0])['inputs'].shape[2])) if rank == 0 else None
+    if text:
+        print_log(text, 'current', logging.WARNING)
     # The last slices of a small set can be empty. They repeat the last clip, so that every process has features to
     # gather; the surplus is cut off below.
     own = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)

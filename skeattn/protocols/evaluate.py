@@ -22,7 +22,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
-from skeattn.checkpoint import encoder_facts, read_checkpoint
+from skeattn.checkpoint import note_clip_length
 from skeattn.datasets import PackedSet
 from skeattn.datasets.inspection import copied_names
 from skeattn.datasets.packed import MANIFEST
@@ -254,21 +254,11 @@ class Evaluation:
         return copied_names(PackedSet.open(data), split) & frozenset(map(str, self.test.names))
 
     def _compare_frames(self) -> dict[str, int | None]:
-        evaluated, pretrained = int(sample_batch(self.train, 1)['inputs'].shape[2]), None
-        if self.checkpoint is not None:
-            pretrained = encoder_facts(read_checkpoint(self.checkpoint)['meta']).get('num_frames')
-        if pretrained not in (None, evaluated):
-            steps = self.cfg.dataset.get('pipeline') or {}
-            last = [name for name, step in steps.items() if 'num_frames' in step][-1:]
-            options = [
-                f'; for equal lengths: --cfg-options dataset.pipeline.{name}.num_frames={pretrained}' for name in last
-            ]
-            print_log(
-                f'{self.checkpoint} was trained on clips of {pretrained} frames and is evaluated on clips of '
-                f'{evaluated}{"".join(options)}',
-                'current',
-                logging.WARNING,
-            )
+        evaluated = int(sample_batch(self.train, 1)['inputs'].shape[2])
+        pretrained = (getattr(self.model, 'trained_on', None) or {}).get('num_frames')
+        text = note_clip_length(self.model, evaluated)
+        if text:
+            print_log(text, 'current', logging.WARNING)
         return {'pretrained': pretrained, 'evaluated': evaluated}
 
     def _check_replaced(self, out: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from skeattn.engine import SkeAttnRunner
-from skeattn.engine.resume import Difference, _differences, compare
+from skeattn.engine.resume import Difference, compare, differences
 from skeattn.errors import CheckpointError, ConfigError
 from tests.engine.test_runner import assert_equal_state, logged
 from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
@@ -274,8 +274,8 @@ SETTINGS = st.recursive(
 
 @given(SETTINGS, SETTINGS)
 def test_equal_settings_differ_in_nothing_and_a_difference_is_seen_from_both_sides(one, other):
-    assert not list(_differences(one, copy.deepcopy(one)))
-    forth, back = list(_differences(one, other)), list(_differences(other, one))
+    assert not list(differences(one, copy.deepcopy(one)))
+    forth, back = list(differences(one, other)), list(differences(other, one))
     assert {(d.key, json.dumps(d.then), json.dumps(d.now)) for d in forth} == {
         (d.key, json.dumps(d.now), json.dumps(d.then)) for d in back
     }
@@ -299,7 +299,7 @@ def test_the_command_refuses_and_accepts_changes(finished, tmp_path, data, monke
 def test_weights_to_start_from_say_where_they_come_from(finished, tmp_path, data):
     runner = toy_runner(tmp_path, data=data, load_from=str(finished / 'run/epoch_3.pth'), **QUIET)
     runner.load_or_resume()
-    assert 'epoch_3.pth: method SkeAttnCLR, stream joint, layout ntu25, epoch 3; ' in log_of(runner)
+    assert 'epoch_3.pth: method SkeAttnCLR, stream joint, layout ntu25, num_frames 16, epoch 3; ' in log_of(runner)
 
 
 def test_weights_of_another_stream_are_refused(finished, tmp_path, data):

@@ -127,7 +127,9 @@ def test_a_wrong_value_is_refused_in_one_form(option, wanted):
 def test_a_wrong_value_of_a_file_is_refused_with_its_line(tmp_path):
     path = tmp_path / 'child.py'
     path.write_text(f"_base_ = '{DEMO}'\noptim_wrapper = dict(\n    optimizer=dict(lr='0.1'))\n")
-    with pytest.raises(ConfigError, match=rf"^{path}, line 3: optim_wrapper.optimizer.lr='0.1' must be a number of at least"):
+    with pytest.raises(
+        ConfigError, match=rf"^{path}, line 3: optim_wrapper.optimizer.lr='0.1' must be a number of at least"
+    ):
         read_config(path)
 
 

@@ -16,6 +16,7 @@ from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.datasets import PackedSet
 from skeattn.datasets.splits import of_part
+from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
@@ -46,7 +47,7 @@ def coloured(features: Features, packed: PackedSet, column: str) -> tuple[Featur
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', metavar='CONFIG')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, or untrained')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or untrained')
     parser.add_argument('--method', choices=METHODS, default='tsne', help='umap needs umap-learn (tsne)')
     parser.add_argument('--split', choices=['train', 'test'], default='test')
     parser.add_argument('--source', help='features: backbone, projector … (those of the config)')
@@ -62,7 +63,7 @@ def main() -> None:
     check_method(args.method)
     if args.limit < 4:
         raise ConfigError(f'--limit {args.limit} is too small; give at least 4')
-    file = None if args.checkpoint == 'untrained' else Path(args.checkpoint)
+    file = None if args.checkpoint == 'untrained' else newest(args.checkpoint)
     beside = file.parent if file else Path('work_dirs')
     out = cli.output(args.out, beside / f'embedding_{args.method}_{args.colour}.png')
     cfg = resolve_config(read_config(args.config, args.cfg_options))
