@@ -135,7 +135,7 @@ def note_clip_length(model: nn.Module, frames: int) -> str | None:
         return None
     facts['noted'].append(frames)
     step = facts.get('length_step')
-    cure = f'; for equal ones: --cfg-options dataset.pipeline.{step}.num_frames={trained}' if step else ''
+    cure = f'; for equal lengths: --cfg-options dataset.pipeline.{step}.num_frames={trained}' if step else ''
     return f'{facts["checkpoint"]} was trained on clips of {trained} frames and is evaluated on clips of {frames}{cure}'
 
 
