@@ -27,7 +27,7 @@ from skeattn.progress import progress
 
 ROWS = 1 << 16
 BINS, BAR, LINES = 12, 40, 24
-# What the two sides of a split of that name must not share, whichever column decides.
+# Split -> column whose values its two parts must not share, whichever column defines the split.
 APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setup'}
 
 
@@ -81,7 +81,7 @@ def wrong_values(values: np.ndarray, D: int) -> np.ndarray:
 
 
 def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
-    """Both sides have clips, and share no subject, camera or setup where the split's name says so."""
+    """Splits with an empty part, or whose parts share a subject, camera or setup against the split's name."""
     try:
         train, test = split(packed, name)
     except DataError as error:
@@ -90,11 +90,11 @@ def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
     field = APART.get(name)
     for value in shared_values(packed, field, train, test) if field else ():
         clip = packed.table['name'][train[packed.table[field][train] == value][0]]
-        yield Finding(clip, field, f'{value} trains and tests in split {name!r}')
+        yield Finding(clip, field, f'{value} is in both parts of split {name!r}')
 
 
 def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Known values of a column that occur on both sides."""
+    """Known values of a column that occur in both parts."""
     both = np.intersect1d(packed.table[field][train], packed.table[field][test])
     return both[both >= 0]
 
@@ -126,7 +126,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         },
         'classes': dict(zip(packed.classes, per_class, strict=True)),
         'subjects': {str(s): int(n) for s, n in zip(subjects, of_subject, strict=True)},
-        'protocols': {name: sides_of(packed, name) for name in packed.splits},
+        'protocols': {name: parts_of(packed, name) for name in packed.splits},
     }
 
 
@@ -135,8 +135,8 @@ def span(first: int, width: int) -> str:
     return f'{first} to {first + width - 1}' if width > 1 else str(first)
 
 
-def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
-    """Clips on the two sides of a split, on neither, and how many subjects, cameras and setups the sides share."""
+def parts_of(packed: PackedSet, name: str) -> dict[str, Any]:
+    """Numbers of clips in the parts of a split and in neither, and of shared subjects, cameras and setups."""
     rule = packed.splits[name]
     try:
         train, test = split(packed, name)
@@ -147,8 +147,8 @@ def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
         for field in ('subject', 'camera', 'setup')
         if (packed.table[field] >= 0).all()
     }
-    sides = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
-    return {'by': rule['field'], **sides, 'shared': shared}
+    parts = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
+    return {'by': rule['field'], **parts, 'shared': shared}
 
 
 def histogram(title: str, counts: dict[str, int]) -> str:
@@ -179,20 +179,20 @@ def report(summary: dict[str, Any]) -> str:
     splits = [
         (
             name,
-            f'by {sides["by"]}',
-            ', '.join(f'{n} {field}s' for field, n in sides.get('shared', {}).items()) or '-',
-            sides.get('neither', '-'),
-            sides.get('train', '-'),
-            sides.get('test', '-'),
+            parts['by'],
+            ', '.join(f'{n} {field}s' for field, n in parts.get('shared', {}).items()) or '-',
+            parts.get('neither', '-'),
+            parts.get('train', '-'),
+            parts.get('test', '-'),
         )
-        for name, sides in summary['protocols'].items()
+        for name, parts in summary['protocols'].items()
     ]
     subjects = summary['subjects']
     return '\n\n'.join(
         [
             tabulate(rows, headers=('column', 'distinct')),
             measures_text(summary['measures']),
-            tabulate(splits, headers=('split', 'decided', 'sides share', 'neither', 'train', 'test')),
+            tabulate(splits, headers=('split', 'by', 'both parts have', 'neither', 'train', 'test')),
             histogram('clips by number of frames', frames['counts']),
             histogram('clips by class', summary['classes']),
             *([] if set(subjects) == {'-1'} else [histogram('clips by subject', subjects)]),

@@ -220,7 +220,7 @@ def world_size(launcher: str) -> int:
 
 def _learn_layout(cfg: Config) -> str:
     """The layout's name; a layout that is defined in the config or by the packed set is known from then on."""
-    layout, data = cfg.layout, cfg.get('dataset', {}).get('data')
+    layout, data = cfg.layout, at(cfg, 'dataset').get('data')
     if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
         with contextlib.suppress(DataError):  # said when the set is read
             PackedSet.open(data)

@@ -74,7 +74,7 @@ def test_clips_of_another_length_are_reported_once_by_embed_and_by_features(run,
     model = load_model(cfg, run)
     embed(model, clips(), cfg.dataset.pipeline)
     extract_features(model, build_splits(resolve_config(cfg))[1])
-    cure = 'for equal ones: --cfg-options dataset.pipeline.resample.num_frames=16'
+    cure = 'for equal lengths: --cfg-options dataset.pipeline.resample.num_frames=16'
     file = run / 'epoch_1.pth'
     assert lines == [f'{file} was trained on clips of 16 frames and is evaluated on clips of 12; {cure}']
 

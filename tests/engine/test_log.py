@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.test_runner import curves, logged
+from tests.engine.runs import curves, logged
 from tests.engine.toy import toy_runner, write_set
 
 

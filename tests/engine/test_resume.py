@@ -15,7 +15,7 @@ from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.resume import Difference, compare, differences
 from skeattn.errors import CheckpointError, ConfigError
-from tests.engine.test_runner import assert_equal_state, logged
+from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
 
 QUIET = {'evaluation': None, 'default_hooks__checkpoint__save_best': None}
