@@ -9,6 +9,7 @@ hand them on.
 
 import functools
 import inspect
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ from skeattn.registry import DATASETS, MODELS, PROTOCOL_FILES, TRANSFORMS, Regis
 from skeattn.signatures import arguments_of, types_of
 from skeattn.steps import in_order
 
-PLAIN = (str, int, float, list, tuple)
+PLAIN = (str, numbers.Number, list, tuple)
 
 
 def check_config(cfg: Config, origin: Origin | None = None) -> dict[str, list[Any]]:
@@ -225,7 +226,7 @@ class _Check:
             self.component(f'{place}[{i}]', item, replace(kind, several=True), owner)
         known = owner.gives_meaning(place.rpartition('.')[2])
         several = isinstance(component, list | tuple)
-        if known and (isinstance(component, str | int | float) or (several and not kind.several)):
+        if known and (isinstance(component, str | numbers.Number) or (several and not kind.several)):
             self.refuse(place, f'{place}={shown(component)} must be a dict with a type')
         if not isinstance(component, Mapping):
             return
@@ -267,7 +268,7 @@ class _Check:
         types, owner = types_of(found), _Owner(kind.registry, found)
         for key in sorted(component.keys() & types.keys()):
             ours = owner.gives_meaning(key)
-            if ours and key in COMPONENTS and isinstance(component[key], str | int | float):
+            if ours and key in COMPONENTS and isinstance(component[key], str | numbers.Number):
                 continue  # refused as a component
             limits = range_of(key, name) if ours else None
             self.typed(f'{place}.{key}', component[key], _type_of(found, key, types[key]), limits)

@@ -289,7 +289,9 @@ def _write(cfg: Config, place: str, value: Any, source: str) -> None:
         if node.get(key) is None:
             node[key] = ConfigDict()
         node = node[key]
-    found = node.get(last)
-    if found is not None and found != value:
-        raise ConfigError(f'{source} gives {value!r}, but {place}={found!r}; remove {place} from the config')
+        if not isinstance(node, Mapping | Config):
+            raise ConfigError(f'{".".join(path)}: {key}={node!r} is no dict; write {key}=dict(...)')
+    stated = node.get(last)
+    if stated is not None and stated != value:
+        raise ConfigError(f'{source} gives {value!r}, but {place}={stated!r}; remove {place} from the config')
     node[last] = copy.deepcopy(value)
