@@ -15,8 +15,10 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn import cli
+from skeattn.channels import num_coordinates
 from skeattn.datasets import PackedSet, split
 from skeattn.datasets.integrity import is_intact
+from skeattn.datasets.missing import present, sound_rows
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
 from skeattn.progress import progress
@@ -66,15 +68,19 @@ def table_problems(packed: PackedSet) -> Iterator[Problem]:
 
 
 def coordinate_problems(packed: PackedSet) -> Iterator[Problem]:
-    """Every coordinate is finite, and in every clip somebody is there."""
+    """Every value is finite or a missing joint's, and in every clip somebody is there."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
-        finite[start : start + ROWS] = np.isfinite(rows).all(axis=(1, 2))
-        there[start : start + ROWS] = rows.any(axis=(1, 2))
+        finite[start : start + ROWS] = sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)
+        there[start : start + ROWS] = present(rows[None])[0]
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
-        person, frame, joint = np.argwhere(~np.isfinite(packed.clip(i)))[0][:3]
+        clip = packed.clip(i)
+        rows = clip.reshape(-1, *clip.shape[2:])
+        row = int(np.argmin(sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)))
+        person, frame = divmod(row, clip.shape[1])
+        joint = int(np.argmax(~np.isfinite(rows[row]).all(axis=1)))
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Problem(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):

@@ -9,6 +9,10 @@ from torch import nn
 
 import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn.datasets import Pipeline
+from skeattn.datasets.materialise import packed_inputs
+from skeattn.datasets.missing import anybody, mark_missing
+from skeattn.datasets.packed import broken_value
+from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.errors import DataError
 from skeattn.evaluation.features import extract_features
 from skeattn.skeletons import SkeletonLayout
@@ -26,8 +30,8 @@ def embed(
     Args:
         model: from :func:`load_model`.
         keypoints: for each clip the joint coordinates in metres, ``(T, V, C)`` or ``(M, T, V, C)``, joints in the order
-            of the model's layout, their values those of its ``channels``; T may differ between clips, an absent person
-            is all zero.
+            of the model's layout, their values those of its ``channels``; T may differ between clips. An absent person
+            is all zero; undetected joints are NaN, or what :func:`~skeattn.datasets.missing.mark_missing` recognises.
         pipeline: the steps that the model was trained with, ``cfg.dataset.pipeline``.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
         batch_size: clips per forward pass.
@@ -36,7 +40,7 @@ def embed(
         ``(N, D)`` float32.
 
     Raises:
-        DataError: a clip has the wrong shape or a NaN coordinate.
+        DataError: a clip has the wrong shape or an infinite coordinate, or nobody is there in it.
     """
     preprocessor: Any = model.data_preprocessor
     clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
@@ -44,7 +48,7 @@ def embed(
 
 
 class _Arrays:
-    """What evaluation reads of a data set, made of arrays."""
+    """The members of a data set that evaluation reads, made of arrays."""
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class _Arrays:
         clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
         if not clips:
             raise DataError('embed() got no clips')
-        self.clips = torch.stack(clips)
+        self.clips, self.missing = split_missing(torch.stack(clips))
         self.labels = self.subjects = torch.full((len(clips),), -1)
 
     def _prepare(self, name: str, clip: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
@@ -69,14 +73,18 @@ class _Arrays:
             raise DataError(
                 f'{name}: shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or (M, T, {V}, {C})'
             )
-        if not np.isfinite(keypoint).all():
-            raise DataError(f'{name}: NaN or infinite coordinate; set absent persons to zero')
-        known = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
-        done = pipeline({'keypoint': keypoint, **known})
-        return torch.from_numpy(done['inputs'])
+        keypoint = mark_missing(keypoint, self.channels, self.layout)
+        if fault := broken_value(keypoint, self.channels, self.layout):
+            raise DataError(f'{name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero')
+        if not anybody(keypoint):
+            raise DataError(f'{name}: nobody is there, every value is zero or missing; leave the clip out')
+        facts = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
+        return torch.from_numpy(packed_inputs(pipeline({'keypoint': keypoint, **facts}), name, marked=True))
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        return {'inputs': self.clips[list(indices)], 'labels': self.labels[list(indices)]}
+        rows = list(indices)
+        batch = {'inputs': self.clips[rows], 'labels': self.labels[rows]}
+        return batch if self.missing is None else {**batch, 'missing': self.missing[rows]}
