@@ -21,6 +21,7 @@ from skeattn.datasets import PackedSet, split
 from skeattn.datasets.inspection import Finding, copies_summary, copy_findings, meaning_findings
 from skeattn.datasets.integrity import is_intact
 from skeattn.datasets.measures import Measures, measure
+from skeattn.datasets.missing import present, sound_rows
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
 from skeattn.progress import progress
@@ -60,24 +61,21 @@ def table_problems(packed: PackedSet) -> Iterator[Finding]:
 def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
     """Every value is finite, except all coordinates of a missing joint, and in every clip somebody is there."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
-    D = num_coordinates(packed.channels)
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
-        finite[start : start + ROWS] = ~wrong_values(rows, D).any(axis=(1, 2))
-        there[start : start + ROWS] = (np.abs(rows) > 0).any(axis=(1, 2))
+        finite[start : start + ROWS] = sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)
+        there[start : start + ROWS] = present(rows[None])[0]
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
-        person, frame, joint = np.argwhere(wrong_values(packed.clip(i), D))[0][:3]
+        clip = packed.clip(i)
+        rows = clip.reshape(-1, *clip.shape[2:])
+        row = int(np.argmin(sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)))
+        person, frame = divmod(row, clip.shape[1])
+        joint = int(np.argmax(~np.isfinite(rows[row]).all(axis=1)))
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
         yield Finding(names[i], 'keypoint', 'all zero, nobody is there')
-
-
-def wrong_values(values: np.ndarray, D: int) -> np.ndarray:
-    """Values ``(..., V, C)`` that are infinite, or NaN without all D coordinates of the joint being so."""
-    missing = np.isnan(values[..., :D]).all(axis=-1, keepdims=True)
-    return ~np.isfinite(values) & ~(missing & (np.arange(values.shape[-1]) < D))
 
 
 def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:

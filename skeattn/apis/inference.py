@@ -9,6 +9,10 @@ from torch import nn
 
 import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn.datasets import Pipeline
+from skeattn.datasets.materialise import packed_inputs
+from skeattn.datasets.missing import anybody, mark_missing
+from skeattn.datasets.packed import broken_value
+from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.engine.build import note_pipeline
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import extract_features
@@ -28,7 +32,8 @@ def embed(
         model: from :func:`load_model`.
         keypoints: one array of joint coordinates in metres per clip, ``(T, V, C)`` or ``(M, T, V, C)``. Joints have
             the order of the model's layout, values that of its ``channels``. T may differ between clips. An absent
-            person is all zero.
+            person is all zero; undetected joints are NaN, or values that
+            :func:`~skeattn.datasets.missing.mark_missing` recognises.
         pipeline: the steps that prepare a clip; by default those of the model's training, which its checkpoint knows.
             Different ones, or clips of a different length, are reported in a line.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
@@ -38,7 +43,7 @@ def embed(
         ``(N, D)`` float32.
 
     Raises:
-        DataError: a clip has the wrong shape or a NaN coordinate.
+        DataError: a clip has the wrong shape or an infinite coordinate, or nobody is there in it.
         ConfigError: no pipeline, and the model knows none.
     """
     if pipeline is None:
@@ -68,7 +73,7 @@ class _Arrays:
         clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
         if not clips:
             raise DataError('embed() received no clips; pass at least one array')
-        self.clips = torch.stack(clips)
+        self.clips, self.missing = split_missing(torch.stack(clips))
         self.labels = self.subjects = torch.full((len(clips),), -1)
 
     def _prepare(self, name: str, clip: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
@@ -80,13 +85,18 @@ class _Arrays:
                 f'{name} has shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or '
                 f'(M, T, {V}, {C})'
             )
-        if not np.isfinite(keypoint).all():
-            raise DataError(f'{name} has a NaN or infinite coordinate; set absent persons to zero')
+        keypoint = mark_missing(keypoint, self.channels, self.layout)
+        if fault := broken_value(keypoint, self.channels, self.layout):
+            raise DataError(f'{name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero')
+        if not anybody(keypoint):
+            raise DataError(f'{name}: nobody is there, every value is zero or missing; leave the clip out')
         facts = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
-        return torch.from_numpy(pipeline({'keypoint': keypoint, **facts})['inputs'])
+        return torch.from_numpy(packed_inputs(pipeline({'keypoint': keypoint, **facts}), name, marked=True))
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        return {'inputs': self.clips[list(indices)], 'labels': self.labels[list(indices)]}
+        rows = list(indices)
+        batch = {'inputs': self.clips[rows], 'labels': self.labels[rows]}
+        return batch if self.missing is None else {**batch, 'missing': self.missing[rows]}

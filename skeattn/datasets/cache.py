@@ -41,6 +41,7 @@ CODE = (
     'skeletons.py',
     'steps.py',
     'datasets/materialise.py',
+    'datasets/missing.py',
     'datasets/packed.py',
     'datasets/transforms/*.py',
 )

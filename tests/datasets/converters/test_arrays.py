@@ -157,7 +157,7 @@ def labels(folder, content):
 
 def test_bad_clips_of_arrays_are_left_out_or_stop(stgcn, tmp_path):
     data = np.load(stgcn / 'train_data.npy')
-    data[0], data[1, 0, 4, 3, 0] = 0, np.nan
+    data[0], data[1, 0, 4, 3, 0] = 0, np.inf
     np.save(stgcn / 'train_data.npy', data)
     labels(stgcn, (['a', 'b', 'S001C002P003R001A001.skeleton'], [0, 1, -1]))
     packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out')

@@ -164,7 +164,7 @@ BAD = {
     'nan': (
         'b,wave,1,train',
         ('b.npy', np.full((4, 20, 3), np.nan)),
-        'NaN or infinite coordinate at person 0, frame 0',
+        'b: nobody is there, every value is zero or missing',
     ),
     'zero': ('b,wave,1,train', ('b.npy', np.zeros((4, 20, 3))), 'b: nobody is there, every value is zero'),
     'empty': ('b,wave,1,train', ('b.npy', np.zeros((0, 20, 3))), 'b: nobody is there'),

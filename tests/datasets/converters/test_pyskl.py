@@ -150,7 +150,10 @@ BAD = {
     'third': (annotation(1, coordinates=3), 'clip1: 4 values a joint, the set has 3: x, y, score'),
     'list': (annotation(1, keypoint=[[1, 2]]), r'clip1: keypoint is no array of numbers \(list\)'),
     'text': (annotation(1, keypoint=np.array(['x'])), r'clip1: keypoint is no array of numbers \(<U1\)'),
-    'nan': (annotation(1, keypoint=np.full((1, 6, V, 2), np.nan)), 'clip1: NaN or infinite coordinate at person 0'),
+    'nan': (
+        annotation(1, keypoint=np.full((1, 6, V, 2), np.nan)),
+        'clip1: nobody is there, every value is zero or missing',
+    ),
     'large': (annotation(1, keypoint=np.full((1, 6, V, 2), 1e300)), 'clip1: NaN or infinite'),
     'nobody': (annotation(1, persons=0), 'clip1: nobody is there'),
     'zero': (
