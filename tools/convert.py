@@ -13,6 +13,7 @@ from tabulate import tabulate
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
 from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.converters.persons import RULES
 from skeattn.datasets.inspection import copy_findings
 
 
@@ -26,7 +27,7 @@ class Format(NamedTuple):
 
 NTU = {
     '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: derived from the actions in the files'},
-    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'which bodies become persons'},
+    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'earlier name of --persons'},
 }
 PKUMMD = {
     '--part': {'type': int, 'choices': [1, 2], 'help': 'default: derived from the names of the videos'},
@@ -86,6 +87,11 @@ FORMATS = {
 
 # Options of formats whose ``convert`` has a parameter of the same name.
 SHARED = {
+    'persons': {
+        'choices': list(RULES),
+        'help': 'which persons come first: as listed, by motion, by score, or longest identity over the frames (order)',
+    },
+    'max_persons': {'type': int, 'metavar': 'N', 'help': 'persons kept of a clip (all; ntu: 2)'},
     'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of skipping it'},
     'overwrite': {'action': 'store_true', 'help': 'replace a packed set at OUT'},
     'jobs': {'type': int, 'metavar': 'N', 'help': 'number of processes (all cores)'},
@@ -108,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(option, **settings)
         for option, settings in SHARED.items():
             if option in parameters:
-                sub.add_argument(f'--{option}', **settings)
+                sub.add_argument(f'--{option.replace("_", "-")}', **{'default': parameters[option].default, **settings})
     return top
 
 

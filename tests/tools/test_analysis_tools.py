@@ -119,7 +119,7 @@ def test_a_map_of_clips_of_another_length_than_in_training_says_so(tool, tmp_pat
     command = (f'{ANALYSIS}/plot_embedding.py', config, file.parent, '--device', 'cpu', '--method', 'pca')
     status, out, err = tool(*command, '--cfg-options', f'{option}=12')
     assert status == 0, err
-    line = f'of 16 frames and is evaluated on clips of 12; for equal ones: --cfg-options {option}=16'
+    line = f'of 16 frames and is evaluated on clips of 12; for equal lengths: --cfg-options {option}=16'
     assert (out + err).count(line) == 1
 
 

@@ -212,7 +212,7 @@ def test_bad_clips_of_ctrgcn_are_left_out_or_stop(tmp_path):
     packed = opened(ctrgcn.convert, tmp_path / 'file.npz', tmp_path / 'out')
     assert packed.table['name'].tolist() == ['train_00002', 'test_00000', 'test_00001']
     assert [skip['reason'].split(', ', 1)[1] for skip in packed.manifest['skipped']] == [
-        'x_train[0]: train_00000: nobody is there, every value is zero',
+        'x_train[0]: train_00000: nobody is there, every value is zero or missing',
         'x_train[1]: its row of labels is not one-hot: one 1, else 0',
     ]
     with pytest.raises(DataError, match=r'nobody is there.*without --strict'):

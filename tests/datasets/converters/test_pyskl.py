@@ -117,8 +117,10 @@ def test_normalising_moves_pixels_to_the_image_and_leaves_what_was_not_detected(
     corners = np.array([[1920, 1080], [0, 1080], [960, 540], [0, 0]], np.float32)
     given['annotations'][0]['keypoint'][0, 0, :4] = corners
     packed = convert(tmp_path, given, normalise=True)
-    np.testing.assert_allclose(packed.clip(0)[0, 0, :4, :2], [[1, 0.5625], [-1, 0.5625], [0, 0], [0, 0]])
-    np.testing.assert_array_equal(packed.clip(0)[0, :, :, 2], given['annotations'][0]['keypoint_score'][0])
+    np.testing.assert_allclose(packed.clip(0)[0, 0, :4, :2], [[1, 0.5625], [-1, 0.5625], [0, 0], [np.nan] * 2])
+    scores = given['annotations'][0]['keypoint_score'][0].copy()
+    scores[0, 3] = 0
+    np.testing.assert_array_equal(packed.clip(0)[0, :, :, 2], scores)
     inside = [annotation(0, coordinates=3, keypoint_score=None), annotation(1, coordinates=1, keypoint_score=None)]
     packed = convert(tmp_path, inside, normalise=True, channels='x,y,score')
     np.testing.assert_array_equal(packed.clip(0)[..., 2], inside[0]['keypoint'][..., 2])
