@@ -16,7 +16,7 @@ from skeattn.checkpoint import find_newest, length_steps, load_checkpoint, read_
 from skeattn.datasets import SkeletonDataset
 from skeattn.datasets.splits import PARTS, of_part
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.engine.places import at
+from skeattn.engine.places import lookup
 from skeattn.engine.resume import differences, simple
 from skeattn.errors import CheckpointError
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODELS, NECKS, TRANSFORMS
@@ -53,7 +53,7 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
     if weights is not None:
         load_checkpoint(model, weights)
     if weights is not None and cfg is not None:
-        pipeline = at(cfg, 'dataset.pipeline')
+        pipeline = lookup(cfg, 'dataset.pipeline')
         model.trained_on['length_step'] = next(reversed(length_steps(pipeline)), None)
         note_pipeline(model, pipeline)
     return model.eval()

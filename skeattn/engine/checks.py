@@ -37,7 +37,7 @@ from skeattn.engine.places import (
     TOP_LEVEL,
     VIEWS,
     Kind,
-    at,
+    lookup,
 )
 from skeattn.engine.values import Range, complaint, describe, range_of, shown, takes_list
 from skeattn.errors import ConfigError, did_you_mean
@@ -205,7 +205,7 @@ class _Check:
             self.typed(f'{place}.{key}', views[name].get(key), str | None, None)
         operations = {op: item for op, item in views[name].items() if op not in ('source', 'like')}
         for op, operation in operations.items():
-            others = [view for view in views if view != name and op in at(views, view)]
+            others = [view for view in views if view != name and op in lookup(views, view)]
             if isinstance(operation, Mapping) and 'type' not in operation and others:
                 self.refuse(
                     place, f'{place}: no base has an operation {op!r} in {name!r}; {did_you_mean(name, others)}'
@@ -287,12 +287,12 @@ def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None
     """
     # Some bases hold settings under a name of their own, for a config to lay over the others: pipelines/clean.py.
     laid_over = [part for base in bases for part in base.values() if isinstance(part, Mapping)]
-    views = at(cfg, VIEWS)
+    views = lookup(cfg, VIEWS)
     for place in (*STEPS, *(f'{VIEWS}.{view}' for view in views)):
-        steps, inherited = at(cfg, place), {name for base in bases for name in at(base, place)}
+        steps, inherited = lookup(cfg, place), {name for base in bases for name in lookup(base, place)}
         if inherited - steps.keys():  # replaced
             continue
-        known = {*inherited, *(name for part in laid_over for name in at(part, place))}
+        known = {*inherited, *(name for part in laid_over for name in lookup(part, place))}
         if place.startswith(VIEWS):
             known |= _liked(views, place.rpartition('.')[2])
         if not known:  # there was nothing
@@ -307,9 +307,9 @@ def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None
 def _liked(views: Mapping[str, Any], view: str) -> set[str]:
     """The operations that a training view has from the one that it is ``like``."""
     seen = [view]
-    while seen[-1] not in seen[:-1] and (like := at(views, seen[-1]).get('like')):
+    while seen[-1] not in seen[:-1] and (like := lookup(views, seen[-1]).get('like')):
         seen.append(like)
-    return {name for other in seen[1:] for name in at(views, other)} - {'source', 'like'}
+    return {name for other in seen[1:] for name in lookup(views, other)} - {'source', 'like'}
 
 
 def _looked_up(kind: Any, registry: Registry) -> Any:
@@ -335,7 +335,7 @@ def _module_of(component: Any, argument: str) -> str:
 def _protocol(cfg: Config, name: str) -> Mapping[str, Any]:
     """The settings of a protocol, as far as the toolbox and the config know them."""
     settings: Any = {}
-    for layer in (_protocol_file(name), at(cfg, f'evaluation.evaluators.{name}'), at(cfg, f'protocols.{name}')):
+    for layer in (_protocol_file(name), lookup(cfg, f'evaluation.evaluators.{name}'), lookup(cfg, f'protocols.{name}')):
         if layer.get('type', settings.get('type')) != settings.get('type'):
             settings = {}
         settings = Config._merge_a_into_b(Config(dict(layer)).to_dict(), settings)

@@ -22,7 +22,7 @@ from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import of_part
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
-from skeattn.engine.places import MMENGINE_HOOKS, PLACES, at
+from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, lookup
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
@@ -131,7 +131,7 @@ def _import_custom(cfg: Config, origin: Origin) -> None:
 def _as_its_list(cfg: Config, key: str, value: Any) -> Any:
     """``a,b`` is a list where the config holds one."""
     above, _, last = key.rpartition('.')
-    if isinstance(value, str) and isinstance(at(cfg, above).get(last), list | tuple):
+    if isinstance(value, str) and isinstance(lookup(cfg, above).get(last), list | tuple):
         return parse_list(value)
     return value
 
@@ -142,7 +142,7 @@ def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
     Where both are there, the one counts that stands in the config itself, or in the first of its bases that has one.
     Without a file that is the old one: it was added to what had been read already.
     """
-    dataset = at(cfg, 'dataset')
+    dataset = lookup(cfg, 'dataset')
     kind = dataset.get('type')
     component = DATASETS.get(kind) if kind and isinstance(kind, str) else kind
     if 'protocol' not in dataset or (component is not None and 'split' not in arguments_of(component)[0]):
@@ -191,7 +191,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
         raise ConfigError(f'stream={cfg.stream!r} must be a stream such as joint, or a list of them')
     if cfg.get('layout') is not None:
         cfg.layout = _learn_layout(cfg)
-    for key, places in PLACES.items():
+    for key, places in CONFIG_TARGETS.items():
         if cfg.get(key) is not None:
             for place in places:
                 _write(cfg, place, cfg[key], key)
@@ -220,7 +220,7 @@ def world_size(launcher: str) -> int:
 
 def _learn_layout(cfg: Config) -> str:
     """The layout's name; a layout that is defined in the config or by the packed set is known from then on."""
-    layout, data = cfg.layout, at(cfg, 'dataset').get('data')
+    layout, data = cfg.layout, lookup(cfg, 'dataset').get('data')
     if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
         with contextlib.suppress(DataError):  # said when the set is read
             PackedSet.open(data)
@@ -229,7 +229,7 @@ def _learn_layout(cfg: Config) -> str:
 
 def _write_num_persons(cfg: Config) -> None:
     """A backbone that reads the persons of a clip together is as wide as the pipeline packs persons."""
-    kind = at(cfg, 'model.backbone').get('type')
+    kind = lookup(cfg, 'model.backbone').get('type')
     backbone = BACKBONES.get(kind) if isinstance(kind, str) else kind
     if backbone is None or 'num_persons' not in arguments_of(backbone)[0]:
         return

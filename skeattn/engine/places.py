@@ -86,14 +86,14 @@ TOP_LEVEL: dict[str, Any] = {
 }  # fmt: skip
 
 # What config.py writes where.
-PLACES = {
+CONFIG_TARGETS = {
     'stream': ('model.data_preprocessor.stream',),
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
     'channels': ('model.data_preprocessor.channels', 'dataset.channels'),
     'num_classes': ('model.head.num_classes',),
     'seed': ('randomness.seed',),
 }
-GIVEN = {**PLACES, 'channels': (*PLACES['channels'], 'model.backbone.in_channels')}
+GIVEN = {**CONFIG_TARGETS, 'channels': (*CONFIG_TARGETS['channels'], 'model.backbone.in_channels')}
 VIEWS = 'model.data_preprocessor.views'
 STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -193,7 +193,7 @@ REQUIRED = {'queue': ('size',), 'custom_imports': ('imports',)}
 ANNOTATIONS = {'window_size': int, 'by_epoch': bool, 'vis_backends': Any}
 
 
-def at(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
+def lookup(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
     """The dict at a place; an empty one where there is none."""
     node: Any = cfg
     for key in filter(None, place.split('.')):

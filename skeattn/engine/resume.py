@@ -13,7 +13,7 @@ from torch import nn
 from skeattn.checkpoint import stated_config
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import CURVES
-from skeattn.engine.places import GIVEN, at
+from skeattn.engine.places import GIVEN, lookup
 from skeattn.errors import ConfigError
 from skeattn.files import sha256
 
@@ -82,7 +82,7 @@ def run_facts(cfg: Config, model: nn.Module) -> dict[str, Any]:
     if isinstance(cfg.get('layout'), Mapping):
         resolved.layout = cfg.layout
     choices = {name: [simple(value), origin] for name, (value, origin) in paper_vs_release(model).items()}
-    manifest = Path(str(at(cfg, 'dataset').get('data'))) / 'manifest.json'
+    manifest = Path(str(lookup(cfg, 'dataset').get('data'))) / 'manifest.json'
     return {
         'config': simple(resolved.to_dict()),
         'manifest_sha256': sha256(manifest) if manifest.is_file() else None,
