@@ -17,6 +17,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
+from skeattn.datasets.transforms import present
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import replacing, write_text
 from skeattn.progress import progress
@@ -60,8 +61,8 @@ def play_clip(
     kinds = {'.html': _write_html, '.gif': _write_gif, '.mp4': _write_mp4}
     if path.suffix not in kinds:
         raise ConfigError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(kinds)}')
-    if not any(panel.keypoint.any() for panel in panels):
-        raise DataError(f'{title}: no person is present (all zero) at any step; choose a different clip')
+    if not any(present(panel.keypoint).any() for panel in panels):
+        raise DataError(f'{title}: no person is present (all zero or missing) at any step; choose a different clip')
     longest = max(panel.keypoint.shape[1] for panel in panels)
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds[path.suffix](panels, layout, path, title, fps, frames or longest)
@@ -70,14 +71,16 @@ def play_clip(
 
 def upwards(panel: Panel, layout: SkeletonLayout) -> int:
     """1 if the y axis of a joint clip points up, -1 if down (image coordinates), from the mean direction of spines."""
-    present = panel.keypoint[panel.keypoint.any(axis=(2, 3))]
-    lower, upper = (layout.locate(present, place) for place in layout.spine)
-    return -1 if (upper - lower)[..., 1].mean() < 0 else 1
+    persons = panel.keypoint[present(panel.keypoint)]
+    lower, upper = (layout.locate(persons, place) for place in layout.spine)
+    up = (upper - lower)[..., 1]
+    return -1 if up[~np.isnan(up)].sum() < 0 else 1
 
 
 def frame_of(panel: Panel) -> tuple[np.ndarray, float]:
     """(centre ``(D,)``, half the width) of the visible part of space, for all frames and viewing angles."""
-    points = panel.keypoint[panel.keypoint.any(axis=(2, 3))].reshape(-1, panel.keypoint.shape[-1])
+    points = panel.keypoint[present(panel.keypoint)].reshape(-1, panel.keypoint.shape[-1])
+    points = points[~np.isnan(points).any(axis=1)]
     centre = np.zeros(panel.keypoint.shape[-1])
     if panel.stream == 'joint' and len(points):
         centre = (points.min(axis=0) + points.max(axis=0)) / 2
@@ -179,7 +182,7 @@ class _Player:
 
     def __init__(self, ax: Axes, panel: Panel, layout: SkeletonLayout, up: int) -> None:
         centre, reach = frame_of(panel)
-        self.present = np.asarray(panel.keypoint.any(axis=(2, 3)))
+        self.present = present(panel.keypoint)
         self.points = project(panel.keypoint - centre, up)
         self.bones = np.array(layout.bones) if panel.stream == 'joint' else None
         self.lines = [
@@ -191,15 +194,17 @@ class _Player:
         half = 1.05 * reach
         ax.set(xlim=(-half, half), ylim=(-half * TALL, half * TALL))
         ax.set(box_aspect=TALL, xticks=[], yticks=[])
-        ax.set_title(f'{panel.step}\n{panel.stream}, {panel.keypoint.shape[1]} frames', fontsize=9)
+        facts = f'{panel.stream}, {panel.keypoint.shape[1]} frames'
+        ax.set_title('\n'.join([panel.step, facts, *([panel.note] if 'missing' in panel.note else [])]), fontsize=9)
         for spine in ax.spines.values():
             spine.set(visible=True, color='#DDDDDD')
 
     def show(self, share: float) -> None:
         t = int(share * self.points.shape[1])
-        for lines, points, present in zip(self.lines, self.points[:, t], self.present[:, t], strict=True):
+        for lines, points, visible in zip(self.lines, self.points[:, t], self.present[:, t], strict=True):
             ends = points[self.bones] if self.bones is not None else np.stack([0 * points, points], axis=1)
-            lines.set_segments(list(ends) if present else [])
+            drawn = ends[~np.isnan(ends).any(axis=(1, 2))]  # no bone ends in a missing joint
+            lines.set_segments(list(drawn) if visible else [])
 
 
 def project(points: np.ndarray, up: int) -> np.ndarray:

@@ -207,3 +207,69 @@ def test_a_panel_shows_all_frames_and_vectors_from_their_origin() -> None:
     centre, reach = frame_of(Panel('raw', 'bone', points))
     np.testing.assert_allclose(centre, 0)
     assert reach == pytest.approx(6)
+
+
+def with_a_loss(fill: bool = False) -> list[Panel]:
+    """Panels of one person whose left hand is missing in all frames but one; half of the frames are there."""
+    keypoint = clip(frames=5)
+    keypoint[0, 1:, 7] = np.nan
+    steps = {'fill': {'type': 'FillGaps'} if fill else None, **PIPELINE}
+    stored = {'keypoint': keypoint, 'layout': LAYOUT, 'channels': ('x', 'y', 'z'), 'name': 'c', 'total_frames': 5}
+    return pipeline_steps(stored, Pipeline(steps))
+
+
+def test_panels_tell_missing_joints_and_their_share() -> None:
+    """Kind F1: a joint that was not detected was drawn in the corner of the image."""
+    raw, *_, pack = with_a_loss()
+    assert raw.note == '4 % of the joints missing' and pack.note == '3.8 % of the joints missing'
+    assert np.isnan(pack.keypoint[0, 4, 7]).all() and np.isfinite(np.delete(pack.keypoint, 7, 2)).all()
+    assert [panel.note for panel in with_a_loss(fill=True)[1:]] == [''] * 4
+    motion = in_stream(raw, 'motion', LAYOUT)
+    assert np.isnan(motion.keypoint[0, :4, 7]).all() and np.isfinite(np.delete(motion.keypoint, 7, 2)).all()
+
+
+def test_missing_joints_set_neither_the_scale_nor_the_upright() -> None:
+    raw = with_a_loss()[0]
+    keypoint = np.delete(raw.keypoint, 7, 2)
+    centre, reach = frame_of(raw)
+    assert np.isfinite(centre).all() and np.isfinite(reach)
+    whole = frame_of(Panel('raw', 'joint', np.concatenate([keypoint, raw.keypoint[:, :1, [7]].repeat(5, 1)], axis=2)))
+    np.testing.assert_allclose(centre, whole[0])
+    assert upwards(raw, LAYOUT) in (-1, 1)
+    every = raw.keypoint.copy()
+    every[:, :, LAYOUT.spine[0]] = np.nan
+    assert upwards(Panel('raw', 'joint', every), LAYOUT) == 1
+
+
+def test_a_gif_draws_no_bone_to_a_missing_joint(tmp_path) -> None:
+    player = clip_player._Player(clip_player.Figure().subplots(), with_a_loss()[0], LAYOUT, 1)
+    player.show(0.0)
+    whole = len(player.lines[0].get_segments())
+    player.show(0.99)
+    assert (whole, len(player.lines[0].get_segments())) == (19, 18)
+    assert play_clip(with_a_loss(), LAYOUT, tmp_path / 'clip.gif', 'c').is_file()
+
+
+@pytest.mark.skipif(not shutil.which('node'), reason='needs node to run the script of the page')
+def test_the_page_draws_no_missing_joint(tmp_path) -> None:
+    shown = with_a_loss()[:2]
+    path = play_clip(shown, LAYOUT, tmp_path / 'clip.html', 'c')
+    script = path.read_text().split('<script>')[1].split('</script>')[0]
+    code = (
+        STUB.replace('DATA', json.dumps(json.dumps(data_of(path)))) + script + '\nconsole.log(JSON.stringify(drawn));'
+    )
+    done = subprocess.run(['node', '-e', code], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout) == {'lines': 18 * 2, 'dots': 19 * 2}, done.stderr
+
+
+def test_views_show_missing_joints_where_they_went() -> None:
+    clips, missing = torch.randn(2, 3, 8, 20, 1), torch.zeros(2, 8, 20, 1, dtype=torch.bool)
+    missing[0, :, 7] = True
+    flip = {'type': 'SpatialFlip', 'probability': 1}
+    noise = {'type': 'GaussianNoise', 'probability': 1, 'on': 'stream'}
+    views = {'query': {'shear': {'type': 'Shear'}, 'flip': flip, 'noise': noise}, 'plain': {}}
+    preprocessor = SkeletonPreprocessor('kinect20', 'joint', views)
+    steps = view_steps(preprocessor, clips, ['query', 'plain'], missing=missing)
+    other = LAYOUT.mirrored[7]
+    for panel, joint in zip(steps, (7, other, other, 7), strict=True):
+        assert np.isnan(panel.keypoint).any(axis=(0, 1, 3)).nonzero()[0].tolist() == [joint]

@@ -19,6 +19,7 @@ from skeattn import cli
 from skeattn.augment.functional import STREAMS
 from skeattn.datasets import PackedSet, Pipeline, split
 from skeattn.datasets.materialise import materialise
+from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
 from skeattn.registry import MODELS
@@ -85,9 +86,10 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
         panels += [in_stream(panel, stream, packed.layout) for panel in steps]
         if shown:
             batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
-            clips = torch.from_numpy(materialise(packed, batch, pipeline, jobs=1))
+            clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))
+            clips, missing = split_missing(clips) if packed.has_missing else (clips, None)
             preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
-            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration)
+            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing)
     return f'{name}: {packed.classes[label]} ({packed.path}, {args.split})', packed, panels
 
 
@@ -98,6 +100,9 @@ def main() -> None:
     out = Path(args.out or f'work_dirs/browse/{title.split(":")[0]}.html')
     play_clip(panels, packed.layout, out, title, args.fps, args.frames)
     print(f'wrote {out}: {len(panels)} panels: {" | ".join(panel.step for panel in panels)}')
+    for panel in panels:
+        if panel.stream == 'joint' and 'missing' in panel.note:
+            print(f'{panel.step}: {panel.note}')
 
 
 if __name__ == '__main__':
