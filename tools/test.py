@@ -109,6 +109,7 @@ def notes_of(record: Record) -> dict[str, str]:
 
 def main() -> None:
     args = parser().parse_args()
+    args.device = cli.device(args.device)
     facts = {'config': args.config, 'cfg_options': {key: str(value) for key, value in args.cfg_options.items()}}
     cfg = read_config(args.config, args.cfg_options)
     if args.dataset:
