@@ -92,8 +92,8 @@ def _value(node: ast.expr, text: str, inside: bool = False) -> Any:
 def run(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and exit with its status (None counts as 0).
 
-    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130, a
-    closed pipe 141. Any other exception is a defect of the toolbox and keeps its traceback.
+    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130
+    and prints its text, a closed pipe gives 141. Any other exception is a defect and keeps its traceback.
     """
     try:
         status = main()
@@ -105,8 +105,8 @@ def run(main: Callable[[], int | None]) -> None:
     except SkeAttnError as error:
         print(f'error: {error}', file=sys.stderr)
         status = 2
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f'interrupted; {interrupt}' if str(interrupt) else 'interrupted', file=sys.stderr)
         status = 130
     sys.exit(status or 0)
 
@@ -116,6 +116,25 @@ def _leave_process_group() -> None:
     distributed = sys.modules.get('torch.distributed')
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def device(requested: str | None) -> str | None:
+    """The requested device of torch.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    import torch
+
+    if requested is not None:
+        try:
+            torch.empty(0, device=requested)
+        except (RuntimeError, AssertionError) as error:
+            there = 'cpu and cuda' if torch.cuda.is_available() else 'cpu'
+            raise ConfigError(
+                f'--device {requested}: {str(error).splitlines()[0]}; here you can use {there}'
+            ) from error
+    return requested
 
 
 def output(requested: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:

@@ -38,6 +38,19 @@ def test_success_interrupt_and_a_returned_status():
     assert end(fail(KeyboardInterrupt())) == 130
 
 
+def test_an_interrupt_can_say_how_to_continue(capsys):
+    assert end(fail(KeyboardInterrupt('add --resume'))) == 130
+    assert capsys.readouterr().err == 'interrupted; add --resume\n'
+
+
+def test_a_device_that_is_not_there_is_refused():
+    """Of the kind: a traceback after the data were read."""
+    assert cli.device(None) is None and cli.device('cpu') == 'cpu'
+    for wrong in ('cuda:77', 'gpu', 'abc'):
+        with pytest.raises(ConfigError, match=rf'^--device {wrong}: .*; here you can use cpu'):
+            cli.device(wrong)
+
+
 def test_a_closed_pipe_is_no_defect():
     """``tool | head``"""
     code = "from skeattn import cli; cli.run(lambda: print('line\\n' * 100_000))"

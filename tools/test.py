@@ -115,6 +115,7 @@ def files_of(record: Record) -> list[str]:
 
 def main() -> None:
     args = parser().parse_args()
+    args.device = cli.device(args.device)
     facts = {'config': args.config, 'cfg_options': {key: str(value) for key, value in args.cfg_options.items()}}
     cfg = read_config(args.config, args.cfg_options)
     if args.dataset:

@@ -249,6 +249,12 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
             f'batch_size={batch_size} is shared by {world_size} processes and does not divide; '
             f'take a multiple of {world_size}'
         )
+    for part in ('projector', 'predictor') if batch_size == world_size else ():
+        if lookup(cfg, f'model.{part}').get('norm_cfg') is not None:
+            raise ConfigError(
+                f'batch_size={batch_size} must be at least {2 * world_size}: model.{part} normalises the batch of each '
+                f'process, which needs 2 clips'
+            )
     _write(cfg, 'train_dataloader.dataset', of_part(cfg.dataset, 'train'), 'dataset')
     _write(cfg, 'train_dataloader.sampler.batch_size', batch_size, 'batch_size')
     _write(cfg, 'train_dataloader.batch_size', batch_size // world_size, f'batch_size over {world_size} processes')

@@ -19,7 +19,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
-from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
@@ -65,6 +65,14 @@ SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
 """Scalars that are logged as means over a window: all of training but rates; metrics of evaluations have a slash."""
 PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
 """What a message hub knows of the run that is going on, not of the one that is resumed."""
+ONLY_IN_FILE = (
+    'System environment:',
+    'Config:',
+    'Hooks will be executed',
+    'Distributed training is not used',
+    'Exp name:',
+)
+"""Beginnings of messages that are not printed on the screen."""
 _started: Counter[str] = Counter()
 
 
@@ -79,7 +87,7 @@ def _wrong_in(place: str) -> Iterator[None]:
         if 'argument' not in str(error):
             raise
         raise ConfigError(f'{place}: {error}; check its keys') from error
-    except (ValueError, KeyError) as error:  # KeyError: no such type
+    except (ValueError, KeyError, ImportError) as error:  # no such type; a package that is not installed
         raise ConfigError(f'{place}: {error.args[0] if error.args else error}') from error
 
 
@@ -88,6 +96,22 @@ def default_work_dir(config: str) -> Path:
     path = Path(config).with_suffix('')
     inside = path.parts[len(path.parts) - path.parts[::-1].index('configs') :] if 'configs' in path.parts else ()
     return Path('work_dirs', *(inside or (path.name,)))
+
+
+@master_only
+def _open_backends(visualizer: Any) -> None:
+    """Open them now rather than at the first value: some need a package that is not installed."""
+    for backend in visualizer._vis_backends.values():
+        _ = backend.experiment
+
+
+def _check_work_dir(path: Path) -> None:
+    """A folder, or one that can be made."""
+    nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder))
+    if not nearest.is_dir():
+        raise ConfigError(f'work_dir={str(path)!r} must be a folder; {nearest} is a file')
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f'work_dir={str(path)!r} must be a folder that you can write; {nearest} is not')
 
 
 @RUNNERS.register_module()
@@ -121,6 +145,7 @@ class SkeAttnRunner(Runner):
         if len(absent) == 1:
             raise ConfigError(f'{absent[0]}=None: a config that trains has train_cfg and optim_wrapper, others neither')
         resolved.work_dir = cfg.get('work_dir') or str(default_work_dir(cfg.filename or 'run'))
+        _check_work_dir(Path(resolved.work_dir))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         runner = cls(**arguments, cfg=cfg)
         runner._accepted = tuple(resume_with_changes)
@@ -153,6 +178,18 @@ class SkeAttnRunner(Runner):
         if get_device() == 'cpu':
             torch.set_deterministic_debug_mode('warn')
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> MMLogger:
+        """mmengine's, with environment, config and order of the hooks in the file alone."""
+
+        def brief(record: logging.LogRecord) -> bool:
+            return not record.getMessage().lstrip('\n-').startswith(ONLY_IN_FILE)
+
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(brief)
+        return logger
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         """Through our registry, so that an unknown name is a ConfigError."""
@@ -242,7 +279,10 @@ class SkeAttnRunner(Runner):
             visualizer = {**visualizer, 'vis_backends': kept or [{'type': 'LocalVisBackend'}]}
             if len(kept) < len(backends):
                 self.logger.info('TensorBoard is not installed (pip install tensorboard); curves go to scalars.json')
-        return super().build_visualizer(visualizer)
+        with _wrong_in('visualizer'):
+            built = super().build_visualizer(visualizer)
+            _open_backends(built)
+        return built
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """mmengine's, but on the CPU without the device ids that DistributedDataParallel refuses there."""

@@ -126,6 +126,8 @@ class _Active:
         self.run, self.log, self.lock, self.place = run, run.folder(root) / LOG, lock, place
         self.start = time.monotonic()
         self.steps = run.steps(root)
+        if not self.log.is_file():
+            self.log.write_text(f'{run.description}\n')
         self._begin(*next(self.steps))
 
     def _begin(self, step: str, command: Sequence[str]) -> None:

@@ -65,6 +65,16 @@ class Run:
     def __str__(self) -> str:
         return ' '.join(filter(None, [self.name, self.about, f'seed {self.seed}']))
 
+    @property
+    def description(self) -> str:
+        """One line: method, stream, data, seed, config and overrides."""
+        stream, dataset = self.written.stream, self.written.dataset
+        streams = stream if isinstance(stream, str) else ', '.join(stream)
+        options = ''.join(f' {as_argument(key, value)}' for key, value in self.options.items())
+        return (
+            f'{self.name}: stream {streams}, {dataset.data} {dataset.split}, seed {self.seed}, {self.config}{options}'
+        )
+
     @cached_property
     def written(self) -> OrderedConfig:
         """The config with its overrides and its seed, not resolved."""

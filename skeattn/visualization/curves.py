@@ -171,10 +171,21 @@ def _finish(figure: Figure, axes: Sequence[Axes], path: str | os.PathLike[str], 
     for ax in axes:
         ax.set_xlabel('epoch')
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _widen(ax)
         quiet(ax)
     if title:
         figure.suptitle(title, fontsize=14)
     return save(figure, path)
+
+
+def _widen(ax: Axes) -> None:
+    """Axes of a single epoch or a single value: otherwise they would span a few percent of it."""
+    points = [np.asarray(line.get_xydata()) for line in ax.get_lines() if line.get_transform() is ax.transData]
+    x, y = np.concatenate(points).T if points else np.zeros((2, 0))
+    if len(x) and np.ptp(x) == 0:
+        ax.set_xlim(x[0] - 1, x[0] + 1)
+    if len(y) and np.ptp(y) == 0:
+        ax.set_ylim(min(0.0, 2 * y[0]), max(0.0, 2 * y[0]) or 1)
 
 
 def _accuracy(ax: Axes, series: Mapping[str, Sequence[Series]], levels: Mapping[str, float]) -> None:

@@ -59,6 +59,9 @@ def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     runs[1].path(tmp_path).unlink()
     assert execute([*runs, runs[1]], tmp_path, jobs=2, report=lines.append) == []
     assert [carried_out(run, tmp_path) for run in runs] == [1, 2, 1]
+    lines = [(run.folder(tmp_path) / 'run.log').read_text().splitlines() for run in runs]
+    assert [text[0] for text in lines] == [f'{run.name}: a stand-in' for run in runs]
+    assert [text.count(text[0]) for text in lines] == [1, 1, 1]
 
 
 def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from skeattn.errors import DataError
-from skeattn.visualization.curves import band, draw_curves, draw_series, logged, read_log, read_logs
+from skeattn.visualization.curves import _widen, band, draw_curves, draw_series, logged, read_log, read_logs
 from tests.visualization.logs import write_log, write_resumed_run
 
 
@@ -51,3 +52,15 @@ def test_metrics_and_losses_of_every_run_by_name(run: Path, tmp_path: Path) -> N
         logged(logs, 'lr')
     panels = {metric: logged(logs, metric) for metric in ('knn/top1_k1', 'loss')}
     assert draw_series(panels, tmp_path / 's.png').read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize(
+    ('points', 'low', 'high'), [([(3, 2.0)], 0, 4), ([(1, 5.0), (2, 5.0)], 0, 10), ([(1, 0.0)], 0, 1)]
+)
+def test_axes_of_a_single_value_span_more_than_a_few_percent(points, low, high) -> None:
+    """Of the kind: what a person reads. 2.0 alone was drawn between 1.9 and 2.1."""
+    ax = Figure().subplots()
+    ax.plot(*zip(*points, strict=True))
+    _widen(ax)
+    assert ax.get_ylim() == (low, high)
+    assert ax.get_xlim()[1] - ax.get_xlim()[0] >= (2 if len(points) == 1 else 1)

@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
+    cli.device(args.device)
     torch.set_num_threads(args.threads)
 
     cfg = resolve_config(read_config(args.config, {}))

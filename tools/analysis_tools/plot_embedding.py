@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument('--out', metavar='FILE', help='picture (embedding_<method>_<colour>.png beside the checkpoint)')
     parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     args = parser.parse_args()
+    cli.device(args.device)
     check_method(args.method)
     if args.limit < 4:
         raise ConfigError(f'--limit {args.limit} is too small; give at least 4')
