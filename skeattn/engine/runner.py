@@ -434,10 +434,11 @@ class SkeAttnRunner(Runner):
 
     def _compare(self, filename: str, meta: Mapping[str, Any]) -> list[Difference]:
         """The differences between checkpoint and config, each of which is logged and recorded; refuses some."""
-        differences = compare(meta, self._meta())
+        now = self._meta()
+        differences = compare(meta, now)
         changes = check_changes(filename, differences, self._accepted)
         for difference in differences:
-            self.logger.info(f'trained with {difference}{note(difference, self._meta())}')
+            self.logger.info(f'trained with {difference}{note(difference, now)}')
         self._resumed = list(meta.get('resumed', []))
         if differences:
             listed = [{**d._asdict(), 'changes_the_run': d in changes} for d in differences]

@@ -4,10 +4,13 @@ The encoder is frozen and nothing is augmented, so training the classifier on ca
 in every step, and takes seconds.
 """
 
+import logging
+import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError, NonFiniteError
@@ -56,11 +59,18 @@ class Fit(NamedTuple):
         top1: accuracy on the test clips in percent after every epoch.
         losses: mean cross entropy of the steps of every epoch.
         logits: (N, classes) of the test clips after the last epoch.
+        start: cross entropy of the first step, before the classifier has learnt anything.
     """
 
     top1: list[float]
     losses: list[float]
     logits: Tensor
+    start: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss ended well above its start, or was far above it in between."""
+        return self.losses[-1] > 1.5 * self.start or max(self.losses) > 10 * self.start
 
 
 @EVALUATORS.register_module()
@@ -111,6 +121,7 @@ class LinearProbe(Evaluator):
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """Metrics, logits of test and held-out clips after the last epoch, and curves over the epochs."""
         fit, parts = self.fit(bank, test), hold_out(bank, self.heldout)
+        self._warn(fit, bank)
         result = ProtocolResult(
             {'top1': fit.top1[-1], 'top1_best': max(fit.top1)},
             Scores(fit.logits, test.labels, test.names),
@@ -127,6 +138,17 @@ class LinearProbe(Evaluator):
         if fit.logits.shape[1] > 5:
             result.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
         return result
+
+    def _warn(self, fit: Fit, bank: Features) -> None:
+        if not fit.diverged:
+            return
+        print_log(
+            f'linear probe: the training loss on {len(bank)} clips rose from {fit.start:.3g} to {max(fit.losses):.3g} '
+            f'({fit.losses[-1]:.3g} in the last epoch), so its accuracies say little about the features; lower '
+            f'LinearProbe.lr={self.lr:g} or set normalise=True',
+            'current',
+            logging.WARNING,
+        )
 
     def fit(self, bank: Features, test: Features) -> Fit:
         """Train a classifier on ``bank`` and evaluate it on ``test`` after every epoch.
@@ -145,13 +167,16 @@ class LinearProbe(Evaluator):
             head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
         )
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, self.milestones, self.gamma)
-        top1, losses = [], []
+        top1: list[float] = []
+        losses: list[float] = []
+        start = math.nan
         for _ in range(self.epochs):
             with torch.enable_grad():
                 steps = [
                     probe_step(head, optimizer, x[batch], bank.labels[batch])
                     for batch in self.batches(len(x), generator)
                 ]
+            start = start if losses else steps[0].item()
             schedule.step()
             with torch.no_grad():
                 logits = head(x_test)
@@ -162,7 +187,7 @@ class LinearProbe(Evaluator):
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '
                 f'lower LinearProbe.lr or set normalise=True'
             )
-        return Fit(top1, losses, logits)
+        return Fit(top1, losses, logits, start)
 
     def batches(self, N: int, generator: torch.Generator) -> list[Tensor]:
         """Indices of the clips of every step of an epoch."""

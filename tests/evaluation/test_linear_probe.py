@@ -8,7 +8,7 @@ from torch import nn
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError, NonFiniteError
-from skeattn.evaluation import Features, LinearProbe
+from skeattn.evaluation import Features, LinearProbe, linear_probe
 from skeattn.evaluation.features import frozen
 from skeattn.evaluation.linear_probe import probe_step
 from skeattn.models.encoder import Encoder
@@ -215,3 +215,17 @@ def test_unknown_subjects_leave_a_note() -> None:
     result = LinearProbe(epochs=1).evaluate(bank, blobs(10, 1))
     assert result.heldout is None and 'top1_heldout' not in result.metrics
     assert 'unknown' in result.notes['top1_heldout']
+
+
+@pytest.mark.parametrize(('lr', 'warns'), [(300.0, True), (0.1, False)])
+def test_a_fit_whose_loss_rises_warns_in_one_line_with_the_cure(monkeypatch: pytest.MonkeyPatch, lr, warns) -> None:
+    """Kind: a fit that diverges. Its loss rose from 1.8 to 76 without a word, and its accuracy was recorded."""
+    lines: list[str] = []
+    monkeypatch.setattr(linear_probe, 'print_log', lambda text, *_: lines.append(text))
+    x = 5 * torch.randn(25, 16, generator=torch.Generator().manual_seed(0))
+    few = Features(x, torch.arange(25) % 5, torch.full((25,), -1), [f'clip{i}' for i in range(25)])
+    result = LinearProbe(lr=lr, epochs=20).evaluate(few, few)
+    assert len(lines) == warns and (max(result.curves['loss']) > 10) == warns
+    if warns:
+        assert 'on 25 clips rose from 1.' in lines[0] and 'lower LinearProbe.lr=300 or set normalise=True' in lines[0]
+        assert '\n' not in lines[0]
