@@ -83,7 +83,7 @@ def test_a_config_is_what_its_name_says(path):
     assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad') else 'ntu25')
     assert cfg.stream == (['joint', 'motion', 'bone'] if path.parent.name == 'crossclr' else stream)
     assert cfg.model.type.lower() == {'supervised': 'recognizer'}.get(path.parent.name, path.parent.name)
-    assert rest in ([], ['common'], ['paper'], ['plus'], ['released'])
+    assert rest in ([], ['common'], ['lossy'], ['paper'], ['plus'], ['released'])
 
 
 def test_every_method_has_every_data_set():

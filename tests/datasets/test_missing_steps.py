@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.datasets import AlignView, Centre, FillGaps, PackClip, Pipeline, Resample, ScaleBody, Window
+from skeattn.datasets import AlignView, Centre, FillGaps, LoseJoints, PackClip, Pipeline, Resample, ScaleBody, Window
 from skeattn.datasets.missing import mark_missing, missing_joints, present
-from skeattn.errors import DataError
+from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 from tests.datasets.detector import detections
 from tests.datasets.raw import clip as random_clip
@@ -223,3 +223,25 @@ def test_a_tenth_of_the_joints_lost_costs_the_nearest_neighbour_nothing():
 def test_a_window_keeps_missing_joints():
     lost = lose(walk(), 0, 4, WRIST)
     assert missing_joints(Window(3).transform(as_clip(lost))['keypoint'], 2).sum() == 1
+
+
+def test_lost_joints_are_missing_in_the_requested_share_and_the_same_in_every_epoch():
+    two = random_clip(0, persons=2, frames=40)
+    two[1, 10:20] = 0
+    step, clip = LoseJoints(0.25), as_clip(two, KINECT, ('x', 'y', 'z'))
+    out = step.transform(dict(clip))['keypoint']
+    lost = missing_joints(out, 3)
+    assert abs(lost[0].mean() - 0.25) < 0.05 and not lost[1, 10:20].any()
+    np.testing.assert_array_equal(out[~lost], two[~lost])
+    np.testing.assert_array_equal(step.transform(dict(clip))['keypoint'], out)
+    for other in (LoseJoints(0.25, seed=1).transform(dict(clip)), step.transform({**clip, 'name': 'd'})):
+        assert (missing_joints(other['keypoint'], 3) != lost).any()
+    np.testing.assert_array_equal(LoseJoints(0).transform(dict(clip))['keypoint'], two)
+    with pytest.raises(ConfigError, match=r'LoseJoints: share=1.1 must be in \[0, 1\]'):
+        LoseJoints(1.1)
+
+
+def test_a_lost_joint_has_no_score():
+    out = LoseJoints(0.5).transform(as_clip(walk()))['keypoint']
+    lost = missing_joints(out, 2)
+    assert lost.any() and (out[lost][:, 2] == 0).all() and (out[~lost][:, 2] == 0.75).all()

@@ -5,6 +5,7 @@ from skeattn.datasets.transforms.align import AlignView
 from skeattn.datasets.transforms.centre import Centre
 from skeattn.datasets.transforms.gaps import FillGaps, TrimEmpty
 from skeattn.datasets.transforms.layout import ToLayout
+from skeattn.datasets.transforms.lose import LoseJoints
 from skeattn.datasets.transforms.pack import PackClip
 from skeattn.datasets.transforms.pad import PadFrames, Window
 from skeattn.datasets.transforms.pipeline import Clip, Pipeline
@@ -16,6 +17,7 @@ __all__ = [
     'Centre',
     'Clip',
     'FillGaps',
+    'LoseJoints',
     'PackClip',
     'PadFrames',
     'Pipeline',
