@@ -460,13 +460,12 @@ register_layout(
     )
 )  # fmt: skip
 
-# Florence 3D Actions: the order of SBU, its ends named wrist and ankle. The data set calls the torso spine, which is
-# not certain to be the spine of a Kinect.
+# Florence 3D Actions: the order of SBU, its ends named wrist and ankle, its middle spine.
 register_layout(
     SkeletonLayout(
         name='florence15',
         joints=(
-            'head', 'neck', 'torso', 'left_shoulder', 'left_elbow', 'left_wrist',
+            'head', 'neck', 'spine', 'left_shoulder', 'left_elbow', 'left_wrist',
             'right_shoulder', 'right_elbow', 'right_wrist', 'left_hip', 'left_knee', 'left_ankle',
             'right_hip', 'right_knee', 'right_ankle',
         ),

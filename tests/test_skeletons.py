@@ -38,15 +38,6 @@ STICK = {
 }
 
 
-@pytest.fixture(autouse=True)
-def forget_layouts():
-    """Layouts that a test registers are gone after it."""
-    known = dict(LAYOUTS)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(known)
-
-
 def standing(layout: SkeletonLayout) -> np.ndarray:
     """A body ``(V, 3)`` of random proportions, symmetric about x = 0: left at negative x, shoulders above the hips."""
     body = np.random.default_rng(0).random((layout.num_joints, 3))

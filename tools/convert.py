@@ -1,4 +1,4 @@
-"""Raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
+"""Convert raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
 
 import argparse
 import inspect
@@ -29,6 +29,7 @@ from skeattn.datasets.converters import (
     utdmhad,
 )
 from skeattn.datasets.converters.persons import RULES
+from skeattn.datasets.inspection import copy_findings
 from skeattn.datasets.packed import UNLABELLED
 from skeattn.datasets.splits import ALL
 from skeattn.errors import ConfigError
@@ -43,28 +44,28 @@ class Format(NamedTuple):
 
 
 NTU = {
-    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: told by the actions found'},
+    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: derived from the actions in the files'},
     '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'earlier name of --persons'},
 }
 PKUMMD = {
-    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: told by the names of the videos'},
-    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to leave out, one a line'},
+    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: derived from the names of the videos'},
+    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to omit, one per line'},
     '--unlisted': {
         'choices': ['neither', 'test'],
         'default': 'neither',
-        'help': 'side of the clips whose video a split file does not name; the releases test on them (neither)',
+        'help': 'part of the clips whose video is not in a split file; the releases test on them (neither)',
     },
 }
 LAYOUT = {'help': 'the skeleton: ntu25, coco17, ... or a .json file that defines it'}
 OWN = {
-    '--classes': {'metavar': 'FILE', 'help': 'text file with one class a line (default: told by the source)'},
-    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, as x,y,score (default: told by their number)'},
+    '--classes': {'metavar': 'FILE', 'help': 'text file with one class per line (default: from the source)'},
+    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, such as x,y,score (default: from their number)'},
 }
 PYSKL = {
     '--layout': {**LAYOUT, 'required': True},
     **OWN,
-    '--test': {'metavar': 'FILE', 'help': 'a second file, whose clips test, where the first has no splits'},
-    '--normalise': {'action': 'store_true', 'help': 'pixels to half the longer side of the image, from its centre'},
+    '--test': {'metavar': 'FILE', 'help': 'a second file with the test clips, if the first has no splits'},
+    '--normalise': {'action': 'store_true', 'help': 'scale pixels by half the longer side, from the image centre'},
 }
 ARRAYS = {
     '--layout': {**LAYOUT, 'default': 'ntu25'},
@@ -73,7 +74,7 @@ ARRAYS = {
         'metavar': 'NAME',
         'dest': 'split',
         'default': 'split',
-        'help': 'what the split into two arrays is called (split)',
+        'help': 'name of the split into two arrays (split)',
     },
 }
 LABELS = {
@@ -83,7 +84,7 @@ LABELS = {
 }
 PLAIN = {'--layout': {**LAYOUT, 'required': True}, **OWN, '--labels': LABELS}
 ESTIMATOR = {
-    '--layout': {'help': f'{LAYOUT["help"]} (told by the number of joints)'},
+    '--layout': {'help': f'{LAYOUT["help"]} (from the number of joints)'},
     '--classes': OWN['--classes'],
     '--labels': LABELS,
 }
@@ -93,7 +94,7 @@ GENERATED = {
     '--raw': {'metavar': 'DIR', 'help': 'also write the clips as raw NTU .skeleton files'},
 }
 
-# A further format is one line here.
+# A new format needs only a line here.
 FORMATS = {
     'ntu': Format(ntu, NTU, several=True),
     'pkummd': Format(pkummd, PKUMMD, several=True),
@@ -115,21 +116,21 @@ FORMATS = {
 # The set is written all the same; a few damaged files in a large set are usual.
 ALLOW_SKIPPED = 0.02
 
-# Offered wherever ``convert`` has a parameter of that name.
+# Options of formats whose ``convert`` has a parameter of the same name.
 SHARED = {
     'persons': {
         'choices': list(RULES),
         'help': 'which persons come first: as listed, by motion, by score, or longest identity over the frames (order)',
     },
     'max_persons': {'type': int, 'metavar': 'N', 'help': 'persons kept of a clip (all; ntu: 2)'},
-    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of leaving it out'},
+    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of skipping it'},
     'overwrite': {'action': 'store_true', 'help': 'replace a packed set at OUT'},
     'jobs': {'type': int, 'metavar': 'N', 'help': 'number of processes (all cores)'},
 }
 
 
 def parser() -> argparse.ArgumentParser:
-    """A subcommand per format."""
+    """The command line, with a subcommand per format."""
     top = argparse.ArgumentParser(description=__doc__)
     formats = top.add_subparsers(required=True, metavar='FORMAT', dest='format')
     for name, (module, options, several) in FORMATS.items():
@@ -156,7 +157,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def summary(packed: PackedSet) -> str:
-    """What the set holds, and what was left out and why."""
+    """The content of the set, and the skipped clips with reasons."""
     frames, table, skipped = packed.table['frames'], packed.table, packed.manifest['skipped']
     labelled = table['label'] != UNLABELLED
     rows = [
@@ -174,12 +175,14 @@ def summary(packed: PackedSet) -> str:
         *packed.manifest.get('notes', {}).items(),
         ('skipped', len(skipped)),
     ]
+    copies = [f'warning: {finding}' for finding in copy_findings(packed, packed.copies())]
     kinds = by_kind(skipped)
     shared = [f'  skipped {len(skips)} clips{_reason(skips)}' for skips in kinds if len(skips) > 1]
     single = [f'  skipped {skips[0]["name"]}: {skips[0]["reason"]}' for skips in kinds if len(skips) == 1]
     more = [f'  and {len(single) - 20} more'] if len(single) > 20 else []
     listed = [f'  each is listed in {packed.path / "manifest.json"}'] if shared or more else []
-    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *shared, *single[:20], *more, *listed])
+    lines = [*shared, *single[:20], *more, *listed, *copies]
+    return '\n'.join([f'wrote {packed.path}', tabulate(rows, tablefmt='simple'), *lines])
 
 
 def by_kind(skipped: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -226,7 +229,7 @@ def main() -> int:
         module.convert(**options)
     except KeyboardInterrupt:
         if 'jobs' in options:  # read file by file
-            print('\nwhat is converted is kept, the same command goes on with it', file=sys.stderr)
+            print('\nconverted clips are kept; the same command continues with them', file=sys.stderr)
         raise
     packed = PackedSet.open(options['out'])
     print(summary(packed))

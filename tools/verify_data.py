@@ -1,13 +1,14 @@
-"""Re-hash and check a packed set, and say what it holds: python tools/verify_data.py data/NAME [--json]
+"""Check a packed set and summarise it: python tools/verify_data.py data/NAME [--json]
 
 Every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: what is wrong', and the exit status is then 1.
+Lines that begin with 'warning:' report copies and values that are unlikely; they leave the exit status at 0.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,87 +16,83 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn import cli
+from skeattn.channels import num_coordinates
 from skeattn.datasets import PackedSet, split
+from skeattn.datasets.inspection import Finding, copies_summary, copy_findings, meaning_findings
 from skeattn.datasets.integrity import is_intact
+from skeattn.datasets.measures import Measures, measure
+from skeattn.datasets.missing import present, sound_rows
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
 from skeattn.progress import progress
 
 ROWS = 1 << 16
 BINS, BAR, LINES = 12, 40, 24
-# What the two sides of a split of that name must not share, whichever column decides.
+# Split -> column whose values its two parts must not share, whichever column defines the split.
 APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setup'}
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong: in which clip or file, in which field, and what."""
-
-    where: str
-    field: str
-    what: str
-
-    def __str__(self) -> str:
-        return f'{self.where}: {self.field}: {self.what}'
-
-
-def problems_of(packed: PackedSet) -> Iterator[Problem]:
+def problems_of(packed: PackedSet) -> Iterator[Finding]:
     """All that is wrong with an opened set."""
     for file, expected in packed.manifest['sha256'].items():
         if not is_intact(packed.path / file, expected, again=True):
-            yield Problem(file, 'sha256', f'is damaged: differs from {MANIFEST}')
+            yield Finding(file, 'sha256', f'is damaged: differs from {MANIFEST}')
     yield from table_problems(packed)
     yield from coordinate_problems(packed)
     for name in packed.splits:
         yield from split_problems(packed, name)
 
 
-def table_problems(packed: PackedSet) -> Iterator[Problem]:
-    """Labels have a class, names are unique, and no clip is among those that were left out."""
+def table_problems(packed: PackedSet) -> Iterator[Finding]:
+    """Labels have a class or are -1 (none), names are unique, and no clip is among those that were left out."""
     labels, names = packed.table['label'], packed.table['name']
-    for i in np.flatnonzero((labels < 0) | (labels >= len(packed.classes))):
-        yield Problem(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
+    for i in np.flatnonzero((labels < -1) | (labels >= len(packed.classes))):
+        yield Finding(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
     unique, counts = np.unique(names, return_counts=True)
     for name, count in zip(unique[counts > 1], counts[counts > 1], strict=True):
-        yield Problem(name, 'name', f'stands {count} times in the table')
+        yield Finding(name, 'name', f'stands {count} times in the table')
     for name in sorted(set(unique.tolist()) & {skip['name'] for skip in packed.manifest['skipped']}):
-        yield Problem(name, 'name', 'is listed as skipped, but the set holds it')
+        yield Finding(name, 'name', 'is listed as skipped, but the set holds it')
     for field in FIELDS[1:]:
         for i in np.flatnonzero(packed.table[field] < -1):
-            yield Problem(names[i], field, f'{packed.table[field][i]} is neither a number from 0 nor -1 (unknown)')
+            yield Finding(names[i], field, f'{packed.table[field][i]} is neither a number from 0 nor -1 (unknown)')
 
 
-def coordinate_problems(packed: PackedSet) -> Iterator[Problem]:
-    """Every coordinate is finite, and in every clip somebody is there."""
+def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
+    """Every value is finite, except all coordinates of a missing joint, and in every clip somebody is there."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
-        finite[start : start + ROWS] = np.isfinite(rows).all(axis=(1, 2))
-        there[start : start + ROWS] = rows.any(axis=(1, 2))
+        finite[start : start + ROWS] = sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)
+        there[start : start + ROWS] = present(rows[None])[0]
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
-        person, frame, joint = np.argwhere(~np.isfinite(packed.clip(i)))[0][:3]
+        clip = packed.clip(i)
+        rows = clip.reshape(-1, *clip.shape[2:])
+        row = int(np.argmin(sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)))
+        person, frame = divmod(row, clip.shape[1])
+        joint = int(np.argmax(~np.isfinite(rows[row]).all(axis=1)))
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
-        yield Problem(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
+        yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
-        yield Problem(names[i], 'keypoint', 'all zero, nobody is there')
+        yield Finding(names[i], 'keypoint', 'all zero, nobody is there')
 
 
-def split_problems(packed: PackedSet, name: str) -> Iterator[Problem]:
-    """Both sides have clips, and share no subject, camera or setup where the split's name says so."""
+def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
+    """Splits with an empty part, or whose parts share a subject, camera or setup against the split's name."""
     try:
         train, test = split(packed, name)
     except DataError as error:
-        yield Problem(MANIFEST, f'protocols.{name}', str(error))
+        yield Finding(MANIFEST, f'protocols.{name}', str(error))
         return
     field = APART.get(name)
     for value in shared_values(packed, field, train, test) if field else ():
         clip = packed.table['name'][train[packed.table[field][train] == value][0]]
-        yield Problem(clip, field, f'{value} trains and tests in split {name!r}')
+        yield Finding(clip, field, f'{value} is in both parts of split {name!r}')
 
 
 def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Known values of a column that occur on both sides."""
+    """Known values of a column that occur in both parts."""
     both = np.intersect1d(packed.table[field][train], packed.table[field][test])
     return both[both >= 0]
 
@@ -116,6 +113,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         'channels': list(packed.channels),
         'clips': len(packed),
         'skipped': len(packed.manifest['skipped']),
+        'notes': packed.manifest.get('notes', {}),
         'distinct': known,
         'persons': {str(m): int(n) for m, n in zip(*np.unique(table['persons'], return_counts=True), strict=True)},
         'frames': {
@@ -126,7 +124,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         },
         'classes': dict(zip(packed.classes, per_class, strict=True)),
         'subjects': {str(s): int(n) for s, n in zip(subjects, of_subject, strict=True)},
-        'protocols': {name: sides_of(packed, name) for name in packed.splits},
+        'protocols': {name: parts_of(packed, name) for name in packed.splits},
     }
 
 
@@ -135,8 +133,8 @@ def span(first: int, width: int) -> str:
     return f'{first} to {first + width - 1}' if width > 1 else str(first)
 
 
-def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
-    """Clips on the two sides of a split, on neither, and how many subjects, cameras and setups the sides share."""
+def parts_of(packed: PackedSet, name: str) -> dict[str, Any]:
+    """Numbers of clips in the parts of a split and in neither, and of shared subjects, cameras and setups."""
     rule = packed.splits[name]
     try:
         train, test = split(packed, name)
@@ -147,8 +145,8 @@ def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
         for field in ('subject', 'camera', 'setup')
         if (packed.table[field] >= 0).all()
     }
-    sides = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
-    return {'by': rule['field'], **sides, 'shared': shared}
+    parts = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
+    return {'by': rule['field'], **parts, 'shared': shared}
 
 
 def histogram(title: str, counts: dict[str, int]) -> str:
@@ -173,23 +171,26 @@ def report(summary: dict[str, Any]) -> str:
         ('skipped', summary['skipped']),
         ('frames min / median / max', f'{frames["min"]} / {frames["median"]:g} / {frames["max"]}'),
         ('persons', ', '.join(f'{n} clips with {m}' for m, n in summary['persons'].items())),
+        ('copies', copies_text(summary['copies'])),
+        *summary['notes'].items(),
     ]
     splits = [
         (
             name,
-            f'by {sides["by"]}',
-            ', '.join(f'{n} {field}s' for field, n in sides.get('shared', {}).items()) or '-',
-            sides.get('neither', '-'),
-            sides.get('train', '-'),
-            sides.get('test', '-'),
+            parts['by'],
+            ', '.join(f'{n} {field}s' for field, n in parts.get('shared', {}).items()) or '-',
+            parts.get('neither', '-'),
+            parts.get('train', '-'),
+            parts.get('test', '-'),
         )
-        for name, sides in summary['protocols'].items()
+        for name, parts in summary['protocols'].items()
     ]
     subjects = summary['subjects']
     return '\n\n'.join(
         [
             tabulate(rows, headers=('column', 'distinct')),
-            tabulate(splits, headers=('split', 'decided', 'sides share', 'neither', 'train', 'test')),
+            measures_text(summary['measures']),
+            tabulate(splits, headers=('split', 'by', 'both parts have', 'neither', 'train', 'test')),
             histogram('clips by number of frames', frames['counts']),
             histogram('clips by class', summary['classes']),
             *([] if set(subjects) == {'-1'} else [histogram('clips by subject', subjects)]),
@@ -197,27 +198,87 @@ def report(summary: dict[str, Any]) -> str:
     )
 
 
+def measures_summary(measures: Measures) -> dict[str, Any]:
+    """The measures of a set as JSON, each clip's left out; numbers have four digits."""
+    return {
+        'channels': {name: [short(value) for value in values] for name, values in measures.channels.items()},
+        'trunk': short(measures.trunk),
+        'unit': measures.unit,
+        'bone_variation': short(measures.tree.variation) if measures.tree else None,
+        'tree_length': short(measures.tree.length) if measures.tree else None,
+        'asymmetry': short(measures.tree.asymmetry) if measures.tree else None,
+        'missing_joints': short(measures.missing),
+        'joints_at_origin': short(measures.zero),
+        'persons_present': {str(persons): clips for persons, clips in measures.persons.items()},
+        'empty_classes': measures.empty,
+        'unlabelled': measures.unlabelled,
+    }
+
+
+def short(value: float) -> float:
+    """Rounded to four digits."""
+    return float(f'{value:.4g}')
+
+
+def measures_text(measures: dict[str, Any]) -> str:
+    """The same as a table."""
+
+    def percent(value: float | None) -> str:
+        return '-' if value is None else f'{100 * value:.3g} %'
+
+    empty = measures['empty_classes']
+    rows = [
+        *((f'{name}: least / median / largest', ' / '.join(map(str, v))) for name, v in measures['channels'].items()),
+        ('trunk length (unit)', f'{measures["trunk"]:g} ({measures["unit"]})'),
+        ('variation of bone lengths over time', percent(measures['bone_variation'])),
+        ('difference of left and right', percent(measures['asymmetry'])),
+        ('missing joints', percent(measures['missing_joints'])),
+        ('persons present', ', '.join(f'{n} clips with {m}' for m, n in measures['persons_present'].items())),
+        ('classes without a clip', ', '.join(empty[:5]) + (f', and {len(empty) - 5} more' if empty[5:] else '') or 0),
+        ('clips without a label', measures['unlabelled']),
+    ]
+    return tabulate(rows, headers=('measure', ''), disable_numparse=True)
+
+
+def copies_text(copies: dict[str, Any]) -> str:
+    """How many clips are copies, in a cell of a table."""
+    if not copies['clips']:
+        return '0'
+    splits = [f'{n} test clips of {name} equal a training clip' for name, n in copies['test_clips'].items() if n]
+    return '; '.join([f'{copies["clips"]} clips of {len(copies["groups"])} recordings', *splits])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', help='folder of the packed set')
     parser.add_argument('--json', action='store_true', help='print the summary and the problems as JSON')
     args = parser.parse_args()
+    warnings: list[Finding] = []
     try:
         packed = PackedSet.open(args.data)
     except DataError as error:
         if not (Path(args.data) / MANIFEST).is_file():
             raise
-        problems, summary = [Problem(args.data, 'set', str(error))], {'path': args.data}
+        problems, summary = [Finding(args.data, 'set', str(error))], {'path': args.data}
     else:
-        problems, summary = list(problems_of(packed)), summary_of(packed)
+        problems, groups = list(problems_of(packed)), packed.copies(again=True)
+        measures = measure(packed)
+        summary = {
+            **summary_of(packed),
+            'copies': copies_summary(packed, groups),
+            'measures': measures_summary(measures),
+        }
+        warnings = copy_findings(packed, groups) + meaning_findings(packed, measures)
     if args.json:
-        print(json.dumps({**summary, 'problems': [asdict(problem) for problem in problems]}, indent=1))
+        findings = {'problems': problems, 'warnings': warnings}
+        print(json.dumps({**summary, **{key: [asdict(f) for f in value] for key, value in findings.items()}}, indent=1))
     elif len(summary) > 1:
         print(report(summary))
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    for line in [*problems, *(f'warning: {warning}' for warning in warnings)]:
+        print(line, file=sys.stderr)
     if not problems and not args.json:
-        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree')
+        read = f'; {len(warnings)} warnings, see above' if warnings else ''
+        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree{read}')
     return int(bool(problems))
 
 

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from skeattn.channels import AXES, BY_COUNT, num_coordinates
-from skeattn.skeletons import SkeletonLayout
+from skeattn.skeletons import JointOrMean, SkeletonLayout
 
 SCORES = ('score', 'confidence', 'conf', 'visibility', 'likelihood', 'probability')
 """Names of a channel in which 0 says that a joint was not detected."""
+ROWS = 1 << 16
 
 
 def mark_missing(keypoint: np.ndarray, channels: Sequence[str] | None, layout: SkeletonLayout) -> np.ndarray:
@@ -71,7 +72,7 @@ def _origin_of_plane(places: np.ndarray, zero: np.ndarray, missing: np.ndarray, 
     ends = (layout.root, layout.hip, *layout.spine)
     trunk = [joint for end in ends for joint in ((end,) if isinstance(end, int) else end)]
     seen = places[~zero & ~missing]
-    around = len(seen) > 0 and (seen.min(axis=0) < 0).any() and (seen.max(axis=0) > 0).any()
+    around = len(seen) > 0 and bool(((seen.min(axis=0) < 0) & (seen.max(axis=0) > 0)).any())
     is_origin = np.zeros(layout.num_joints, bool)
     if around and always.sum() == 1:
         is_origin[trunk] = always[trunk]
@@ -116,3 +117,130 @@ def missing_joints(keypoint: np.ndarray, D: int) -> np.ndarray:
 def present(keypoint: np.ndarray) -> np.ndarray:
     """Which person is there in which frame, ``(M, T)`` bool: one of whom any joint is neither zero nor missing."""
     return np.asarray((np.abs(keypoint) > 0).any(axis=(2, 3)))
+
+
+def persons_first(keypoint: np.ndarray) -> np.ndarray:
+    """Persons who are ever there before those who never are, otherwise in their order.
+
+    Converters, checks and every step of the pipeline follow this rule, so that person 0 is there wherever somebody is.
+
+    Args:
+        keypoint: ``(M, T, V, C)``.
+
+    Returns:
+        the same array where it is in that order.
+    """
+    ever = np.array([(np.abs(person) > 0).any() for person in keypoint], bool)
+    return keypoint if (ever[:-1] >= ever[1:]).all() else keypoint[np.argsort(~ever, kind='stable')]
+
+
+def anybody(keypoint: np.ndarray) -> bool:
+    """Whether somebody is there in any frame of ``(M, T, V, C)``."""
+    return bool((np.abs(keypoint) > 0).any())
+
+
+def fill_in_time(keypoint: np.ndarray, D: int, frames: np.ndarray | None = None) -> np.ndarray:
+    """Interpolate each missing joint linearly between the frames in which it is there; at its ends take the nearest.
+
+    All channels of the joint are interpolated. A joint that is missing in the whole clip stays missing.
+
+    Args:
+        keypoint: ``(M, T, V, C)``.
+        D: number of coordinates.
+        frames: ``(M, T)`` the frames to fill; by default those in which the person is there. Where the person is
+            absent in one, all its joints are interpolated.
+
+    Returns:
+        a copy.
+    """
+    there = present(keypoint)
+    seen = there[:, :, None] & ~missing_joints(keypoint, D)
+    wanted = (there if frames is None else frames)[:, :, None] & ~seen & seen.any(axis=1, keepdims=True)
+    filled = keypoint.copy()
+    time = np.arange(keypoint.shape[1])[None, :, None]
+    before = np.maximum.accumulate(np.where(seen, time, -1), axis=1)
+    after = np.minimum.accumulate(np.where(seen, time, time.size)[:, ::-1], axis=1)[:, ::-1]
+    before, after = np.where(before < 0, after, before), np.where(after == time.size, before, after)
+    person, frame, joint = np.nonzero(wanted)
+    first, last = before[wanted], after[wanted]
+    weight = np.where(last > first, (frame - first) / np.maximum(last - first, 1), 0).astype(keypoint.dtype)[:, None]
+    filled[wanted] = keypoint[person, first, joint] * (1 - weight) + keypoint[person, last, joint] * weight
+    return filled
+
+
+def place_unseen(keypoint: np.ndarray, D: int, layout: SkeletonLayout) -> np.ndarray:
+    """Put each joint that is still missing where the nearest joint of the skeleton's tree is, its parent first.
+
+    Its other channels stay 0: nothing was measured.
+
+    Returns:
+        a copy.
+    """
+    placed = keypoint.copy()
+    missing = missing_joints(keypoint, D)
+    for joint in np.flatnonzero(missing.any(axis=(0, 1))):
+        open_ = missing[:, :, joint].copy()
+        for other in _along_the_tree(int(joint), layout):
+            take = open_ & ~missing[:, :, other]
+            placed[take, joint, :D] = keypoint[take, other, :D]
+            open_ &= ~take
+    return placed
+
+
+def locate(keypoint: np.ndarray, joint: JointOrMean, D: int, layout: SkeletonLayout) -> np.ndarray:
+    """Where a joint is, or the mean of several, also in frames in which it is missing: ``(M, T, C)``.
+
+    Such a frame has the joint's place interpolated in time. Of a mean, joints that are never seen are left out. A joint
+    that is never seen, or a mean of such, is where :func:`place_unseen` puts it.
+    """
+    direct = layout.locate(keypoint, joint)
+    if not np.isnan(direct).any():
+        return direct
+    filled = fill_in_time(keypoint, D)
+    complete = place_unseen(filled, D, layout)
+    if isinstance(joint, int):
+        return layout.locate(complete, joint)
+    places, seen = filled[:, :, list(joint)], ~missing_joints(filled, D)[:, :, list(joint)]
+    total = np.where(seen[..., None], places, 0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1)[..., None]
+    known = np.asarray(seen.any(axis=2))[..., None]
+    return np.asarray(np.where(known, total, layout.locate(complete, joint)).astype(keypoint.dtype))
+
+
+def _along_the_tree(joint: int, layout: SkeletonLayout) -> list[int]:
+    """The other joints by their distance in the tree, parents before children."""
+    order = [joint]
+    for at in order:
+        children = [child for child, parent in layout.bones if parent == at]
+        order += [other for other in (layout.parents[at], *children) if other not in order]
+    return order[1:]
+
+
+def missing_share(frames: np.ndarray, offset: np.ndarray, D: int) -> np.ndarray:
+    """For each clip the share of missing joints among those of the persons who are there, ``(N,)``.
+
+    Args:
+        frames: ``(rows, V, C)``, the clips of a packed set end to end.
+        offset: ``(N,)`` the first row of each clip.
+        D: number of coordinates.
+    """
+    lost, seen = np.zeros(len(frames)), np.zeros(len(frames))
+    for start in range(0, len(frames), ROWS):
+        rows = np.asarray(frames[None, start : start + ROWS])
+        lost[start : start + ROWS] = missing_joints(rows, D)[0].sum(axis=1)
+        seen[start : start + ROWS] = present(rows)[0] * frames.shape[1]
+    return np.asarray(np.add.reduceat(lost, offset) / np.maximum(np.add.reduceat(seen, offset), 1))
+
+
+def sound_rows(rows: np.ndarray, D: int, has_missing: bool) -> np.ndarray:
+    """Which rows ``(rows, V, C)`` hold nothing but numbers and missing joints, ``(rows,)``.
+
+    Args:
+        rows: persons in frames.
+        D: number of coordinates.
+        has_missing: the set has missing joints, whose coordinates are all NaN. Otherwise any NaN is broken.
+    """
+    if not has_missing:
+        return np.asarray(np.isfinite(rows).all(axis=(1, 2)))
+    nan = np.isnan(rows)
+    whole = nan[..., :D].all(axis=2) == nan[..., :D].any(axis=2)
+    return np.asarray(whole.all(axis=1) & ~nan[..., D:].any(axis=(1, 2)) & ~np.isinf(rows).any(axis=(1, 2)))

@@ -1,9 +1,11 @@
 """The packed format: one folder holds a data set's clips, their sample table and a manifest with hashes.
 
-``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order.
+``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order. An absent person
+is all zero; a missing joint has NaN coordinates, and 0 in its other channels (:mod:`skeattn.datasets.missing`).
 ``samples.npz``: one array per column of :data:`COLUMNS` and of the set's own; -1 where the source does not know.
 ``manifest.json``: version, data set, layout, channels, classes, own columns, splits, counts, skipped clips, sha256
 of the other two.
+``copies.json``: groups of clips that hold the same recording, see :mod:`skeattn.datasets.copies`; can be removed.
 """
 
 import contextlib
@@ -20,15 +22,17 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import BY_COUNT, check_channels, num_coordinates
-from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact
-from skeattn.datasets.missing import present
+from skeattn.datasets.copies import CopyFinder
+from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact, read_note, write_note
+from skeattn.datasets.missing import anybody, missing_joints, missing_share, persons_first, settle
 from skeattn.errors import ConfigError, DataError
-from skeattn.files import sha256, write_atomic, write_text
+from skeattn.files import sha256, write_atomic, write_json, write_text
+from skeattn.progress import progress
 from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
 
 VERSION = 1
-FRAMES, SAMPLES, MANIFEST = 'frames.npy', 'samples.npz', 'manifest.json'
+FRAMES, SAMPLES, MANIFEST, COPIES = 'frames.npy', 'samples.npz', 'manifest.json', 'copies.json'
 FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 UNLABELLED = -1  # the label of a clip without one
@@ -95,7 +99,9 @@ class PackedWriter:
         self.resources = contextlib.ExitStack()  # closed once the set is complete, or given up
         self._rows: list[tuple[Any, ...]] = []
         self._names: set[str] = set()
+        self._copies = CopyFinder(self.layout)
         self._offset = 0
+        self._missing = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
         for name, rule in self.splits.items():
             if rule['field'] not in (fields := (*FIELDS, *self.columns)):
@@ -153,14 +159,15 @@ class PackedWriter:
 
         Args:
             name: unique name of the clip.
-            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero, the coordinates
-                of a missing joint are NaN (:mod:`skeattn.datasets.missing`).
+            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero, a missing joint
+                has a NaN coordinate. Persons who are never there are moved behind the others.
             label: class index, -1 of an unlabelled clip.
             subject, camera, setup, replication: as the source numbers them, -1 if unknown.
             columns: a value for each of the set's own columns, -1 where not given.
 
         Raises:
-            DataError: the clip is empty, not finite, of another joint count or a duplicate, or its label has no class.
+            DataError: the clip is empty, of another joint count or a duplicate, has an infinite coordinate or a NaN
+                beside the coordinates, nobody is there, or its label has no class.
         """
         with np.errstate(over='ignore'):  # becomes infinite, which is refused by name below
             clip = np.ascontiguousarray(keypoint, dtype='<f4')
@@ -176,13 +183,12 @@ class PackedWriter:
             raise DataError(
                 f'{name}: {clip.shape[3]} values a joint, the set has {len(channels)}: {", ".join(channels)}'
             )
-        # A missing joint of a person who is there: NaN coordinates.
-        missing = np.isnan(clip) & present(clip)[:, :, None, None]
-        missing[..., num_coordinates(channels) :] = False
-        if not (usable := np.isfinite(clip) | missing).all():
-            person, frame, joint = np.argwhere(~usable)[0][:3]
-            where = f'person {person}, frame {frame}, joint {self.layout.joints[joint]}'
-            raise DataError(f'{name}: NaN or infinite coordinate at {where}')
+        D = num_coordinates(channels)
+        if fault := broken_value(clip, channels, self.layout):
+            raise DataError(f'{name}: {fault}')
+        clip = persons_first(settle(clip, D))
+        if not anybody(clip):
+            raise DataError(f'{name}: nobody is there, every value is zero or missing')
         if name in self._names:
             raise DataError(f'{name}: a clip of this name was added before')
         if not UNLABELLED <= label < len(self.classes):
@@ -190,9 +196,11 @@ class PackedWriter:
         own = [columns.pop(column, -1) for column in self.columns]
         if columns:
             raise TypeError(f'the set has no column {", ".join(columns)}; name it in PackedWriter(columns=...)')
-        self._file.write(clip.data)
+        self._file.write(np.ascontiguousarray(clip).data)
+        self._missing += int(missing_joints(clip, D).sum())
         self._names.add(name)
         self.channels = channels
+        self._copies.add(clip[..., : num_coordinates(channels)])
         M, T = clip.shape[:2]
         self._rows.append((name, label, subject, camera, setup, replication, T, M, self._offset, *own))
         self._offset += M * T
@@ -218,6 +226,9 @@ class PackedWriter:
         stored = zip((*COLUMNS, *self.columns), zip(*self._rows, strict=True), strict=True)
         columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
         write_atomic(self._partial / SAMPLES, lambda file: np.savez_compressed(file, **columns))
+        counts = {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)}
+        counts |= {'missing': self._missing} if self._missing else {}
+        hashes = {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)}
         manifest = {
             'version': VERSION,
             'dataset': self.dataset,
@@ -226,13 +237,25 @@ class PackedWriter:
             'classes': self.classes,
             'columns': self.columns,
             'protocols': self.splits,
-            'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)},
+            'counts': counts,
             'skipped': self.skipped,
             **({'notes': self.notes} if self.notes else {}),
-            'sha256': {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)},
+            'sha256': hashes,
         }
         write_text(self._partial / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        self._write_copies(hashes)
         self._move_into_place()
+
+    def _write_copies(self, hashes: dict[str, str]) -> None:
+        frames, V = np.load(self._partial / FRAMES, mmap_mode='r'), self.layout.num_joints
+
+        def read(i: int) -> np.ndarray:
+            T, M, start = self._rows[i][6:9]
+            clip = np.asarray(frames[start : start + M * T]).reshape(M, T, V, -1)
+            return clip[..., : num_coordinates(self.channels or ())]
+
+        groups = [[self._rows[i][0] for i in group] for group in self._copies.groups(read)]
+        write_json(self._partial / COPIES, {'sha256': hashes, 'groups': groups})
 
     def _move_into_place(self) -> None:
         self._refuse_existing()
@@ -312,6 +335,37 @@ class PackedSet:
         rows = np.asarray(self.frames[start : start + M * T])  # a plain view, no longer a memmap
         return rows.reshape(M, T, *self.frames.shape[1:])
 
+    def copies(self, again: bool = False) -> list[list[int]]:
+        """Groups of clips that hold the same recording, see :mod:`skeattn.datasets.copies`; each and the list ascend.
+
+        They are in a file beside the set, which is written when a set of an earlier version is first asked.
+
+        Args:
+            again: compare the clips, whatever the file says.
+        """
+        path, number = self.path / COPIES, {str(name): i for i, name in enumerate(self.table['name'])}
+        note = None if again else read_note(path)
+        if note and note.get('sha256') == self.manifest['sha256']:
+            with contextlib.suppress(KeyError, TypeError):  # changed by hand: compare again
+                return [[number[name] for name in group] for group in note['groups']]
+        finder, D = CopyFinder(self.layout), num_coordinates(self.channels)
+        for i in progress(range(len(self)), f'looking for copies in {self.path}'):
+            finder.add(self.clip(i)[..., :D])
+        groups = finder.groups(lambda i: self.clip(i)[..., :D])
+        names = [[str(self.table['name'][i]) for i in group] for group in groups]
+        if not again:
+            write_note(path, {'sha256': self.manifest['sha256'], 'groups': names})
+        return groups
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether any joint is missing, by the manifest."""
+        return bool(self.manifest['counts'].get('missing'))
+
+    def missing_share(self) -> np.ndarray:
+        """For each clip the share of missing joints among those of the persons who are there, ``(N,)``."""
+        return missing_share(self.frames, self.table['offset'], num_coordinates(self.channels))
+
     def verify(self, again: bool = False, cache: bool | str = True) -> None:
         """Compare the files with the manifest's hashes.
 
@@ -328,6 +382,24 @@ class PackedSet:
             folder = folder_of(self.path, cache) if path.stat().st_size >= WORTH_NOTING else None
             if not is_intact(path, expected, folder and folder / f'{file}.json', again):
                 raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
+
+
+def broken_value(clip: np.ndarray, channels: Sequence[str], layout: SkeletonLayout) -> str:
+    """The first value that is neither a number nor a missing joint's, with its place; empty where all are.
+
+    Args:
+        clip: ``(M, T, V, C)``.
+        channels: names of the C values. NaN coordinates are a missing joint; any other NaN, and infinity, are broken.
+        layout: of the joints.
+    """
+    D = num_coordinates(channels)
+    broken = np.isinf(clip)
+    broken[..., D:] |= np.isnan(clip[..., D:])
+    if not broken.any():
+        return ''
+    person, frame, joint, channel = np.argwhere(broken)[0]
+    where = f'person {person}, frame {frame}, joint {layout.joints[joint]}'
+    return f'NaN or infinite {"coordinate" if channel < D else channels[channel]} at {where}'
 
 
 def is_generated(path: str | os.PathLike[str]) -> bool:
@@ -357,6 +429,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         if manifest['version'] != VERSION:
             raise DataError(f'{path} has format version {manifest["version"]}, not {VERSION}: convert the source again')
         counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
+        counts |= {key: int(value) for key, value in manifest['counts'].items() if key == 'missing'}
         hashes = {file: str(manifest['sha256'][file]) for file in (FRAMES, SAMPLES)}
         splits = {name: _plain_rule(rule) for name, rule in manifest['protocols'].items()}
         # Sets written before a set could have them say nothing of columns and channels.

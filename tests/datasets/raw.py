@@ -15,6 +15,23 @@ def clip(seed: int = 0, persons: int = 1, frames: int = 4, joints: int = 20) -> 
     return (0.5 + rng.random((persons, frames, joints, 3))).round(4).astype(np.float32)
 
 
+# Kinect v1, metres, a standing person.
+BODY = [
+    (0, 0.9, 3), (0, 1.05, 3), (0, 1.4, 3), (0, 1.6, 3),
+    (-0.18, 1.38, 3), (-0.25, 1.12, 3), (-0.28, 0.88, 2.95), (-0.28, 0.8, 2.93),
+    (0.18, 1.38, 3), (0.25, 1.12, 3), (0.28, 0.88, 2.95), (0.28, 0.8, 2.93),
+    (-0.09, 0.85, 3), (-0.1, 0.45, 2.98), (-0.1, 0.08, 3), (-0.1, 0.02, 2.9),
+    (0.09, 0.85, 3), (0.1, 0.45, 2.98), (0.1, 0.08, 3), (0.1, 0.02, 2.9),
+]  # fmt: skip
+
+
+def body(seed: int = 0, persons: int = 1, frames: int = 4) -> np.ndarray:
+    """Persons of ``kinect20`` who stand at different places, their joints moved a little."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(-1, 1, (persons, 1, 1, 3)) * [1, 0.1, 1]
+    return (np.array(BODY) + places + rng.normal(0, 0.01, (persons, frames, 20, 3))).astype(np.float32)
+
+
 def write_set(out: Path, clips: int = 6, overwrite: bool = False, frames: int = 4) -> Path:
     """Clips ``c0 ...`` of 1 or 2 persons and growing length; label i % 3, subject 1..4, camera -1."""
     with PackedWriter(out, 'toy', 'kinect20', ['a', 'b', 'c'], SPLITS, overwrite) as writer:

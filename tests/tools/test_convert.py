@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.datasets.converters.test_persons import people
+from tests.datasets.converters.people import people
 from tests.engine.toy import tool as load
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from skeattn.channels import check_channels
 from skeattn.datasets.converters.intake import EVERYBODY, admit
-from skeattn.datasets.converters.ntu import told_by
+from skeattn.datasets.converters.ntu import parse_ntu_name
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import bundled
 from skeattn.datasets.packed import PackedWriter
@@ -134,7 +134,7 @@ class Table:
     classes: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        self.told = [told_by(name) or {} for name in self.names]
+        self.told = [parse_ntu_name(name) or {} for name in self.names]
         self._columns = {split: f'{split}_side' for split in self.sides}
 
     @property

@@ -104,7 +104,7 @@ def parse(path: str, content: bytes, bodies: str = 'file_order', most: int = MAX
         DataError: the name or the content is not of this format.
     """
     name = Path(path).stem
-    columns = told_by(name)
+    columns = parse_ntu_name(name)
     if columns is None:
         raise DataError(f'{path}: the name is not of the form SsssCcccPpppRrrrAaaa.skeleton')
     if not 0 <= columns['label'] < _NUM_CLASSES['ntu120']:
@@ -121,7 +121,7 @@ def parse(path: str, content: bytes, bodies: str = 'file_order', most: int = MAX
     return name, keypoint, columns, notes
 
 
-def told_by(name: str) -> dict[str, int] | None:
+def parse_ntu_name(name: str) -> dict[str, int] | None:
     """The columns that the name of a clip of this set tells; None for any other name."""
     match = _NAME.match(name)
     if match is None:

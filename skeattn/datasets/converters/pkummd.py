@@ -79,7 +79,7 @@ def convert(
     if part not in (None, *_VIDEO) or unlisted not in ('neither', 'test'):
         raise ConfigError(f'part={part!r}, unlisted={unlisted!r}; choose 1 or 2, and "neither" or "test"')
     files = Source(source, '.txt')
-    part = part or _told_by_names(files)
+    part = part or _part_by_names(files)
     actions = Actions(files, *_find_videos(files, part))
     splits = {name: read_split(member, files.read(member), part) for name, member in _find_splits(files, part).items()}
     columns = {
@@ -303,7 +303,7 @@ def _is_frame(line: str) -> bool:
         return False
 
 
-def _told_by_names(files: Source) -> int:
+def _part_by_names(files: Source) -> int:
     parts = [part for part, name in _VIDEO.items() if any(name.fullmatch(Path(member).stem) for member in files)]
     if len(parts) == 2:
         raise DataError(f'{files} holds videos of both parts; choose one by --part 1 or --part 2 (part=1 or 2)')

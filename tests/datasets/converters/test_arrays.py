@@ -103,6 +103,7 @@ def test_names_that_are_not_ntus_tell_nothing(stgcn, tmp_path):
     assert packed.classes == [f'class {i}' for i in range(6)] and set(packed.splits) == {'split'}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='memory is measured as Linux tells it')
 def test_large_arrays_are_mapped_not_loaded(stgcn, tmp_path):
     """A sparse array of 3.6 GB, opened in less than 2 GB of memory."""

@@ -10,24 +10,11 @@ from skeattn.datasets import PackedSet
 from skeattn.datasets.converters import ctrgcn, ntu, plain, pyskl
 from skeattn.datasets.converters.persons import UNKNOWN, Choice, follow
 from skeattn.errors import ConfigError
-from tests.datasets.converters.test_pyskl import annotation, saved
+from tests.datasets.converters.people import people
+from tests.datasets.converters.pickles import annotation, saved
 from tests.datasets.raw import clip, skeleton_text
 
 T, V = 12, 20
-
-
-def people(*places, sway=(0.0, 0.0, 0.0, 0.0), frames=T):
-    """Persons ``(M, T, V, 3)`` of height 1 who stand at x = places and sway."""
-    body = clip(1, 1, 1, V)[0, 0] - 0.5
-    body[:, 1] = np.linspace(0, 1, V)
-    body[:, 0] *= 0.2
-    wave = np.sin(np.arange(frames))[:, None]
-    rows = []
-    for x, swing in zip(places, sway, strict=False):
-        person = np.repeat(body[None], frames, axis=0)
-        person[..., 0] += x + swing * wave
-        rows.append(person)
-    return np.stack(rows).astype(np.float32)
 
 
 def test_the_rules_rank_persons_and_count_those_left_out():
