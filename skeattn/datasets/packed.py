@@ -33,6 +33,7 @@ VERSION = 1
 FRAMES, SAMPLES, MANIFEST, COPIES = 'frames.npy', 'samples.npz', 'manifest.json', 'copies.json'
 FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
+UNLABELLED = -1  # the label of a clip without one
 # A header of fixed size, written again once the number of rows is known; numpy asks only for a multiple of 64.
 _HEADER_BYTES = 128
 # Folder -> format and options of tools/convert.py.
@@ -156,7 +157,8 @@ class PackedWriter:
         Args:
             name: unique name of the clip.
             keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero.
-            label: class index; subject, camera, setup, replication: as the source numbers them, -1 if unknown.
+            label: class index, -1 of an unlabelled clip.
+            subject, camera, setup, replication: as the source numbers them, -1 if unknown.
             columns: a value for each of the set's own columns, -1 where not given.
 
         Raises:
@@ -182,7 +184,7 @@ class PackedWriter:
             raise DataError(f'{name}: NaN or infinite coordinate at {where}')
         if name in self._names:
             raise DataError(f'{name}: a clip of this name was added before')
-        if not 0 <= label < len(self.classes):
+        if not UNLABELLED <= label < len(self.classes):
             raise DataError(f'{name}: label {label} is outside 0..{len(self.classes) - 1}')
         own = [columns.pop(column, -1) for column in self.columns]
         if columns:

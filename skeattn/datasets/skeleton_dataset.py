@@ -19,7 +19,7 @@ from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
-from skeattn.errors import ConfigError
+from skeattn.errors import ConfigError, NoClipsError
 from skeattn.registry import DATASETS
 from skeattn.renaming import renamed_arguments
 
@@ -47,12 +47,12 @@ class SkeletonDataset(Dataset):
         channels: the values of a joint that the model is built for, compared with the set's.
         cache: where prepared clips of a large split are kept for the next start: True: ``$SKEATTN_CACHE`` or
             ``.cache`` in the set's folder; a folder; False: nowhere.
-        subset: the training clips whose labels may be used, ``dict(fraction=0.01, seed=0)``, see
-            :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
+        subset: the training clips whose labels may be used, ``dict(fraction=0.01, seed=0)`` or ``dict(per_class=5)``,
+            see :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
-        labels: (N,) int64 class indices.
+        labels: (N,) int64 class indices, -1 of a clip without a label.
         names: (N,) clip names.
         subjects: (N,) int64, -1 where unknown.
         classes: class names.
@@ -61,6 +61,7 @@ class SkeletonDataset(Dataset):
         part: ``'train'`` or ``'test'``.
 
     Raises:
+        NoClipsError: the part has no clips.
         DataError: the set is missing or damaged, or a clip does not come out of the pipeline finite and in shape.
         ConfigError: unknown split or part, a layout or channels that are not the set's, or a
             pipeline without ``PackClip``.
@@ -94,6 +95,10 @@ class SkeletonDataset(Dataset):
                 f'channels={list(channels)}, but {packed.path} holds {stored}; set channels={stored} in the config'
             )
         indices = split_by(packed, split)[1] if part == 'test' else labelled_clips(packed, split, subset)
+        if not len(indices):
+            raise NoClipsError(
+                f'{packed.path}: split {split!r} leaves no {part} clips: it can be used for training alone'
+            )
         folder = folder_of(packed.path, cache) if len(indices) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
         self.part = part

@@ -17,6 +17,7 @@ from skeattn.renaming import note_renamed, renamed_arguments
 from skeattn.signatures import arguments_of
 
 PARTS = ('train', 'test')
+ALL = 'all'
 
 # Training subjects of NTU RGB+D (Shahroudy et al. 2016) and what NTU RGB+D 120 (Liu et al. 2019) adds to them.
 NTU60_XSUB_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
@@ -53,21 +54,25 @@ SPLITS: dict[str, dict[str, dict[str, Any]]] = {
 def split(packed: PackedSet, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the training and of the test clips of the split of that name, each ascending.
 
+    Every set has the split :data:`ALL`, in which each clip trains and none tests. A split can lack test clips, which is
+    enough for pre-training.
+
     Raises:
         ConfigError: the set has no split of that name.
-        DataError: the split leaves one side without clips.
+        DataError: the split leaves no training clips.
     """
+    if name == ALL and name not in packed.splits:
+        return np.arange(len(packed)), np.arange(0)
     if name not in packed.splits:
         hint = f'; the training or test clips of one are its part={name!r}' if name in PARTS else ''
-        raise ConfigError(f'split={name!r} is not one of {packed.path}: {", ".join(packed.splits)}{hint}')
+        raise ConfigError(f'split={name!r} is not one of {packed.path}: {", ".join((*packed.splits, ALL))}{hint}')
     rule = packed.splits[name]
     column = packed.table[rule['field']]
     trains = np.isin(column, rule['train'])
     tests = np.isin(column, rule['test']) if 'test' in rule else ~trains
     train, test = np.flatnonzero(trains), np.flatnonzero(tests)
-    for side, chosen in (('training', train), ('test', test)):
-        if not len(chosen):
-            raise DataError(f'{packed.path}: split {name!r} (by {rule["field"]}) leaves no {side} clips')
+    if not len(train):
+        raise DataError(f'{packed.path}: split {name!r} (by {rule["field"]}) leaves no training clips')
     return train, test
 
 

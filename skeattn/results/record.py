@@ -147,7 +147,8 @@ class Record:
         baselines: row -> metrics of what an encoder has to beat.
         config, cfg_options: file and overrides that the user gave; ``config_sha256`` of the resolved config.
         model: class of the model.
-        clips: evaluated clips counted: ``train``, ``test``, and ``copies``, the test clips that equal a training clip.
+        clips: numbers of the evaluated clips, ``train``, ``test`` and of these ``copies`` of training clips, and of the
+            clips left out as ``unlabelled``.
         num_frames: frames of a clip, ``pretrained`` (None where unknown) and ``evaluated``.
         device: that features were extracted on.
         dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.datasets import PackedSet, PackedWriter, held_out_subjects, split
+from skeattn.datasets import PackedSet, PackedWriter, SkeletonDataset, held_out_subjects, split
 from skeattn.datasets.splits import NTU60_XSUB_SUBJECTS, NTU120_XSUB_SUBJECTS, SPLITS
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import shared_path
@@ -28,7 +28,7 @@ def test_clips_that_neither_list_names_are_on_neither_side(tmp_path):
 
 
 def test_an_unknown_split_lists_the_known_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"split='xset' is not one of .*toy: xsub, xview"):
+    with pytest.raises(ConfigError, match=r"split='xset' is not one of .*toy: xsub, xview, all"):
         split(PackedSet.open(write_set(tmp_path / 'toy')), 'xset')
 
 
@@ -37,13 +37,34 @@ def test_a_part_in_place_of_the_split_says_so(tmp_path):
         split(PackedSet.open(write_set(tmp_path / 'toy')), 'test')
 
 
-@pytest.mark.parametrize(('cameras', 'side'), [([9], 'training'), ([-1], 'test')])
-def test_an_empty_side_is_an_error(tmp_path, cameras, side):
-    splits = {'xview': {'field': 'camera', 'train': cameras}}
+def test_a_split_without_training_clips_is_an_error(tmp_path):
+    splits = {'xview': {'field': 'camera', 'train': [9]}}
     with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', ['a'], splits) as writer:
         writer.add('c', clip(), label=0)
-    with pytest.raises(DataError, match=rf"split 'xview' \(by camera\) leaves no {side} clips"):
+    with pytest.raises(DataError, match=r"split 'xview' \(by camera\) leaves no training clips"):
         split(PackedSet.open(tmp_path / 'toy'), 'xview')
+
+
+def test_a_set_without_labels_or_a_test_side_can_be_pre_trained_on(tmp_path):
+    """Evaluation's needs are not imposed on pre-training: unlabelled clips, no test part, the split of all clips."""
+    splits = {'mine': {'field': 'camera', 'train': [-1]}}
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', [], splits) as writer:
+        for i in range(3):
+            writer.add(f'c{i}', clip(i), label=-1)
+    packed = PackedSet.open(tmp_path / 'toy')
+    for name in ('mine', 'all'):
+        train, test = split(packed, name)
+        assert (train.tolist(), test.tolist()) == ([0, 1, 2], [])
+        pipeline = {'resample': dict(type='Resample', num_frames=8), 'pack': dict(type='PackClip', num_persons=1)}
+        dataset = SkeletonDataset(packed.path, name, pipeline=pipeline)
+        assert len(dataset) == 3 and dataset.labels.tolist() == [-1] * 3
+        with pytest.raises(DataError, match=f"split '{name}' leaves no test clips: it can be used for training alone"):
+            SkeletonDataset(packed.path, name, 'test', pipeline=pipeline)
+
+
+def test_every_set_has_the_split_of_all_clips(tmp_path):
+    train, test = split(PackedSet.open(write_set(tmp_path / 'toy')), 'all')
+    assert train.tolist() == [0, 1, 2, 3, 4, 5] and not len(test)
 
 
 def test_ntu_lists_equal_the_released_ones():
