@@ -1,6 +1,13 @@
 """skeattn: self-supervised skeleton action recognition around SkeAttnCLR (IJCAI 2023)."""
 
 try:
+    import fcntl  # noqa: F401
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        'skeattn runs on Linux and macOS, and on Windows within WSL (https://learn.microsoft.com/windows/wsl/install): '
+        'it needs their file locks, which this system lacks'
+    ) from None
+try:
     import mmcv  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name != 'mmcv':

@@ -1,4 +1,4 @@
-"""Checkpoints: read without executing anything, loaded with a count, written whole or not at all, found again."""
+"""Checkpoints: safe reading, loading with a report, atomic writing, and the newest one of a run."""
 
 import ast
 import contextlib
@@ -26,10 +26,10 @@ EPOCH_FILE = 'epoch_{}.pth'
 
 @dataclass
 class LoadReport:
-    """What came of loading weights into a model.
+    """The result of loading weights into a model.
 
     Args:
-        loaded: names found in both, with equal shapes.
+        loaded: names in both, with equal shapes.
         missing: names of the model that the checkpoint lacks; they keep their values.
         unexpected: names of the checkpoint that the model lacks.
     """
@@ -55,32 +55,36 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         map_location: as in ``torch.load``.
 
     Returns:
-        a dict with ``state_dict`` and ``meta`` at least; a bare mapping of tensors, or the one such mapping in the file
-        under whatever name, becomes the ``state_dict``.
+        a dict with at least ``state_dict`` and ``meta``; a bare mapping of tensors, or the only such mapping in the
+        file under any name, becomes the ``state_dict``.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values.
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f'{path}: no such checkpoint')
+        raise CheckpointError(f'{path}: no such checkpoint; check the path')
     try:
         _check_crc(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise CheckpointError(_why_unreadable(path, error)) from error
     if not isinstance(checkpoint, Mapping) or not checkpoint:
-        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not tensors by name')
+        raise CheckpointError(
+            f'{path} holds a {type(checkpoint).__name__}, not tensors by name; save a state_dict with torch.save'
+        )
     if 'state_dict' not in checkpoint:
         nested = [value for value in checkpoint.values() if _is_state(value) and value]
         checkpoint = {'state_dict': nested[0] if len(nested) == 1 else checkpoint}
     if not _is_state(checkpoint['state_dict']):
-        raise CheckpointError(f'{path}: its state_dict holds something that is not a tensor')
+        raise CheckpointError(
+            f'{path}: state_dict holds a value that is not a tensor; save a state_dict of tensors with torch.save'
+        )
     return {'meta': {}, **checkpoint}
 
 
 def stated_config(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The values at the top of the config in a checkpoint's ``meta``, as far as they are plain; never executed."""
+    """The plain values at the top level of the config in a checkpoint's ``meta``; the config is never executed."""
     stated: dict[str, Any] = {}
     with contextlib.suppress(SyntaxError):
         for node in ast.parse(str(meta.get('cfg', ''))).body:
@@ -90,24 +94,55 @@ def stated_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     return stated
 
 
+def training_config(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The config in a checkpoint's ``meta`` as plain values, never executed; empty where it holds none.
+
+    It is resolved; that of an earlier version is as written, and as far as its text is plain.
+    """
+    config = meta.get('config')
+    return dict(config) if isinstance(config, Mapping) else stated_config(meta)
+
+
 def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What an encoder was trained as: ``backbone``, its type, and ``num_frames`` of a clip, as far as they are known.
+    """Known properties of a trained encoder: ``backbone``, its type, and ``num_frames`` of a clip.
 
     Args:
-        meta: of a checkpoint; where it does not name them, its config does.
+        meta: of a checkpoint; values that it lacks are read from its config.
     """
-    stated = stated_config(meta)
+    stated = training_config(meta)
     pipeline = (stated.get('dataset') or {}).get('pipeline') or {}
-    frames = [step['num_frames'] for step in pipeline.values() if step and 'num_frames' in step]
+    frames = [pipeline[name]['num_frames'] for name in length_steps(pipeline)]
     backbone = ((stated.get('model') or {}).get('backbone') or {}).get('type')
-    known = {'backbone': meta.get('backbone', backbone), 'num_frames': meta.get('num_frames', (frames or [None])[-1])}
-    return {key: value for key, value in known.items() if value is not None}
+    facts = {'backbone': meta.get('backbone', backbone), 'num_frames': meta.get('num_frames', (frames or [None])[-1])}
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def length_steps(pipeline: Mapping[str, Any]) -> list[str]:
+    """Names of the steps of a pipeline that set the number of frames; the last one decides."""
+    return [name for name, step in pipeline.items() if step and 'num_frames' in step]
+
+
+def note_clip_length(model: nn.Module, frames: int) -> str | None:
+    """A line for clips of a different length than a loaded encoder was trained on; None otherwise, or after the first.
+
+    Args:
+        model: from :func:`load_checkpoint`, which keeps the facts of its training in ``model.trained_on``.
+        frames: of a clip.
+    """
+    facts = getattr(model, 'trained_on', None) or {}
+    trained = facts.get('num_frames')
+    if trained in (None, frames) or frames in facts['noted']:
+        return None
+    facts['noted'].append(frames)
+    step = facts.get('length_step')
+    cure = f'; for equal lengths: --cfg-options dataset.pipeline.{step}.num_frames={trained}' if step else ''
+    return f'{facts["checkpoint"]} was trained on clips of {trained} frames and is evaluated on clips of {frames}{cure}'
 
 
 def backbone_type(model: nn.Module) -> str | None:
-    """Class name of a model's backbone, of the first where there are several; None of a model without one."""
-    found = (type(part).__name__ for name, part in model.named_modules() if name.rpartition('.')[2] == 'backbone')
-    return next(found, None)
+    """Class name of a model's first backbone; None for a model without one."""
+    types = (type(part).__name__ for name, part in model.named_modules() if name.rpartition('.')[2] == 'backbone')
+    return next(types, None)
 
 
 def load_weights(
@@ -122,41 +157,43 @@ def load_weights(
     Args:
         model: the model, not wrapped.
         state_dict: tensors by name; a leading ``module.`` is dropped.
-        source: named in messages.
-        min_match: share of the model's tensors that must be found, the encoder's among them in any case; 1 also
-            refuses names that the model lacks.
-        meta: of the checkpoint, so that an error can name another backbone as its cause.
+        source: origin of the tensors, for messages.
+        min_match: share of the model's tensors that the checkpoint must have; those of the encoder are always
+            required. 1 also refuses names that the model lacks.
+        meta: of the checkpoint, so that an error can name a different backbone as its cause.
 
     Returns:
-        what was loaded and what was not.
+        loaded, missing and unexpected names.
 
     Raises:
         CheckpointError: too few names match, or shapes differ; gives counts and the first names.
     """
-    found = {name.removeprefix('module.'): value for name, value in state_dict.items()}
-    wanted = model.state_dict()
-    shared = [name for name in wanted if name in found]
-    report = LoadReport(shared, [n for n in wanted if n not in found], [n for n in found if n not in wanted])
-    misfits = [f'{n} {tuple(found[n].shape)}, not {tuple(wanted[n].shape)}' for n in shared
-               if found[n].shape != wanted[n].shape]  # fmt: skip
+    stored = {name.removeprefix('module.'): value for name, value in state_dict.items()}
+    own = model.state_dict()
+    shared = [name for name in own if name in stored]
+    report = LoadReport(shared, [n for n in own if n not in stored], [n for n in stored if n not in own])
+    misfits = [f'{n} {tuple(stored[n].shape)}, not {tuple(own[n].shape)}' for n in shared
+               if stored[n].shape != own[n].shape]  # fmt: skip
     if misfits:
         raise CheckpointError(
-            f'{source}: {len(misfits)} tensors have another shape than the model ({shorten(misfits, "; ")}); '
+            f'{source}: {len(misfits)} tensors have a different shape than in the model ({shorten(misfits, "; ")}); '
             f'{_cure(model, meta or {})}'
         )
     random = [name for name in report.missing if re.search(r'(^|\.)encoder(_q)?\.', name)]
-    if random or len(shared) < min_match * len(wanted) or (min_match >= 1 and report.unexpected):
+    if random or len(shared) < min_match * len(own) or (min_match >= 1 and report.unexpected):
         raise CheckpointError(f'{source} does not fit the model: {report}; {_cure(model, meta or {})}')
-    model.load_state_dict(found, strict=False)
+    model.load_state_dict(stored, strict=False)
     return report
 
 
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
-    """Read a checkpoint safely and copy its weights into a model; logs what was loaded.
+    """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
+
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, and ``pipeline``, as far as known.
 
     Raises:
-        CheckpointError: trained on another stream, layout or channels; see also :func:`read_checkpoint` and
-            :func:`load_weights`.
+        CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
+            and :func:`load_weights`.
     """
     checkpoint = read_checkpoint(path)
     preprocessor = getattr(model, 'data_preprocessor', None)
@@ -167,11 +204,14 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
         raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
     report = load_weights(model, checkpoint['state_dict'], path, min_match, checkpoint['meta'])
     print_log(f'{path}: {report}', 'current')
+    pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
+    facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
+    object.__setattr__(model, 'trained_on', facts)
     return report
 
 
 def check_origin(path: str | os.PathLike[str], meta: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a CheckpointError where a checkpoint's stream, layout or channels are known and not those of ``now``."""
+    """Raise a CheckpointError if a checkpoint's known stream, layout or channels differ from those of ``now``."""
     for key, value in now.items():
         then, value = _plain(meta.get(key)), _plain(value)
         if None not in (then, value) and then != value:
@@ -181,15 +221,15 @@ def check_origin(path: str | os.PathLike[str], meta: Mapping[str, Any], now: Map
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint that loads with ``torch.load(path, weights_only=True)`` and nothing allow-listed."""
+    """Write a checkpoint that ``torch.load(path, weights_only=True)`` loads with nothing allow-listed."""
     write_atomic(path, lambda file: torch.save(plain(checkpoint), file))
 
 
 def plain(value: Any) -> Any:
-    """The same value out of builtin types and CPU tensors alone.
+    """The same value built only from builtin types and CPU tensors.
 
     Raises:
-        TypeError: a value of any other kind, which a safe reader would refuse.
+        TypeError: a value of any other type, which a safe reader would refuse.
     """
     if isinstance(value, Tensor):
         return value.detach().cpu()
@@ -209,32 +249,32 @@ def plain(value: Any) -> Any:
 
 
 def find_newest(work_dir: str | os.PathLike[str], report: Callable[[str], Any] = print) -> Path | None:
-    """The newest checkpoint of a run that can be read.
+    """The newest readable checkpoint of a run.
 
-    ``last_checkpoint`` names it; where that file is damaged or gone, the epoch before is taken, and so on.
+    ``last_checkpoint`` names it. If that file is damaged or missing, the previous epoch is taken, and so on.
 
     Args:
         work_dir: folder of the run, wherever it was copied.
-        report: told about each checkpoint that is passed over.
+        report: receives a message for each skipped checkpoint.
 
     Returns:
-        its path, or None when the run never wrote one.
+        its path, or None if the run never wrote one.
 
     Raises:
-        CheckpointError: there are checkpoints, and none can be read.
+        CheckpointError: there are checkpoints, but none can be read.
     """
     work_dir = Path(work_dir)
     epochs = epoch_files(work_dir)
     pointer = work_dir / LAST
     if pointer.is_file():
         named = re.fullmatch(r'epoch_(\d+)\.pth', Path(pointer.read_text().strip()).name)
-        # Later epochs than the pointer's are left from an earlier run in the same folder.
+        # Epochs after the pointer's are left from an earlier run in the same folder.
         epochs = {epoch: path for epoch, path in epochs.items() if named is None or epoch <= int(named[1])}
     for epoch in sorted(epochs, reverse=True):
         try:
             read_checkpoint(epochs[epoch])
         except CheckpointError as error:
-            report(f'not resumed from it: {error}')
+            report(f'skipped: {error}')
         else:
             return epochs[epoch]
     if epochs:
@@ -276,9 +316,9 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     foreign = re.search(r'GLOBAL ([\w.]+)', str(error))
     if isinstance(error, pickle.UnpicklingError) and foreign:
         return (
-            f'{path} refused: it holds {foreign[1]}, not only tensors and plain values, and reading that could run '
-            f'code; if you trust it, save its state_dict alone with torch.save'
+            f'{path} refused: it holds {foreign[1]} beside tensors and plain values, and reading that could run code; '
+            f'if you trust it, save only its state_dict with torch.save'
         )
     generic = isinstance(error, pickle.UnpicklingError) or not str(error)
     reason = 'not a file that torch wrote' if generic else str(error).splitlines()[0][:200]
-    return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {reason}'
+    return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {reason}; copy or download it again'

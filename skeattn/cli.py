@@ -1,38 +1,99 @@
 """Shared by all command line tools: config overrides, and how errors that the user can fix are shown."""
 
 import argparse
+import ast
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-
 from skeattn.errors import ConfigError, SkeAttnError
 
+NAMES = {'true': True, 'false': False}
+"""Beside those of Python."""
 
-class KeyValue(DictAction):
-    """mmengine's ``--cfg-options KEY=VALUE …``; a malformed argument ends the tool with one line and status 2."""
+
+class KeyValue(argparse.Action):
+    """``--cfg-options KEY=VALUE …``: overrides by dotted key, with values as :func:`parse_value` reads them.
+
+    The option can be given several times. A malformed argument ends the tool with one line and status 2.
+    """
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
         """Called by argparse."""
+        options = dict(getattr(namespace, self.dest) or {})
         for value in values:
-            if not value.partition('=')[0] or '=' not in value:
+            key, sign, text = value.partition('=')
+            if not key or not sign:
                 parser.exit(2, f'error: {option_string}: {value!r} is not KEY=VALUE, such as stream=bone\n')
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except AssertionError as error:  # brackets that do not close
-            parser.exit(2, f'error: {option_string}: {error}\n')
+            options[key.strip()] = parse_value(text)
+        setattr(namespace, self.dest, options)
+
+
+def parse_value(text: str) -> Any:
+    """The value of an override: a Python literal, or else the text as it was typed.
+
+    Numbers, quoted text, ``None``, ``True``, ``False``, lists, tuples and dicts, also ``dict(a=1)``, are read as in a
+    config file; ``true`` and ``false`` are read, too, and ``1,2`` is a list. Within brackets words need no quotes:
+    ``[joint,motion]``. Everything else is text, with its blanks, commas and brackets: ``my runs/a, b``. Quotes keep a
+    literal text: ``"'3'"``.
+    """
+    typed = text.strip()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            node = ast.parse(typed, mode='eval').body
+            listed = ast.parse(f'[{typed}]', mode='eval').body  # a SyntaxError where something follows a #
+        if isinstance(node, ast.Tuple) and ast.dump(listed) == ast.dump(ast.List(node.elts, ast.Load())):  # no brackets
+            return list(ast.literal_eval(node))
+        return _value(node, typed)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return text
+
+
+def parse_list(text: str) -> list[Any]:
+    """The items of ``a,b``, for a key that holds a list."""
+    return [parse_value(item.strip()) for item in text.split(',') if item.strip()]
+
+
+def as_argument(key: str, value: Any) -> str:
+    """``KEY=VALUE``, which :class:`KeyValue` reads as this value."""
+    typed = value if isinstance(value, str) and parse_value(value) == value else repr(value)
+    return f'{key}={typed}'
+
+
+def _value(node: ast.expr, text: str, inside: bool = False) -> Any:
+    """The value of an expression; a ValueError where it is none."""
+    if isinstance(node, ast.List | ast.Tuple):
+        items = [_value(item, text, True) for item in node.elts]
+        return items if isinstance(node, ast.List) else tuple(items)
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        pairs = zip(node.keys, node.values, strict=True)
+        return {_value(key, text, True): _value(item, text, True) for key, item in pairs if key}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {str(keyword.arg): _value(keyword.value, text, True) for keyword in node.keywords if keyword.arg}
+    if isinstance(node, ast.Name) and node.id in NAMES:
+        return NAMES[node.id]
+    try:
+        value = ast.literal_eval(node)
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+    except ValueError:
+        pass
+    if inside and (segment := ast.get_source_segment(text, node)):
+        return segment
+    raise ValueError(text)
 
 
 def run(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and exit with its status (None counts as 0).
 
-    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130, a
-    closed pipe 141. Any other exception is a defect of the toolbox and keeps its traceback.
+    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130
+    and prints its text, a closed pipe gives 141. Any other exception is a defect and keeps its traceback.
     """
     try:
         status = main()
@@ -44,8 +105,8 @@ def run(main: Callable[[], int | None]) -> None:
     except SkeAttnError as error:
         print(f'error: {error}', file=sys.stderr)
         status = 2
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f'interrupted; {interrupt}' if str(interrupt) else 'interrupted', file=sys.stderr)
         status = 130
     sys.exit(status or 0)
 
@@ -55,6 +116,25 @@ def _leave_process_group() -> None:
     distributed = sys.modules.get('torch.distributed')
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def device(requested: str | None) -> str | None:
+    """The requested device of torch.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    import torch
+
+    if requested is not None:
+        try:
+            torch.empty(0, device=requested)
+        except (RuntimeError, AssertionError) as error:
+            there = 'cpu and cuda' if torch.cuda.is_available() else 'cpu'
+            raise ConfigError(
+                f'--device {requested}: {str(error).splitlines()[0]}; here you can use {there}'
+            ) from error
+    return requested
 
 
 def output(requested: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:

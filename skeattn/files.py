@@ -1,6 +1,7 @@
 """Atomic file writing, digests, and locks that end with the process that holds them."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -13,13 +14,6 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from skeattn.progress import progress
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # pragma: no cover
-    raise ModuleNotFoundError(
-        'skeattn needs the file locks of Linux or macOS, which this system lacks; on Windows, use WSL'
-    ) from None
 
 BLOCK = 1 << 22
 

@@ -407,4 +407,104 @@ register_layout(
     )
 )  # fmt: skip
 
+# OpenPose's default model: neck and middle of the hips are joints of their own, the feet have three each. In the
+# triangle of ankle, big toe and heel the two sides at the ankle are bones; the small toe is joined to the big one.
+register_layout(
+    SkeletonLayout(
+        name='body25',
+        joints=(
+            'nose', 'neck', 'right_shoulder', 'right_elbow', 'right_wrist', 'left_shoulder', 'left_elbow', 'left_wrist',
+            'mid_hip', 'right_hip', 'right_knee', 'right_ankle', 'left_hip', 'left_knee', 'left_ankle',
+            'right_eye', 'left_eye', 'right_ear', 'left_ear',
+            'left_big_toe', 'left_small_toe', 'left_heel', 'right_big_toe', 'right_small_toe', 'right_heel',
+        ),
+        parents=(1, 1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 10, 8, 12, 13, 0, 0, 15, 16, 14, 19, 14, 11, 22, 11),
+        mirror=(
+            (5, 2), (6, 3), (7, 4), (12, 9), (13, 10), (14, 11), (16, 15), (18, 17), (19, 22), (20, 23), (21, 24),
+        ),
+        parts={
+            'trunk': (0, 1, 8, 15, 16, 17, 18),
+            'right_arm': (2, 3, 4),
+            'left_arm': (5, 6, 7),
+            'right_leg': (9, 10, 11, 22, 23, 24),
+            'left_leg': (12, 13, 14, 19, 20, 21),
+        },
+        hip=8,
+        spine=(8, 1),
+        shoulders=(5, 2),
+    )
+)  # fmt: skip
+
+# The 15 joints of OpenNI, as SBU Kinect Interaction lists them. There is no joint between the hips; legs and arms hang
+# on the torso and the neck.
+register_layout(
+    SkeletonLayout(
+        name='sbu15',
+        joints=(
+            'head', 'neck', 'torso', 'left_shoulder', 'left_elbow', 'left_hand',
+            'right_shoulder', 'right_elbow', 'right_hand', 'left_hip', 'left_knee', 'left_foot',
+            'right_hip', 'right_knee', 'right_foot',
+        ),
+        parents=(1, 2, 2, 1, 3, 4, 1, 6, 7, 2, 9, 10, 2, 12, 13),
+        mirror=((3, 6), (4, 7), (5, 8), (9, 12), (10, 13), (11, 14)),
+        parts={
+            'trunk': (0, 1, 2),
+            'right_arm': (6, 7, 8),
+            'left_arm': (3, 4, 5),
+            'right_leg': (12, 13, 14),
+            'left_leg': (9, 10, 11),
+        },
+        hip=(9, 12),
+        spine=((9, 12), 1),
+        shoulders=(3, 6),
+    )
+)  # fmt: skip
+
+# Florence 3D Actions: the order of SBU, its ends named wrist and ankle, its middle spine.
+register_layout(
+    SkeletonLayout(
+        name='florence15',
+        joints=(
+            'head', 'neck', 'spine', 'left_shoulder', 'left_elbow', 'left_wrist',
+            'right_shoulder', 'right_elbow', 'right_wrist', 'left_hip', 'left_knee', 'left_ankle',
+            'right_hip', 'right_knee', 'right_ankle',
+        ),
+        parents=(1, 2, 2, 1, 3, 4, 1, 6, 7, 2, 9, 10, 2, 12, 13),
+        mirror=((3, 6), (4, 7), (5, 8), (9, 12), (10, 13), (11, 14)),
+        parts={
+            'trunk': (0, 1, 2),
+            'right_arm': (6, 7, 8),
+            'left_arm': (3, 4, 5),
+            'right_leg': (12, 13, 14),
+            'left_leg': (9, 10, 11),
+        },
+        hip=(9, 12),
+        spine=((9, 12), 1),
+        shoulders=(3, 6),
+    )
+)  # fmt: skip
+
+# Kinect Activity Recognition Dataset (KARD): the joints of SBU in a different order, right before left.
+register_layout(
+    SkeletonLayout(
+        name='kard15',
+        joints=(
+            'head', 'neck', 'right_shoulder', 'right_elbow', 'right_hand', 'left_shoulder', 'left_elbow', 'left_hand',
+            'torso', 'right_hip', 'right_knee', 'right_foot', 'left_hip', 'left_knee', 'left_foot',
+        ),
+        parents=(1, 8, 1, 2, 3, 1, 5, 6, 8, 8, 9, 10, 8, 12, 13),
+        mirror=((5, 2), (6, 3), (7, 4), (12, 9), (13, 10), (14, 11)),
+        parts={
+            'trunk': (0, 1, 8),
+            'right_arm': (2, 3, 4),
+            'left_arm': (5, 6, 7),
+            'right_leg': (9, 10, 11),
+            'left_leg': (12, 13, 14),
+        },
+        hip=(12, 9),
+        spine=((12, 9), 1),
+        shoulders=(5, 2),
+    )
+)  # fmt: skip
+
 _SHIPPED = dict(LAYOUTS)

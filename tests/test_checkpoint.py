@@ -141,7 +141,7 @@ def test_a_checkpoint_in_which_too_little_matches_is_refused():
 
 
 def test_a_checkpoint_of_other_shapes_is_refused():
-    with pytest.raises(CheckpointError, match=r'3 tensors have another shape .*0\.weight \(5, 2\), not \(3, 2\)'):
+    with pytest.raises(CheckpointError, match=r'3 tensors have a different shape .*0\.weight \(5, 2\), not \(3, 2\)'):
         load_weights(net(), net(5).state_dict(), 'file')
 
 
@@ -151,10 +151,10 @@ def test_another_backbone_is_named_as_the_cause(meta: dict):
         pass
 
     model = nn.ModuleDict({'encoder': nn.ModuleDict({'backbone': BIGRU(2, 3)})})
-    said = 'it was trained with backbone STGCN, the config says BIGRU; use a config with backbone STGCN'
+    message = 'it was trained with backbone STGCN, the config says BIGRU; use a config with backbone STGCN'
     other_shape = {name: value[:1] for name, value in model.state_dict().items()}
     for state in (other_shape, net().state_dict()):
-        with pytest.raises(CheckpointError, match=said):
+        with pytest.raises(CheckpointError, match=message):
             load_weights(model, state, 'file', meta=meta)
         with pytest.raises(CheckpointError, match='use the config that the checkpoint was trained with'):
             load_weights(model, state, 'file', meta={'backbone': 'BIGRU'})
@@ -178,9 +178,9 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('epoch_3.pth')
     truncate(tmp_path / 'epoch_3.pth')
     (tmp_path / 'epoch_2.pth').unlink()
-    said: list[str] = []
-    assert find_newest(tmp_path, said.append).name == 'epoch_1.pth'
-    assert len(said) == 1 and 'epoch_3.pth is damaged' in said[0]
+    messages: list[str] = []
+    assert find_newest(tmp_path, messages.append).name == 'epoch_1.pth'
+    assert len(messages) == 1 and 'epoch_3.pth is damaged' in messages[0]
 
 
 def test_a_copied_folder_points_to_itself(tmp_path):

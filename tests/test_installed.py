@@ -44,7 +44,7 @@ cfg = resolve_config(Config(dict(
         type='SkeletonCLR', backbone=dict(type='STGCN', base_channels=2, out_channels=8), projector=mlp,
         queue=dict(size=8), loss=dict(type='InfoNCE'), data_preprocessor=dict(type='SkeletonPreprocessor'),
     ),
-    dataset=dict(data=sys.argv[1], protocol='xsub', pipeline=dict(
+    dataset=dict(data=sys.argv[1], split='xsub', pipeline=dict(
         resample=dict(type='Resample', num_frames=16), pack=dict(type='PackClip', num_persons=1),
     )),
 )))

@@ -1,6 +1,8 @@
 """Facts about the project that are written in several places agree."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -34,3 +36,21 @@ def test_the_workflow_covers_both_ends_of_the_supported_versions(end):
     low, beyond = re.search(r'"torch>=2\.(\d+),<2\.(\d+)"', PYPROJECT).groups()
     minors = [int(case['torch'].split('.')[1]) for case in CASES]
     assert end(minors) == end(int(low), int(beyond) - 1)
+
+
+@pytest.mark.parametrize(
+    'module', ['skeattn', 'skeattn.skeletons', 'skeattn.cli', 'skeattn.apis', 'skeattn.evaluation']
+)
+def test_windows_is_refused_in_one_line_with_the_cure(module):
+    """Of the kind: imports that exist on POSIX alone. A stand-in: Python without fcntl, as on Windows."""
+    code = f"import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; import {module}"
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 1
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith('ModuleNotFoundError: skeattn runs on Linux and macOS, and on Windows within WSL')
+
+
+def test_the_supported_systems_stand_in_readme_and_metadata():
+    systems = re.findall(r'"Operating System :: (.*?)"', PYPROJECT)
+    assert systems == ['MacOS', 'POSIX :: Linux']
+    assert re.search(r'Linux, macOS or, on Windows, \[WSL\]', (ROOT / 'README.md').read_text())

@@ -19,7 +19,10 @@ from skeattn.registry import AUGMENTS, MODELS
 from skeattn.skeletons import LAYOUTS, SkeletonLayout, describe_layout, get_layout, register_layout
 from tests.augment.clips import clips, partners_in, spec
 
-SHIPPED = ('coco17', 'h36m17', 'kinect20', 'mediapipe33', 'ntu25', 'openpose18', 'smpl24')
+SHIPPED = (
+    'body25', 'coco17', 'florence15', 'h36m17', 'kard15', 'kinect20', 'mediapipe33', 'ntu25', 'openpose18', 'sbu15',
+    'smpl24',
+)  # fmt: skip
 # Other test modules register operations as well.
 OURS = sorted(name for name, op in AUGMENTS.module_dict.items() if op.__module__.startswith('skeattn.'))
 # As a user would write it in a config, with joints by name.
@@ -33,15 +36,6 @@ STICK = {
     'spine': ['pelvis', ['left_hand', 'right_hand']],
     'shoulders': ['left_hand', 'right_hand'],
 }
-
-
-@pytest.fixture(autouse=True)
-def forget_layouts():
-    """Layouts that a test registers are gone after it."""
-    known = dict(LAYOUTS)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(known)
 
 
 def standing(layout: SkeletonLayout) -> np.ndarray:
@@ -60,6 +54,7 @@ def standing(layout: SkeletonLayout) -> np.ndarray:
 def test_the_layouts_of_the_toolbox():
     assert {name: layout.num_joints for name, layout in LAYOUTS.items() if name in SHIPPED} == {
         'ntu25': 25, 'kinect20': 20, 'coco17': 17, 'openpose18': 18, 'h36m17': 17, 'mediapipe33': 33, 'smpl24': 24,
+        'body25': 25, 'sbu15': 15, 'florence15': 15, 'kard15': 15,
     }  # fmt: skip
 
 
@@ -201,7 +196,7 @@ def test_a_name_cannot_silently_change_its_meaning():
 
 
 def test_an_unknown_layout_lists_all_names():
-    with pytest.raises(ConfigError, match='coco17, h36m17, kinect20'):
+    with pytest.raises(ConfigError, match='coco17, florence15, h36m17, kard15, kinect20'):
         get_layout('ntu26')
 
 

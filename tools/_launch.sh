@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Start one process per GPU (or CPU process where there is no GPU) on this machine: _launch.sh GPUS SCRIPT [ARGS...]
-# Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on each.
+# Start one process per GPU (CPU processes without a GPU) on this machine: _launch.sh GPUS SCRIPT [ARGS...]
+# Several machines: set NNODES, MASTER_ADDR and PORT equally on each, and NODE_RANK to the number of the machine.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 gpus=$1
 shift
 if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
-    echo "error: the number of processes must be a positive number, not '$gpus'" >&2
+    echo "error: '$gpus' is no number of processes; give a positive number" >&2
     exit 2
 fi
 
@@ -26,17 +26,17 @@ import sys
 
 import torch
 
-present, wanted = torch.cuda.device_count(), int(sys.argv[1])
-if torch.cuda.is_available() and wanted > present:
-    print(f'error: {wanted} GPUs asked for, {present} present; ask for at most {present}, '
-          f'or hide them (CUDA_VISIBLE_DEVICES=) to use {wanted} CPU processes', file=sys.stderr)
+present, requested = torch.cuda.device_count(), int(sys.argv[1])
+if torch.cuda.is_available() and requested > present:
+    print(f'error: {requested} GPUs requested, {present} present; request at most {present}, '
+          f'or hide them (CUDA_VISIBLE_DEVICES=) to use {requested} CPU processes', file=sys.stderr)
     sys.exit(2)
 EOF
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 cores=$(getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > gpus ? cores / gpus : 1))}
-# glibc keeps freed blocks of up to 32 MB; large ones given back, a CPU process needs little more than half the memory.
+# glibc keeps freed blocks of up to 32 MB; returning large blocks nearly halves the memory of a CPU process.
 export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-1048576}
 export PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}"
 exec "$python" -m torch.distributed.run \

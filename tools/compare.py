@@ -1,8 +1,8 @@
-"""All methods on one data set in one table: python tools/compare.py --dataset demo
+"""Compare all methods on one data set: python tools/compare.py --dataset demo
 
-Trains every method that has a config for the data set, judges all of them beside raw coordinates and the untrained
-encoder, and prints KNN and linear accuracy with what they cost. The same command goes on after an interruption, repeats
-nothing that is finished, and gives the same table again. Paths are relative to the checkout.
+Trains every method with a config for the data set, evaluates all of them beside raw coordinates and the untrained
+encoder, and prints KNN and linear accuracy with their cost. The same command continues after an interruption, repeats
+no finished run, and gives the same table again. Paths are relative to the checkout.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> None:
-    """Print the table of the finished runs and write it, with the numbers behind it."""
+    """Print the table of the finished runs and write it, with its numbers."""
     records = {run.path(root): record for run in runs if (record := run.record(root))}
     if not records:
         return
@@ -40,10 +40,10 @@ def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, small='clips of 32 frames', methods='all that have a config')
+    add_options(parser, small='clips of 32 frames', methods='all with a config')
     parser.add_argument('--work-dir', type=Path, metavar='DIR', help=f'{RUNS}, the table in work_dirs/compare/NAME')
     parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
-    parser.add_argument('--table-only', action='store_true', help='run nothing; the table of what is finished')
+    parser.add_argument('--table-only', action='store_true', help='run nothing; print the table of the finished runs')
     return parser.parse_args()
 
 
@@ -54,13 +54,13 @@ def main() -> int:
     options = {**budget_options(args.budget), **args.cfg_options}
     runs = plan_comparison(find_configs(args.dataset), args.methods, args.seeds, options)
     for folder in dict.fromkeys(run.cfg.dataset.data for run in runs):
-        prepare_data(Path(folder), clock.say)
+        prepare_data(Path(folder), clock.report)
     check_models(runs)
     unequal = unequal_clips(runs)
     if unequal and args.check:
         raise ConfigError(f'{unequal}; give them the same train_cfg.max_epochs and batch_size')
     if unequal:
-        clock.say(f'warning: {unequal}')
+        clock.report(f'warning: {unequal}')
     failures = [] if args.table_only else carry_out(runs, root, args.jobs, clock)
     report(runs, args.dataset, root, out)
     return conclude(failures, runs, root, out, clock)

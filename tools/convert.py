@@ -1,4 +1,4 @@
-"""Raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
+"""Convert raw files to a packed set: python tools/convert.py FORMAT SOURCE --out data/NAME"""
 
 import argparse
 import inspect
@@ -13,6 +13,7 @@ from tabulate import tabulate
 from skeattn import cli
 from skeattn.datasets import PackedSet, synthetic
 from skeattn.datasets.converters import ctrgcn, ntu, nwucla, pkummd, plain, pyskl, stgcn_arrays, utdmhad
+from skeattn.datasets.converters.persons import RULES
 from skeattn.datasets.inspection import copy_findings
 
 
@@ -25,28 +26,28 @@ class Format(NamedTuple):
 
 
 NTU = {
-    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: told by the actions found'},
-    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'which bodies become persons'},
+    '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: derived from the actions in the files'},
+    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'earlier name of --persons'},
 }
 PKUMMD = {
-    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: told by the names of the videos'},
-    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to leave out, one a line'},
+    '--part': {'type': int, 'choices': [1, 2], 'help': 'default: derived from the names of the videos'},
+    '--skip-list': {'metavar': 'FILE', 'help': 'names of clips or videos to omit, one per line'},
     '--unlisted': {
         'choices': ['neither', 'test'],
         'default': 'neither',
-        'help': 'side of the clips whose video a split file does not name; the releases test on them (neither)',
+        'help': 'part of the clips whose video is not in a split file; the releases test on them (neither)',
     },
 }
 LAYOUT = {'help': 'the skeleton: ntu25, coco17, ... or a .json file that defines it'}
 OWN = {
-    '--classes': {'metavar': 'FILE', 'help': 'text file with one class a line (default: told by the source)'},
-    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, as x,y,score (default: told by their number)'},
+    '--classes': {'metavar': 'FILE', 'help': 'text file with one class per line (default: from the source)'},
+    '--channels': {'metavar': 'NAMES', 'help': 'values of a joint, such as x,y,score (default: from their number)'},
 }
 PYSKL = {
     '--layout': {**LAYOUT, 'required': True},
     **OWN,
-    '--test': {'metavar': 'FILE', 'help': 'a second file, whose clips test, where the first has no splits'},
-    '--normalise': {'action': 'store_true', 'help': 'pixels to half the longer side of the image, from its centre'},
+    '--test': {'metavar': 'FILE', 'help': 'a second file with the test clips, if the first has no splits'},
+    '--normalise': {'action': 'store_true', 'help': 'scale pixels by half the longer side, from the image centre'},
 }
 ARRAYS = {
     '--layout': {**LAYOUT, 'default': 'ntu25'},
@@ -55,7 +56,7 @@ ARRAYS = {
         'metavar': 'NAME',
         'dest': 'split',
         'default': 'split',
-        'help': 'what the split into two arrays is called (split)',
+        'help': 'name of the split into two arrays (split)',
     },
 }
 PLAIN = {
@@ -69,7 +70,7 @@ GENERATED = {
     '--raw': {'metavar': 'DIR', 'help': 'also write the clips as raw NTU .skeleton files'},
 }
 
-# A further format is one line here.
+# A new format needs only a line here.
 FORMATS = {
     'ntu': Format(ntu, NTU, several=True),
     'pkummd': Format(pkummd, PKUMMD, several=True),
@@ -84,16 +85,21 @@ FORMATS = {
     'synthetic': Format(synthetic, GENERATED),
 }
 
-# Offered wherever ``convert`` has a parameter of that name.
+# Options of formats whose ``convert`` has a parameter of the same name.
 SHARED = {
-    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of leaving it out'},
+    'persons': {
+        'choices': list(RULES),
+        'help': 'which persons come first: as listed, by motion, by score, or longest identity over the frames (order)',
+    },
+    'max_persons': {'type': int, 'metavar': 'N', 'help': 'persons kept of a clip (all; ntu: 2)'},
+    'strict': {'action': 'store_true', 'help': 'stop at the first unusable clip instead of skipping it'},
     'overwrite': {'action': 'store_true', 'help': 'replace a packed set at OUT'},
     'jobs': {'type': int, 'metavar': 'N', 'help': 'number of processes (all cores)'},
 }
 
 
 def parser() -> argparse.ArgumentParser:
-    """A subcommand per format."""
+    """The command line, with a subcommand per format."""
     top = argparse.ArgumentParser(description=__doc__)
     formats = top.add_subparsers(required=True, metavar='FORMAT', dest='format')
     for name, (module, options, several) in FORMATS.items():
@@ -108,12 +114,12 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(option, **settings)
         for option, settings in SHARED.items():
             if option in parameters:
-                sub.add_argument(f'--{option}', **settings)
+                sub.add_argument(f'--{option.replace("_", "-")}', **{'default': parameters[option].default, **settings})
     return top
 
 
 def summary(packed: PackedSet) -> str:
-    """What the set holds, and what was left out and why."""
+    """The content of the set, and the skipped clips with reasons."""
     frames, table, skipped = packed.table['frames'], packed.table, packed.manifest['skipped']
     rows = [
         ('data set', packed.manifest['dataset']),
@@ -129,8 +135,8 @@ def summary(packed: PackedSet) -> str:
         *packed.manifest.get('notes', {}).items(),
         ('skipped', len(skipped)),
     ]
+    # A reason that many clips share, such as a list of the data set's authors, is printed once.
     copies = [f'warning: {finding}' for finding in copy_findings(packed, packed.copies())]
-    # A reason that many clips share, such as a list of the data set's authors, is said once.
     reasons = Counter(skip['reason'] for skip in skipped)
     shared = [f'  skipped {count} clips: {reason}' for reason, count in reasons.items() if count > 1]
     single = [f'  skipped {skip["name"]}: {skip["reason"]}' for skip in skipped if reasons[skip['reason']] == 1]
@@ -145,7 +151,7 @@ def main() -> None:
         module.convert(**options)
     except KeyboardInterrupt:
         if 'jobs' in options:  # read file by file
-            print('\nwhat is converted is kept, the same command goes on with it', file=sys.stderr)
+            print('\nconverted clips are kept; the same command continues with them', file=sys.stderr)
         raise
     packed = PackedSet.open(options['out'])
     print(summary(packed))

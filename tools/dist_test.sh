@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Judge a checkpoint with several processes: tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]
+# Evaluate a checkpoint with several processes: tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]
 if (($# < 3)); then
     echo "usage: $0 CONFIG CHECKPOINT GPUS [arguments of test.py]" >&2
     exit 2

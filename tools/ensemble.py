@@ -1,7 +1,7 @@
 """Fuse streams by their class scores: python tools/ensemble.py RESULT RESULT ... [--weights 0.6 0.6 0.4]
 
-RESULT is a record that tools/test.py wrote (test_*.json), one for each stream, or one of its score files (.npz). Clips
-are matched by name. Prints a table of each stream alone and of the fusion, and writes a record beside the first RESULT.
+RESULT is a record of tools/test.py (test_*.json), one for each stream, or one of its score files (.npz). Clips are
+matched by name. Prints a table of each stream and of the fusion, and writes a record beside the first RESULT.
 """
 
 import argparse
@@ -22,42 +22,46 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('results', metavar='RESULT', nargs='+', help='a record or a score file of tools/test.py')
     top.add_argument('--protocol', default='linear', help='whose scores are added (linear)')
     top.add_argument(
-        '--source', nargs='+', metavar='SOURCE', help='features whose scores a record gives, if of several'
+        '--source', nargs='+', metavar='SOURCE', help='features whose scores are read, if a record has several'
     )
-    how = top.add_mutually_exclusive_group()
-    how.add_argument(
+    choice = top.add_mutually_exclusive_group()
+    choice.add_argument(
         '--weights',
         nargs='+',
         metavar='WEIGHT',
         help=f'one for each RESULT in their order, or the name of a set: {", ".join([EQUAL, *WEIGHT_SETS])}',
     )
-    how.add_argument(
+    choice.add_argument(
         '--select',
         choices=['heldout', 'test'],
         default='heldout',
         help='choose weights on held-out training clips (default), or on the test clips with their labels, as some '
         'releases do',
     )
-    top.add_argument('--scores', choices=['logits', 'softmax'], default='logits', help='what is added (logits)')
+    top.add_argument(
+        '--scores', choices=['logits', 'softmax'], default='logits', help='kind of the added scores (logits)'
+    )
     top.add_argument('--same-stream', action='store_true', help='fuse results of one stream, such as several seeds')
     top.add_argument('--out', metavar='FILE', help='the JSON record (fusion_<protocol>_<digest>.json)')
     return top
 
 
-def weights(given: list[str] | None) -> list[float] | str | None:
+def parse_weights(arguments: list[str] | None) -> list[float] | str | None:
     """Numbers, the name of a set, or None.
 
     Raises:
-        ConfigError: numbers and words mixed.
+        ConfigError: numbers and names are mixed.
     """
-    if given is None:
+    if arguments is None:
         return None
     try:
-        return [float(weight) for weight in given]
+        return [float(argument) for argument in arguments]
     except ValueError as error:
-        if len(given) == 1:
-            return given[0]
-        raise ConfigError(f'--weights {" ".join(given)}: give numbers, or the name of one set') from error
+        if len(arguments) == 1:
+            return arguments[0]
+        raise ConfigError(
+            f'--weights {" ".join(arguments)} mixes numbers and names; give numbers, or the name of one set'
+        ) from error
 
 
 def table(record: Record) -> str:
@@ -92,13 +96,13 @@ def report(ensemble: Ensemble, record: Record) -> str:
 
 def main() -> None:
     args = parser().parse_args()
-    ensemble = fuse_files(
-        args.results, args.protocol, weights(args.weights), args.select, args.scores, args.source, args.same_stream
-    )
+    weights = parse_weights(args.weights)
+    ensemble = fuse_files(args.results, args.protocol, weights, args.select, args.scores, args.source, args.same_stream)
     if len(set(streams := [part.stream for part in ensemble.parts])) < len(streams):
         print(f'warning: several results are of the same stream: {", ".join(streams)}')
     if len({*ensemble.scores_of.values()}) > 1:
-        print(f'warning: the scores are made differently: {"; ".join(map(": ".join, ensemble.scores_of.items()))}')
+        texts = '; '.join(map(': '.join, ensemble.scores_of.items()))
+        print(f'warning: the scores are of different epochs or K: {texts}')
     out = Path(args.out or ensemble.default_path)
     print(report(ensemble, ensemble.write(out)))
     print(f'wrote {out}')

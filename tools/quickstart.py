@@ -1,7 +1,7 @@
-"""From generated data to a table and pictures: what quickstart.sh runs once everything is installed.
+"""From generated data to a table and pictures; quickstart.sh runs this script after the installation.
 
-Pre-trains SkeletonCLR and SkeAttnCLR side by side, each in one process of one thread, and judges them beside raw
-coordinates and the untrained encoder. The same table comes out every time, bit for bit.
+Pre-trains SkeletonCLR and SkeAttnCLR in parallel, each in one process with one thread, and evaluates them beside raw
+coordinates and the untrained encoder. Every run gives the same table, bit for bit.
 """
 
 import argparse
@@ -37,33 +37,30 @@ RAW, UNTRAINED = 'raw coordinates', 'untrained encoder, mean of 3 seeds'
 K = (1, 5, 10, 20)
 COLUMNS = [*(f'knn/top1_k{k}' for k in K), 'linear/top1', 'linear/top1_best', 'linear/top1_heldout']
 GAIN = 20.0
-"""Points of KNN accuracy over the untrained encoder that --check asks for."""
-
-
+"""Points of KNN accuracy over the untrained encoder that --check requires."""
 CLOCK = Clock()
-say = CLOCK.say
 
 
 def start(name: str, work_dir: Path, options: dict[str, Any]) -> Job:
-    """Begin a pre-training from scratch, in a process of its own."""
+    """Start a pre-training from scratch in a separate process."""
     shutil.rmtree(work_dir, ignore_errors=True)
     command = train_command(CONFIGS[name], work_dir, {**LOG_INTERVAL, **options})
     log = TrainingLog(work_dir, lambda: count_iterations(resolve_config(read_config(CONFIGS[name], options))))
     return Job(name, command, work_dir / 'train.log', training=log)
 
 
-def wait_for(awaited: Job, running: list[Job]) -> None:
-    """Until one training is done, say how far all are."""
+def wait_for(job: Job, running: list[Job]) -> None:
+    """Wait for the end of one training, and report the progress of all."""
     shown = time.monotonic()
-    while awaited.process.poll() is None:
+    while job.process.poll() is None:
         time.sleep(0.5)
         for training in running:
             training.check()
         if time.monotonic() - shown > 10:
-            say('; '.join(training.progress()[0] for training in running))
+            CLOCK.report('; '.join(training.progress()[0] for training in running))
             shown = time.monotonic()
-    awaited.check()
-    say(f'{awaited.name} is trained')
+    job.check()
+    CLOCK.report(f'{job.name} is trained')
 
 
 class Comparison:
@@ -82,43 +79,43 @@ class Comparison:
         return load_model(self.configs['SkeAttnCLR'])
 
     def add_baselines(self) -> None:
-        """Rows that need no training."""
+        """Add the rows without training."""
         self.rows[RAW] = evaluate_raw(self.evaluators, self.train, self.test)
         self.rows[UNTRAINED] = evaluate_untrained(self.evaluators, self.fresh, self.train, self.test)
         self.models['untrained'] = untrained(self.fresh, self.train)
         self.maps = {RAW: raw_features(self.test), 'untrained': extract_features(self.models['untrained'], self.test)}
 
     def add_trained(self, training: Job) -> None:
-        """The row of a method, from its last checkpoint."""
+        """Add the row of a method, from its last checkpoint."""
         model = self.models[training.name] = load_model(self.configs[training.name], newest(training))
         bank, queries = (extract_features(model, dataset) for dataset in (self.train, self.test))
         self.rows[training.name] = evaluate_all(self.evaluators, bank, queries)
         self.maps[training.name] = queries
 
     def draw(self, out: Path) -> None:
-        """The three pictures."""
+        """Draw the three pictures."""
         from skeattn.visualization import draw_curves, draw_embedding, masked_clips, play_masks
 
         levels = {'raw coordinates': self.rows[RAW]['knn/top1_k1'], 'untrained': self.rows[UNTRAINED]['knn/top1_k1']}
         draw_curves({name: out / name.lower() for name in CONFIGS}, out / 'curves.png', levels=levels)
-        title = f't-SNE of the {len(self.test)} test clips: subjects never seen in training'
+        title = f't-SNE of the {len(self.test)} test clips, of subjects that are not in the training set'
         draw_embedding(self.maps, self.test.classes, out / 'embedding.png', title)
         models = {'untrained': self.models['untrained'], 'trained': self.models['SkeAttnCLR']}
         clips = masked_clips(models, self.test, showpieces(self.test))
         low, high = play_masks(clips, self.test.layout, out / 'mask.gif', 'MHSAM salient mask on one colour scale')
-        say(f'mask.gif: mask values from {low:.4f} to {high:.4f}, one scale for the untrained and the trained mask')
+        CLOCK.report(f'mask.gif: mask values from {low:.4f} to {high:.4f}, on one scale for both masks')
 
 
 def newest(training: Job) -> Path:
     """The last checkpoint of a training."""
     checkpoint = find_newest(training.log.parent)
     if checkpoint is None:
-        raise SkeAttnError(f'{training.log.parent} holds no checkpoint; see {training.log}')
+        raise SkeAttnError(f'{training.log.parent} holds no checkpoint; read {training.log}')
     return checkpoint
 
 
 def showpieces(dataset: Any, count: int = 4) -> list[int]:
-    """A test clip of each of a few classes, the last of them with two persons where there are such."""
+    """Indices of test clips of different classes, the last one with two persons if there is such a clip."""
     labels = torch.as_tensor(dataset.labels)
     pairs = torch.as_tensor(dataset.clips[..., -1]).flatten(1).any(1) & (dataset.clips.shape[-1] > 1)
     single = [int(label) for label in labels[~pairs].unique()]
@@ -152,18 +149,18 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     os.chdir(ROOT)
-    leave_on_sigterm()  # so that the trainings are ended, too
+    leave_on_sigterm()  # ends the trainings as well
     torch.set_num_threads(1)
     MMLogger.get_instance('quickstart', log_level='WARNING')
     out = args.work_dir
-    prepare_data(Path(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data), say)
-    say('pre-training SkeletonCLR and SkeAttnCLR side by side, one core each')
+    prepare_data(Path(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data), CLOCK.report)
+    CLOCK.report('pre-training SkeletonCLR and SkeAttnCLR in parallel, one core each')
     trainings = {name: start(name, out / name.lower(), args.cfg_options) for name in CONFIGS}
     try:
         comparison = Comparison(args.cfg_options)
-        # The baseline has less to compute; its core evaluates what is there while SkeAttnCLR still trains.
+        # The baseline is trained earlier; its core then evaluates while SkeAttnCLR still trains.
         wait_for(trainings['SkeletonCLR'], list(trainings.values()))
-        say('evaluating raw coordinates, the untrained encoder and SkeletonCLR')
+        CLOCK.report('evaluating raw coordinates, the untrained encoder and SkeletonCLR')
         comparison.add_baselines()
         comparison.add_trained(trainings['SkeletonCLR'])
         wait_for(trainings['SkeAttnCLR'], [trainings['SkeAttnCLR']])
@@ -171,13 +168,13 @@ def main() -> int:
         for training in trainings.values():
             training.stop()
     comparison.add_trained(trainings['SkeAttnCLR'])
-    say('drawing')
+    CLOCK.report('drawing')
     comparison.draw(out)
     return report(comparison, trainings, out, args.check)
 
 
 def report(comparison: Comparison, trainings: dict[str, Job], out: Path, check: bool) -> int:
-    """Print and write the table; the exit status of ``--check``."""
+    """Print and write the table; returns the exit status of ``--check``."""
     table = metrics_table(comparison.rows, COLUMNS)
     gained = gains(comparison.rows)
     write_text(out / 'table.txt', f'{table}\n')
@@ -192,9 +189,9 @@ def report(comparison: Comparison, trainings: dict[str, Job], out: Path, check: 
     write_json(out / 'results.json', record)
     print(f'\n{table}\n{NOTE}\n')
     print('KNN of SkeAttnCLR over untrained: ' + ', '.join(f'K={k} {gain:+.1f}' for k, gain in gained.items()))
-    say(f'table.txt, results.json, curves.png, embedding.png and mask.gif are in {out}')
+    CLOCK.report(f'table.txt, results.json, curves.png, embedding.png and mask.gif are in {out}')
     if check and min(gained.values()) < GAIN:
-        print(f'check failed: less than {GAIN:.0f} points over the untrained encoder', file=sys.stderr)
+        print(f'check failed: fewer than {GAIN:.0f} points over the untrained encoder', file=sys.stderr)
         return 1
     return 0
 

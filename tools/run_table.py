@@ -1,7 +1,7 @@
-"""A table of the paper, from nothing: python tools/run_table.py 1 --dataset nwucla_xview --budget small
+"""Produce a table of the paper: python tools/run_table.py 1 --dataset nwucla_xview --budget small
 
-Trains what the table needs, judges it, fuses streams, and prints the table beside the paper's figures. The same command
-goes on after an interruption and repeats nothing that is finished; tables share their trainings. Paths are relative to
+Trains and evaluates the methods of the table, fuses streams, and prints the table beside the paper's figures. The same
+command continues after an interruption and repeats no finished run; tables share their trainings. Paths are relative to
 the checkout.
 """
 
@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def choose(table: PaperTable, args: argparse.Namespace) -> list[Cell]:
-    """The cells that were asked for."""
+    """The requested cells."""
     methods = {line.method: None for line in table.lines if line.method}
     unknown = [method for method in args.methods or () if method not in methods]
     if unknown:
-        raise ConfigError(f'--methods {unknown[0]}: table {args.table} has {", ".join(methods)}')
+        raise ConfigError(f'--methods {unknown[0]}: not in table {args.table}; choose from {", ".join(methods)}')
     columns = [column for column in add_columns(table, [args.dataset]) if column.dataset == args.dataset]
     lines = [
         line
@@ -36,24 +36,27 @@ def choose(table: PaperTable, args: argparse.Namespace) -> list[Cell]:
         if line.method in (args.methods or methods) and set(line.streams) <= set(args.streams)
     ]
     if not lines:
-        raise ConfigError(f'--streams {" ".join(args.streams)}: table {args.table} has no line of ours with these')
+        streams = ' or '.join(dict.fromkeys(' '.join(line.streams) for line in table.lines if line.method))
+        raise ConfigError(
+            f'--streams {" ".join(args.streams)}: table {args.table} has no such line of ours; choose {streams}'
+        )
     return [Cell(table, line, column, args.budget, args.cfg_options) for line in lines for column in columns]
 
 
 def show(plan: Plan, root: Path) -> None:
-    """What would be done."""
+    """Print the runs and ensembles of a plan with their state."""
     for run in plan.runs:
         finished, trained = run.path(root).is_file(), (run.folder(root) / TRAINED).is_file()
         state = 'finished' if finished else 'to be evaluated' if trained or not run.trained else 'to be trained'
         print(f'{state:15}  {run}, {" ".join(run.protocols)}: {run.folder(root).name}')
     for ensemble in plan.ensembles:
-        print(f'{"finished" if ensemble.path(root).is_file() else "to be made":15}  {ensemble}')
+        print(f'{"finished" if ensemble.path(root).is_file() else "to be fused":15}  {ensemble}')
     for note in plan.notes:
         print(note)
 
 
 def report(table: PaperTable, plan: Plan, args: argparse.Namespace, out: Path) -> None:
-    """Print the table and write it, with the list of records behind it."""
+    """Print the table and write it, with the list of its records."""
     records = {path: record for path in plan.records(args.work_dir) if (record := read_record(path))}
     columns = add_columns(table, [args.dataset])
     filled = FilledTable(table, columns, records, [args.dataset], [args.budget], args.cfg_options)
@@ -68,7 +71,7 @@ def parse_args() -> argparse.Namespace:
     add_options(parser, small='32 frames, 30 epochs of fine-tuning', methods='those of the table')
     parser.add_argument('--streams', nargs='+', choices=STREAMS['3S'], default=STREAMS['3S'], help='all three')
     parser.add_argument('--work-dir', type=Path, default=RUNS, metavar='DIR', help=f'of the runs ({RUNS})')
-    parser.add_argument('--dry-run', '--check-only', action='store_true', help='say what would be run, run nothing')
+    parser.add_argument('--dry-run', '--check-only', action='store_true', help='print the runs, run nothing')
     return parser.parse_args()
 
 
@@ -81,13 +84,13 @@ def main() -> int:
         if args.dry_run:
             PackedSet.open(folder)
         else:
-            prepare_data(folder, clock.say)
+            prepare_data(folder, clock.report)
     plan = plan_paper_tables(cells, args.seeds)
     if args.dry_run:
         show(plan, root)
         return 0
     for note in plan.notes:
-        clock.say(note)
+        clock.report(note)
     failures = carry_out(plan.runs, root, args.jobs, clock)
     for ensemble in plan.ensembles:
         try:

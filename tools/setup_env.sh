@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Make .venv in the checkout, with a pinned torch and skeattn with the extras named: setup_env.sh vis,tensorboard
+# Create .venv in the checkout, with a pinned torch and skeattn with the given extras: setup_env.sh vis,tensorboard
 #
-# Sourced by the other scripts; sets PYTHON. A second call with the same extras does nothing, an interrupted one is
-# taken up again. Environment variables:
-#   SKEATTN_PYTHON=/path/to/python  use that environment as it is and install nothing
-#   SKEATTN_BASE_PYTHON=python3.13  make .venv with that Python (default: the first of 3.11, 3.12, 3.13, 3.10)
-#   SKEATTN_TORCH=2.4.1             the version of torch (default: 2.13.0)
-#   SKEATTN_TORCH_INDEX=URL         one more package index for torch, for example that of its CPU builds
+# Sourced by the other scripts; sets PYTHON. A second call with the same extras does nothing, an interrupted call is
+# continued. Environment variables:
+#   SKEATTN_PYTHON=/path/to/python  use this environment unchanged and install nothing
+#   SKEATTN_BASE_PYTHON=python3.13  create .venv with this Python (default: the first of 3.11, 3.12, 3.13, 3.10)
+#   SKEATTN_TORCH=2.4.1             version of torch (default: 2.13.0)
+#   SKEATTN_TORCH_INDEX=URL         additional package index for torch, for example that of its CPU builds
 set -euo pipefail
 
 setup_env() {
@@ -14,7 +14,7 @@ setup_env() {
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     if [[ -n ${SKEATTN_PYTHON:-} ]]; then
         PYTHON=$SKEATTN_PYTHON
-        "$PYTHON" -c 'import torch, mmengine, mmcv' || fail "SKEATTN_PYTHON=$PYTHON lacks torch, mmengine or mmcv"
+        "$PYTHON" -c 'import torch, mmengine, mmcv' || fail "SKEATTN_PYTHON=$PYTHON lacks torch, mmengine or mmcv; install them"
         return
     fi
     venv=$root/.venv
@@ -29,17 +29,17 @@ setup_env() {
     fi
     echo "set-up: installing torch $torch and skeattn[$extras] (once; needs a network or a local package index)"
     if ! "$PYTHON" -c "import torch; assert torch.__version__.startswith('$torch')" &>/dev/null; then
-        rm -f "$venv"/.skeattn-*  # those of another torch
+        rm -f "$venv"/.skeattn-*  # stamps of a different torch
         install "torch==$torch" ${SKEATTN_TORCH_INDEX:+--extra-index-url "$SKEATTN_TORCH_INDEX"}
     fi
-    # A full mmcv serves as well as mmcv-lite, but one installed over the other breaks both.
+    # mmcv and mmcv-lite both work, but installing one over the other breaks both.
     "$PYTHON" -c 'import mmcv' &>/dev/null || extras=mmcv,$extras
     install --editable "$root[$extras]" "torch==$torch"
     if ! "$PYTHON" -c 'import cv2' &>/dev/null; then
-        echo 'set-up: cv2 needs a display library that is missing here; taking opencv-python-headless in its place'
+        echo 'set-up: cv2 needs a display library that is missing here; installing opencv-python-headless instead'
         "$PYTHON" -m pip uninstall --quiet --yes opencv-python
         install --force-reinstall --no-deps opencv-python-headless  # both write to the same folder
-        "$PYTHON" -c 'import cv2' || fail 'cv2 cannot be imported even without display: see the message above'
+        "$PYTHON" -c 'import cv2' || fail 'cv2 cannot be imported even without display; see the message above'
     fi
     "$PYTHON" -c 'import skeattn.engine'
     touch "$stamp"
@@ -51,7 +51,7 @@ install() {
     "$PYTHON" -m pip install --disable-pip-version-check $quiet "$@"
 }
 
-# Whether an environment is of the Python that was asked for; of any where none was.
+# Whether an environment has the requested Python; true without a request.
 same_python() { [[ -z $2 || $("$1" --version) == "$("$2" --version)" ]]; }
 
 find_python() {
@@ -62,7 +62,7 @@ find_python() {
             return
         fi
     done
-    fail 'no Python 3.10 to 3.13 found; install one, or set SKEATTN_PYTHON to an environment that has skeattn'
+    fail 'no Python 3.10 to 3.13 found; install one, or set SKEATTN_PYTHON to an environment with skeattn'
 }
 
 fail() {

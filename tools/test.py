@@ -1,9 +1,9 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT [--protocol knn linear finetune semi01 retrieval tsne]
 
-The encoder runs once over the training and the test clips; KNN, probes, retrieval and maps work on those features,
+The encoder runs once over the training and the test clips; KNN, probes, retrieval and maps use these features;
 fine-tuning trains the encoder further. Prints a table for each protocol and writes a JSON record, with class scores and
-pictures beside it, into the folder of the checkpoint. CHECKPOINT may be a work_dir, for the newest one in it, or the
-word 'untrained', for the network before training. See docs/protocols.md.
+pictures beside it, into the folder of the checkpoint. CHECKPOINT is a file, a work_dir (its newest checkpoint), or the
+word 'untrained' (the network before training). See docs/protocols.md.
 """
 
 import argparse
@@ -14,12 +14,12 @@ import torch
 from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
-from skeattn.checkpoint import find_newest
+from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
-from skeattn.errors import CheckpointError
 from skeattn.protocols.evaluate import RAW, UNTRAINED, WITHOUT, Evaluation
+from skeattn.protocols.plan import trains
 from skeattn.protocols.settings import protocol_names
 from skeattn.results.provenance import pretrained_facts
 from skeattn.results.record import Record
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         action='extend',
         default=[],
         metavar='NAME',
-        help=f'{", ".join(protocol_names())}, or the file of one; several at once, also with commas '
+        help=f'{", ".join(protocol_names())}, or a file; several at once, also with commas '
         f'(default: knn, linear and the other evaluators of the config; topk for logits)',
     )
     top.add_argument('--baselines', action='store_true', help='add rows for raw coordinates and the untrained network')
@@ -47,11 +47,11 @@ def parser() -> argparse.ArgumentParser:
         action='extend',
         default=[],
         metavar='SOURCE',
-        help='features to evaluate: backbone, projector, predictor, logits, joint/backbone …, as far as the method has '
-        'them, or raw, the coordinates; several at once (default: those of the protocol, the config and the method)',
+        help='features to evaluate: backbone, projector, predictor, logits, joint/backbone …, if the method has them, '
+        'or raw for the coordinates; several at once (default: those of the protocol, the config and the method)',
     )
     top.add_argument('--dataset', metavar='CONFIG', help='evaluate on the data set of another config: transfer')
-    top.add_argument('--seed', type=int, default=0, help='of the protocols, and the first of the untrained ones (0)')
+    top.add_argument('--seed', type=int, default=0, help='of the protocols, and first seed of untrained networks (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
     top.add_argument(
         '--out', metavar='FILE', help='the JSON record (test_<checkpoint>_<digest of the evaluation>.json)'
@@ -68,21 +68,16 @@ def parser() -> argparse.ArgumentParser:
 
 def checkpoint(argument: str) -> str | None:
     """The file that the command line means; None for the untrained network."""
-    if not Path(argument).is_dir():
-        return None if argument == UNTRAINED else argument
-    found = find_newest(argument)
-    if found is None:
-        raise CheckpointError(f'{argument} holds no checkpoint; train first, with --work-dir {argument}')
-    return str(found)
+    return None if argument == UNTRAINED else str(newest(argument))
 
 
 def listed(arguments: list[str]) -> list[str]:
-    """``a b``, ``a,b`` and ``{a,b}``, which some shells leave as it is."""
+    """Names from ``a b``, ``a,b`` and ``{a,b}``, which some shells do not expand."""
     return [name for argument in arguments for name in argument.strip('{}').split(',') if name]
 
 
 def connect(launcher: str) -> None:
-    """Join the processes that the launcher started."""
+    """Join the process group of the launcher."""
     if torch.cuda.is_available():
         init_dist(launcher)
     else:
@@ -103,7 +98,7 @@ def rows_of(record: Record) -> dict[str, dict[str, float]]:
 
 
 def notes_of(record: Record) -> dict[str, str]:
-    """Metric -> why it is missing."""
+    """Metric -> reason why it is missing."""
     return {
         f'{name}/{metric}': reason
         for part in record.sources.values()
@@ -112,13 +107,20 @@ def notes_of(record: Record) -> dict[str, str]:
     }
 
 
+def files_of(record: Record) -> list[str]:
+    """Names of the files beside the record."""
+    results = [result for part in record.sources.values() for result in part.protocols.values()]
+    return [file for result in results for file in (result.scores, *result.files.values()) if file]
+
+
 def main() -> None:
     args = parser().parse_args()
+    args.device = cli.device(args.device)
     facts = {'config': args.config, 'cfg_options': {key: str(value) for key, value in args.cfg_options.items()}}
     cfg = read_config(args.config, args.cfg_options)
     if args.dataset:
         cfg = retarget(cfg, args.dataset)
-        cfg.merge_from_dict(args.cfg_options)  # those of the data set are meant for this one
+        cfg.merge_from_dict(args.cfg_options)  # overrides of the data set belong to the target
         facts |= {'dataset': args.dataset, 'pretrained': args.checkpoint and pretrained_facts(args.checkpoint)}
     if args.launcher != 'none':
         connect(args.launcher)
@@ -144,13 +146,9 @@ def main() -> None:
     print('\n\n'.join(protocol_tables(rows_of(record))))
     if copies := record.clips['copies']:
         print(f'\n{copies} of {record.clips["test"]} test clips equal a training clip; rows "without copies" omit them')
-    files = [
-        out.parent / file
-        for part in record.sources.values()
-        for r in part.protocols.values()
-        for file in r.files.values()
-    ]
-    print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in [*files, out])]))
+    trainings = [name for name, settings in evaluation.used.items() if trains(settings)]
+    files = [out.parent / name for name in [*trainings, *files_of(record), out.name]]
+    print('\n'.join(['', NOTE, *blanks(notes_of(record)), *(f'wrote {file}' for file in files)]))
 
 
 if __name__ == '__main__':

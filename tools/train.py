@@ -1,31 +1,51 @@
 """Pre-train an encoder: ``python tools/train.py CONFIG``.
 
-Logs, checkpoints and the config go to the work_dir, by default ``work_dirs/<method>/<config>``. The same command gives
-the same numbers again, bit for bit on the CPU; ``--resume`` continues a run that was stopped, as if it had not been.
+Logs, checkpoints and the config are written to the work_dir, by default ``work_dirs/<method>/<config>``. The same
+command gives the same numbers again, bit for bit on the CPU; ``--resume`` continues a stopped run with the same result.
+A config that differs from the checkpoint's is refused unless ``--resume-with-changes`` names what may differ.
 """
 
 import argparse
+import contextlib
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from torch import nn
+from mmengine.dist import is_main_process
 
 from skeattn import cli
+from skeattn.checkpoint import find_newest
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.resume import paper_vs_release
+from skeattn.engine.runner import default_work_dir
+from skeattn.errors import SkeAttnError
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Pre-train an encoder.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<method>/<config>)')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<method>/<config>)')
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='continue: from a checkpoint, or from the newest intact one of the work_dir when no path is given',
+        help='continue from a checkpoint; without a path, from the newest intact one of the work_dir',
     )
-    parser.add_argument('--seed', type=int, help='seed of everything random (default: the config, 0)')
+    parser.add_argument(
+        '--resume-with-changes',
+        nargs='+',
+        default=[],
+        metavar='KEY',
+        help='resume although these settings differ from those of the checkpoint, which then holds for the rest of the '
+        'run: optim_wrapper.optimizer.lr batch_size',
+    )
+    parser.add_argument('--seed', type=int, help='seed of all random draws (default: the config, 0)')
     parser.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
     parser.add_argument(
         '--cfg-options',
@@ -48,23 +68,64 @@ def main() -> None:
         cfg.seed = args.seed
     if args.amp:
         cfg.optim_wrapper.type = 'AutocastOptimWrapper'
-    if args.resume:
+    if args.resume or args.resume_with_changes:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    runner = SkeAttnRunner.from_cfg(cfg)
-    runner.logger.info(describe(runner))
-    runner.train()
+        cfg.load_from = None if args.resume in (None, 'auto') else args.resume
+    with failed_start_removed(Path(cfg.work_dir or default_work_dir(args.config))):
+        runner = SkeAttnRunner.from_cfg(cfg, resume_with_changes=args.resume_with_changes)
+        runner.logger.info(describe(runner))
+        try:
+            runner.train()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(how_to_continue(runner.work_dir)) from None
+    if is_main_process():
+        print(summary(runner, args.config))
+
+
+@contextmanager
+def failed_start_removed(work_dir: Path) -> Iterator[None]:
+    """Where a training ends with an error of the user before its first step, the folders that it made are removed."""
+    made = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
+    before = {path.name for path in work_dir.iterdir()} if work_dir.is_dir() else set()
+    try:
+        yield
+    except SkeAttnError:
+        new = [path for path in work_dir.iterdir() if path.name not in before] if work_dir.is_dir() else []
+        logs = [path for path in new if re.fullmatch(r'\d{8}_\d{6}(_\d+)?', path.name)]
+        started = any((log / 'vis_data/scalars.json').exists() for log in logs) or find_newest(work_dir) is not None
+        if not started and is_main_process():
+            for path in new:
+                shutil.rmtree(path) if path in logs else path.suffix == '.py' and path.unlink()
+            for folder in made:
+                with contextlib.suppress(OSError):  # something else is in it
+                    folder.rmdir()
+        raise
+
+
+def how_to_continue(work_dir: str) -> str:
+    """The end of an interrupted training's message."""
+    newest = find_newest(work_dir)
+    if newest is None:
+        return f'no checkpoint was written to {work_dir} yet; the same command starts again'
+    return f'the same command with --resume continues from {newest}'
+
+
+def summary(runner: SkeAttnRunner, config: str) -> str:
+    """The last line: where everything is, and what evaluates it."""
+    newest = find_newest(runner.work_dir)
+    command = shlex.join(['python', 'tools/test.py', config, runner.work_dir])
+    return f'trained: {newest or "no checkpoint"}; config, log and curves: {runner.work_dir}; evaluate: {command}'
 
 
 def describe(runner: SkeAttnRunner) -> str:
-    """What runs, which of the paper's and the release's choices it makes, and where it writes."""
+    """Summary of a run: its settings, its choices between paper and release, and its folders."""
     cfg, model = runner.cfg, bare_model(runner)
     share = f' ({cfg.batch_size // runner.world_size} in each of {runner.world_size} processes)'
     lines = [
         f'{type(model).__name__}: stream {cfg.stream}, layout {runner.layout}, '
         f'batch size {cfg.batch_size}{share if runner.world_size > 1 else ""}, seed {runner.seed}'
     ]
-    choices = {name: (str(value), origin) for name, (value, origin) in paper_vs_release(model).items()}
+    choices = together(paper_vs_release(model))
     wide, wider = (max(map(len, column), default=0) for column in (choices, [value for value, _ in choices.values()]))
     lines += ['where paper and release differ:'] if choices else []
     lines += [f'  {name:<{wide}}  {value:<{wider}}  {origin}' for name, (value, origin) in choices.items()]
@@ -72,12 +133,16 @@ def describe(runner: SkeAttnRunner) -> str:
     return '\n'.join(lines)
 
 
-def paper_vs_release(model: nn.Module) -> dict[str, tuple[Any, str]]:
-    """What a method declares, by the old name ``switches`` where a custom method defines that one."""
-    for name in ('switches', 'paper_vs_release'):
-        if declared := getattr(model, name, None):
-            return declared()
-    return {}
+def together(choices: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[str, str]]:
+    """The choices as text; one that all operations of a view share is a single row, ``views.key.*.per``."""
+    groups: dict[str, dict[str, tuple[str, str]]] = {}
+    for name, (value, origin) in choices.items():
+        groups.setdefault(re.sub(r'^(views\.[^.]+)\.[^.]+\.', r'\1.*.', name), {})[name] = (str(value), origin)
+    rows = {}
+    for group, members in groups.items():
+        alike = len(members) > 1 and len(set(members.values())) == 1
+        rows |= {group: next(iter(members.values()))} if alike else members
+    return rows
 
 
 if __name__ == '__main__':

@@ -21,13 +21,14 @@ from skeattn.datasets import PackedSet, split
 from skeattn.datasets.inspection import Finding, copies_summary, copy_findings, meaning_findings
 from skeattn.datasets.integrity import is_intact
 from skeattn.datasets.measures import Measures, measure
+from skeattn.datasets.missing import present, sound_rows
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
 from skeattn.progress import progress
 
 ROWS = 1 << 16
 BINS, BAR, LINES = 12, 40, 24
-# What the two sides of a split of that name must not share, whichever column decides.
+# Split -> column whose values its two parts must not share, whichever column defines the split.
 APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setup'}
 
 
@@ -60,28 +61,25 @@ def table_problems(packed: PackedSet) -> Iterator[Finding]:
 def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
     """Every value is finite, except all coordinates of a missing joint, and in every clip somebody is there."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
-    D = num_coordinates(packed.channels)
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
-        finite[start : start + ROWS] = ~wrong_values(rows, D).any(axis=(1, 2))
-        there[start : start + ROWS] = (np.abs(rows) > 0).any(axis=(1, 2))
+        finite[start : start + ROWS] = sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)
+        there[start : start + ROWS] = present(rows[None])[0]
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
-        person, frame, joint = np.argwhere(wrong_values(packed.clip(i), D))[0][:3]
+        clip = packed.clip(i)
+        rows = clip.reshape(-1, *clip.shape[2:])
+        row = int(np.argmin(sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)))
+        person, frame = divmod(row, clip.shape[1])
+        joint = int(np.argmax(~np.isfinite(rows[row]).all(axis=1)))
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
         yield Finding(names[i], 'keypoint', 'all zero, nobody is there')
 
 
-def wrong_values(values: np.ndarray, D: int) -> np.ndarray:
-    """Values ``(..., V, C)`` that are infinite, or NaN without all D coordinates of the joint being so."""
-    missing = np.isnan(values[..., :D]).all(axis=-1, keepdims=True)
-    return ~np.isfinite(values) & ~(missing & (np.arange(values.shape[-1]) < D))
-
-
 def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
-    """Both sides have clips, and share no subject, camera or setup where the split's name says so."""
+    """Splits with an empty part, or whose parts share a subject, camera or setup against the split's name."""
     try:
         train, test = split(packed, name)
     except DataError as error:
@@ -90,11 +88,11 @@ def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:
     field = APART.get(name)
     for value in shared_values(packed, field, train, test) if field else ():
         clip = packed.table['name'][train[packed.table[field][train] == value][0]]
-        yield Finding(clip, field, f'{value} trains and tests in split {name!r}')
+        yield Finding(clip, field, f'{value} is in both parts of split {name!r}')
 
 
 def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Known values of a column that occur on both sides."""
+    """Known values of a column that occur in both parts."""
     both = np.intersect1d(packed.table[field][train], packed.table[field][test])
     return both[both >= 0]
 
@@ -126,7 +124,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         },
         'classes': dict(zip(packed.classes, per_class, strict=True)),
         'subjects': {str(s): int(n) for s, n in zip(subjects, of_subject, strict=True)},
-        'protocols': {name: sides_of(packed, name) for name in packed.splits},
+        'protocols': {name: parts_of(packed, name) for name in packed.splits},
     }
 
 
@@ -135,8 +133,8 @@ def span(first: int, width: int) -> str:
     return f'{first} to {first + width - 1}' if width > 1 else str(first)
 
 
-def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
-    """Clips on the two sides of a split, on neither, and how many subjects, cameras and setups the sides share."""
+def parts_of(packed: PackedSet, name: str) -> dict[str, Any]:
+    """Numbers of clips in the parts of a split and in neither, and of shared subjects, cameras and setups."""
     rule = packed.splits[name]
     try:
         train, test = split(packed, name)
@@ -147,8 +145,8 @@ def sides_of(packed: PackedSet, name: str) -> dict[str, Any]:
         for field in ('subject', 'camera', 'setup')
         if (packed.table[field] >= 0).all()
     }
-    sides = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
-    return {'by': rule['field'], **sides, 'shared': shared}
+    parts = {'train': len(train), 'test': len(test), 'neither': len(packed) - len(train) - len(test)}
+    return {'by': rule['field'], **parts, 'shared': shared}
 
 
 def histogram(title: str, counts: dict[str, int]) -> str:
@@ -179,20 +177,20 @@ def report(summary: dict[str, Any]) -> str:
     splits = [
         (
             name,
-            f'by {sides["by"]}',
-            ', '.join(f'{n} {field}s' for field, n in sides.get('shared', {}).items()) or '-',
-            sides.get('neither', '-'),
-            sides.get('train', '-'),
-            sides.get('test', '-'),
+            parts['by'],
+            ', '.join(f'{n} {field}s' for field, n in parts.get('shared', {}).items()) or '-',
+            parts.get('neither', '-'),
+            parts.get('train', '-'),
+            parts.get('test', '-'),
         )
-        for name, sides in summary['protocols'].items()
+        for name, parts in summary['protocols'].items()
     ]
     subjects = summary['subjects']
     return '\n\n'.join(
         [
             tabulate(rows, headers=('column', 'distinct')),
             measures_text(summary['measures']),
-            tabulate(splits, headers=('split', 'decided', 'sides share', 'neither', 'train', 'test')),
+            tabulate(splits, headers=('split', 'by', 'both parts have', 'neither', 'train', 'test')),
             histogram('clips by number of frames', frames['counts']),
             histogram('clips by class', summary['classes']),
             *([] if set(subjects) == {'-1'} else [histogram('clips by subject', subjects)]),

@@ -2,6 +2,6 @@
 
 from skeattn.apis.inference import embed
 from skeattn.checkpoint import load_checkpoint, read_checkpoint
-from skeattn.engine.build import build_splits, load_model
+from skeattn.engine.build import build_splits, config_of, load_model
 
-__all__ = ['build_splits', 'embed', 'load_checkpoint', 'load_model', 'read_checkpoint']
+__all__ = ['build_splits', 'config_of', 'embed', 'load_checkpoint', 'load_model', 'read_checkpoint']

@@ -7,9 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-import skeattn.models  # noqa: F401  registers what a config can name
+import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn.datasets import Pipeline
-from skeattn.errors import DataError
+from skeattn.datasets.materialise import packed_inputs
+from skeattn.datasets.missing import anybody, mark_missing
+from skeattn.datasets.packed import broken_value
+from skeattn.datasets.skeleton_dataset import split_missing
+from skeattn.engine.build import note_pipeline
+from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import extract_features
 from skeattn.skeletons import SkeletonLayout
 
@@ -17,7 +22,7 @@ from skeattn.skeletons import SkeletonLayout
 def embed(
     model: nn.Module,
     keypoints: Sequence[np.ndarray],
-    pipeline: Mapping[str, Mapping[str, Any] | None],
+    pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
     source: str = 'backbone',
     batch_size: int = 256,
 ) -> np.ndarray:
@@ -25,10 +30,12 @@ def embed(
 
     Args:
         model: from :func:`load_model`.
-        keypoints: for each clip the joint coordinates in metres, ``(T, V, C)`` or ``(M, T, V, C)``, joints in the order
-            of the model's layout, their values those of its ``channels``; T may differ between clips, an absent person
-            is all zero.
-        pipeline: the steps that the model was trained with, ``cfg.dataset.pipeline``.
+        keypoints: one array of joint coordinates in metres per clip, ``(T, V, C)`` or ``(M, T, V, C)``. Joints have
+            the order of the model's layout, values that of its ``channels``. T may differ between clips. An absent
+            person is all zero; undetected joints are NaN, or values that
+            :func:`~skeattn.datasets.missing.mark_missing` recognises.
+        pipeline: the steps that prepare a clip; by default those of the model's training, which its checkpoint knows.
+            Different ones, or clips of a different length, are reported in a line.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
         batch_size: clips per forward pass.
 
@@ -36,15 +43,23 @@ def embed(
         ``(N, D)`` float32.
 
     Raises:
-        DataError: a clip has the wrong shape or a NaN coordinate.
+        DataError: a clip has the wrong shape or an infinite coordinate, or nobody is there in it.
+        ConfigError: no pipeline, and the model knows none.
     """
+    if pipeline is None:
+        pipeline = (getattr(model, 'trained_on', None) or {}).get('pipeline')
+        if pipeline is None:
+            raise ConfigError(
+                'embed() has no pipeline: the model knows none from a checkpoint; pass cfg.dataset.pipeline'
+            )
+    note_pipeline(model, pipeline)
     preprocessor: Any = model.data_preprocessor
     clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
     return extract_features(model, clips, batch_size, source).x.numpy()
 
 
 class _Arrays:
-    """What evaluation reads of a data set, made of arrays."""
+    """A data set made of arrays, as far as feature extraction reads it."""
 
     def __init__(
         self,
@@ -57,8 +72,8 @@ class _Arrays:
         self.names = [f'clip {i}' for i in range(len(keypoints))]
         clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
         if not clips:
-            raise DataError('embed() got no clips')
-        self.clips = torch.stack(clips)
+            raise DataError('embed() received no clips; pass at least one array')
+        self.clips, self.missing = split_missing(torch.stack(clips))
         self.labels = self.subjects = torch.full((len(clips),), -1)
 
     def _prepare(self, name: str, clip: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
@@ -67,16 +82,21 @@ class _Arrays:
         V, C = self.layout.num_joints, len(self.channels)
         if keypoint.ndim != 4 or keypoint.shape[2:] != (V, C) or not keypoint.size:
             raise DataError(
-                f'{name}: shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or (M, T, {V}, {C})'
+                f'{name} has shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or '
+                f'(M, T, {V}, {C})'
             )
-        if not np.isfinite(keypoint).all():
-            raise DataError(f'{name}: NaN or infinite coordinate; set absent persons to zero')
-        known = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
-        done = pipeline({'keypoint': keypoint, **known})
-        return torch.from_numpy(done['inputs'])
+        keypoint = mark_missing(keypoint, self.channels, self.layout)
+        if fault := broken_value(keypoint, self.channels, self.layout):
+            raise DataError(f'{name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero')
+        if not anybody(keypoint):
+            raise DataError(f'{name}: nobody is there, every value is zero or missing; leave the clip out')
+        facts = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
+        return torch.from_numpy(packed_inputs(pipeline({'keypoint': keypoint, **facts}), name, marked=True))
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        return {'inputs': self.clips[list(indices)], 'labels': self.labels[list(indices)]}
+        rows = list(indices)
+        batch = {'inputs': self.clips[rows], 'labels': self.labels[rows]}
+        return batch if self.missing is None else {**batch, 'missing': self.missing[rows]}

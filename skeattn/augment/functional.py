@@ -137,6 +137,16 @@ def paste(x: Tensor, partner: Tensor, mask: Tensor, unit_frames: int) -> Tensor:
     return torch.where(frames[:, None, :, :, None], partner, x)
 
 
+def seen_in_stream(seen: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
+    """Where a stream is computed from joints that were seen: bool like ``seen`` ``(N, 1, T, V, M)``.
+
+    A motion needs the joint in this frame and the next, a bone the joint and its parent.
+    """
+    if stream == 'motion':
+        return seen & torch.cat([seen[:, :, 1:], seen[:, :, -1:]], dim=2)
+    return seen & seen[:, :, :, list(layout.parents)] if stream == 'bone' else seen
+
+
 def derive_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
     """Joint, motion or bone stream of joint coordinates ``(N, C, T, V, M)``.
 

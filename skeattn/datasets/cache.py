@@ -37,8 +37,11 @@ CODE = (
     'channels.py',
     'errors.py',
     'registry.py',
+    'signatures.py',
     'skeletons.py',
+    'steps.py',
     'datasets/materialise.py',
+    'datasets/missing.py',
     'datasets/packed.py',
     'datasets/transforms/*.py',
 )

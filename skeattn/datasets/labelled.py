@@ -40,6 +40,12 @@ class LabelledClips(Dataset):
         """``(N, C, T, V, M)``."""
         return torch.as_tensor(self.dataset.clips)[self.indices]
 
+    @property
+    def missing(self) -> torch.Tensor | None:
+        """``(N, T, V, M)`` bool, as in the data set; None where no joint is missing."""
+        marks: torch.Tensor | None = self.dataset.missing
+        return None if marks is None else marks[self.indices]
+
     def __getattr__(self, name: str) -> Any:
         if name == 'dataset':  # while a copy is restored
             raise AttributeError(name)

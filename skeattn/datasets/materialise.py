@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from skeattn.datasets.packed import PackedSet
-from skeattn.datasets.transforms import Pipeline
+from skeattn.datasets.transforms import Clip, Pipeline
 from skeattn.errors import ConfigError, DataError, SkeAttnError
 from skeattn.progress import progress
 
@@ -25,49 +25,66 @@ CHUNK = 128
 _PR_SET_PDEATHSIG = 1
 
 
-def materialise(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, jobs: int | None = None) -> np.ndarray:
-    """Clips as the pipeline leaves them, the same for any number of processes.
+def materialise(
+    packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, jobs: int | None = None, marked: bool = False
+) -> np.ndarray:
+    """Clips after the pipeline, the same for any number of processes.
 
     Args:
         packed: the set.
         chosen: indices of N clips.
         pipeline: ends with ``PackClip``.
         jobs: processes; by default as many as there are cores for this process and clips that keep them busy.
+        marked: append a channel that is 1 where a joint is still missing, else 0.
 
     Returns:
-        ``(N, C, T, V, M)`` float32.
+        ``(N, C, T, V, M)`` float32; one channel more with ``marked``.
 
     Raises:
         DataError: a clip does not come out finite and in the shape of the first; the first such clip is named.
         ConfigError: the pipeline does not end with ``PackClip``.
     """
     jobs = _cores(len(chosen)) if jobs is None else jobs
-    first = run(packed, int(chosen[0]), pipeline)
+    first = run(packed, int(chosen[0]), pipeline, marked)
     shape = (len(chosen), *first.shape)
     clips = np.empty(shape, np.float32) if jobs == 1 else _shared(shape)
-    prepare = partial(_prepare, packed, chosen, pipeline, clips)
+    prepare = partial(_prepare, packed, chosen, pipeline, marked, clips)
     rows = map(prepare, range(len(chosen))) if jobs == 1 else _in_processes(prepare, len(chosen), jobs)
     for _ in progress(rows, f'preparing clips of {packed.path}', total=len(chosen)):
         pass
     return clips
 
 
-def run(packed: PackedSet, i: int, pipeline: Pipeline) -> np.ndarray:
-    """Clip ``i`` after the pipeline, ``(C, T, V, M)``."""
+def run(packed: PackedSet, i: int, pipeline: Pipeline, marked: bool = False) -> np.ndarray:
+    """Clip ``i`` after the pipeline, ``(C, T, V, M)``; for ``marked`` see :func:`materialise`."""
     keypoint, name = packed.clip(i), str(packed.table['name'][i])
-    known = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
-    clip = pipeline({'keypoint': keypoint, **known})
+    facts = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
+    return packed_inputs(pipeline({'keypoint': keypoint, **facts}), f'{name} (packed set {packed.path})', marked)
+
+
+def packed_inputs(clip: Clip, name: str, marked: bool = False) -> np.ndarray:
+    """The ``inputs`` ``(C, T, V, M)`` of a clip after the pipeline; for ``marked`` see :func:`materialise`.
+
+    Raises:
+        DataError: NaN or infinite values; names the clip.
+        ConfigError: the clip was not packed.
+    """
     if 'inputs' not in clip:
         raise ConfigError('the pipeline must end with a PackClip step: pack=dict(type="PackClip", num_persons=...)')
     inputs: np.ndarray = clip['inputs']
     if not np.isfinite(inputs).all():
-        raise DataError(f'{name}: NaN or infinite coordinate after the pipeline (packed set {packed.path})')
+        raise DataError(f'{name}: NaN or infinite coordinate after the pipeline')
+    if marked:  # a custom packing step may not know of missing joints
+        missing = clip.get('missing', np.zeros(inputs.shape[1:], bool))
+        inputs = np.concatenate([inputs, missing[None].astype(np.float32)])
     return inputs
 
 
-def _prepare(packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, clips: np.ndarray, row: int) -> None:
+def _prepare(
+    packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, marked: bool, clips: np.ndarray, row: int
+) -> None:
     i = int(chosen[row])
-    inputs = run(packed, i, pipeline)
+    inputs = run(packed, i, pipeline, marked)
     if inputs.shape != clips.shape[1:]:
         raise DataError(
             f'{packed.table["name"][i]}: shape {inputs.shape} after the pipeline, the clips before have '

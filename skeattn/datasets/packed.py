@@ -1,6 +1,7 @@
 """The packed format: one folder holds a data set's clips, their sample table and a manifest with hashes.
 
-``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order.
+``frames.npy`` (rows, V, C) float32: the clips end to end; a clip's rows are its ``(M, T)`` in C order. An absent person
+is all zero; a missing joint has NaN coordinates, and 0 in its other channels (:mod:`skeattn.datasets.missing`).
 ``samples.npz``: one array per column of :data:`COLUMNS` and of the set's own; -1 where the source does not know.
 ``manifest.json``: version, data set, layout, channels, classes, own columns, splits, counts, skipped clips, sha256
 of the other two.
@@ -23,6 +24,7 @@ import numpy as np
 from skeattn.channels import BY_COUNT, check_channels, num_coordinates
 from skeattn.datasets.copies import CopyFinder
 from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact, read_note, write_note
+from skeattn.datasets.missing import anybody, missing_joints, missing_share, persons_first, settle
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256, write_atomic, write_json, write_text
 from skeattn.progress import progress
@@ -99,6 +101,7 @@ class PackedWriter:
         self._names: set[str] = set()
         self._copies = CopyFinder(self.layout)
         self._offset = 0
+        self._missing = 0
         self._partial = self.out.parent / f'.{self.out.name}.{os.getpid()}.partial'
         for name, rule in self.splits.items():
             if rule['field'] not in (fields := (*FIELDS, *self.columns)):
@@ -156,13 +159,15 @@ class PackedWriter:
 
         Args:
             name: unique name of the clip.
-            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero.
+            keypoint: joints of shape ``(M, T, V, C)`` in metres; an absent person or frame is all zero, a missing joint
+                has a NaN coordinate. Persons who are never there are moved behind the others.
             label: class index, -1 of an unlabelled clip.
             subject, camera, setup, replication: as the source numbers them, -1 if unknown.
             columns: a value for each of the set's own columns, -1 where not given.
 
         Raises:
-            DataError: the clip is empty, not finite, of another joint count or a duplicate, or its label has no class.
+            DataError: the clip is empty, of another joint count or a duplicate, has an infinite coordinate or a NaN
+                beside the coordinates, nobody is there, or its label has no class.
         """
         with np.errstate(over='ignore'):  # becomes infinite, which is refused by name below
             clip = np.ascontiguousarray(keypoint, dtype='<f4')
@@ -178,10 +183,12 @@ class PackedWriter:
             raise DataError(
                 f'{name}: {clip.shape[3]} values a joint, the set has {len(channels)}: {", ".join(channels)}'
             )
-        if not np.isfinite(clip).all():
-            person, frame, joint = np.argwhere(~np.isfinite(clip))[0][:3]
-            where = f'person {person}, frame {frame}, joint {self.layout.joints[joint]}'
-            raise DataError(f'{name}: NaN or infinite coordinate at {where}')
+        D = num_coordinates(channels)
+        if fault := broken_value(clip, channels, self.layout):
+            raise DataError(f'{name}: {fault}')
+        clip = persons_first(settle(clip, D))
+        if not anybody(clip):
+            raise DataError(f'{name}: nobody is there, every value is zero or missing')
         if name in self._names:
             raise DataError(f'{name}: a clip of this name was added before')
         if not UNLABELLED <= label < len(self.classes):
@@ -189,7 +196,8 @@ class PackedWriter:
         own = [columns.pop(column, -1) for column in self.columns]
         if columns:
             raise TypeError(f'the set has no column {", ".join(columns)}; name it in PackedWriter(columns=...)')
-        self._file.write(clip.data)
+        self._file.write(np.ascontiguousarray(clip).data)
+        self._missing += int(missing_joints(clip, D).sum())
         self._names.add(name)
         self.channels = channels
         self._copies.add(clip[..., : num_coordinates(channels)])
@@ -212,6 +220,8 @@ class PackedWriter:
         stored = zip((*COLUMNS, *self.columns), zip(*self._rows, strict=True), strict=True)
         columns: dict[str, Any] = {c: np.array(v, None if c == 'name' else np.int64) for c, v in stored}
         write_atomic(self._partial / SAMPLES, lambda file: np.savez_compressed(file, **columns))
+        counts = {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)}
+        counts |= {'missing': self._missing} if self._missing else {}
         hashes = {file: sha256(self._partial / file) for file in (FRAMES, SAMPLES)}
         manifest = {
             'version': VERSION,
@@ -221,7 +231,7 @@ class PackedWriter:
             'classes': self.classes,
             'columns': self.columns,
             'protocols': self.splits,
-            'counts': {'clips': len(self._rows), 'rows': self._offset, 'channels': len(channels)},
+            'counts': counts,
             'skipped': self.skipped,
             **({'notes': self.notes} if self.notes else {}),
             'sha256': hashes,
@@ -341,6 +351,15 @@ class PackedSet:
             write_note(path, {'sha256': self.manifest['sha256'], 'groups': names})
         return groups
 
+    @property
+    def has_missing(self) -> bool:
+        """Whether any joint is missing, by the manifest."""
+        return bool(self.manifest['counts'].get('missing'))
+
+    def missing_share(self) -> np.ndarray:
+        """For each clip the share of missing joints among those of the persons who are there, ``(N,)``."""
+        return missing_share(self.frames, self.table['offset'], num_coordinates(self.channels))
+
     def verify(self, again: bool = False, cache: bool | str = True) -> None:
         """Compare the files with the manifest's hashes.
 
@@ -357,6 +376,24 @@ class PackedSet:
             folder = folder_of(self.path, cache) if path.stat().st_size >= WORTH_NOTING else None
             if not is_intact(path, expected, folder and folder / f'{file}.json', again):
                 raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
+
+
+def broken_value(clip: np.ndarray, channels: Sequence[str], layout: SkeletonLayout) -> str:
+    """The first value that is neither a number nor a missing joint's, with its place; empty where all are.
+
+    Args:
+        clip: ``(M, T, V, C)``.
+        channels: names of the C values. NaN coordinates are a missing joint; any other NaN, and infinity, are broken.
+        layout: of the joints.
+    """
+    D = num_coordinates(channels)
+    broken = np.isinf(clip)
+    broken[..., D:] |= np.isnan(clip[..., D:])
+    if not broken.any():
+        return ''
+    person, frame, joint, channel = np.argwhere(broken)[0]
+    where = f'person {person}, frame {frame}, joint {layout.joints[joint]}'
+    return f'NaN or infinite {"coordinate" if channel < D else channels[channel]} at {where}'
 
 
 def is_generated(path: str | os.PathLike[str]) -> bool:
@@ -386,6 +423,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         if manifest['version'] != VERSION:
             raise DataError(f'{path} has format version {manifest["version"]}, not {VERSION}: convert the source again')
         counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
+        counts |= {key: int(value) for key, value in manifest['counts'].items() if key == 'missing'}
         hashes = {file: str(manifest['sha256'][file]) for file in (FRAMES, SAMPLES)}
         splits = {name: _plain_rule(rule) for name, rule in manifest['protocols'].items()}
         # Sets written before a set could have them say nothing of columns and channels.

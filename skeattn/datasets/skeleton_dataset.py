@@ -1,6 +1,7 @@
 """One part of a split of a packed set, run through the pipeline once and handed out in whole batches."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class SkeletonDataset(Dataset):
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
-        labels: (N,) int64 class indices, -1 of a clip without a label.
+        missing: ``(N, T, V, M)`` bool, joints that are still missing after the pipeline; None where there are none.
+        labels: (N,) int64 class indices, -1 of an unlabelled clip.
         names: (N,) clip names.
         subjects: (N,) int64, -1 where unknown.
         classes: class names.
@@ -107,19 +109,37 @@ class SkeletonDataset(Dataset):
         self.labels = torch.from_numpy(packed.table['label'][indices])
         self.names = packed.table['name'][indices]
         self.subjects = packed.table['subject'][indices]
-        self.clips = torch.from_numpy(_prepared(packed, indices, pipeline or {}, steps, folder))
+        clips = torch.from_numpy(_prepared(packed, indices, pipeline or {}, steps, folder))
+        self.clips, self.missing = split_missing(clips) if packed.has_missing else (clips, None)
+        if self.missing is not None:
+            share = self.missing.sum() / (self.clips.abs().amax(dim=(1, 3)) > 0).sum().clamp(min=1) / clips.shape[3]
+            warnings.warn(
+                f'{packed.path}: {100 * share:.2g} % of the joints of the {part} clips are missing after the pipeline; '
+                f'fill them with the step dataset.pipeline.fill=dict(type="FillGaps", before="pack")',
+                stacklevel=2,
+            )
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The batch ``inputs (B, C, T, V, M)``, ``labels (B,)``, ``index (B,)`` in the order asked for."""
+        """The batch ``inputs (B, C, T, V, M)``, ``labels (B,)``, ``index (B,)`` in the order of the indices.
+
+        Where joints of the split are missing after the pipeline, also ``missing (B, T, V, M)``.
+        """
         index = torch.as_tensor(indices, dtype=torch.int64)
-        return {'inputs': self.clips[index], 'labels': self.labels[index], 'index': index}
+        batch = {'inputs': self.clips[index], 'labels': self.labels[index], 'index': index}
+        return batch if self.missing is None else {**batch, 'missing': self.missing[index]}
 
     def __getitem__(self, index: int) -> Batch:
         """One clip: the same keys without the batch axis."""
         return {key: value[0] for key, value in self.__getitems__([index]).items()}
+
+
+def split_missing(clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Clips with a last channel that marks missing joints, as clips and marks ``(N, T, V, M)``, None without any."""
+    missing = clips[:, -1] > 0
+    return clips[:, :-1], missing if bool(missing.any()) else None
 
 
 def _prepared(
@@ -127,5 +147,5 @@ def _prepared(
 ) -> np.ndarray:
     key = key_of(packed, indices, written, steps) if folder else None
     if folder is None or key is None:
-        return materialise(packed, indices, steps)
-    return cached(folder, key, lambda: materialise(packed, indices, steps))
+        return materialise(packed, indices, steps, None, packed.has_missing)
+    return cached(folder, key, lambda: materialise(packed, indices, steps, None, packed.has_missing))

@@ -1,39 +1,133 @@
 """From a config to a network and its data sets."""
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 import skeattn.models  # noqa: F401  registers what a config can name
-from skeattn.checkpoint import load_checkpoint
+from skeattn.checkpoint import find_newest, length_steps, load_checkpoint, read_checkpoint, training_config
 from skeattn.datasets import SkeletonDataset
 from skeattn.datasets.splits import PARTS, of_part
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.registry import DATASETS, MODELS
+from skeattn.engine.places import lookup
+from skeattn.engine.resume import differences, simple
+from skeattn.errors import CheckpointError
+from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODELS, NECKS, TRANSFORMS
+from skeattn.steps import in_order
+
+KEPT = ('stream', 'layout', 'channels', 'num_classes', 'seed', 'dataset', 'model')
+"""Keys of a checkpoint's config that a network and its data set follow from."""
+REGISTRIES = (MODELS, BACKBONES, NECKS, HEADS, LOSSES, AUGMENTS, TRANSFORMS, DATASETS)
 
 
 def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.PathLike[str] | None = None) -> nn.Module:
-    """The network of a config in eval mode.
+    """A network in eval mode.
 
     Args:
-        config: a config file, or a config with overrides merged.
-        checkpoint: file written by ``tools/train.py``; None leaves the network freshly initialised.
+        config: a config file, or a config with overrides merged; a checkpoint, or the work_dir of a training, for the
+            network that was trained there, see :func:`config_of`.
+        checkpoint: weights written by ``tools/train.py``, or a work_dir for its newest; None leaves the network of a
+            config freshly initialised.
 
     Raises:
         ConfigError: the config is wrong.
         CheckpointError: the checkpoint is damaged or does not fit.
     """
-    cfg = config if isinstance(config, Config) else read_config(config)
-    model = MODELS.build(resolve_config(cfg).model)
-    with _quiet():
-        model.init_weights()
-    if checkpoint is not None:
-        load_checkpoint(model, checkpoint)
+    weights = None if checkpoint is None else newest(checkpoint)
+    if not isinstance(config, Config) and _is_checkpoint(config):
+        weights, stored = weights or newest(config), newest(config)
+        # Nothing is initialised: an init_cfg of the file could read any other file.
+        model, cfg = MODELS.build(config_of(stored).model), None
+    else:
+        cfg = resolve_config(config if isinstance(config, Config) else read_config(config))
+        model = MODELS.build(cfg.model)
+        with _quiet():
+            model.init_weights()
+    if weights is not None:
+        load_checkpoint(model, weights)
+    if weights is not None and cfg is not None:
+        pipeline = lookup(cfg, 'dataset.pipeline')
+        model.trained_on['length_step'] = next(reversed(length_steps(pipeline)), None)
+        note_pipeline(model, pipeline)
     return model.eval()
+
+
+def config_of(checkpoint: str | os.PathLike[str]) -> Config:
+    """The resolved config that a checkpoint stores, as far as its network and its data set follow from it.
+
+    It is read as plain values: no code runs, and no module is imported.
+
+    Args:
+        checkpoint: a file, or a work_dir for its newest.
+
+    Raises:
+        CheckpointError: the file is damaged or holds no config, or the config names an unknown component, such as one
+            of a module that has not been imported.
+    """
+    path = newest(checkpoint)
+    stored = training_config(read_checkpoint(path)['meta'])
+    if not isinstance(stored.get('model'), Mapping):
+        raise CheckpointError(f'{path} does not hold its config; pass the config file as well')
+    known = {name for registry in REGISTRIES for name in registry.names()}
+    unknown = [name for name in _types(stored.get('model')) + _types(stored.get('dataset')) if name not in known]
+    if unknown:
+        raise CheckpointError(
+            f'{path}: its config names the component {unknown[0]!r}, which is not registered; import the module that '
+            f'defines it, or pass the config file as well'
+        )
+    try:
+        return resolve_config(Config({key: stored[key] for key in KEPT if key in stored}))
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise CheckpointError(f'{path}: its config cannot be used ({error}); pass the config file as well') from error
+
+
+def note_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> None:
+    """Warn, in one line, of a pipeline that prepares clips in a different way than the one of the training."""
+    facts = getattr(model, 'trained_on', None) or {}
+    if not facts.get('pipeline') or not pipeline:
+        return
+    then, now = (
+        {name: simple(step) for name, step in in_order(side, 'dataset.pipeline').items() if step is not None}
+        for side in (facts['pipeline'], pipeline)
+    )
+    listed = [d for d in differences(then, now, 'dataset.pipeline') if not d.key.endswith('.num_frames')]
+    if listed:
+        text = '; '.join(map(str, listed))
+        print_log(f'{facts["checkpoint"]} was trained with {text}', 'current', logging.WARNING)
+
+
+def newest(checkpoint: str | os.PathLike[str]) -> Path:
+    """A checkpoint file; of a work_dir the newest one.
+
+    Raises:
+        CheckpointError: the folder holds none.
+    """
+    path = Path(checkpoint)
+    if not path.is_dir():
+        return path
+    found = find_newest(path)
+    if found is None:
+        raise CheckpointError(f'{path} holds no checkpoint; train first, with --work-dir {path}')
+    return found
+
+
+def _is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    return Path(path).is_dir() or Path(path).suffix in ('.pth', '.pt')
+
+
+def _types(value: Any) -> list[str]:
+    """The ``type`` of every component in plain values, and every ``_scope_``, in which types are looked up."""
+    if isinstance(value, Mapping):
+        own = [str(value[key]) for key in ('type', '_scope_') if key in value]
+        return own + [name for key, item in value.items() if key != 'init_cfg' for name in _types(item)]
+    return [name for item in value for name in _types(item)] if isinstance(value, list | tuple) else []
 
 
 def build_splits(cfg: Config) -> tuple[SkeletonDataset, SkeletonDataset]:

@@ -1,4 +1,4 @@
-"""Typos in configs, reported with the file, the place and what was meant, before anything is built.
+"""Typos and wrong values in configs, reported with the file, the place and what was meant, before anything is built.
 
 Files and overrides are merged first and looked at together, so what is refused on the command line is refused in a
 file. Free are the names of steps, views, hooks, evaluators and protocols, those of parameters in
@@ -9,59 +9,72 @@ hand them on.
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import mmcv.cnn  # noqa: F401  registers the layers that norm_cfg and act_cfg name
 from mmengine.config import Config
 
+from skeattn.cli import parse_list
 from skeattn.datasets.transforms.pipeline import refuse_after_packing
 from skeattn.engine.origin import Origin
 from skeattn.engine.places import (
+    ANNOTATIONS,
     COMPONENTS,
     GIVEN,
     MMENGINE_HOOKS,
     NAMED,
     OPERATION,
+    OPTIM_WRAPPERS,
     PROTOCOL,
+    REQUIRED,
     SETTINGS,
     SETTINGS_OF_EACH,
     STEPS,
     TOP_LEVEL,
     VIEWS,
     Kind,
-    at,
+    lookup,
 )
+from skeattn.engine.values import Range, complaint, describe, range_of, shown, takes_list
 from skeattn.errors import ConfigError, did_you_mean
 from skeattn.registry import DATASETS, MODELS, PROTOCOL_FILES, TRANSFORMS, Registry
-from skeattn.signatures import arguments_of
+from skeattn.signatures import arguments_of, types_of
 from skeattn.steps import in_order
 
-PLAIN = (str, int, float, list, tuple)
+PLAIN = (str, numbers.Number, list, tuple)
 
 
-def check_config(cfg: Config, origin: Origin | None = None) -> None:
-    """Refuse every key that nobody would read, and every component that does not exist.
+def check_config(cfg: Config, origin: Origin | None = None) -> dict[str, list[Any]]:
+    """Refuse every key that nobody would read, every component that does not exist, and every wrong value.
 
     Args:
         cfg: the config, overrides merged, resolved or not.
         origin: where its keys were written.
 
+    Returns:
+        The overrides such as ``a,b`` that mean a list, by place: those whose type is one.
+
     Raises:
         ConfigError: an unknown key at the top, an unknown ``type``, an argument that it does not take, a base whose
-            settings were not laid over the others, a step that goes nowhere, or a transform after the clip is packed.
-            Says where it is written and names the nearest known.
+            settings were not laid over the others, a step that goes nowhere, a transform after the clip is packed, or
+            a value of a wrong type or outside its range. Says where it is written, and the nearest known or what the
+            value must be.
     """
     check = _Check(origin or Origin())
     for key, value in cfg.items():
         check.top_level(key, value)
     for key, value in cfg.items():
         check.value(key, key, value, TOP)
-    for name in cfg.get('protocols') or {}:
+    for name, changes in (cfg.get('protocols') or {}).items():
+        check.typed(f'protocols.{name}', changes, Mapping | None, None)
         settings = _protocol(cfg, name)
         if 'type' in settings:
             check.component(f'protocols.{name}', settings, PROTOCOL, TOP)
+    return check.lists
 
 
 class _Owner(NamedTuple):
@@ -79,7 +92,7 @@ class _Owner(NamedTuple):
 
     def gives_meaning(self, argument: str) -> bool:
         """Whether the toolbox or mmengine says what a key means, and no class of the user's."""
-        modules = ('skeattn.', 'mmengine.')
+        modules = ('skeattn.', 'mmengine.', 'torch.')
         return self.known and (self.component is None or _module_of(self.component, argument).startswith(modules))
 
 
@@ -91,6 +104,7 @@ class _Check:
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
+        self.lists: dict[str, list[Any]] = {}
 
     def refuse(self, place: str, what: str) -> NoReturn:
         """Raise the error of the key at a place."""
@@ -98,6 +112,10 @@ class _Check:
 
     def top_level(self, key: str, value: Any) -> None:
         """A key at the top is known, or a variable of the file."""
+        if key in TOP_LEVEL:
+            self.typed(key, value, TOP_LEVEL[key], range_of(key))
+            if value is None and key in ('model', 'dataset'):
+                self.refuse(key, f'{key}=None must be a dict with a type')
         if key in TOP_LEVEL or key.startswith('_') or callable(value):
             return
         hint = did_you_mean(key, TOP_LEVEL)
@@ -111,6 +129,13 @@ class _Check:
         elif self.origin.option(key) is None:
             hint += f'; a helper variable starts with an underscore: _{key}'
         self.refuse(key, f'the config has no {key!r}; {hint}')
+
+    def typed(self, place: str, value: Any, kind: Any, limits: Range | None) -> None:
+        """A value is of its type and in its range."""
+        if isinstance(value, str) and ',' in value and place in self.origin.options and takes_list(kind):
+            value = self.lists[place] = parse_list(value)
+        if wanted := complaint(value, kind, limits):
+            self.refuse(place, f'{place}={shown(value)} must be {wanted}')
 
     def value(self, place: str, name: str, value: Any, owner: _Owner) -> None:
         """What stands under a key, by the key's name and what it belongs to."""
@@ -141,14 +166,18 @@ class _Check:
             for i, item in enumerate(value):
                 self.nested(f'{place}[{i}]', item, registry)
 
-    def settings(self, place: str, name: str, settings: Any, known: Collection[str]) -> None:
-        """A dict of known keys."""
+    def settings(self, place: str, name: str, settings: Any, known: Mapping[str, Any]) -> None:
+        """A dict of known keys and types."""
         if isinstance(settings, PLAIN):
-            self.refuse(place, f'{place}={settings!r} is no dict; its keys are {", ".join(known)}')
+            self.refuse(place, f'{place}={shown(settings)} must be a dict; its keys are {", ".join(known)}')
         for key, value in (settings or {}).items():
             if key not in known:
                 self.refuse(f'{place}.{key}', f'{place} has no {key!r}; {did_you_mean(key, known)}')
+            self.typed(f'{place}.{key}', value, known[key], range_of(key))
             self.value(f'{place}.{key}', key, value, _Owner(name))
+        missing = [key for key in REQUIRED.get(name, ()) if settings is not None and key not in settings]
+        if missing:
+            self.refuse(place, f'{place} lacks {missing[0]!r}, which must be {describe(known[missing[0]])}')
 
     def steps(self, place: str, steps: Mapping[str, Any], kind: Kind) -> None:
         """Named components of one kind; those of a pipeline also in their order."""
@@ -171,11 +200,12 @@ class _Check:
 
     def view(self, place: str, name: str, views: Mapping[str, Any]) -> None:
         """The operations of a training view."""
-        if not isinstance(views[name], Mapping):
-            return
+        self.typed(place, views[name], Mapping, None)
+        for key in ('source', 'like'):
+            self.typed(f'{place}.{key}', views[name].get(key), str | None, None)
         operations = {op: item for op, item in views[name].items() if op not in ('source', 'like')}
         for op, operation in operations.items():
-            others = [view for view in views if view != name and op in at(views, view)]
+            others = [view for view in views if view != name and op in lookup(views, view)]
             if isinstance(operation, Mapping) and 'type' not in operation and others:
                 self.refuse(
                     place, f'{place}: no base has an operation {op!r} in {name!r}; {did_you_mean(name, others)}'
@@ -193,15 +223,18 @@ class _Check:
     def component(self, place: str, component: Any, kind: Kind, owner: _Owner) -> None:
         """A component, or a list of them: its type exists and takes its arguments, which are looked at in turn."""
         for i, item in enumerate(component) if isinstance(component, list | tuple) else ():
-            self.component(f'{place}[{i}]', item, kind, owner)
+            self.component(f'{place}[{i}]', item, replace(kind, several=True), owner)
         known = owner.gives_meaning(place.rpartition('.')[2])
-        if isinstance(component, str | int | float) and known:
-            self.refuse(place, f'{place}={component!r} is no dict with a type')
+        several = isinstance(component, list | tuple)
+        if known and (isinstance(component, str | numbers.Number) or (several and not kind.several)):
+            self.refuse(place, f'{place}={shown(component)} must be a dict with a type')
         if not isinstance(component, Mapping):
             return
-        default = kind.default if known else None
+        default = kind.default if known and (component or kind.registry is not OPTIM_WRAPPERS) else None
         name: Any = component.get('type', default)
         if name is None:
+            if known and not component:
+                self.refuse(place, f'{place}={{}} must be a dict with a type')
             if known and not all(isinstance(item, Mapping | list) for item in component.values()):
                 self.refuse(place, f'{place} has no type; its keys are {", ".join(map(repr, component))}')
             self.nested(place, component, kind.registry)  # several by name, as mmengine allows of schedulers
@@ -232,6 +265,13 @@ class _Check:
                 if f'{place}.{key}' in places:
                     hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'
             self.refuse(f'{place}.{key}', f'{place}: {name} takes no {key!r}; {hint}')
+        types, owner = types_of(found), _Owner(kind.registry, found)
+        for key in sorted(component.keys() & types.keys()):
+            ours = owner.gives_meaning(key)
+            if ours and key in COMPONENTS and isinstance(component[key], str | numbers.Number):
+                continue  # refused as a component
+            limits = range_of(key, name) if ours else None
+            self.typed(f'{place}.{key}', component[key], _type_of(found, key, types[key]), limits)
 
 
 def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None:
@@ -247,12 +287,12 @@ def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None
     """
     # Some bases hold settings under a name of their own, for a config to lay over the others: pipelines/clean.py.
     laid_over = [part for base in bases for part in base.values() if isinstance(part, Mapping)]
-    views = at(cfg, VIEWS)
+    views = lookup(cfg, VIEWS)
     for place in (*STEPS, *(f'{VIEWS}.{view}' for view in views)):
-        steps, inherited = at(cfg, place), {name for base in bases for name in at(base, place)}
+        steps, inherited = lookup(cfg, place), {name for base in bases for name in lookup(base, place)}
         if inherited - steps.keys():  # replaced
             continue
-        known = {*inherited, *(name for part in laid_over for name in at(part, place))}
+        known = {*inherited, *(name for part in laid_over for name in lookup(part, place))}
         if place.startswith(VIEWS):
             known |= _liked(views, place.rpartition('.')[2])
         if not known:  # there was nothing
@@ -267,15 +307,20 @@ def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None
 def _liked(views: Mapping[str, Any], view: str) -> set[str]:
     """The operations that a training view has from the one that it is ``like``."""
     seen = [view]
-    while seen[-1] not in seen[:-1] and (like := at(views, seen[-1]).get('like')):
+    while seen[-1] not in seen[:-1] and (like := lookup(views, seen[-1]).get('like')):
         seen.append(like)
-    return {name for other in seen[1:] for name in at(views, other)} - {'source', 'like'}
+    return {name for other in seen[1:] for name in lookup(views, other)} - {'source', 'like'}
 
 
 def _looked_up(kind: Any, registry: Registry) -> Any:
     """The class or function of a ``type``; None where there is none."""
-    found = registry.get(kind) if isinstance(kind, str) else kind
+    found = registry.get(kind) if kind and isinstance(kind, str) else kind
     return found if callable(found) else None
+
+
+def _type_of(component: Any, argument: str, annotation: Any) -> Any:
+    of_mmengine = str(component.__module__).startswith('mmengine.')
+    return ANNOTATIONS.get(argument, annotation) if of_mmengine else annotation
 
 
 @functools.cache
@@ -290,7 +335,7 @@ def _module_of(component: Any, argument: str) -> str:
 def _protocol(cfg: Config, name: str) -> Mapping[str, Any]:
     """The settings of a protocol, as far as the toolbox and the config know them."""
     settings: Any = {}
-    for layer in (_protocol_file(name), at(cfg, f'evaluation.evaluators.{name}'), at(cfg, f'protocols.{name}')):
+    for layer in (_protocol_file(name), lookup(cfg, f'evaluation.evaluators.{name}'), lookup(cfg, f'protocols.{name}')):
         if layer.get('type', settings.get('type')) != settings.get('type'):
             settings = {}
         settings = Config._merge_a_into_b(Config(dict(layer)).to_dict(), settings)

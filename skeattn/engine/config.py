@@ -13,13 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
+from mmengine.utils import import_modules_from_strings
 
+from skeattn.cli import parse_list
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import of_part
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
-from skeattn.engine.places import MMENGINE_HOOKS, PLACES, at
+from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, lookup
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
@@ -38,8 +41,8 @@ class OrderedConfig(Config):
 
     @classmethod
     def of(cls, cfg: Config) -> 'OrderedConfig':
-        """The same config, as this class."""
-        return cls(cfg.to_dict(), cfg_text=cfg.text or ' ', filename=cfg.filename)
+        """The same config, as this class; scalars of numpy become those of Python, which its text can hold."""
+        return cls(_plain(cfg.to_dict()), cfg_text=cfg.text or ' ', filename=cfg.filename)
 
     @property
     def pretty_text(self) -> str:
@@ -48,6 +51,14 @@ class OrderedConfig(Config):
             f'{key} = {pprint.pformat(value, width=110, sort_dicts=False)}' for key, value in self.to_dict().items()
         )
         return '\n'.join(lines) + '\n'
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    if type(node) in (list, tuple):
+        return type(node)(map(_plain, node))
+    return node.item() if isinstance(node, np.generic) else node
 
 
 def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> OrderedConfig:
@@ -72,7 +83,10 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
     _check_removals_in_files(cfg, path)
     _read_renamed_keys(cfg, Origin(path))
     _override(cfg, options or {})
-    check_config(cfg, Origin(path, options))
+    if any(key.split('.')[0] == 'custom_imports' for key in options or {}):
+        _import_custom(cfg, Origin(path, options))
+    if lists := check_config(cfg, Origin(path, options)):
+        cfg.merge_from_dict(lists)
     cfg.setdefault('stream', 'joint')
     return cfg
 
@@ -94,12 +108,32 @@ def _override(cfg: OrderedConfig, options: Mapping[str, Any]) -> None:
     removes = any(value is None for value in options.values())
     before = [OrderedConfig.of(cfg)] if removes else []
     try:
-        cfg.merge_from_dict(dict(options))
+        cfg.merge_from_dict({key: _as_its_list(cfg, key, value) for key, value in options.items()})
     except (KeyError, TypeError, IndexError) as error:
         raise ConfigError(f'--cfg-options {" ".join(options)}: {error}') from error
     _read_renamed_keys(cfg, Origin())
     if removes:
         check_removals(cfg, before, Origin(options=options))
+
+
+def _import_custom(cfg: Config, origin: Origin) -> None:
+    """Import the modules of an override; mmengine imports those of a file."""
+    imports = cfg.get('custom_imports')
+    if not isinstance(imports, Mapping) or 'imports' not in imports:
+        return  # refused by check_config, or nothing to import
+    try:
+        import_modules_from_strings(**imports)
+    except (ImportError, TypeError) as error:
+        hint = 'put the folder of your modules on PYTHONPATH'
+        raise ConfigError(f'{origin("custom_imports")}{error}; {hint}') from error
+
+
+def _as_its_list(cfg: Config, key: str, value: Any) -> Any:
+    """``a,b`` is a list where the config holds one."""
+    above, _, last = key.rpartition('.')
+    if isinstance(value, str) and isinstance(lookup(cfg, above).get(last), list | tuple):
+        return parse_list(value)
+    return value
 
 
 def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
@@ -108,9 +142,9 @@ def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
     Where both are there, the one counts that stands in the config itself, or in the first of its bases that has one.
     Without a file that is the old one: it was added to what had been read already.
     """
-    dataset = at(cfg, 'dataset')
+    dataset = lookup(cfg, 'dataset')
     kind = dataset.get('type')
-    component = DATASETS.get(kind) if isinstance(kind, str) else kind
+    component = DATASETS.get(kind) if kind and isinstance(kind, str) else kind
     if 'protocol' not in dataset or (component is not None and 'split' not in arguments_of(component)[0]):
         return
     note_renamed('the config key dataset.protocol', 'dataset.split')
@@ -151,16 +185,19 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     _read_renamed_keys(cfg, Origin())
+    check_config(cfg)
     cfg.setdefault('stream', 'joint')
+    if not cfg.stream:
+        raise ConfigError(f'stream={cfg.stream!r} must be a stream such as joint, or a list of them')
     if cfg.get('layout') is not None:
         cfg.layout = _learn_layout(cfg)
-    for key, places in PLACES.items():
+    for key, places in CONFIG_TARGETS.items():
         if cfg.get(key) is not None:
             for place in places:
                 _write(cfg, place, cfg[key], key)
     if cfg.get('channels') is not None:
         _write(cfg, 'model.backbone.in_channels', len(cfg.channels), 'channels')
-    if 'default_hooks' in cfg:
+    if cfg.get('default_hooks') is not None:
         hooks = cfg.default_hooks.items()
         cfg.default_hooks = ConfigDict({name: hook for name, hook in hooks if hook or name in MMENGINE_HOOKS})
     if 'dataset' in cfg:
@@ -178,12 +215,12 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
 def world_size(launcher: str) -> int:
     """Number of processes that the launcher started, known before they are connected."""
     names = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
-    return int(os.environ[names[launcher]]) if launcher in names else 1
+    return int(os.environ[names[launcher]]) if isinstance(launcher, str) and launcher in names else 1
 
 
 def _learn_layout(cfg: Config) -> str:
     """The layout's name; a layout that is defined in the config or by the packed set is known from then on."""
-    layout, data = cfg.layout, cfg.get('dataset', {}).get('data')
+    layout, data = cfg.layout, lookup(cfg, 'dataset').get('data')
     if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
         with contextlib.suppress(DataError):  # said when the set is read
             PackedSet.open(data)
@@ -192,7 +229,7 @@ def _learn_layout(cfg: Config) -> str:
 
 def _write_num_persons(cfg: Config) -> None:
     """A backbone that reads the persons of a clip together is as wide as the pipeline packs persons."""
-    kind = at(cfg, 'model.backbone').get('type')
+    kind = lookup(cfg, 'model.backbone').get('type')
     backbone = BACKBONES.get(kind) if isinstance(kind, str) else kind
     if backbone is None or 'num_persons' not in arguments_of(backbone)[0]:
         return
@@ -205,13 +242,19 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
     if cfg.get('train_cfg') is None:
         return
     batch_size = cfg.get('batch_size')
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ConfigError(f'batch_size={batch_size!r} at the top of the config must be a positive number of clips')
+    if batch_size is None:
+        raise ConfigError('a config that trains needs batch_size at its top, the clips of all processes together')
     if batch_size % world_size:
         raise ConfigError(
             f'batch_size={batch_size} is shared by {world_size} processes and does not divide; '
             f'take a multiple of {world_size}'
         )
+    for part in ('projector', 'predictor') if batch_size == world_size else ():
+        if lookup(cfg, f'model.{part}').get('norm_cfg') is not None:
+            raise ConfigError(
+                f'batch_size={batch_size} must be at least {2 * world_size}: model.{part} normalises the batch of each '
+                f'process, which needs 2 clips'
+            )
     _write(cfg, 'train_dataloader.dataset', of_part(cfg.dataset, 'train'), 'dataset')
     _write(cfg, 'train_dataloader.sampler.batch_size', batch_size, 'batch_size')
     _write(cfg, 'train_dataloader.batch_size', batch_size // world_size, f'batch_size over {world_size} processes')
@@ -221,8 +264,6 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
     cfg.train_cfg.pop('by_epoch', None)
     cfg.train_cfg.setdefault('type', 'EpochLoop')
     if cfg.get('max_iters') is not None:
-        if not isinstance(cfg.max_iters, int) or cfg.max_iters < 1:
-            raise ConfigError(f'max_iters={cfg.max_iters!r} must be a positive number of iterations')
         _write(cfg, 'train_cfg.max_iters', cfg.max_iters, 'max_iters')
     scheduler = cfg.get('param_scheduler')
     if isinstance(scheduler, Mapping) and scheduler.get('type') == 'CosineAnnealingLR':
@@ -254,7 +295,9 @@ def _write(cfg: Config, place: str, value: Any, source: str) -> None:
         if node.get(key) is None:
             node[key] = ConfigDict()
         node = node[key]
-    found = node.get(last)
-    if found is not None and found != value:
-        raise ConfigError(f'{source} gives {value!r}, but {place}={found!r}; remove {place} from the config')
+        if not isinstance(node, Mapping | Config):
+            raise ConfigError(f'{".".join(path)}: {key}={node!r} is no dict; write {key}=dict(...)')
+    stated = node.get(last)
+    if stated is not None and stated != value:
+        raise ConfigError(f'{source} gives {value!r}, but {place}={stated!r}; remove {place} from the config')
     node[last] = copy.deepcopy(value)

@@ -41,18 +41,20 @@ class EpochLoop(EpochBasedTrainLoop):
         if self._epoch >= self._max_epochs:
             self.runner.logger.warning(
                 f'nothing left to train: epoch {self._epoch} of {self._max_epochs} is done; raise train_cfg.max_epochs '
-                f'(a run that max_iters cut short counts its last epoch as done)'
+                f'or, where it cut the run short, max_iters: schedules then follow the new length'
             )
         return super().run()
 
     def run_epoch(self) -> None:
-        """One epoch, or what is left of it until ``max_iters``."""
+        """One epoch, from the batch that a resumed run has reached, until ``max_iters``."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
         for index, batch in enumerate(self.dataloader):
             if self._iter >= self._max_iters:
                 break
-            self.run_iter(index, batch)
+            if index >= done:
+                self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 

@@ -4,9 +4,10 @@
 at the top and in a hook. One table therefore describes a config at every depth.
 """
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mmengine import registry as mmengine
 from mmengine.config import Config
@@ -32,7 +33,8 @@ from skeattn.registry import (
     TRANSFORMS,
     Registry,
 )
-from skeattn.signatures import arguments_of
+from skeattn.signatures import types_of
+from skeattn.skeletons import SkeletonLayout
 from skeattn.steps import PLACING
 
 # Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
@@ -51,24 +53,47 @@ OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS, VISUALIZERS, 
     )
 )
 
-TOP_LEVEL = (
-    'stream', 'layout', 'channels', 'num_classes', 'batch_size', 'seed', 'dataset', 'evaluation', 'max_iters', 'model',
-    'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg', 'train_dataloader', 'val_dataloader',
-    'test_dataloader', 'val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'custom_imports',
-    'default_scope', 'env_cfg', 'launcher', 'load_from', 'resume', 'work_dir', 'randomness', 'visualizer',
-    'log_processor', 'log_level', 'experiment_name', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
-    'compile', 'auto_scale_lr', 'activation_checkpointing', 'efficient_conv_bn_eval', 'data_preprocessor', 'protocols',
-)  # fmt: skip
+# The keys of the top level and their types; Any where the value is a component or settings, checked by their own keys.
+TOP_LEVEL: dict[str, Any] = {
+    'layout': str | Mapping | SkeletonLayout | None,
+    'stream': str | Sequence[str],
+    'channels': Sequence[str] | None,
+    'num_classes': int | None,
+    'batch_size': int | None,
+    'seed': int | None,
+    'max_iters': int | None,
+    'default_scope': str | None,
+    'launcher': Literal['none', 'pytorch', 'slurm', 'mpi'],
+    'load_from': str | os.PathLike | None,
+    'resume': bool,
+    'work_dir': str | os.PathLike | None,
+    'log_level': Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'] | int,
+    'default_hooks': Mapping | None,
+    'env_cfg': Mapping,
+    'protocols': Mapping | None,
+    'compile': bool | Mapping | None,
+    'activation_checkpointing': str | Sequence[str] | None,
+    'efficient_conv_bn_eval': str | Sequence[str] | None,
+    'sync_bn': Literal['torch', 'mmcv'] | None,
+    'experiment_name': str | None,
+    'find_unused_parameters': bool,
+    **dict.fromkeys((
+        'dataset', 'evaluation', 'model', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg',
+        'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator',
+        'custom_hooks', 'custom_imports', 'randomness', 'visualizer', 'log_processor',
+        'model_wrapper_cfg', 'auto_scale_lr', 'data_preprocessor',
+    ), Any),
+}  # fmt: skip
 
 # What config.py writes where.
-PLACES = {
+CONFIG_TARGETS = {
     'stream': ('model.data_preprocessor.stream',),
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
     'channels': ('model.data_preprocessor.channels', 'dataset.channels'),
     'num_classes': ('model.head.num_classes',),
     'seed': ('randomness.seed',),
 }
-GIVEN = {**PLACES, 'channels': (*PLACES['channels'], 'model.backbone.in_channels')}
+GIVEN = {**CONFIG_TARGETS, 'channels': (*CONFIG_TARGETS['channels'], 'model.backbone.in_channels')}
 VIEWS = 'model.data_preprocessor.views'
 STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -82,11 +107,13 @@ class Kind:
         registry: where its ``type`` is looked up.
         default: its ``type`` where none is written.
         also: keys beside the arguments of its class, which somebody else reads.
+        several: a list of them can stand there, too.
     """
 
     registry: Registry
     default: str | None = None
     also: Collection[str] = ()
+    several: bool = False
 
 
 COMPONENTS = {
@@ -101,58 +128,72 @@ COMPONENTS = {
     'head': Kind(HEADS),
     'loss': Kind(LOSSES),
     'norm_cfg': Kind(MODELS, also=('requires_grad',)),
-    'init_cfg': Kind(WEIGHT_INITIALIZERS, also=('override',)),
+    'init_cfg': Kind(WEIGHT_INITIALIZERS, also=('override',), several=True),
     'dataset': Kind(DATASETS, 'SkeletonDataset', also=('protocol',)),  # which SkeletonDataset reads as split
     'sampler': Kind(DATA_SAMPLERS, 'GlobalBatchSampler'),
     'optim_wrapper': Kind(OPTIM_WRAPPERS, 'OptimWrapper', also=('constructor', 'paramwise_cfg')),
     'optimizer': Kind(OPTIMIZERS),
-    'param_scheduler': Kind(PARAM_SCHEDULERS, also=('convert_to_iter_based',)),
+    'param_scheduler': Kind(PARAM_SCHEDULERS, also=('convert_to_iter_based',), several=True),
     'train_cfg': Kind(LOOPS, 'EpochLoop', also=('by_epoch',)),
     'val_cfg': Kind(LOOPS, 'FeatureLoop'),
     'test_cfg': Kind(LOOPS, 'FeatureLoop'),
-    'custom_hooks': Kind(HOOKS, also=('priority',)),
+    'custom_hooks': Kind(HOOKS, also=('priority',), several=True),
     'visualizer': Kind(VISUALIZERS, also=('name',)),
-    'vis_backends': Kind(VISBACKENDS),
+    'vis_backends': Kind(VISBACKENDS, several=True),
     'log_processor': Kind(LOGS, 'LogProcessor'),
     'model_wrapper_cfg': Kind(WRAPPERS),
 }
 NAMED = {
     'pipeline': Kind(TRANSFORMS, also=PLACING),
-    'default_hooks': Kind(HOOKS, also=('priority',)),
+    'default_hooks': Kind(HOOKS, also=('priority',), several=True),
     'evaluators': Kind(EVALUATORS),
 }
 OPERATION = Kind(AUGMENTS, also=PLACING)
 PROTOCOL = Kind(EVALUATORS, also=('source',))
 
 
-def _arguments(*functions: Any) -> set[str]:
-    return {name for function in functions for name in arguments_of(function)[0]}
+def _arguments(*functions: Any) -> dict[str, Any]:
+    return {name: kind for function in functions for name, kind in types_of(function).items()}
 
 
-# Keys of dicts that are no components, by what holds them (an empty name: the top level) and name.
-SETTINGS: dict[tuple[Registry | str, str], Collection[str]] = {
-    ('', 'evaluation'): ('interval', 'evaluators', 'source', 'batch_size'),
-    ('', 'train_dataloader'): _arguments(DataLoader),
+def _without(types: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: kind for key, kind in types.items() if key != name}
+
+
+# Keys of dicts that are no components and their types, by what holds them (an empty name: the top level) and name.
+SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
+    ('', 'evaluation'): {'interval': int, 'evaluators': Mapping | None, 'source': str, 'batch_size': int},
+    ('', 'train_dataloader'): _arguments(DataLoader) | {'num_workers': int, 'batch_size': int | None},
     ('', 'randomness'): _arguments(Runner.set_randomness),
-    ('', 'custom_imports'): ('imports', 'allow_failed_imports'),
-    ('', 'auto_scale_lr'): ('enable', 'base_batch_size'),
-    ('', 'env_cfg'): ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    ('', 'custom_imports'): {'imports': str | Sequence[str], 'allow_failed_imports': bool},
+    ('', 'auto_scale_lr'): {'enable': bool, 'base_batch_size': int},
+    ('', 'env_cfg'): {
+        'cudnn_benchmark': bool, 'mp_cfg': Mapping | None, 'dist_cfg': Mapping | None, 'resource_limit': int,
+    },
     ('env_cfg', 'mp_cfg'): _arguments(set_multi_processing),
-    (MODELS, 'queue'): _arguments(FeatureQueue) - {'channels'},
-    (DATASETS, 'subset'): subsets.SETTINGS,
-    (OPTIM_WRAPPERS, 'clip_grad'): _arguments(clip_grad_norm_, clip_grad_value_) - {'parameters'} | {'type'},
-    (OPTIM_WRAPPERS, 'paramwise_cfg'): (
-        'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult',
-        'dcn_offset_lr_mult', 'bypass_duplicate',
-    ),
+    (MODELS, 'queue'): _without(_arguments(FeatureQueue), 'channels'),
+    (DATASETS, 'subset'): {
+        name: Any if value is None else type(value) | None for name, value in subsets.SETTINGS.items()
+    },
+    (OPTIM_WRAPPERS, 'clip_grad'): {
+        **_without(_arguments(clip_grad_norm_, clip_grad_value_), 'parameters'), 'type': Literal['norm', 'value'],
+    },
+    (OPTIM_WRAPPERS, 'paramwise_cfg'): {
+        'custom_keys': Mapping | None, 'bias_lr_mult': float, 'bias_decay_mult': float, 'norm_decay_mult': float,
+        'dwconv_decay_mult': float, 'flat_decay_mult': float, 'dcn_offset_lr_mult': float, 'bypass_duplicate': bool,
+    },
 }  # fmt: skip
 # Keys of each of several such dicts with names of the user's.
-SETTINGS_OF_EACH: dict[tuple[Registry | str, str], Collection[str]] = {
-    ('paramwise_cfg', 'custom_keys'): ('lr_mult', 'decay_mult'),
+SETTINGS_OF_EACH: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
+    ('paramwise_cfg', 'custom_keys'): {'lr_mult': float, 'decay_mult': float},
 }
+# Keys without which such a dict means nothing.
+REQUIRED = {'queue': ('size',), 'custom_imports': ('imports',)}
+# Types of arguments that mmengine does not annotate, or wrongly.
+ANNOTATIONS = {'window_size': int, 'by_epoch': bool, 'vis_backends': Any}
 
 
-def at(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
+def lookup(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
     """The dict at a place; an empty one where there is none."""
     node: Any = cfg
     for key in filter(None, place.split('.')):

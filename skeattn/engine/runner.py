@@ -7,10 +7,10 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
-from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
@@ -28,27 +28,67 @@ from torch.utils.data import DataLoader
 
 import skeattn
 from skeattn.channels import AXES
-from skeattn.checkpoint import backbone_type, find_newest, load_weights, read_checkpoint, write_checkpoint
+from skeattn.checkpoint import (
+    backbone_type,
+    check_origin,
+    find_newest,
+    load_weights,
+    read_checkpoint,
+    write_checkpoint,
+)
+from skeattn.engine.accumulation import restore_pending
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
-from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
+from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.resume import (
+    SCHEDULE,
+    Difference,
+    below,
+    check_changes,
+    compare,
+    epoch_losses,
+    iterations_per_epoch,
+    note,
+    replay,
+    restore_optimizer,
+    run_facts,
+)
+from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
 from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
 
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
+ORIGIN = ('method', 'stream', 'layout', 'num_frames', 'epoch')
+"""Facts of a checkpoint that are logged when its weights are loaded."""
+SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
+"""Scalars that are logged as means over a window: all of training but rates; metrics of evaluations have a slash."""
+PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
+"""What a message hub knows of the run that is going on, not of the one that is resumed."""
+ONLY_IN_FILE = (
+    'System environment:',
+    'Config:',
+    'Hooks will be executed',
+    'Distributed training is not used',
+    'Exp name:',
+)
+"""Beginnings of messages that are not printed on the screen."""
 _started: Counter[str] = Counter()
 
 
 @contextmanager
-def _wrong_key_in(place: str) -> Iterator[None]:
-    """What mmengine builds from that place of the config does not take one of its keys: a ConfigError that names it."""
+def _wrong_in(place: str) -> Iterator[None]:
+    """Where mmengine refuses a key or a value of that place of the config: a ConfigError that names it."""
     try:
         yield
+    except SkeAttnError:
+        raise
     except TypeError as error:
         if 'argument' not in str(error):
             raise
         raise ConfigError(f'{place}: {error}; check its keys') from error
+    except (ValueError, KeyError, ImportError) as error:  # no such type; a package that is not installed
+        raise ConfigError(f'{place}: {error.args[0] if error.args else error}') from error
 
 
 def default_work_dir(config: str) -> Path:
@@ -58,19 +98,42 @@ def default_work_dir(config: str) -> Path:
     return Path('work_dirs', *(inside or (path.name,)))
 
 
+@master_only
+def _open_backends(visualizer: Any) -> None:
+    """Open them now rather than at the first value: some need a package that is not installed."""
+    for backend in visualizer._vis_backends.values():
+        _ = backend.experiment
+
+
+def _check_work_dir(path: Path) -> None:
+    """A folder, or one that can be made."""
+    nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder))
+    if not nearest.is_dir():
+        raise ConfigError(f'work_dir={str(path)!r} must be a folder; {nearest} is a file')
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f'work_dir={str(path)!r} must be a folder that you can write; {nearest} is not')
+
+
 @RUNNERS.register_module()
 class SkeAttnRunner(Runner):
     """Build it with :meth:`from_cfg`; then ``train()``, ``val()`` or ``test()``."""
 
     _load_from: str | None
+    _accepted: Sequence[str] = ()
+    _resumed: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
-    def from_cfg(cls, cfg: Config) -> 'SkeAttnRunner':
+    def from_cfg(cls, cfg: Config, resume_with_changes: Sequence[str] = ()) -> 'SkeAttnRunner':
         """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
 
         ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again. The
         work_dir is ``work_dirs/<method>/<config>`` where the config names none (``work_dirs/<config>``
         for one outside ``configs/``).
+
+        Args:
+            cfg: a config as read from file, overrides merged.
+            resume_with_changes: keys in which a resumed checkpoint may differ from the config although they change the
+                run, with everything below them.
 
         Raises:
             ConfigError: values that disagree or a component that does not exist.
@@ -78,9 +141,15 @@ class SkeAttnRunner(Runner):
         cfg = OrderedConfig.of(cfg)
         cfg.setdefault('stream', 'joint')
         resolved = resolve_config(cfg, world_size(cfg.get('launcher', 'none')))
+        absent = [key for key in ('train_cfg', 'optim_wrapper') if resolved.get(key) is None]
+        if len(absent) == 1:
+            raise ConfigError(f'{absent[0]}=None: a config that trains has train_cfg and optim_wrapper, others neither')
         resolved.work_dir = cfg.get('work_dir') or str(default_work_dir(cfg.filename or 'run'))
+        _check_work_dir(Path(resolved.work_dir))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
-        return cls(**arguments, cfg=cfg)
+        runner = cls(**arguments, cfg=cfg)
+        runner._accepted = tuple(resume_with_changes)
+        return runner
 
     @property
     def layout(self) -> str | None:
@@ -109,6 +178,18 @@ class SkeAttnRunner(Runner):
         if get_device() == 'cpu':
             torch.set_deterministic_debug_mode('warn')
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> MMLogger:
+        """mmengine's, with environment, config and order of the hooks in the file alone."""
+
+        def brief(record: logging.LogRecord) -> bool:
+            return not record.getMessage().lstrip('\n-').startswith(ONLY_IN_FILE)
+
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(brief)
+        return logger
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         """Through our registry, so that an unknown name is a ConfigError."""
@@ -146,7 +227,7 @@ class SkeAttnRunner(Runner):
         return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """mmengine's, without a line of log for every parameter, and with a ConfigError for a wrong key."""
+        """mmengine's, without a line of log for every parameter, and with a ConfigError for a wrong key or value."""
 
         def terse(record: logging.LogRecord) -> bool:
             text = record.getMessage()
@@ -157,20 +238,38 @@ class SkeAttnRunner(Runner):
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
         self.logger.addFilter(terse)
         try:
-            with _wrong_key_in('optim_wrapper'):
+            with _wrong_in('optim_wrapper'):
                 return super().build_optim_wrapper(optim_wrapper)
         finally:
             self.logger.removeFilter(terse)
 
     def build_train_loop(self, loop: Any) -> Any:
-        """mmengine's, with a ConfigError for a wrong key."""
-        with _wrong_key_in('train_cfg'):
+        """mmengine's, with a ConfigError for a wrong key or value."""
+        with _wrong_in('train_cfg'):
             return super().build_train_loop(loop)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """mmengine's, with a ConfigError for a wrong key."""
-        with _wrong_key_in('param_scheduler'):
+        """mmengine's, with a ConfigError for a wrong key or value."""
+        with _wrong_in('param_scheduler'):
             return super().build_param_scheduler(scheduler)
+
+    def train(self) -> nn.Module:
+        """mmengine's, without its warning of lost gradients: checkpoints keep those of an incomplete step."""
+
+        def ours(record: logging.LogRecord) -> bool:
+            return 'GradientCumulativeOptimizerHook' not in record.getMessage()
+
+        self.logger.addFilter(ours)
+        try:
+            return super().train()
+        finally:
+            self.logger.removeFilter(ours)
+
+    def build_log_processor(self, log_processor: Any) -> Any:
+        """mmengine's, which smooths all that a loss returns alike, so that the logged parts add up to the total."""
+        if isinstance(log_processor, dict) and log_processor.get('type', 'LogProcessor') == 'LogProcessor':
+            log_processor = {'mean_pattern': SMOOTHED, **log_processor}
+        return super().build_log_processor(log_processor)
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
         """mmengine's; TensorBoard is left out where it is not installed."""
@@ -180,7 +279,10 @@ class SkeAttnRunner(Runner):
             visualizer = {**visualizer, 'vis_backends': kept or [{'type': 'LocalVisBackend'}]}
             if len(kept) < len(backends):
                 self.logger.info('TensorBoard is not installed (pip install tensorboard); curves go to scalars.json')
-        return super().build_visualizer(visualizer)
+        with _wrong_in('visualizer'):
+            built = super().build_visualizer(visualizer)
+            _open_backends(built)
+        return built
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """mmengine's, but on the CPU without the device ids that DistributedDataParallel refuses there."""
@@ -199,9 +301,17 @@ class SkeAttnRunner(Runner):
         save_optimizer: bool = True,
         save_param_scheduler: bool = True,
         meta: dict[str, Any] | None = None,
+        pending: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Write a checkpoint atomically, out of builtin types and tensors alone.
+
+        Args:
+            out_dir, filename: where.
+            save_optimizer, save_param_scheduler: whether training can resume from it.
+            meta: facts that replace those of the Runner.
+            pending: what an incomplete optimiser step has gathered, see
+                :func:`~skeattn.engine.accumulation.pending_state`.
 
         Raises:
             NonFiniteError: a weight is NaN or infinite; nothing is written.
@@ -217,7 +327,7 @@ class SkeAttnRunner(Runner):
         checkpoint = {'meta': {**self._meta(), **(meta or {})}, 'state_dict': state_dict}
         checkpoint['message_hub'] = hub_state(self.message_hub)
         if save_optimizer:
-            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
+            checkpoint |= {'optimizer': self.optim_wrapper.state_dict(), 'pending': pending}
         if save_param_scheduler:
             checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
@@ -243,26 +353,44 @@ class SkeAttnRunner(Runner):
             'data': dataset.get('data'),
             'split': dataset.get('split'),
             'dataset': getattr(self.train_dataloader.dataset, 'metainfo', None),
+            'iterations_per_epoch': len(self.train_dataloader),
+            **self._run_facts,
+            'resumed': list(self._resumed),
             'versions': versions,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
         }
 
+    @cached_property
+    def _run_facts(self) -> dict[str, Any]:
+        return run_facts(self.cfg, bare_model(self))
+
     def load_checkpoint(  # type: ignore[override]
         self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any
     ) -> dict[str, Any]:
-        """Load weights, safely, and log what matched.
+        """Load weights, safely, and log where they come from and what matched.
 
         Raises:
-            CheckpointError: the file is damaged or does not fit; ``strict`` wants every tensor.
+            CheckpointError: the file is damaged, does not fit, or was trained on a different stream, layout or
+                channels; ``strict`` wants every tensor.
         """
         checkpoint = read_checkpoint(filename, map_location)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        min_match = 1 if strict else 0.5
-        report = load_weights(model, checkpoint['state_dict'], filename, min_match, checkpoint['meta'])
-        self.logger.info(f'{filename}: {report}')
-        self._has_loaded = True
+        check_origin(filename, checkpoint['meta'], self._origin())
+        self._load_weights(checkpoint, filename, strict)
         return checkpoint
+
+    def _origin(self) -> dict[str, Any]:
+        channels = list(self.cfg.get('channels') or AXES)
+        return {'stream': self.cfg.get('stream'), 'layout': self.layout, 'channels': channels}
+
+    def _load_weights(self, checkpoint: dict[str, Any], filename: str, strict: bool) -> None:
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        min_match, meta = 1 if strict else 0.5, checkpoint['meta']
+        report = load_weights(bare_model(self), checkpoint['state_dict'], filename, min_match, meta)
+        origin = ', '.join(
+            f'{key} {meta[key]}' for key in ('method', 'stream', 'layout', 'num_frames', 'epoch') if key in meta
+        )
+        self.logger.info(f'{filename}: {origin or "of unknown origin"}; {report}')
+        self._has_loaded = True
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or resume from it, or from the newest checkpoint of the work_dir that can be read."""
@@ -280,13 +408,14 @@ class SkeAttnRunner(Runner):
             self.load_checkpoint(self._load_from)
 
     def resume(self, filename: str, map_location: Any = 'default', **kwargs: Any) -> None:  # type: ignore[override]
-        """Continue a run where its checkpoint ended.
+        """Continue a run where its checkpoint ended, with the settings of the config.
 
         Raises:
-            CheckpointError: the checkpoint holds weights alone, does not fit, or belongs to another seed or stream.
+            CheckpointError: the checkpoint holds weights alone, or does not fit.
+            ConfigError: the config would change the run in ways that were not accepted.
         """
         device = get_device() if map_location == 'default' else map_location
-        checkpoint = self.load_checkpoint(filename, map_location=device, strict=True)
+        checkpoint = read_checkpoint(filename, device)
         meta = checkpoint['meta']
         absent = {'optimizer', 'param_schedulers', 'message_hub'} - checkpoint.keys()
         if absent:
@@ -294,19 +423,64 @@ class SkeAttnRunner(Runner):
                 f'{filename} lacks {", ".join(sorted(absent))}, so training cannot resume from it; resume from an '
                 f'epoch_*.pth, or start from its weights with --cfg-options load_from={filename}'
             )
-        now = {'seed': self.seed, 'stream': self.cfg.get('stream'), 'layout': self.layout}
-        for key, value in now.items():
-            if meta.get(key) != value:
-                raise CheckpointError(
-                    f'{filename} was trained with {key}={meta.get(key)!r}, the config says {value!r}; '
-                    f'resume with the same {key}'
-                )
-        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        differences = self._compare(filename, meta)
+        keys = [difference.key for difference in differences]
+        self._load_weights(checkpoint, filename, strict=True)
+        self._restore_progress(meta)
         restore_hub(self.message_hub, checkpoint['message_hub'])
-        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        for scheduler, state in zip(self.param_schedulers or [], checkpoint['param_schedulers'], strict=True):
-            scheduler.load_state_dict(state)
+        self._restore_optimizer(filename, checkpoint, keys)
+        restore_pending(self, checkpoint, keys)
         self.logger.info(f'resumed from {filename}: epoch {self.epoch}, iteration {self.iter}')
+
+    def _compare(self, filename: str, meta: Mapping[str, Any]) -> list[Difference]:
+        """The differences between checkpoint and config, each of which is logged and recorded; refuses some."""
+        now = self._meta()
+        differences = compare(meta, now)
+        changes = check_changes(filename, differences, self._accepted)
+        for difference in differences:
+            self.logger.info(f'trained with {difference}{note(difference, now)}')
+        self._resumed = list(meta.get('resumed', []))
+        if differences:
+            listed = [{**d._asdict(), 'changes_the_run': d in changes} for d in differences]
+            where = {'checkpoint': Path(filename).name, 'epoch': meta['epoch'], 'iter': meta['iter']}
+            self._resumed.append({**where, 'differences': listed})
+        return differences
+
+    def _restore_progress(self, meta: Mapping[str, Any]) -> None:
+        """Epoch and iteration; those of epochs of a different length are counted in the present one.
+
+        An epoch that ``max_iters`` cut short continues where it was cut, if the config now has more iterations.
+        """
+        epoch, iteration, length = meta['epoch'], meta['iter'], len(self.train_dataloader)
+        then = iterations_per_epoch(meta)
+        if then not in (None, length):
+            iteration = min(round(iteration * length / then), epoch * length)
+            self.logger.info(
+                f'an epoch has {length} iterations, {then} before: iteration {meta["iter"]} counts as {iteration}'
+            )
+        if iteration < min(epoch * length, self.train_loop.max_iters):
+            epoch = iteration // length
+        self.train_loop._epoch, self.train_loop._iter = epoch, iteration
+
+    def _restore_optimizer(self, filename: str, checkpoint: Mapping[str, Any], keys: Sequence[str]) -> None:
+        """Its state and the schedules; where their settings differ, those of the config count from now on."""
+        schedulers, states = self.param_schedulers or [], checkpoint['param_schedulers']
+        if not any(below(key, SCHEDULE) for key in keys) and len(schedulers) == len(states):
+            try:
+                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+            except (ValueError, KeyError) as error:
+                raise ConfigError(f'{filename}: its optimizer is not that of optim_wrapper: {error}') from error
+            for scheduler, state in zip(schedulers, states, strict=True):
+                scheduler.load_state_dict(state)
+            return
+        replaced = {'optim_wrapper', 'optim_wrapper.optimizer', 'optim_wrapper.optimizer.type'} & set(keys)
+        why = ', '.join(replaced) or restore_optimizer(self.optim_wrapper, checkpoint['optimizer'])
+        if why:
+            self.logger.warning(f'the optimizer starts without the state of {filename}, which does not fit: {why}')
+        losses = epoch_losses(checkpoint)
+        replay(schedulers, self.epoch, self.iter, len(self.train_dataloader), losses)
+        rates = ', '.join(f'{rate:.3g}' for rate in dict.fromkeys(self.optim_wrapper.get_lr()['lr']))
+        self.logger.info(f'learning rates follow the config from here on: {rates}')
 
     @master_only
     def dump_config(self) -> None:
@@ -326,6 +500,8 @@ def hub_state(hub: MessageHub) -> dict[str, Any]:
 
 
 def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:
-    """Undo :func:`hub_state`."""
+    """Undo :func:`hub_state`; what describes the present run, such as its config, stays."""
     scalars = {name: HistoryBuffer(s['values'], s['counts']) for name, s in state['log_scalars'].items()}
-    hub.load_state_dict({**state, 'log_scalars': scalars})
+    present = {key: hub.get_info(key) for key in PRESENT if key in hub.runtime_info}
+    info = {**state['runtime_info'], **present}
+    hub.load_state_dict({**state, 'log_scalars': scalars, 'runtime_info': info})

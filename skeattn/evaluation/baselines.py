@@ -1,4 +1,4 @@
-"""What a trained encoder has to beat: the coordinates themselves, and the same network before training."""
+"""Baselines of a trained encoder: the raw coordinates, and the same network before training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,9 +28,9 @@ def evaluate_untrained(
 
     Args:
         evaluators: name -> evaluator.
-        build: makes and initialises the network.
+        build: creates and initialises the network.
         train, test: data sets; ``train`` is the bank.
-        seeds: of the initial weights; torch's global random state is as before afterwards.
+        seeds: of the initial weights; torch's global random state is restored afterwards.
         batch_size: clips per forward pass.
         source: see :func:`~skeattn.evaluation.features.extract_features`.
     """

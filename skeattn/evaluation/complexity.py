@@ -1,4 +1,4 @@
-"""What an encoder and a training step cost: parameters, and multiply-accumulates as torch counts them."""
+"""Cost of an encoder and of a training step: parameters, and multiply-accumulates as torch counts them."""
 
 import weakref
 from collections import Counter
@@ -12,24 +12,24 @@ from torch.utils.flop_counter import FlopCounterMode
 from skeattn.evaluation.features import frozen
 
 CLIPS = 16
-"""Clips that the counts are averaged over, evenly spaced over the training set: some hold one person, some two."""
+"""Number of clips for averaged counts, evenly spaced over the training set: some hold one person, some two."""
 
 
 def sample_batch(dataset: Any, clips: int = CLIPS) -> dict[str, Tensor]:
     """A batch of clips evenly spaced over a data set."""
-    chosen: dict[str, Tensor] = dataset.__getitems__(torch.linspace(0, len(dataset) - 1, clips).long().tolist())
-    return chosen
+    batch: dict[str, Tensor] = dataset.__getitems__(torch.linspace(0, len(dataset) - 1, clips).long().tolist())
+    return batch
 
 
 def encoder_cost(model: nn.Module, batch: dict[str, Tensor], source: str = 'backbone') -> dict[str, float]:
-    """Cost of features: ``parameters`` that they depend on, ``gmacs`` per clip (10^9 multiply-accumulates).
+    """Cost of features: ``parameters`` on which they depend, ``gmacs`` per clip (10^9 multiply-accumulates).
 
     Args:
         model: an algorithm.
-        batch: clips to count on, as the dataset hands them out.
+        batch: clips for the count, as the dataset returns them.
         source: see :func:`~skeattn.evaluation.features.extract_features`.
     """
-    # With gradients: without them torch takes fused paths, whose work the counter does not see.
+    # With gradients: without them torch takes fused paths, which the counter does not see.
     with frozen(model), torch.enable_grad():
         with FlopCounterMode(display=False) as counter:
             total = model.features(batch, source=source).sum()  # type: ignore[operator]
@@ -40,30 +40,30 @@ def encoder_cost(model: nn.Module, batch: dict[str, Tensor], source: str = 'back
 
 
 def training_cost(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, float]:
-    """Cost of training: ``parameters`` that learn, ``gmacs`` per clip of a step, forward and backward, all views.
+    """Cost of training: trainable ``parameters``, ``gmacs`` per clip of a step, forward and backward, all views.
 
-    The model is left with gradients and staged keys: hand in one that nobody else needs.
+    The model keeps gradients and staged keys: pass a model that is not used elsewhere.
     """
     with FlopCounterMode(display=False) as counter:
         _training_step(model, batch)
-    learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return {'parameters': learnt, 'gmacs': _gmacs(counter, len(batch['inputs']))}
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return {'parameters': trainable, 'gmacs': _gmacs(counter, len(batch['inputs']))}
 
 
 def gmacs_by_module(
     model: nn.Module, batch: dict[str, Tensor], source: str = 'backbone', training: bool = False
 ) -> dict[str, float]:
-    """Where the work is: name of a module -> 10^9 multiply-accumulates per clip, its children's included.
+    """Work by module: name of a module -> 10^9 multiply-accumulates per clip, with those of its children.
 
     Args:
-        model: an algorithm; after a training step it is left with gradients and staged keys.
-        batch: clips to count on.
-        source: of the features, where no training step is counted.
+        model: an algorithm; after a training step it keeps gradients and staged keys.
+        batch: clips for the count.
+        source: of the features, if no training step is counted.
         training: count a training step, forward and backward; a module that several views pass is counted for each.
 
     Returns:
-        modules that work, parents before children; ``''`` is the whole, which exceeds the sum of the parts by what the
-        method computes outside its modules.
+        modules with work, parents before children; ``''`` is the total, which also holds the method's work outside its
+        modules.
     """
     root = _Called(model)
     with FlopCounterMode(display=False) as counter:
@@ -80,13 +80,13 @@ def gmacs_by_module(
 
 
 def saved_activations(model: nn.Module, batch: dict[str, Tensor]) -> int:
-    """Bytes of activations that a training step holds for its backward pass, at their peak.
+    """Peak size in bytes of the activations that a training step holds for its backward pass.
 
-    Counted are the tensors that autograd keeps, each storage once, for as long as it is kept; weights and buffers are
-    not. What an operation needs only while it runs, gradients, and the optimiser's state come on top: this is what
-    grows with the batch, not what a device will report. Counted in the precision that the model computes in, float32.
+    The count includes the tensors that autograd keeps, each storage once, for as long as it is kept. It excludes
+    weights, buffers, gradients, the optimiser's state and the scratch space of operations: it is the part that grows
+    with the batch, not the memory that a device reports. The precision is that of the model, float32.
 
-    The model is left with gradients and staged keys: hand in one that nobody else needs.
+    The model keeps gradients and staged keys: pass a model that is not used elsewhere.
     """
     saved = _Saved(model)
     with saved:
@@ -95,7 +95,7 @@ def saved_activations(model: nn.Module, batch: dict[str, Tensor]) -> int:
 
 
 class _Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Keeps count of the storages that autograd saves."""
+    """Counts the storages that autograd saves."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(self._pack, lambda kept: kept.tensor)
@@ -121,14 +121,14 @@ class _Saved(torch.autograd.graph.saved_tensors_hooks):
 
 
 class _Kept:
-    """A saved tensor, for as long as the graph needs it."""
+    """A saved tensor; it lives as long as the graph needs it."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
 
 class _Called(nn.Module):
-    """Counts happen below modules that are called; an algorithm's ``features`` is no such call."""
+    """The counter sees only modules that are called; an algorithm's ``features`` is no such call."""
 
     def __init__(self, called: nn.Module) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class _Called(nn.Module):
 
 
 def _sum_of(flops: Mapping[str, int], name: str) -> int:
-    """A module's own count; that of its children where it is only a container and never called."""
+    """A module's own count; that of its children if it is only a container and never called."""
     if name in flops:
         return flops[name]
     inside = [key for key in flops if key.startswith(f'{name}.')]

@@ -1,4 +1,4 @@
-"""A map of features in the plane: t-SNE, UMAP or PCA by cosine similarity, and how faithful it is."""
+"""A map of features in the plane: t-SNE, UMAP or PCA by cosine similarity, and two measures of its quality."""
 
 import importlib
 from typing import Any
@@ -13,29 +13,29 @@ from skeattn.evaluation.result import ProtocolResult
 from skeattn.registry import EVALUATORS
 
 METHODS = ('tsne', 'umap', 'pca')
-CURES = {'sklearn': 'pip install "skeattn[vis]"', 'umap': 'pip install umap-learn; or take tsne or pca'}
+CURES = {'sklearn': 'pip install "skeattn[vis]"', 'umap': 'pip install umap-learn, or use tsne or pca'}
 
 
 def project(x: np.ndarray, seed: int = 0, perplexity: float = 30.0, method: str = 'tsne') -> np.ndarray:
     """A map of (N, D) features by cosine similarity: (N, 2), the same for the same seed.
 
-    Features are scaled to unit length, as KNN sees them, and reduced to at most 50 principal components first.
+    Features are first scaled to unit length, as for KNN, and reduced to at most 50 principal components.
 
     Args:
         x: the features.
         seed: of t-SNE and UMAP.
-        perplexity: of t-SNE, and the number of UMAP's neighbours; both are cut to what so few clips allow.
+        perplexity: of t-SNE, and the number of UMAP's neighbours; both are limited by the number of clips.
         method: ``'tsne'``, ``'umap'`` (needs the package umap-learn) or ``'pca'``, the first two components.
 
     Raises:
-        DataError: fewer than four clips, or features of less than two dimensions.
+        DataError: fewer than four clips, or features with fewer than two dimensions.
         ConfigError: an unknown method, or a missing package.
     """
     check_method(method)
     if len(x) < 4:
-        raise DataError(f'an embedding map needs at least 4 clips, not {len(x)}')
+        raise DataError(f'{len(x)} clips are too few for an embedding map; give at least 4')
     if x.shape[1] < 2:
-        raise DataError('an embedding map needs features of at least 2 dimensions')
+        raise DataError(f'features of {x.shape[1]} dimensions have no embedding map; give at least 2 dimensions')
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     components = 2 if method == 'pca' else min(50, *x.shape)
     pca = _needed('sklearn.decomposition').PCA
@@ -50,13 +50,13 @@ def project(x: np.ndarray, seed: int = 0, perplexity: float = 30.0, method: str 
 
 
 def check_method(method: str) -> None:
-    """Refuse an embedding method that is unknown or cannot run here, before any work.
+    """Refuse an embedding method that is unknown or lacks a package, before any work.
 
     Raises:
-        ConfigError: it is no :data:`METHODS`, or a package is missing.
+        ConfigError: it is not in :data:`METHODS`, or a package is missing.
     """
     if method not in METHODS:
-        raise ConfigError(f'no embedding method {method!r}; there are {", ".join(METHODS)}')
+        raise ConfigError(f'no embedding method {method!r}; choose from {", ".join(METHODS)}')
     _needed('sklearn.manifold')
     if method == 'umap':
         _needed('umap')
@@ -69,20 +69,20 @@ def evenly(N: int, limit: int) -> np.ndarray:
 
 @EVALUATORS.register_module()
 class EmbeddingMap(Evaluator):
-    """The test clips in the plane, by cosine similarity: coordinates, a picture, and two numbers on the map.
+    """The test clips in the plane, by cosine similarity: coordinates, a picture, and two metrics of the map.
 
     Metrics in percent: ``trustworthiness`` (Venna and Kaski, 2001: are neighbours on the map neighbours among the
-    features?) and ``knn`` (of a clip's neighbours on the map, the share of its class, mean over clips). The array
+    features?) and ``knn`` (share of a clip's class among its neighbours on the map, mean over clips). The array
     ``points`` of the result holds ``points`` (N, 2), ``labels`` and ``names``.
 
     Args:
         method, perplexity: see :func:`project`.
-        limit: most clips on the map; of more, an evenly spaced part.
+        limit: maximum number of clips on the map; a larger set is thinned evenly.
         neighbours: of both metrics.
         seed: of the map.
 
     Raises:
-        ConfigError: a setting without meaning, or a missing package.
+        ConfigError: a setting is out of range, or a package is missing.
     """
 
     def __init__(
@@ -107,8 +107,9 @@ class EmbeddingMap(Evaluator):
         for setting, needed in (('perplexity', 3 * self.perplexity + 1), ('neighbours', 2 * self.neighbours + 1)):
             if needed > N:
                 raise DataError(
-                    f'a map of {N} clips: {setting}={getattr(self, setting)} needs at least {int(needed)}; lower '
-                    f'{setting} (--cfg-options protocols.tsne.{setting}=...), or see limit={self.limit}'
+                    f'a map of {N} clips is too small: {setting}={getattr(self, setting)} needs at least '
+                    f'{int(needed)}; lower {setting} (--cfg-options protocols.tsne.{setting}=...), or raise '
+                    f'limit={self.limit}'
                 )
         x, labels = test.x.numpy(), test.labels.numpy()
         points = project(x, self.seed, self.perplexity, self.method)
@@ -120,7 +121,7 @@ class EmbeddingMap(Evaluator):
 
 
 def purity(points: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Of the k nearest points of each of (N, 2), the share in percent with its label (N,)."""
+    """Percentage of the k nearest points of each point (N, 2) that have its label (N,), mean over the points."""
     place, label = torch.as_tensor(points, dtype=torch.float64), torch.as_tensor(labels)
     distances = torch.cdist(place, place, compute_mode='donot_use_mm_for_euclid_dist').fill_diagonal_(torch.inf)
     nearest = distances.topk(k, dim=1, largest=False).indices
@@ -128,9 +129,9 @@ def purity(points: np.ndarray, labels: np.ndarray, k: int) -> float:
 
 
 def _needed(module: str) -> Any:
-    """An optional package, imported where it is used."""
+    """An optional package, imported on use."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition('.')[0]
-        raise ConfigError(f'an embedding map needs {error.name or package}: {CURES[package]}') from error
+        raise ConfigError(f'an embedding map needs {error.name or package}; {CURES[package]}') from error

@@ -1,4 +1,4 @@
-"""The one shape of everything that evaluates features."""
+"""The interface of every evaluator of features."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -11,13 +11,13 @@ from skeattn.evaluation.result import ProtocolResult
 
 
 class Evaluator:
-    """Evaluates the features of test clips with the help of the training clips' (the bank).
+    """Evaluates the features of test clips, with those of the training clips as the bank.
 
-    A subclass writes :meth:`evaluate` and is registered in ``EVALUATORS``.
+    A subclass implements :meth:`evaluate` and is registered in ``EVALUATORS``.
 
     Attributes:
-        reads: ``'features'`` of the encoder, or the ``'logits'`` of a trained classifier.
-        distributed: whether all processes call it and share the work; otherwise the first process works alone.
+        reads: ``'features'`` of the encoder, or ``'logits'`` of a trained classifier.
+        distributed: whether all processes call it and share the work; otherwise only the first process calls it.
     """
 
     reads: Literal['features', 'logits'] = 'features'
@@ -28,7 +28,7 @@ class Evaluator:
         raise NotImplementedError
 
     def __call__(self, bank: Features, test: Features) -> dict[str, float]:
-        """The metrics alone."""
+        """Only the metrics of :meth:`evaluate`."""
         return self.evaluate(bank, test).metrics
 
 
@@ -48,7 +48,7 @@ class FunctionEvaluator(Evaluator):
 
 
 def as_evaluator(component: Any) -> Evaluator:
-    """An evaluator as it is; a function, or an object that can be called like one, wrapped.
+    """An evaluator unchanged; any other callable wrapped in a :class:`FunctionEvaluator`.
 
     Raises:
         ConfigError: it is neither.
@@ -57,16 +57,16 @@ def as_evaluator(component: Any) -> Evaluator:
         return component
     if not callable(component):
         raise ConfigError(
-            f'{type(component).__name__} evaluates no features: derive it from skeattn.evaluation.Evaluator, or let '
-            f'it be called with the features of bank and test clips'
+            f'{type(component).__name__} evaluates no features; derive it from skeattn.evaluation.Evaluator, or make '
+            f'it callable with the features of bank and test clips'
         )
     return FunctionEvaluator(component)
 
 
 def run_evaluator(evaluator: Evaluator, bank: Features, test: Features) -> ProtocolResult:
-    """The result of an evaluator; all processes call it.
+    """The result of an evaluator; all processes call this function.
 
-    It is complete on the first process. Where the evaluator does not share its work, it is empty on the others.
+    The result is complete on the first process. It is empty on the others unless the evaluator is distributed.
     """
     if not evaluator.distributed and not is_main_process():
         return ProtocolResult({})
@@ -74,10 +74,10 @@ def run_evaluator(evaluator: Evaluator, bank: Features, test: Features) -> Proto
 
 
 def evaluate_all(evaluators: Mapping[str, Evaluator], bank: Features, test: Features) -> dict[str, float]:
-    """The metrics of all evaluators, each under ``name/metric``; all processes call it, the first has all of them."""
+    """Metrics of all evaluators as ``name/metric``; all processes call it, the first one returns all of them."""
     return flat_metrics({name: run_evaluator(evaluator, bank, test) for name, evaluator in evaluators.items()})
 
 
 def flat_metrics(results: Mapping[str, ProtocolResult]) -> dict[str, float]:
-    """All metrics, each under ``name/metric``."""
+    """Metrics of all results as ``name/metric``."""
     return {f'{name}/{key}': value for name, result in results.items() for key, value in result.metrics.items()}

@@ -1,5 +1,6 @@
-"""Features of a whole data set, extracted once and handed to every evaluator."""
+"""Features of a whole data set, extracted once and shared by all evaluators."""
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,28 +9,30 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_dist_info
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skeattn.checkpoint import note_clip_length
 from skeattn.datasets.splits import held_out_subjects
 from skeattn.errors import NonFiniteError
 from skeattn.progress import progress
 
 NO_HELD_OUT = 'the subjects of the training clips are unknown or only one'
-"""Why :func:`hold_out` finds none."""
+"""Reason of :func:`hold_out` for None."""
 
 
 @dataclass
 class Features:
-    """One vector per clip, with what evaluators need to know about the clip; all on the CPU.
+    """One vector per clip, with the facts about the clip that evaluators need; all on the CPU.
 
     Args:
         x: (N, D) float32, not normalised.
         labels: (N,) int64.
         subjects: (N,) int64, -1 where unknown.
         names: N clip names.
-        num_streams: equal parts of x that come from different streams (CrosSCLR), put end to end.
+        num_streams: number of streams whose features are concatenated in x, in equal parts (CrosSCLR).
     """
 
     x: Tensor
@@ -50,8 +53,8 @@ class Features:
 def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone') -> Features:
     """Run the frozen encoder once over a data set.
 
-    Everything is in eval mode without gradients; train/eval flags and random state are left as they were found. In a
-    distributed run each process encodes a slice, and all of them return the whole in the data set's order.
+    The model is in eval mode without gradients; train/eval flags and random state are restored afterwards. In a
+    distributed run each process encodes a slice, and all processes return the whole in the data set's order.
 
     Args:
         model: an algorithm with ``features(data, source)``; may be wrapped for distributed training.
@@ -66,10 +69,13 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
     N = len(dataset)
     rank, world = get_dist_info()
     share = -(-N // world)
-    # The last slices of a small set can be empty; they repeat the last clip, so that every process has features to
-    # gather, and the surplus is cut off below.
-    mine = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)
-    batches = progress(mine.split(batch_size), 'extracting features', interval_s=2.0 if rank == 0 else math.inf)
+    text = note_clip_length(model, int(dataset.__getitems__([0])['inputs'].shape[2])) if rank == 0 else None
+    if text:
+        print_log(text, 'current', logging.WARNING)
+    # The last slices of a small set can be empty. They repeat the last clip, so that every process has features to
+    # gather; the surplus is cut off below.
+    own = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)
+    batches = progress(own.split(batch_size), 'extracting features', interval_s=2.0 if rank == 0 else math.inf)
     with frozen(model):
         x = torch.cat([_encode(model, dataset, batch, source) for batch in batches])
     if world > 1:
@@ -79,7 +85,7 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
 
 
 def raw_features(dataset: Any) -> Features:
-    """The clips themselves, flattened: the floor that an encoder has to beat."""
+    """The flattened clips: a baseline that an encoder has to beat."""
     return _features(dataset, torch.as_tensor(dataset.clips).flatten(1).float().cpu())
 
 
@@ -89,7 +95,7 @@ def calibrate_bn(model: nn.Module, dataset: Any, batch_size: int = 256, source: 
 
     A freshly initialised network normalises with mean 0 and variance 1, which is no fair baseline. The statistics are
     the plain average over near-equal batches in a fixed shuffled order; only BatchNorm is in train mode meanwhile.
-    Layers that ``source`` does not pass keep theirs.
+    Layers that ``source`` does not use keep their statistics.
     """
     model = _unwrapped(model)
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
@@ -98,7 +104,7 @@ def calibrate_bn(model: nn.Module, dataset: Any, batch_size: int = 256, source: 
     with frozen(model):
         for layer in layers:
             layer.train()
-            # Without a momentum torch keeps a cumulative average, whose first batch overwrites what was there.
+            # Without a momentum torch keeps a cumulative average; its first batch overwrites the old statistics.
             layer.momentum = None
             layer.num_batches_tracked.zero_()  # type: ignore[union-attr]
         for batch in order.tensor_split(-(-len(order) // batch_size)):
@@ -109,7 +115,7 @@ def calibrate_bn(model: nn.Module, dataset: Any, batch_size: int = 256, source: 
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; afterwards every module's flag and the random state are as before."""
+    """Eval mode without gradients; every module's flag and the random state are restored afterwards."""
     flags = [(module, module.training) for module in model.modules()]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == 'cuda'})
     model.eval()
@@ -122,10 +128,10 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 
 def hold_out(bank: Features, fraction: float = 0.2) -> tuple[Features, Features] | None:
-    """Training clips of most subjects, and those of the subjects held out to choose settings without test labels.
+    """Split training clips by subject, to choose settings on held-out subjects without test labels.
 
     Returns:
-        (rest, held out), or None where the subjects are unknown or fewer than two.
+        (rest, held out), or None if the subjects are unknown or fewer than two.
     """
     if (bank.subjects < 0).any() or len(bank.subjects.unique()) < 2:
         return None
@@ -149,7 +155,7 @@ def _features(dataset: Any, x: Tensor, num_streams: int = 1) -> Features:
         shown = ', '.join(names[i] for i in bad[:5])
         raise NonFiniteError(
             f'features of {len(bad)} of {len(names)} clips are NaN or infinite, first {shown}; '
-            f'look at those clips with tools/verify_data.py, and at the weights if it is all of them'
+            f'check these clips with tools/verify_data.py, and the weights if all clips are listed'
         )
     labels, subjects = (torch.as_tensor(column).long().cpu() for column in (dataset.labels, dataset.subjects))
     return Features(x, labels, subjects, names, num_streams)

@@ -1,5 +1,6 @@
 """Weighted nearest neighbours on frozen features."""
 
+import logging
 import math
 
 import torch
@@ -22,7 +23,7 @@ BLOCK = 2**25
 def nearest_neighbours(
     queries: Tensor, bank: Tensor, k: int, num_streams: int = 1, share: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Cosine similarities and bank indices of the k nearest, both (B, k), nearest first.
+    """Cosine similarities and bank indices of the k nearest neighbours, both (B, k), nearest first.
 
     Of equally similar clips the one with the lowest index comes first.
 
@@ -31,22 +32,22 @@ def nearest_neighbours(
         bank: (N, D) features.
         k: number of neighbours.
         num_streams: equal parts of a feature, one per stream; the similarity is the mean of their cosines.
-        share: divide the queries among the processes, all of which must call, and all of which get the whole. They are
-            compared in the same chunks by however many, so the result is the same to the last bit.
+        share: divide the queries among the processes. All processes must call, and all receive the whole result. The
+            chunks do not depend on the number of processes, so the result is the same bit for bit.
 
     Raises:
         ConfigError: k is not in 1..N.
     """
     if not 1 <= k <= len(bank):
-        raise ConfigError(f'KNN needs 1 <= k <= {len(bank)} (clips in the feature bank), not k={k}')
+        raise ConfigError(f'KNN with k={k} on {len(bank)} clips in the feature bank; choose 1 <= k <= {len(bank)}')
     rank, world = get_dist_info() if share else (0, 1)
     similarities, indices = queries.new_zeros(len(queries), k), torch.zeros(len(queries), k, dtype=torch.int64)
     queries, bank = (l2_normalize(x, num_streams) for x in (queries, bank))
     chunks = (x.split(max(1, BLOCK // len(bank))) for x in (queries, similarities, indices))
     for chunk, *outputs in list(zip(*chunks, strict=True))[rank::world]:
-        for mine, values in zip(outputs, _nearest(chunk @ bank.T, k), strict=True):
-            mine.copy_(values)
-    if world > 1:  # what the others found is zero here
+        for output, values in zip(outputs, _nearest(chunk @ bank.T, k), strict=True):
+            output.copy_(values)
+    if world > 1:  # the chunks of other processes are zero here
         all_reduce(similarities)
         all_reduce(indices)
     return similarities, indices
@@ -66,7 +67,7 @@ def _nearest(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def l2_normalize(x: Tensor, num_streams: int) -> Tensor:
-    """Features (N, D) of unit length, whose equal parts, one per stream, have equal lengths."""
+    """Features (N, D) scaled to unit length; their equal parts, one per stream, have equal norms."""
     return F.normalize(x.unflatten(1, (num_streams, -1)), dim=2).flatten(1) / math.sqrt(num_streams)
 
 
@@ -101,7 +102,7 @@ def knn_scores(
 ) -> Tensor:
     """Class scores (B, num_classes) of queries (B, D) from the k nearest of a bank (N, D) with labels (N,).
 
-    Source: the released KNN monitor; features are L2-normalised here, those of each stream separately.
+    Source: the released KNN monitor. Features are L2-normalised here, separately for each stream.
 
     Raises:
         ConfigError: k is not in 1..N.
@@ -115,12 +116,12 @@ class KNNEvaluator(Evaluator):
     """KNN accuracy for several K at once.
 
     In a distributed run the processes share the queries. Metrics in percent: ``top1_k{K}`` on the test clips;
-    ``heldout_top1_k{K}``, the accuracy of held-out training subjects against the other training subjects (for choosing
-    a checkpoint or a K without test labels); and ``top1_heldout``, the test accuracy at the K so chosen. The held-out
-    metrics need known subjects. The features of each stream are scaled to unit length separately.
+    ``heldout_top1_k{K}``, the accuracy of held-out training subjects against the other training subjects (to choose a
+    checkpoint or a K without test labels); and ``top1_heldout``, the test accuracy at the K chosen by the latter. The
+    held-out metrics need known subjects. The features of each stream are scaled to unit length separately.
 
     Args:
-        k: numbers of neighbours; one larger than the bank is cut to the bank's size, with a warning.
+        k: numbers of neighbours; a number larger than the bank is reduced to the bank's size, with a warning.
         temperature: of the votes.
         heldout: share of the training subjects held out.
     """
@@ -129,13 +130,13 @@ class KNNEvaluator(Evaluator):
 
     def __init__(self, k: tuple[int, ...] = (1, 5, 10, 20, 40), temperature: float = 0.1, heldout: float = 0.2) -> None:
         if not k or min(k) < 1:
-            raise ConfigError(f'KNNEvaluator: k must hold numbers of neighbours >= 1, not {k!r}')
+            raise ConfigError(f'KNNEvaluator: k={k!r}; all numbers of neighbours must be >= 1')
         if temperature <= 0:
-            raise ConfigError(f'KNNEvaluator: temperature must be > 0, not {temperature!r}')
+            raise ConfigError(f'KNNEvaluator: temperature={temperature!r}; it must be > 0')
         self.k, self.temperature, self.heldout = tuple(k), temperature, heldout
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
-        """Metrics, and the votes of the K that the held-out subjects choose; of the first K where there are none."""
+        """Metrics, and the votes of the K chosen on held-out subjects, or of the first K if there are none."""
         classes = int(max(bank.labels.max(), test.labels.max())) + 1
         votes, parts = self._votes(bank, test, classes), hold_out(bank, self.heldout)
         metrics = {f'top1_k{k}': accuracy(scores, test.labels) for k, scores in votes.items()}
@@ -143,22 +144,22 @@ class KNNEvaluator(Evaluator):
             scores = Scores(votes[self.k[0]], test.labels, test.names)
             facts = {'scores_of': f'K={self.k[0]}, the first'}
             return ProtocolResult(metrics, scores, notes={'top1_heldout': NO_HELD_OUT}, facts=facts)
-        held, held_votes = parts[1], self._votes(*parts, classes)
-        held_top1 = {k: accuracy(scores, held.labels) for k, scores in held_votes.items()}
-        best = max(held_top1, key=lambda k: held_top1[k])
-        metrics |= {f'heldout_top1_k{k}': value for k, value in held_top1.items()}
+        heldout, heldout_votes = parts[1], self._votes(*parts, classes)
+        heldout_top1 = {k: accuracy(scores, heldout.labels) for k, scores in heldout_votes.items()}
+        best = max(heldout_top1, key=lambda k: heldout_top1[k])
+        metrics |= {f'heldout_top1_k{k}': value for k, value in heldout_top1.items()}
         metrics['top1_heldout'] = metrics[f'top1_k{best}']
         return ProtocolResult(
             metrics,
             Scores(votes[best], test.labels, test.names),
-            Scores(held_votes[best], held.labels, held.names),
+            Scores(heldout_votes[best], heldout.labels, heldout.names),
             facts={'scores_of': f'K={best}, chosen on held-out training subjects'},
         )
 
     def _votes(self, bank: Features, test: Features, classes: int) -> dict[int, Tensor]:
         """K -> class scores of the test clips."""
         if max(self.k) > len(bank):
-            print_log(f'KNN: K is cut to {len(bank)}, the number of clips in the bank', 'current', level=30)
+            print_log(f'KNN: K is reduced to {len(bank)}, the number of clips in the bank', 'current', logging.WARNING)
         similarities, indices = nearest_neighbours(
             test.x, bank.x, min(max(self.k), len(bank)), bank.num_streams, share=True
         )

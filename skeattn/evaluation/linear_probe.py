@@ -1,13 +1,16 @@
-"""The paper's linear protocol on features that were extracted once.
+"""The paper's linear protocol on features extracted once.
 
-Encoder frozen, no augmentation: training the classifier on cached features is the same computation as running the
-encoder again in every step, and takes seconds.
+The encoder is frozen and nothing is augmented, so training the classifier on cached features equals running the encoder
+in every step, and takes seconds.
 """
 
+import logging
+import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from skeattn.errors import ConfigError, NonFiniteError
@@ -20,7 +23,7 @@ from skeattn.registry import EVALUATORS
 
 
 def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> Tensor:
-    """One step of SGD on the cross entropy of the logits of ``head`` on features (N, ...); returns the loss."""
+    """One SGD step on the cross entropy of ``head`` on features (N, ...); returns the loss."""
     loss = F.cross_entropy(head(x), labels)
     optimizer.zero_grad()
     loss.backward()
@@ -29,7 +32,7 @@ def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, lab
 
 
 class StreamHeads(nn.Module):
-    """One linear head per stream; the logits are the mean of theirs (CrosSCLR's linear evaluation).
+    """One linear head per stream; the output is the mean of their logits (CrosSCLR's linear evaluation).
 
     Args:
         num_streams: S.
@@ -56,30 +59,37 @@ class Fit(NamedTuple):
         top1: accuracy on the test clips in percent after every epoch.
         losses: mean cross entropy of the steps of every epoch.
         logits: (N, classes) of the test clips after the last epoch.
+        start: cross entropy of the first step, before the classifier has learnt anything.
     """
 
     top1: list[float]
     losses: list[float]
     logits: Tensor
+    start: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss ended well above its start, or was far above it in between."""
+        return self.losses[-1] > 1.5 * self.start or max(self.losses) > 10 * self.start
 
 
 @EVALUATORS.register_module()
 class LinearProbe(Evaluator):
     """Accuracy of a linear classifier on frozen features: one per stream (:class:`StreamHeads`), trained together.
 
-    Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, which is
-    what the papers print; ``top1_heldout``, the test accuracy at the epoch that a second probe, trained without some
-    of the training subjects, found best on those (needs known subjects); ``top5`` after the last epoch with more than
-    five classes.
+    Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, as the
+    papers print; ``top1_heldout``, the test accuracy at the best epoch of a second probe, trained without some of the
+    training subjects and evaluated on these (needs known subjects); ``top5`` after the last epoch with more than five
+    classes.
 
     Defaults are the paper's: SGD with lr 3 and momentum 0.9, no weight decay, 100 epochs, lr x 0.1 after epoch 60,
-    batch 128. Its random draws come from ``seed`` alone.
+    batch 128. All random draws depend only on ``seed``.
 
     Args:
         epochs: passes over the training features.
         lr: learning rate.
         milestones: epochs after which the learning rate is multiplied by ``gamma``.
-        gamma: that factor.
+        gamma: factor of the learning rate.
         momentum: of SGD.
         weight_decay: of SGD.
         batch_size: the last incomplete batch is dropped, unless it is the only one.
@@ -102,33 +112,46 @@ class LinearProbe(Evaluator):
         seed: int = 0,
     ) -> None:
         if epochs < 1 or batch_size < 1:
-            raise ConfigError(f'LinearProbe: epochs={epochs!r} and batch_size={batch_size!r} must be >= 1')
+            raise ConfigError(f'LinearProbe: epochs={epochs!r} and batch_size={batch_size!r}; both must be >= 1')
         self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
         self.lr, self.milestones, self.gamma = lr, tuple(milestones), gamma
         self.momentum, self.weight_decay = momentum, weight_decay
         self.normalise, self.heldout = normalise, heldout
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
-        """Metrics, logits of the test and of the held-out clips after the last epoch, and curves over the epochs."""
+        """Metrics, logits of test and held-out clips after the last epoch, and curves over the epochs."""
         fit, parts = self.fit(bank, test), hold_out(bank, self.heldout)
-        result = ProtocolResult({'top1': fit.top1[-1], 'top1_best': max(fit.top1)}, facts={'scores_of': 'last epoch'})
-        result.test, result.curves = (
+        self._warn(fit, bank)
+        result = ProtocolResult(
+            {'top1': fit.top1[-1], 'top1_best': max(fit.top1)},
             Scores(fit.logits, test.labels, test.names),
-            {'loss': fit.losses, 'top1': fit.top1},
+            curves={'loss': fit.losses, 'top1': fit.top1},
+            facts={'scores_of': 'last epoch'},
         )
         if parts is None:
             result.notes['top1_heldout'] = NO_HELD_OUT
         else:
-            held = self.fit(*parts)
-            result.metrics['top1_heldout'] = fit.top1[held.top1.index(max(held.top1))]
-            result.curves['heldout_top1'] = held.top1
-            result.heldout = Scores(held.logits, parts[1].labels, parts[1].names)
+            heldout = self.fit(*parts)
+            result.metrics['top1_heldout'] = fit.top1[heldout.top1.index(max(heldout.top1))]
+            result.curves['heldout_top1'] = heldout.top1
+            result.heldout = Scores(heldout.logits, parts[1].labels, parts[1].names)
         if fit.logits.shape[1] > 5:
             result.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
         return result
 
+    def _warn(self, fit: Fit, bank: Features) -> None:
+        if not fit.diverged:
+            return
+        print_log(
+            f'linear probe: the training loss on {len(bank)} clips rose from {fit.start:.3g} to {max(fit.losses):.3g} '
+            f'({fit.losses[-1]:.3g} in the last epoch), so its accuracies say little about the features; lower '
+            f'LinearProbe.lr={self.lr:g} or set normalise=True',
+            'current',
+            logging.WARNING,
+        )
+
     def fit(self, bank: Features, test: Features) -> Fit:
-        """Train a classifier on ``bank`` and watch it on ``test``.
+        """Train a classifier on ``bank`` and evaluate it on ``test`` after every epoch.
 
         Raises:
             NonFiniteError: the classifier's weights became NaN or infinite.
@@ -144,26 +167,29 @@ class LinearProbe(Evaluator):
             head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
         )
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, self.milestones, self.gamma)
-        trace, losses = [], []
+        top1: list[float] = []
+        losses: list[float] = []
+        start = math.nan
         for _ in range(self.epochs):
             with torch.enable_grad():
                 steps = [
                     probe_step(head, optimizer, x[batch], bank.labels[batch])
                     for batch in self.batches(len(x), generator)
                 ]
+            start = start if losses else steps[0].item()
             schedule.step()
             with torch.no_grad():
                 logits = head(x_test)
-            trace.append(accuracy(logits, test.labels))
+            top1.append(accuracy(logits, test.labels))
             losses.append(torch.stack(steps).mean().item())
         if not all(torch.isfinite(p).all() for p in head.parameters()):
             raise NonFiniteError(
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '
                 f'lower LinearProbe.lr or set normalise=True'
             )
-        return Fit(trace, losses, logits)
+        return Fit(top1, losses, logits, start)
 
     def batches(self, N: int, generator: torch.Generator) -> list[Tensor]:
-        """The clips of every step of an epoch, as indices."""
+        """Indices of the clips of every step of an epoch."""
         order = torch.randperm(N, generator=generator)
         return list(order[: N - N % self.batch_size if self.batch_size <= N else N].split(self.batch_size))

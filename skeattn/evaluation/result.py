@@ -12,7 +12,7 @@ class Scores:
     """Class scores of named clips, for fusion, accuracy by class and confusion.
 
     Args:
-        scores: (N, classes), higher is likelier; logits where a classifier made them.
+        scores: (N, classes), higher is likelier; the logits of a classifier.
         labels: (N,) int64.
         names: N clip names.
     """
@@ -30,14 +30,14 @@ class ProtocolResult:
     """The result of one protocol.
 
     Args:
-        metrics: name -> value, in percent where it is an accuracy.
-        test: scores of the test clips, those of one epoch or K; None where the protocol has no classes.
-        heldout: scores of held-out training subjects' clips by a classifier that saw none of their clips; None where
-            there are no such subjects.
+        metrics: name -> value; accuracies are in percent.
+        test: scores of the test clips, at one epoch or K; None if the protocol has no classes.
+        heldout: scores of the clips of held-out training subjects, by a classifier trained without them; None without
+            such subjects.
         curves: name -> one value per epoch.
-        arrays: kind -> arrays by name, which are written beside a record; ``points`` is also drawn as a map.
-        notes: metric -> why it is missing.
-        facts: anything else for the record; ``scores_of``: the epoch or the K that ``test`` belongs to.
+        arrays: kind -> arrays by name, written beside a record; ``points`` is also drawn as a map.
+        notes: metric -> reason why it is missing.
+        facts: other facts for the record; ``scores_of``: the epoch or K of ``test``.
     """
 
     metrics: dict[str, float]

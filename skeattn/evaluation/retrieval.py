@@ -1,4 +1,4 @@
-"""Retrieval: clips find the clips of their class."""
+"""Retrieval of clips of the same class."""
 
 import torch
 from torch import Tensor
@@ -11,19 +11,19 @@ from skeattn.evaluation.result import ProtocolResult
 from skeattn.registry import EVALUATORS
 
 BLOCK = 2**23
-"""Similarities ranked at a time: with places and precisions less than 300 MB, whatever the size of queries and bank."""
+"""Similarities ranked at a time: with ranks and precisions less than 300 MB for any number of queries and clips."""
 
 
 def rank(queries: Tensor, bank: Tensor, relevant: Tensor, num_streams: int = 1) -> tuple[Tensor, Tensor]:
-    """Average precision of queries, and the place (from 0) of the first bank clip that is relevant, both (B,).
+    """Average precision of queries, and the rank (from 0) of the first relevant bank clip, both (B,).
 
-    AP is the mean over the relevant clips of the precision at their place in the whole ranking by cosine similarity;
-    of equally similar clips the one that stands first in the bank comes first.
+    AP is the mean over the relevant clips of the precision at their rank in the whole ranking by cosine similarity.
+    Ties keep the order of the bank.
 
     Args:
         queries: (B, D) features.
         bank: (N, D) features.
-        relevant: (B, N) bool, at least one in every row.
+        relevant: (B, N) bool, at least one True in every row.
         num_streams: see :func:`~skeattn.evaluation.knn.nearest_neighbours`.
     """
     similarities = l2_normalize(queries, num_streams) @ l2_normalize(bank, num_streams).T
@@ -35,13 +35,13 @@ def rank(queries: Tensor, bank: Tensor, relevant: Tensor, num_streams: int = 1) 
 
 @EVALUATORS.register_module()
 class Retrieval(Evaluator):
-    """Test clips look for training clips of their class, by cosine similarity; nothing is trained, nothing chosen.
+    """Retrieval of training clips of a test clip's class by cosine similarity; nothing is trained or chosen.
 
     Metrics in percent: ``mAP``, the mean average precision over the whole ranking, and for every K ``r{K}``, the test
     clips with a clip of their class among the K nearest (recall at K).
 
     Args:
-        recall: the K.
+        recall: values of K.
 
     Raises:
         ConfigError: a K below 1.
@@ -49,26 +49,29 @@ class Retrieval(Evaluator):
 
     def __init__(self, recall: tuple[int, ...] = (1, 5, 10)) -> None:
         if not recall or min(recall) < 1:
-            raise ConfigError(f'Retrieval: recall must hold numbers of clips >= 1, not {recall!r}')
+            raise ConfigError(f'Retrieval: recall={recall!r}; all numbers of clips must be >= 1')
         self.recall = tuple(recall)
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """The metrics.
 
         Raises:
-            DataError: a test clip with no clip of its class in the bank.
+            DataError: the bank has no clip of a test clip's class.
         """
         unmatched = torch.nonzero(~torch.isin(test.labels, bank.labels))[:, 0]
         if len(unmatched):
             name, label = test.names[int(unmatched[0])], int(test.labels[unmatched[0]])
-            raise DataError(f'retrieval: no training clip has label {label}, that of test clip {name}')
-        precisions, places = zip(
+            raise DataError(
+                f'retrieval: no training clip has label {label} of test clip {name}; see dataset.split and '
+                f'dataset.subset'
+            )
+        precisions, ranks = zip(
             *(
                 rank(test.x[chunk], bank.x, test.labels[chunk, None] == bank.labels, bank.num_streams)
                 for chunk in torch.arange(len(test)).split(max(1, BLOCK // len(bank)))
             ),
             strict=True,
         )
-        first = torch.cat(places)
+        first = torch.cat(ranks)
         metrics = {'mAP': 100 * torch.cat(precisions).mean().item()}
         return ProtocolResult(metrics | {f'r{k}': 100 * (first < k).double().mean().item() for k in self.recall})

@@ -1,4 +1,4 @@
-"""Many runs, resumable, each with a record; and tables made of records."""
+"""Resumable runs, each with a record, and tables made from records."""
 
 from skeattn.experiments.comparison import NOTE, ComparisonRow, clips_seen, make_rows, render
 from skeattn.experiments.data import prepare_data

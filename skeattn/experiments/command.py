@@ -1,4 +1,4 @@
-"""What the tools that carry out many runs for a table share, from the command line to the exit status."""
+"""Common parts of the tools that execute the runs of a table, from the command line to the exit status."""
 
 import argparse
 import os
@@ -17,12 +17,12 @@ from skeattn.files import write_text
 
 
 def add_options(parser: argparse.ArgumentParser, small: str, methods: str) -> None:
-    """The options on which data, how, and with which methods a table is made.
+    """Add the options for data, methods, seeds and budget of a table.
 
     Args:
         parser: of the tool.
-        small: what the budget of this name means.
-        methods: which ones there are by default.
+        small: description of the budget ``small``.
+        methods: description of the default methods.
     """
     parser.add_argument('--dataset', required=True, metavar='NAME', help='demo, nwucla_xview, ntu60_xsub, …')
     parser.add_argument('--methods', nargs='+', metavar='METHOD', help=f'folders of configs/ ({methods})')
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser, small: str, methods: str) -> No
 
 
 def begin(tool: str, checkout: Path) -> Clock:
-    """Go to the checkout, where configs lie, keep mmengine quiet, and end the runs when this process is ended."""
+    """Change to the checkout, which holds the configs, silence mmengine, and end the runs with this process."""
     os.chdir(checkout)
     leave_on_sigterm()
     MMLogger.get_instance(tool, log_level='WARNING')
@@ -41,16 +41,16 @@ def begin(tool: str, checkout: Path) -> Clock:
 
 
 def carry_out(runs: Sequence[Run], root: Path, jobs: int | None, clock: Clock) -> list[Failure]:
-    """:func:`~skeattn.experiments.execute.execute`, with fewer lines where they go to a log."""
-    return execute(runs, root, jobs, clock.say, interval_s=10.0 if sys.stdout.isatty() else 60.0)
+    """:func:`~skeattn.experiments.execute.execute`, with fewer progress lines if they go to a log."""
+    return execute(runs, root, jobs, clock.report, interval_s=10.0 if sys.stdout.isatty() else 60.0)
 
 
 def show_table(render: Callable[[str], str], notes: str, out: Path) -> None:
     """Print a table, and write it to a folder as ``table.txt`` and ``table.md``.
 
     Args:
-        render: the table as text, from the name of tabulate's format.
-        notes: what stands below it.
+        render: name of a tabulate format -> the table as text.
+        notes: text below the table.
         out: the folder.
     """
     text = render('simple')
@@ -60,9 +60,9 @@ def show_table(render: Callable[[str], str], notes: str, out: Path) -> None:
 
 
 def conclude(failures: Sequence[Failure], runs: Sequence[Run], root: Path, out: Path, clock: Clock) -> int:
-    """Say what failed, how many runs are finished, and where the table is; the exit status."""
+    """Report failures, the number of finished runs and the folder of the table; returns the exit status."""
     for failure in failures:
         print(f'\nfailed: {failure}', file=sys.stderr)
     finished = sum(run.path(root).is_file() for run in runs)
-    clock.say(f'{finished} of {len(runs)} runs are finished; the table is in {out}')
+    clock.report(f'{finished} of {len(runs)} runs are finished; the table is in {out}')
     return 1 if failures else 0

@@ -1,4 +1,4 @@
-"""All methods on one data set: what is run, and the table of its records, a row per method and source of features."""
+"""Comparison of all methods on one data set: its runs, and a table with a row per method and source of features."""
 
 import statistics
 from collections import defaultdict
@@ -29,10 +29,10 @@ NOTE = (
 
 
 def find_configs(dataset: str) -> dict[str, str]:
-    """Method -> its config for a data set; one with settings common to all methods comes before its own best.
+    """Method -> its config for a data set; a config with the common settings of all methods takes precedence.
 
     Raises:
-        ConfigError: no config is for the data set; lists those that have one.
+        ConfigError: the data set has no config; lists data sets with configs.
     """
     configs = {
         path.parent.name: str(path)
@@ -41,21 +41,21 @@ def find_configs(dataset: str) -> dict[str, str]:
     }
     if not configs:
         datasets = {path.stem.removeprefix('stgcn_') for path in Path('configs').glob('[!_]*/stgcn_*.py')}
-        there = ', '.join(sorted(datasets))
-        raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; there are {there}')
+        names = ', '.join(sorted(datasets))
+        raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; choose from {names}')
     return dict(sorted(configs.items()))
 
 
 def plan_comparison(
     configs: Mapping[str, str], methods: Sequence[str] | None, seeds: Sequence[int], options: Mapping[str, Any]
 ) -> list[Run]:
-    """The runs of the table: the methods with each seed, and what needs no training.
+    """The runs of the table: the methods with each seed, and the baselines without training.
 
-    The untrained encoder is that of the first config with the same streams, whichever methods are asked for.
+    The untrained encoder is that of the first config with the same streams, independent of the requested methods.
 
     Args:
         configs: from :func:`find_configs`.
-        methods: those asked for; None: all.
+        methods: the requested methods; None for all.
         seeds: of the trainings.
         options: overrides of every config, by dotted key.
 
@@ -64,30 +64,30 @@ def plan_comparison(
     """
     unknown = [method for method in methods or () if method not in configs]
     if unknown:
-        raise ConfigError(f'--methods {unknown[0]}: no config for it; there are {", ".join(configs)}')
-    read = {method: read_config(config, options) for method, config in configs.items()}
+        raise ConfigError(f'--methods {unknown[0]}: no config for it; choose from {", ".join(configs)}')
+    cfgs = {method: read_config(config, options) for method, config in configs.items()}
     references: dict[str, str] = {}
-    for method, cfg in read.items():
+    for method, cfg in cfgs.items():
         references.setdefault(str(cfg.stream), configs[method])
-    compared = {method: read[method] for method in methods or configs}
+    compared = {method: cfgs[method] for method in methods or configs}
     baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, ('raw',))]
     for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
         config = references[stream]
         baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
     return baselines + [
         Run(method_name(method, cfg), configs[method], seed, options)
-        for seed in seeds  # outermost, for a first table as soon as possible
+        for seed in seeds  # the outer loop, for an early first table
         for method, cfg in compared.items()
     ]
 
 
 def unequal_clips(runs: Iterable[Run]) -> str | None:
-    """What is wrong where the methods draw different numbers of clips in training, with repetition."""
+    """A message if the methods draw different numbers of clips in training, with repetition; None otherwise."""
     clips = {run.name: run.iterations * run.cfg.batch_size for run in runs if run.trained}
     if len(set(clips.values())) < 2:
         return None
-    listed = ', '.join(f'{name} {number}' for name, number in clips.items())
-    return f'methods see different numbers of clips in training: {listed}'
+    numbers = ', '.join(f'{name} {number}' for name, number in clips.items())
+    return f'methods see different numbers of clips in training: {numbers}'
 
 
 @dataclass
@@ -96,8 +96,8 @@ class ComparisonRow:
 
     Args:
         name: the method.
-        streams: what the features are made of.
-        seeds: of the runs that the row sums up.
+        streams: of the features.
+        seeds: of the runs in the row.
         metrics: metric -> value for each seed, in percent.
         gain: linear accuracy over the untrained encoder on the same streams, in points.
         parameters: of the encoder.
@@ -120,10 +120,10 @@ class ComparisonRow:
 
 
 def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
-    """Sum up records (see ``tools/test.py``) of several methods and seeds, best linear accuracy first.
+    """Rows from records of ``tools/test.py`` for several methods and seeds, best linear accuracy first.
 
-    Records of one name are runs of one method with several seeds. The row of logits has their accuracy for the linear
-    one: a linear classifier, trained with the encoder.
+    Records with the same name are runs of one method with several seeds. The row of logits has their accuracy as linear
+    accuracy: that of a linear classifier trained with the encoder.
     """
     groups: dict[tuple[str, str, tuple[str, ...]], list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda record: (record.name, record.seed or 0)):
@@ -132,9 +132,9 @@ def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
     rows = [_row(name, source, group) for (name, source, _), group in groups.items()]
     untrained = {row.streams: row for row in rows if row.step_gmacs is None and row.parameters}
     for row in rows:
-        floor = untrained.get(row.streams)
-        if floor and row is not floor and row.parameters and LINEAR in row.metrics:
-            row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(floor.metrics[LINEAR])
+        baseline = untrained.get(row.streams)
+        if baseline and row is not baseline and row.parameters and LINEAR in row.metrics:
+            row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(baseline.metrics[LINEAR])
     return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
 
 
@@ -160,7 +160,7 @@ def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
 
 
 def render(rows: Sequence[ComparisonRow], fmt: str = 'simple') -> str:
-    """The table as text; ``fmt`` is tabulate's, ``'github'`` for Markdown."""
+    """The table as text; ``fmt`` is a tabulate format, ``'github'`` for Markdown."""
     costs = ['parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch']
     headings = ['', 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
     lines = [
@@ -184,10 +184,10 @@ def render(rows: Sequence[ComparisonRow], fmt: str = 'simple') -> str:
 
 
 def clips_seen(rows: Sequence[ComparisonRow]) -> str:
-    """One line on the clips that were drawn in training: equal, or how many by which method."""
+    """One line on the number of clips drawn in training, by method if the numbers differ."""
     clips = {row.name: sorted(set(row.clips_seen)) for row in rows if row.clips_seen}
     numbers = sorted({number for drawn in clips.values() for number in drawn})
     if len(numbers) < 2:
         return f'Every method drew {numbers[0]} clips in training.' if numbers else 'Nothing was trained.'
-    listed = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
-    return f'The methods drew different numbers of clips in training: {listed}.'
+    texts = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
+    return f'The methods drew different numbers of clips in training: {texts}.'

@@ -1,4 +1,4 @@
-"""Data sets that a run needs."""
+"""Data sets of runs."""
 
 import subprocess
 import sys
@@ -12,22 +12,27 @@ from skeattn.experiments.run import TOOLS
 from skeattn.files import lock
 
 
-def prepare_data(folder: Path, say: Callable[[str], object] = print) -> None:
-    """See that a packed set is there and intact; one that needs no download is generated.
+def prepare_data(folder: Path, report: Callable[[str], object] = print) -> None:
+    """Check that a packed set exists and is intact; a synthetic set is generated if necessary.
+
+    Args:
+        folder: of the packed set.
+        report: receives messages.
 
     Raises:
-        DataError: it is missing or damaged, and has to be converted from its source.
+        DataError: the set is missing or damaged, and must be converted from its source.
+        SkeAttnError: a synthetic set cannot be generated.
     """
     if not is_generated(folder):
         PackedSet.open(folder).verify()
     elif not _intact(folder):
         with lock(folder.parent / f'.{folder.name}.lock'):
-            if not _intact(folder):  # still: nobody else has generated it meanwhile
-                say(f'generating {folder}')
+            if not _intact(folder):  # still: no other process has generated it meanwhile
+                report(f'generating {folder}')
                 command = [sys.executable, str(TOOLS / 'convert.py'), *convert_arguments(folder), '--overwrite']
                 if subprocess.run(command).returncode:
-                    raise SkeAttnError(f'{folder} could not be generated: see the message above')
-    say(f'{folder} is there and intact')
+                    raise SkeAttnError(f'{folder} could not be generated; see the message above')
+    report(f'{folder} is intact')
 
 
 def _intact(folder: Path) -> bool:

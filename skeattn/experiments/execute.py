@@ -1,4 +1,4 @@
-"""Carrying out many runs, several at a time."""
+"""Execution of many runs, several at a time."""
 
 import os
 import time
@@ -23,10 +23,10 @@ class Failure:
     """A run that did not finish.
 
     Args:
-        run: which.
+        run: the run.
         status: exit status of its process.
-        log: what it printed.
-        tail: the end of that.
+        log: file with its output.
+        tail: the end of its output.
     """
 
     run: Run
@@ -42,20 +42,20 @@ def execute(
     runs: Sequence[Run],
     root: Path,
     jobs: int | None = None,
-    say: Callable[[str], object] = print,
+    report: Callable[[str], object] = print,
     interval_s: float = 10.0,
 ) -> list[Failure]:
-    """Carry out the runs that have no record yet; a second call repeats nothing.
+    """Execute the runs that have no record yet; a second call repeats nothing.
 
-    Several processes may do so at once in the same folder: each training and what is judged of it belongs to the one
-    that took its lock, the others wait.
+    Several processes may do so at once in the same folder: each training with its evaluations belongs to the process
+    that took its lock; the others wait.
 
     Args:
-        runs: what to carry out; they start in this order.
+        runs: the runs, in the order in which they start.
         root: folder of their folders.
-        jobs: how many at a time; default one per GPU, or per core where there is no GPU.
-        say: told how far all are.
-        interval_s: between two such lines.
+        jobs: number of runs at a time; by default one per GPU, or per core without a GPU.
+        report: receives progress lines.
+        interval_s: seconds between two progress lines.
 
     Returns:
         the runs that failed; the others are finished.
@@ -67,7 +67,7 @@ def execute(
     unfinished = {run.path(root): run for run in runs if not run.path(root).is_file()}
     waiting, active, failures = list(unfinished.values()), dict[int, _Active](), list[Failure]()
     pace = Pace(len(waiting), len(places))
-    say(f'{len(waiting)} of {len(runs)} runs to do, {len(places)} at a time, in {root}')
+    report(f'{len(waiting)} of {len(runs)} runs to do, {len(places)} at a time, in {root}')
     shown = time.monotonic()
     try:
         while waiting or active:
@@ -80,9 +80,9 @@ def execute(
                 failure = ended.failure()
                 failures += [failure] if failure else []
                 pace.took.append((ended.run, ended.age))
-                say(f'{ended.run} {f"failed with status {failure.status}" if failure else "is finished"}')
+                report(f'{ended.run} {f"failed with status {failure.status}" if failure else "is finished"}')
             if time.monotonic() - shown > interval_s:
-                say(pace.line(list(active.values()), waiting))
+                report(pace.line(list(active.values()), waiting))
                 shown = time.monotonic()
             time.sleep(0.2)
     finally:
@@ -92,9 +92,9 @@ def execute(
 
 
 def workplaces(jobs: int | None = None) -> list[dict[str, str]]:
-    """The environment of each of the processes that run at a time: a GPU each, or one thread each."""
+    """The environments of the concurrent processes: one GPU each, or one thread each."""
     if jobs is not None and jobs < 1:
-        raise ConfigError(f'jobs={jobs}: at least one run at a time')
+        raise ConfigError(f'jobs={jobs} runs at a time are impossible; set it to at least 1')
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     gpus = [str(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if not gpus:
@@ -107,77 +107,80 @@ def workplaces(jobs: int | None = None) -> list[dict[str, str]]:
 
 
 def _take(waiting: list[Run], root: Path, place: Mapping[str, str]) -> '_Active | None':
-    """Start the first waiting run that nobody else has; forget those that somebody else finished."""
+    """Start the first waiting run that is not locked; drop runs that another process has finished."""
     for run in list(waiting):
-        held = try_lock(run.folder(root) / LOCK)
-        if held is None:
+        lock = try_lock(run.folder(root) / LOCK)
+        if lock is None:
             continue
         waiting.remove(run)
         if not run.path(root).is_file():
-            return _Active(run, root, held, place)
-        held.close()
+            return _Active(run, root, lock, place)
+        lock.close()
     return None
 
 
 class _Active:
-    """A run under way."""
+    """A run in progress."""
 
-    def __init__(self, run: Run, root: Path, held: Lock, place: Mapping[str, str]) -> None:
-        self.run, self.log, self.held, self.place = run, run.folder(root) / LOG, held, place
+    def __init__(self, run: Run, root: Path, lock: Lock, place: Mapping[str, str]) -> None:
+        self.run, self.log, self.lock, self.place = run, run.folder(root) / LOG, lock, place
         self.start = time.monotonic()
         self.steps = run.steps(root)
+        if not self.log.is_file():
+            self.log.write_text(f'{run.description}\n')
         self._begin(*next(self.steps))
 
     def _begin(self, step: str, command: Sequence[str]) -> None:
         training = TrainingLog(self.log.parent, lambda: self.run.iterations) if step == TRAINED else None
-        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.held, training)
+        self.step, self.job = step, Job(str(self.run), command, self.log, self.place, self.lock, training)
 
     @property
     def age(self) -> timedelta:
-        """Since it was started."""
+        """Time since the start."""
         return timedelta(seconds=time.monotonic() - self.start)
 
     def poll(self) -> int | None:
-        """Go on to the next step if there is one; the exit status once all is over."""
+        """Continue with the next step if there is one; the exit status after the last step, None before."""
         status = self.job.process.poll()
         following = next(self.steps, None) if status == 0 else None
         if following:
             self._begin(*following)
             return None
         if status is not None:
-            self.held.close()
+            self.lock.close()
         return status
 
     def failure(self) -> Failure | None:
-        """What went wrong, once it has ended."""
+        """The failure of a run that has ended; None if it succeeded."""
         status = self.job.process.returncode
         return Failure(self.run, status, self.log, self.job.tail()) if status else None
 
     def progress(self) -> tuple[str, timedelta | None]:
-        """How far it is, and the time left where that is known."""
+        """A progress text, and the time left if it is known."""
         return self.job.progress() if self.job.training else (f'{self.run} is {self.step}', timedelta())
 
 
 class Pace:
-    """How long all runs will take, guessed from those that were seen."""
+    """Estimates the time for all runs from those observed."""
 
     def __init__(self, total: int, places: int) -> None:
         self.total, self.places = total, places
         self.took: list[tuple[Run, timedelta]] = []
 
     def line(self, active: Sequence[_Active], waiting: Sequence[Run]) -> str:
-        """How far everything is."""
-        said = [(current, *current.progress()) for current in active]
-        left = [rest for _, _, rest in said if rest is not None]
-        seen = self.took + [(current.run, current.age + rest) for current, _, rest in said if rest is not None]
-        line = '; '.join([f'{len(self.took)} of {self.total} done', *(text for _, text, _ in said)])
-        if not left or any(not _alike(run, seen) for run in waiting):
+        """The progress of all runs as one line."""
+        states = [(current, *current.progress()) for current in active]
+        left = [rest for _, _, rest in states if rest is not None]
+        durations = self.took + [(current.run, current.age + rest) for current, _, rest in states if rest is not None]
+        line = '; '.join([f'{len(self.took)} of {self.total} done', *(text for _, text, _ in states)])
+        similar = [_similar(run, durations) for run in waiting]
+        if not left or not all(similar):
             return line
-        ahead = [sum(alike, timedelta()) / len(alike) for alike in (_alike(run, seen) for run in waiting)]
+        ahead = [sum(times, timedelta()) / len(times) for times in similar]
         total = max([*left, sum(left + ahead, timedelta()) / self.places])
-        return f'{line}; {str(total).partition(".")[0]} left in all'
+        return f'{line}; {str(total).partition(".")[0]} left in total'
 
 
-def _alike(run: Run, seen: Sequence[tuple[Run, timedelta]]) -> list[timedelta]:
-    """What runs took that also trained, or also did not."""
-    return [took for other, took in seen if other.trained == run.trained]
+def _similar(run: Run, durations: Sequence[tuple[Run, timedelta]]) -> list[timedelta]:
+    """Durations of runs that also train, or also do not train."""
+    return [took for other, took in durations if other.trained == run.trained]

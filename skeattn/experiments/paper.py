@@ -1,9 +1,9 @@
-"""The tables of the SkeAttnCLR paper (Hua et al., IJCAI 2023): their figures, and how each cell is made.
+"""The tables of the SkeAttnCLR paper (Hua et al., IJCAI 2023): their figures, and the runs of each cell.
 
-``None`` stands where the paper prints nothing. What is marked as doubtful is not to be taken for a target: the
-NTU-120 X-Set column is probably a split of the cameras, "SkeletonCLR 3S" of Table 3 is CrosSCLR of three streams in
-that method's own repository, and "ST-GCN" of Table 6 is probably three streams. The sweeps of μ, λ and heads stand in
-an appendix that is not published with the paper.
+``None`` marks cells that are empty in the paper. Doubtful figures are no targets: the NTU-120 X-Set column is probably
+a split of the cameras, "SkeletonCLR 3S" of Table 3 is CrosSCLR of three streams in that method's own repository, and
+"ST-GCN" of Table 6 is probably three streams. The sweeps of μ, λ and heads are in an appendix that is not published
+with the paper.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ class Column:
 
     Args:
         dataset: name of the data set in the names of configs.
-        backbone: name of the backbone there.
+        backbone: name of the backbone in the names of configs.
         title: heading.
-        doubtful: whether the paper's figures are.
+        doubtful: whether the paper's figures are doubtful.
     """
 
     dataset: str
@@ -43,18 +43,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: which runs make its cells.
+    """A row of a table, with the runs of its cells.
 
     Args:
         labels: the text of its first columns.
-        figures: the paper's, in percent, one for each column of the table.
-        method: folder of configs; None for figures that others published.
+        figures: of the paper, in percent, one for each column of the table.
+        method: folder of configs; None for figures from other publications.
         streams: of the features; several are fused.
-        options: what the config has to say, by dotted key.
-        protocol: by which it is judged; default the table's.
-        trained: False: from scratch.
-        variants: ends of the config's name; the first that exists is taken.
-        doubtful: whether its figures are.
+        options: required values of the config, by dotted key.
+        protocol: of its evaluation; by default the table's.
+        trained: False for a network from scratch.
+        variants: suffixes of the config's name; the first existing config is taken.
+        doubtful: whether its figures are doubtful.
     """
 
     labels: tuple[str, ...]
@@ -73,12 +73,12 @@ class PaperTable:
     """A table of the paper.
 
     Args:
-        title: what it shows.
+        title: of the table.
         headings: of the columns of labels.
-        columns: those with figures of the paper.
+        columns: with figures of the paper.
         lines: its rows.
-        protocol: by which its lines are judged.
-        metric: the protocol's number that stands in the cells.
+        protocol: of the evaluation of its lines.
+        metric: of the protocol, shown in the cells.
     """
 
     title: str
@@ -94,7 +94,7 @@ def _columns(*datasets: str) -> tuple[Column, ...]:
 
 
 def _line(labels: str, figures: str = '', method: str | None = 'skeattnclr', stream: str = 'J', **more: Any) -> Line:
-    """``labels`` apart by ``|``, ``figures`` by blanks; '–' is none."""
+    """A line from ``labels`` separated by ``|`` and ``figures`` separated by blanks; '–' is an empty cell."""
     values = tuple(None if figure == '–' else float(figure) for figure in figures.split())
     return Line(tuple(labels.split('|')), values, method, STREAMS[stream], **more)
 
@@ -111,7 +111,7 @@ def _interleave(*methods: Mapping[str, Line]) -> tuple[Line, ...]:
     return tuple(lines[stream] for stream in STREAMS for lines in methods if stream in lines)
 
 
-# Baseline* is SkeletonCLR in the settings of SkeAttnCLR; on small sets all methods have the same ones anyway.
+# Baseline* is SkeletonCLR with the settings of SkeAttnCLR; on small sets all methods have the same settings.
 _OUR_SETTINGS = ('_paper', '')
 _NTU60, _NTU = ('ntu60_xsub', 'ntu60_xview'), ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset')
 
@@ -199,7 +199,7 @@ TABLES = {
             _line('Ours', '69.4 76.8 46.7 58.0'),
         ),
         'knn',
-        'top1_k20',  # the paper does not say which K
+        'top1_k20',  # the paper does not state K
     ),
     '5': PaperTable(
         'Table 5: semi-supervised, NTU-60, three streams',

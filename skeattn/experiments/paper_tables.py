@@ -1,4 +1,4 @@
-"""Tables of the paper from records: ours beside the paper's figures."""
+"""Tables of the paper from records, with ours beside the paper's figures."""
 
 import json
 import re
@@ -21,20 +21,20 @@ from skeattn.results.report import mean_std
 NONE, DOUBTFUL = '–', ' [?]'
 FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
 SYMBOL = re.compile(r'\b([Lq])\\_(n?s)\b')
-"""The paper's symbols with an index, as LaTeX is given them in plain text."""
+"""Symbols of the paper with an index, as escaped for LaTeX."""
 
 
 def read_records(folders: Iterable[Path]) -> dict[Path, Record]:
-    """The records of runs in folders, in their subfolders and among their ensembles; file -> record.
+    """File -> record, for the records of runs and ensembles in folders and their subfolders.
 
     Raises:
-        DataError: no such folder.
-        RecordError: a record cannot be read.
+        DataError: a folder does not exist.
+        RecordError: a record is not valid.
     """
     records = {}
     for folder in folders:
         if not folder.is_dir():
-            raise DataError(f'no folder {folder} with records')
+            raise DataError(f'no folder {folder} with records; check the path')
         for path in sorted([*folder.glob('*.json'), *folder.glob('*/*.json')]):
             record = read_record(path)
             if record:
@@ -43,10 +43,10 @@ def read_records(folders: Iterable[Path]) -> dict[Path, Record]:
 
 
 def read_record(path: Path) -> Record | None:
-    """The record of a run of a config; None where the file is something else.
+    """The record of a run of a config; None if the file is no record.
 
     Raises:
-        RecordError: it is a record, but not a valid one.
+        RecordError: the record is not valid.
     """
     try:
         content = json.loads(path.read_text())
@@ -58,16 +58,15 @@ def read_record(path: Path) -> Record | None:
 
 @dataclass
 class FilledTable:
-    """A table with what records say.
+    """A table filled from records.
 
     Args:
         table: of the paper.
-        columns: data sets and backbones, in order; others than the paper's are shown where they have something.
+        columns: data sets and backbones, in order; columns that the paper lacks are shown only if they have records.
         records: file -> record.
-        datasets: whose columns of ours are shown even if they are empty.
-        budgets: of training; each has columns of its own.
+        datasets: data sets whose columns of ours are shown even if they are empty.
+        budgets: of training; each has separate columns.
         overrides: of every config, by dotted key, that the records must have.
-        metric: instead of the table's.
     """
 
     table: PaperTable
@@ -83,7 +82,7 @@ class FilledTable:
 
     @cached_property
     def ours(self) -> dict[tuple[Column, str], list[dict[int, Path]]]:
-        """Column and budget -> for each line the record of each seed, the newest where there are several."""
+        """(column, budget) -> for each line the newest record of each seed."""
         columns = {}
         ordered = sorted(self.records.items(), key=lambda item: item[1].finished or '')
         for column in self.columns:
@@ -108,12 +107,12 @@ class FilledTable:
 
     @property
     def shown(self) -> list[Column]:
-        """The paper's columns and those with something of ours."""
+        """The paper's columns and those with records of ours."""
         return [column for column in self.columns if column in self.table.columns or self._budgets(column)]
 
     @property
     def headings(self) -> list[str]:
-        """Labels, then for each data set the paper's column and ours."""
+        """Labels, followed by the paper's column and ours for each data set."""
         headings = [*self.table.headings]
         for column in self.shown:
             title = column.title + DOUBTFUL * column.doubtful
@@ -124,7 +123,7 @@ class FilledTable:
 
     @property
     def rows(self) -> list[list[str]]:
-        """Text of the cells: ours as mean ± sample deviation over seeds, and their number."""
+        """Text of the cells; ours as mean ± sample deviation over seeds, and the number of seeds."""
         rows = []
         for number, line in enumerate(self.table.lines):
             row = [*line.labels[:-1], line.labels[-1] + DOUBTFUL * line.doubtful]
@@ -147,27 +146,27 @@ class FilledTable:
 
     @property
     def note(self) -> str:
-        """What the numbers are, and which records are not among them."""
+        """Explanation of the numbers, and of records that are not included."""
         epochs = (
             '"paper": best epoch on the test clips, as the papers print; "ours": last epoch, nothing chosen on test '
             'clips,'
         )
         protocols = dict.fromkeys(line.protocol or self.table.protocol for line in self.table.lines)
         metric = ', '.join(f'{name}/{self.table.metric}' for name in protocols)
-        weights = 'Fusions (3S) have their weights from held-out training subjects where the protocol holds some out.'
+        weights = 'Fusions (3S) have weights chosen on held-out training subjects if the protocol holds some out.'
         lines = [
             f'{self.table.title}. Top-1 on the test clips in % ({metric}).',
             epochs,
-            f'mean ± standard deviation over seeds, (number of seeds); {NONE} nothing there; [?] doubtful.',
+            f'mean ± standard deviation over seeds, (number of seeds); {NONE} no number; [?] doubtful.',
             weights,
         ]
         if self.overrides:
-            lines.append(f'Every run of ours has its config overridden: {overrides_text(self.overrides)}.')
+            lines.append(f'Every run of ours has these overrides of its config: {overrides_text(self.overrides)}.')
         return '\n'.join([*lines, *self.hints])
 
     @property
     def hints(self) -> list[str]:
-        """A line for each data set without a number of ours whose records have other overrides than asked for."""
+        """A line for each data set without a number of ours, if its records have other overrides than requested."""
         lines = []
         for column in self.columns:
             if any(any(seeds) for (other, _), seeds in self.ours.items() if other == column):
@@ -176,12 +175,12 @@ class FilledTable:
             texts = []
             for record in self.records.values():
                 further = [more for cell in cells if (more := cell.further(record)) is not None]
-                # Of the lines and budgets that it could be of, the one that leaves the fewest overrides.
+                # The fewest further overrides over all lines and budgets that the record could belong to.
                 texts += [overrides_text(min(further, key=len)) or 'none'] if further else []
             if texts:
-                counted = f'{len(texts)} record{"s" * (len(texts) > 1)} of {column.title}'
+                number = f'{len(texts)} record{"s" * (len(texts) > 1)} of {column.title}'
                 others = ' or '.join(dict.fromkeys(texts))
-                lines.append(f'{counted} with other overrides: {others}; see --cfg-options.')
+                lines.append(f'{number} with other overrides: {others}; see --cfg-options.')
         return lines
 
     def render(self, fmt: str = 'simple') -> str:
@@ -205,12 +204,12 @@ def fill(
     Args:
         table: of the paper.
         records: file -> record.
-        datasets: whose columns are shown; default those of the paper and those that have records.
-        budgets: that count.
+        datasets: data sets whose columns are shown; by default those of the paper and those with records.
+        budgets: of the records.
         overrides: that the records must have beside those of table and budget.
 
     Raises:
-        ConfigError: an unknown data set.
+        ConfigError: a data set is unknown.
     """
     if datasets is None:
         return FilledTable(table, add_columns(table, find_datasets()), records, (), budgets, overrides)
@@ -219,17 +218,17 @@ def fill(
 
 
 def overrides_text(overrides: Mapping[str, Any]) -> str:
-    """Overrides as ``--cfg-options`` takes them."""
+    """Overrides in the form of ``--cfg-options``."""
     return ' '.join(f'{key}={value}' for key, value in overrides.items())
 
 
 def over_seeds(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation with one decimal, and the number of values."""
+    """Mean ± sample standard deviation with one decimal, and the number of values in brackets."""
     return f'{mean_std(values)} ({len(values)})' if values else NONE
 
 
 def export(filled: FilledTable, folder: Path) -> list[Path]:
-    """Copy the records behind a table, without paths of this machine; named by what they are of."""
+    """Copy the records of a table, without paths of this machine; the names state config, options and seed."""
     written = []
     for path in filled.used:
         record = filled.records[path]
@@ -244,7 +243,7 @@ def export(filled: FilledTable, folder: Path) -> list[Path]:
 
 
 def portable(value: Any) -> Any:
-    """A record in which paths of this machine are reduced to their last part."""
+    """The content of a record with absolute paths reduced to their last part."""
     if isinstance(value, Mapping):
         return {key: portable(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,7 @@
-"""From a table of the paper to the runs and ensembles that fill it."""
+"""The runs and ensembles that fill a table of the paper."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from skeattn.evaluation.fusion import EQUAL
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
 from skeattn.registry import MODELS
-from skeattn.results.ensemble import FUSED, fuse_files, read_parts
-from skeattn.results.provenance import environment
+from skeattn.results.ensemble import FUSED, fuse_files
+from skeattn.results.parts import read_parts
+from skeattn.results.provenance import completion
 from skeattn.results.record import Record, write
 
 BUDGETS = ('full', 'small')
@@ -24,7 +24,7 @@ FUSIONS = 'fusions'
 
 
 def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, Any]:
-    """Overrides of a budget: ``'small'`` has clips of 32 frames, and 30 epochs of fine-tuning on all labels."""
+    """Overrides of a budget; ``'small'`` sets clips of 32 frames, and 30 epochs of fine-tuning on all labels."""
     if budget == 'full':
         return {}
     epochs = {f'protocols.{name}.train_cfg.max_epochs': 30 for name in protocols if name == 'finetune'}
@@ -32,7 +32,7 @@ def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, 
 
 
 def find_datasets() -> list[str]:
-    """Data sets that some config is for, by their name in it; what a longer name adds is another setting."""
+    """Data sets with a config, by their name in it; longer names with the same prefix are other settings."""
     stems = [path.stem for backbone in BACKBONES for path in Path('configs').glob(f'[!_]*/{backbone}_*.py')]
     names = {stem.partition('_')[2] for stem in stems}
     return sorted(name for name in names if not any(name.startswith(f'{other}_') for other in names))
@@ -42,25 +42,25 @@ def find_table(key: str) -> PaperTable:
     """A table by its number or name.
 
     Raises:
-        ConfigError: there is no such table; lists them.
+        ConfigError: unknown table; lists all tables.
     """
     if key not in TABLES:
-        raise ConfigError(f'no table {key!r}; there are {", ".join(TABLES)}')
+        raise ConfigError(f'no table {key!r}; choose from {", ".join(TABLES)}')
     return TABLES[key]
 
 
 def add_columns(table: PaperTable, datasets: Iterable[str]) -> list[Column]:
-    """The paper's columns, and one more for each other data set and each backbone of the table.
+    """The paper's columns, and further ones for each other data set and each backbone of the table.
 
     Raises:
-        ConfigError: no config is for such a data set; lists those that have one.
+        ConfigError: a data set has no config; lists data sets with configs.
     """
     datasets_with_config = find_datasets()
     columns = {(column.dataset, column.backbone): column for column in table.columns}
     backbones = dict.fromkeys(column.backbone for column in table.columns)
     for dataset in datasets:
         if dataset not in datasets_with_config and not any(column.dataset == dataset for column in table.columns):
-            raise ConfigError(f'--dataset {dataset}: no config is for it; there are {", ".join(datasets_with_config)}')
+            raise ConfigError(f'--dataset {dataset}: no config for it; choose from {", ".join(datasets_with_config)}')
         for backbone in backbones:
             title = DATASETS.get(dataset, dataset)
             title = title if len(backbones) == 1 else f'{title}, {BACKBONES[backbone]}'
@@ -70,10 +70,10 @@ def add_columns(table: PaperTable, datasets: Iterable[str]) -> list[Column]:
 
 @dataclass(frozen=True)
 class Cell:
-    """Where a line meets a column.
+    """A cell of a table.
 
     Args:
-        table: of which.
+        table: of the cell.
         line: its row.
         column: its column.
         budget: of training.
@@ -88,19 +88,19 @@ class Cell:
 
     @property
     def protocol(self) -> str:
-        """By which it is judged."""
+        """The protocol of its evaluation."""
         return self.line.protocol or self.table.protocol
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """What is judged together, so that tables share records."""
+        """The protocols that are evaluated together, so that tables share records."""
         return FROZEN if self.protocol in FROZEN else (self.protocol,)
 
     @cached_property
     def changes(self) -> dict[str, Any]:
-        """Overrides that its line makes; what the config says anyway is none, so that tables share runs."""
-        said = read_config(self.config).to_dict() if self.config and self.line.options else {}
-        return {key: value for key, value in self.line.options.items() if _lookup(said, key) != value}
+        """Overrides of its line, without values that the config has already, so that tables share runs."""
+        content = read_config(self.config).to_dict() if self.config and self.line.options else {}
+        return {key: value for key, value in self.line.options.items() if _lookup(content, key) != value}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Cell:
 
     @property
     def about(self) -> list[str]:
-        """What tells its runs apart from others of the method in the table, beside stream and seed."""
+        """Words that distinguish its runs from others of the method in the table, beside stream and seed."""
         several = len({column.backbone for column in self.table.columns}) > 1
         return [
             *([self.column.backbone] if several else []),
@@ -119,21 +119,21 @@ class Cell:
 
     @cached_property
     def configs(self) -> list[str]:
-        """Files that could be its config, the best first; none for figures that others published."""
+        """Possible paths of its config, the best first; empty for figures from other publications."""
         name = f'{self.column.backbone}_{self.column.dataset}'
         return [f'configs/{self.line.method}/{name}{end}.py' for end in self.line.variants if self.line.method]
 
     @cached_property
     def config(self) -> str | None:
-        """The config, where there is one."""
+        """The config; None if there is none."""
         return next((path for path in self.configs if Path(path).is_file()), None)
 
     def value(self, record: Record) -> float | None:
-        """The number in a record, in percent; None where the record is of something else."""
+        """The number in a record, in percent; None if the record belongs to a different cell."""
         return self._number(record) if self.further(record) == {} else None
 
     def further(self, record: Record) -> dict[str, str] | None:
-        """Overrides of a record beside those of the cell; None where the record is of something else."""
+        """Overrides of a record beside those of the cell; None if the record belongs to a different cell."""
         own, streams = stated(self.options), ('stream', f'protocols.{self.protocol}.stream')
         options = {key: value for key, value in record.cfg_options.items() if key not in streams}
         if self._number(record) is None or not own.items() <= options.items():
@@ -141,7 +141,7 @@ class Cell:
         return {key: value for key, value in options.items() if key not in own}
 
     def _number(self, record: Record) -> float | None:
-        """The number in a record of the config, whatever its overrides beside the stream."""
+        """The number in a record of the config; overrides other than the stream are ignored."""
         if record.config != self.config or bool(record.checkpoint) != self.line.trained:
             return None
         metric = f'{self.protocol}/{self.table.metric}'
@@ -153,7 +153,7 @@ class Cell:
         return None
 
     def runs(self, seed: int) -> dict[str, Run]:
-        """Stream -> run; a single one for features of several streams that a method trains together."""
+        """Stream -> run; a single run for features of several streams that a method trains together."""
         assert self.config is not None and self.line.method is not None
         cfg = read_config(self.config, self.options)
         name, trained = method_name(self.line.method, cfg), self.line.trained
@@ -161,7 +161,7 @@ class Cell:
             streams = {stream: {'stream': stream} if stream != cfg.stream else {} for stream in self.line.streams}
         elif self.protocol in FROZEN:
             streams = {'+'.join(self.line.streams): {}}
-        else:  # one encoder of the several is trained further
+        else:  # one of the encoders is trained further
             streams = {stream: {f'protocols.{self.protocol}.stream': stream} for stream in self.line.streams}
         return {
             stream: Run(
@@ -182,7 +182,7 @@ class PlannedEnsemble:
     """Several streams of one method, as one classifier.
 
     Args:
-        cell: that it fills.
+        cell: the cell that it fills.
         parts: stream -> run.
     """
 
@@ -195,7 +195,7 @@ class PlannedEnsemble:
 
     @property
     def first(self) -> Run:
-        """Of its parts."""
+        """The run of its first part."""
         return next(iter(self.parts.values()))
 
     def path(self, root: Path) -> Path:
@@ -205,9 +205,9 @@ class PlannedEnsemble:
         return root / FUSIONS / f'{"-".join(words)}.json'
 
     def make(self, root: Path) -> None:
-        """Write the record, unless it is younger than what it is made of.
+        """Write the record, unless it is newer than the records of its parts.
 
-        The weights are chosen on held-out training subjects where the protocol holds some out, and are equal otherwise.
+        The weights are chosen on held-out training subjects if the protocol holds some out; otherwise they are equal.
 
         Raises:
             SkeAttnError: parts are not finished, or do not fit together.
@@ -215,14 +215,14 @@ class PlannedEnsemble:
         paths = {stream: run.path(root) for stream, run in self.parts.items()}
         missing = [stream for stream, path in paths.items() if not path.is_file()]
         if missing:
-            raise SkeAttnError(f'no {self}: {" and ".join(missing)} missing')
+            raise SkeAttnError(f'no {self}: {" and ".join(missing)} missing; run the same command again')
         out, protocol, run = self.path(root), self.cell.protocol, self.first
         if out.is_file() and out.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in paths.values()):
             return
         try:
             parts = [part for path in paths.values() for part in read_parts(path, protocol)]
             weights = None if all(part.file.heldout for part in parts) else EQUAL
-            # Fine-tuned encoders of a method that trains its streams together say the same streams.
+            # Fine-tuned encoders of a method that trains its streams together are recorded with the same streams.
             together = len({part.stream for part in parts}) == 1
             record = fuse_files([*paths.values()], protocol, weights, same_stream=together).record()
             sources = {FUSED: replace(record.sources[FUSED], streams=[*paths])}
@@ -236,20 +236,19 @@ class PlannedEnsemble:
             cfg_options=stated(self.cell.options),
             seed=run.seed,
             checkpoint=[path.parent.name for path in paths.values()] if run.trained else None,
-            finished=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            **environment(),
+            **completion(),
         )
         write(out, record)
 
 
 @dataclass
 class Plan:
-    """What fills a table.
+    """Runs and ensembles of a table.
 
     Args:
-        cells: that are filled.
-        runs: each once, in the order in which they start.
-        ensembles: made of them.
+        cells: the cells to fill.
+        runs: without repetition, in the order in which they start.
+        ensembles: of the runs.
         notes: on cells that stay empty.
     """
 
@@ -260,25 +259,25 @@ class Plan:
 
     @property
     def folders(self) -> list[Path]:
-        """The packed sets that it reads."""
+        """The packed sets of its runs."""
         return [*dict.fromkeys(Path(run.written.dataset.data) for run in self.runs)]
 
     def records(self, root: Path) -> list[Path]:
-        """The records that are there."""
+        """The existing records."""
         paths = [*(run.path(root) for run in self.runs), *(ensemble.path(root) for ensemble in self.ensembles)]
         return [path for path in paths if path.is_file()]
 
 
 def find_folders(cells: Iterable[Cell]) -> list[Path]:
-    """The packed sets that cells need."""
-    read = [read_config(cell.config, cell.options) for cell in cells if cell.config]
-    return [*dict.fromkeys(Path(cfg.dataset.data) for cfg in read)]
+    """The packed sets of cells."""
+    cfgs = [read_config(cell.config, cell.options) for cell in cells if cell.config]
+    return [*dict.fromkeys(Path(cfg.dataset.data) for cfg in cfgs)]
 
 
 def plan_paper_tables(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
-    """Runs and ensembles of cells, seeds outermost, for a first table as soon as possible.
+    """Runs and ensembles of cells, ordered by seed, for an early first table.
 
-    Every model is built once. A cell without config stays empty, and so does one of a sweep whose value does not fit
+    Every model is built once. A cell without config stays empty, and so does a cell of a sweep whose value does not fit
     the backbone.
 
     Raises:
@@ -287,14 +286,14 @@ def plan_paper_tables(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
     plan = Plan([], [], [], [])
     for cell in cells:
         if not cell.config:
-            plan.notes.append(f'{cell.configs[-1]} does not exist: its cells stay empty')
+            plan.notes.append(f'{cell.configs[-1]} does not exist; its cells stay empty')
             continue
         try:
             check_models(cell.runs(seeds[0]).values())
         except ConfigError as error:
             if not cell.line.options:
                 raise
-            plan.notes.append(f'{error}: its cell stays empty')
+            plan.notes.append(f'{error}; its cell stays empty')
             continue
         plan.cells.append(cell)
     plan.notes = [*dict.fromkeys(plan.notes)]
@@ -307,19 +306,19 @@ def plan_paper_tables(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:
 
 
 def _lookup(values: Any, key: str) -> Any:
-    """What nested dicts hold under a dotted key."""
+    """The value of nested dicts under a dotted key; None if there is none."""
     for part in key.split('.'):
         values = values.get(part) if isinstance(values, Mapping) else None
     return values
 
 
 def method_name(method: str, cfg: Config) -> str:
-    """What a table calls a method: its class, or its folder where they differ."""
+    """Name of a method in a table: its class, or its folder if they differ."""
     return cfg.model.type if cfg.model.type.lower() == method else method
 
 
 def check_models(runs: Iterable[Run]) -> None:
-    """Build every model once: what one of them does not take is said before anything trains."""
+    """Build every model once, so that wrong settings are reported before any training."""
     for run in {(run.config, str(run.options)): run for run in runs}.values():
         try:
             MODELS.build(run.cfg.model)

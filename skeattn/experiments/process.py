@@ -19,32 +19,32 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Clock:
-    """Says lines with the time since it was made."""
+    """Prints lines with the time since its creation."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self.start
 
-    def say(self, text: str) -> None:
-        """Print a line, at once."""
+    def report(self, text: str) -> None:
+        """Print a line without buffering."""
         minutes, seconds = divmod(int(self.seconds), 60)
         print(f'[{minutes}:{seconds:02d}] {text}', flush=True)
 
 
 class Job:
-    """A command in a process of its own that does not outlive this one; what it prints is added to a file.
+    """A command in a separate process that does not outlive this one; its output is appended to a file.
 
     Args:
-        name: what messages call it.
+        name: for messages.
         command: program and arguments.
         log: the file.
         env: changes to the environment.
-        keep: a lock that the process shall hold, too.
-        training: what it logs, where it is a training.
+        keep: a lock that the process holds as well.
+        training: the log of a training; None for other commands.
     """
 
     def __init__(
@@ -70,30 +70,30 @@ class Job:
             )
 
     def text(self) -> str:
-        """What it printed."""
+        """Its output."""
         with self.log.open(errors='replace') as log:
             log.seek(self.offset)
             return log.read()
 
     def tail(self, lines: int = 15) -> str:
-        """The end of what it printed."""
+        """The end of its output."""
         return '\n'.join(self.text().splitlines()[-lines:])
 
     def progress(self) -> tuple[str, timedelta | None]:
-        """How far it is, and the time left where that is known."""
+        """A progress text, and the time left if it is known."""
         if self.process.poll() is not None:
             return f'{self.name} done', timedelta()
         state = self.training.state() if self.training else None
         return (f'{self.name} {state}', state.left) if state else (f'{self.name} starting', None)
 
     def check(self) -> None:
-        """Raise if it has failed, with the end of its log."""
+        """Raise a SkeAttnError with the end of its log if it has failed."""
         if self.process.poll():
             status = self.process.returncode
             raise SkeAttnError(f'training {self.name} ended with status {status}; {self.log}:\n{self.tail()}')
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """End it, by force after ``timeout_s`` seconds; nothing happens where it has ended."""
+        """Terminate the process, and kill it after ``timeout_s`` seconds; no effect if it has ended."""
         self.process.terminate()
         try:
             self.process.wait(timeout_s)
@@ -103,19 +103,19 @@ class Job:
 
 
 def leave_on_sigterm() -> None:
-    """Have SIGTERM end this process by SystemExit, so that ``finally`` blocks run."""
+    """Turn SIGTERM into SystemExit, so that ``finally`` blocks run."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def _end_with(parent: int) -> Callable[[], None] | None:
-    """Linux tells a process when its parent died, even by SIGKILL; elsewhere the lock that it holds has to do."""
+    """Linux signals a process when its parent dies, even by SIGKILL; other systems rely on the lock that it holds."""
     if sys.platform != 'linux':
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up before the fork
 
-    def ask() -> None:
+    def request_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)
 
-    return ask
+    return request_signal

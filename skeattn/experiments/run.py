@@ -1,4 +1,4 @@
-"""What a run is, where it lies, and the commands that carry it out."""
+"""A run: its identity, its folder and its commands."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 import skeattn
+from skeattn.cli import as_argument
 from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.files import sha256, write_text
@@ -21,31 +22,31 @@ from skeattn.results.record import Record, read
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
 RUNS = Path('work_dirs/runs')
-"""Where runs lie unless somebody says otherwise: one training serves every table that needs it."""
+"""Default folder of runs; tables share their trainings there."""
 FROZEN = ('knn', 'linear')
-"""Protocols on frozen features, cheap enough to go together."""
+"""Protocols on frozen features, cheap enough to be evaluated together."""
 TRAINED = 'trained'
-"""What a training is when it is done, and the file that says so."""
+"""State of a finished training, and the file that marks it."""
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}
-"""Training steps between lines of the log: often enough to tell the time left."""
+"""Training steps between lines of the log, frequent enough to estimate the time left."""
 _ONLY_EVALUATION = re.compile('evaluation|protocols|(val|test)_(cfg|dataloader|evaluator)')
 
 
 @dataclass(frozen=True)
 class Run:
-    """A config with overrides and a seed: trained, then judged, once.
+    """A config with overrides and a seed, trained and evaluated once.
 
-    Runs that differ only in how they are judged share one folder, and the training in it.
+    Runs that differ only in their evaluation share one folder and the training in it.
 
     Args:
-        name: the method, or whatever a table calls it.
+        name: of the method, or of the row in a table.
         config: the config file.
         seed: of training and of the protocols.
         options: overrides by dotted key.
-        trained: False judges the network of the config untrained.
-        sources: features to judge; default those that the method names.
-        protocols: how it is judged, see ``configs/_base_/protocols``.
-        about: what tells it apart in messages from others of that name, such as the stream.
+        trained: False evaluates the network before training.
+        sources: features to evaluate; by default those of the method.
+        protocols: names of protocols, see :mod:`skeattn.protocols.settings`.
+        about: distinguishes runs of the same name in messages, such as the stream.
 
     Raises:
         ConfigError: the config is wrong.
@@ -64,24 +65,34 @@ class Run:
     def __str__(self) -> str:
         return ' '.join(filter(None, [self.name, self.about, f'seed {self.seed}']))
 
+    @property
+    def description(self) -> str:
+        """One line: method, stream, data, seed, config and overrides."""
+        stream, dataset = self.written.stream, self.written.dataset
+        streams = stream if isinstance(stream, str) else ', '.join(stream)
+        options = ''.join(f' {as_argument(key, value)}' for key, value in self.options.items())
+        return (
+            f'{self.name}: stream {streams}, {dataset.data} {dataset.split}, seed {self.seed}, {self.config}{options}'
+        )
+
     @cached_property
     def written(self) -> OrderedConfig:
-        """The config with its overrides and its seed, as somebody could have written it."""
+        """The config with its overrides and its seed, not resolved."""
         return read_config(self.config, {**self.options, 'seed': self.seed})
 
     @cached_property
     def cfg(self) -> Config:
-        """The same, resolved."""
+        """The resolved config."""
         return resolve_config(self.written)
 
     @cached_property
     def iterations(self) -> int:
-        """Training steps in all."""
+        """Total number of training steps."""
         return count_iterations(self.cfg)
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the training: everything that its weights follow from, except the code."""
+        """Identity of the training: everything that determines its weights, except the code."""
         values = {
             key: value for key, value in sorted(self.cfg.to_dict().items()) if not _ONLY_EVALUATION.fullmatch(key)
         }
@@ -94,13 +105,13 @@ class Run:
 
     @cached_property
     def evaluation_id(self) -> str:
-        """Identity of the evaluation of the weights: name of the record."""
+        """Identity of the evaluation of the weights, and name of the record."""
         settings = {name: read_protocol(name, self.cfg) for name in self.protocols}
         source = (self.cfg.get('evaluation') or {}).get('source')
         return f'{"_".join(self.protocols)}-{_digest(settings, source, self.sources)[:8]}'
 
     def folder(self, root: Path) -> Path:
-        """Where logs, checkpoints and records lie."""
+        """Folder of its logs, checkpoints and records."""
         untrained = '' if self.trained else 'untrained_'
         return root / f'{untrained}{self.cfg.model.type}-seed{self.seed}-{self.digest[:8]}'
 
@@ -109,14 +120,14 @@ class Run:
         return self.folder(root) / f'{self.evaluation_id}.json'
 
     def record(self, root: Path) -> Record | None:
-        """The record, under the name of this run; None until it is finished."""
+        """The record, with the name of this run; None until the run is finished."""
         path = self.path(root)
         return replace(read(path), name=self.name) if path.is_file() else None
 
     def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
-        """``(what is done, command)``, one after the other; an interrupted command goes on where it was.
+        """``(state afterwards, command)`` of each step in order; an interrupted command continues when repeated.
 
-        They read copies of the config in the folder, so that a run does not change with a config edited meanwhile.
+        The commands read copies of the config in the folder, so that editing the config does not change a started run.
         """
         folder, record = self.folder(root), self.path(root)
         config = folder / 'config' / Path(self.config).name
@@ -124,7 +135,7 @@ class Run:
             self._write(config)
             yield TRAINED, [*train_command(config, folder, LOG_INTERVAL), '--resume']
             write_text(folder / TRAINED, f'{self.digest}\n')
-        config = folder / 'config' / record.stem / config.name  # other settings of the protocols, other files
+        config = folder / 'config' / record.stem / config.name  # one per evaluation: settings of protocols differ
         self._write(config)
         facts = {'name': self.name, 'config': self.config, 'cfg_options': stated(self.options)}
         yield (
@@ -143,7 +154,7 @@ class Run:
 
 
 def count_iterations(cfg: Config) -> int:
-    """Training steps that a resolved config asks for.
+    """Number of training steps of a resolved config.
 
     Raises:
         DataError: its data set is missing.
@@ -159,7 +170,7 @@ def _as_before(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stated(options: Mapping[str, Any]) -> dict[str, str]:
-    """Overrides as records state them."""
+    """Overrides as they are recorded."""
     return {key: str(value) for key, value in options.items()}
 
 
@@ -168,8 +179,8 @@ def _digest(*facts: Any) -> str:
 
 
 def train_command(config: str | Path, work_dir: Path, options: Mapping[str, Any]) -> list[str]:
-    """The command that trains, with overrides that the command line can express."""
-    arguments = [f'{key}={value}' for key, value in options.items()]
+    """The training command."""
+    arguments = [as_argument(key, value) for key, value in options.items()]
     return [
         *(sys.executable, str(TOOLS / 'train.py'), str(config), '--work-dir', str(work_dir)),
         *(('--cfg-options', *arguments) if arguments else ()),

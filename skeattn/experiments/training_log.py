@@ -1,4 +1,4 @@
-"""How far a training in another process is, from the scalars that it logs."""
+"""Progress of a training in another process, from its logged scalars."""
 
 import json
 import statistics
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 _KEYS = {'epoch', 'iter', 'loss', 'time'}
-"""Of a training step; evaluations are logged in the same file, under other names."""
+"""Keys of a training step; evaluations are logged in the same file under different keys."""
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """How far a training is.
+    """Progress of a training.
 
     Args:
-        epoch: the one under way, from 1.
-        loss: mean of its latest steps.
-        left: time until its last step, evaluations not counted.
+        epoch: the current epoch, from 1.
+        loss: mean of the latest steps.
+        left: time until the last step, without evaluations.
     """
 
     epoch: int
@@ -32,11 +32,11 @@ class TrainingState:
 
 
 class TrainingLog:
-    """What a training logs from now on: mmengine's ``<work_dir>/<time>/vis_data/scalars.json``, one JSON a line.
+    """Log of a training that starts now: mmengine's ``<work_dir>/<time>/vis_data/scalars.json``, one JSON per line.
 
     Args:
-        work_dir: of the training, which may hold logs of earlier starts.
-        iterations: gives the number of training steps in all; called once some are done.
+        work_dir: of the training; it may hold logs of earlier starts.
+        iterations: returns the total number of training steps; called after the first steps.
     """
 
     def __init__(self, work_dir: Path, iterations: Callable[[], int]) -> None:
@@ -45,7 +45,7 @@ class TrainingLog:
         self._earlier = set(self._files())
 
     def state(self) -> TrainingState | None:
-        """None until the first step is logged."""
+        """The progress; None until the first step is logged."""
         steps = [step for file in self._files() if file not in self._earlier for step in _read_steps(file)]
         if not steps:
             return None
@@ -62,7 +62,7 @@ class TrainingLog:
 
 
 def _read_steps(file: Path) -> Iterator[dict[str, Any]]:
-    """The training steps of a log; a line that is being written, or that a kill cut short, is passed over."""
+    """The training steps of a log; incomplete lines, still being written or truncated by a kill, are skipped."""
     for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             entry = json.loads(line)

@@ -11,7 +11,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from skeattn.augment.base import Augment, ClipSpec, Params
-from skeattn.augment.functional import STREAMS, derive_stream
+from skeattn.augment.functional import STREAMS, derive_stream, seen_in_stream
 from skeattn.augment.seeding import generator
 from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
@@ -99,7 +99,9 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         """Views of a batch.
 
         Args:
-            data: ``inputs`` ``(B, C, T, V, M)`` joint coordinates, ``labels`` ``(B,)``.
+            data: ``inputs`` ``(B, C, T, V, M)`` joint coordinates, ``labels`` ``(B,)``; where joints are missing also
+                ``missing`` ``(B, T, V, M)`` bool. These marks move with their joints and frames through the operations;
+                streams that a missing joint enters are 0.
             training: draw the views; otherwise the only view is ``clip``, the clip itself.
 
         Returns:
@@ -113,24 +115,27 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         """
         data = self.cast_data(data)
         with torch.autocast(data['inputs'].device.type, enabled=False):  # bfloat16 would move joints by centimetres
-            views = self.draw_views(data['inputs']) if training else {'clip': View(data['inputs'])}
-            inputs = {name: self._to_model(view) for name, view in views.items()}
+            clips, marked = data['inputs'], 'missing' in data
+            if marked:  # one channel more, 1 where a joint was seen
+                clips = torch.cat([clips, (~data['missing'][:, None]).to(clips)], dim=1)
+            views = self.draw_views(clips, marked) if training else {'clip': View(clips, marked)}
+            inputs = Inputs({name: self._to_model(view) for name, view in views.items()})
         for name, view in views.items():
             inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
         if training and 'index' in data:
             inputs['clip.index'] = data['index']
         return {'inputs': inputs, 'data_samples': data.get('labels')}
 
-    def draw_views(self, clips: Tensor) -> 'dict[str, View]':
-        """The training views of this process's part ``(B, C, T, V, M)`` of the global batch."""
+    def draw_views(self, clips: Tensor, marked: bool = False) -> 'dict[str, View]':
+        """The training views of this process's part ``(B, C, T, V, M)`` of the global batch; see :class:`View`."""
         if self._iteration is None or self._seed is None:
             raise ConfigError(
                 'a training batch came without begin_iteration(seed, iteration), so its augmentations would repeat; '
                 'keep default_hooks.randomness=dict(type="RandomnessHook") in the config'
             )
-        views = {'clip': View(clips)}
+        views = {'clip': View(clips, marked)}
         for name, ops in self.ops.items():
-            view = View(views[self.sources[name]].clips)
+            view = View(views[self.sources[name]].clips, marked)
             for op_name, op in ops.items():
                 params = self._draw(op, clips, generator(self._seed, self._iteration, name, op_name))
                 if op.on == 'stream':
@@ -153,7 +158,11 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     def _to_model(self, view: 'View') -> Any:
         streams = {}
         for stream in self.streams:
-            x = self._on_coordinates(partial(derive_stream, stream=stream, layout=self.layout), view.clips)
+            derive = partial(derive_stream, stream=stream, layout=self.layout)
+            clips, seen = (view.clips[:, :-1], view.clips[:, -1:] > 0.5) if view.marked else (view.clips, None)
+            x = self._on_coordinates(derive, clips)
+            if seen is not None:
+                x = x * seen_in_stream(seen, stream, self.layout)
             for op, params in view.late:
                 x = self._augmented(op, params, x)
             streams[stream] = x.permute(0, 4, 1, 2, 3).contiguous()
@@ -170,16 +179,26 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         return change(x) if x.shape[1] == D else torch.cat([change(x[:, :D]), x[:, D:]], dim=1)
 
 
+class Inputs(dict[str, Any]):
+    """Views and notes by name; one that a method reads and no view gives is a ConfigError."""
+
+    def __missing__(self, name: str) -> Any:
+        hint = f'; there are {", ".join(self)}' if self else ''
+        raise ConfigError(f'model.data_preprocessor.views has no {name!r}, which the method reads{hint}')
+
+
 @dataclass
 class View:
     """A training view before it is passed to the model.
 
     Args:
         clips: joint coordinates ``(B, C, T, V, M)``.
+        marked: the last channel of the clips is above 0.5 where a joint was seen.
         late: operations on the derived stream, with their parameters.
         notes: what operations report of their draws, one row per clip.
     """
 
     clips: Tensor
+    marked: bool = False
     late: list[tuple[Augment, Params]] = field(default_factory=list)
     notes: dict[str, Tensor] = field(default_factory=dict)

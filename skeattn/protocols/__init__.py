@@ -1,4 +1,4 @@
-"""Protocols: how a network is evaluated, by the settings of a file, through the Runner where it is trained further."""
+"""Protocols: evaluation of a network by the settings of a file, with the Runner if the network is trained further."""
 
 from skeattn.protocols.finetune import Finetune
 from skeattn.protocols.target import EvalTarget, TrainingProtocol

@@ -1,4 +1,4 @@
-"""Fine-tuning: encoder and classifier trained together on labels, on all of a training split or on few of them."""
+"""Fine-tuning: encoder and classifier trained together, on all labels of a training split or on few of them."""
 
 import hashlib
 import logging
@@ -32,7 +32,7 @@ from skeattn.registry import DATASETS, EVALUATORS, MODELS
 START = 'start.pth'
 BATCH_SIZE = 256
 """Clips per forward pass of an evaluation."""
-# What a training takes over from the config of the checkpoint, beside model and data set.
+# Keys that a training takes from the config of the checkpoint, beside model and data set.
 KEPT = ('default_scope', 'custom_imports', 'layout', 'channels', 'env_cfg', 'log_processor', 'log_level', 'visualizer')
 HOOKS = {
     'randomness': {'type': 'RandomnessHook'},
@@ -47,29 +47,29 @@ HOOKS = {
 class Finetune(TrainingProtocol):
     """A classifier on the encoder of a checkpoint, both trained on the labels.
 
-    Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, which is
-    what the papers print; ``top1_heldout``, the test accuracy at the epoch that a second training, without some of the
-    training subjects, found best on the labelled clips of those; ``top5`` after the last epoch with more than five
-    classes. Epochs are compared where they are looked at, every ``interval`` ones.
+    Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, as the
+    papers print; ``top1_heldout``, the test accuracy at the best epoch of a second training, without some of the
+    training subjects and evaluated on the labelled clips of these; ``top5`` after the last epoch with more than five
+    classes. Only evaluated epochs are compared, one in every ``interval`` epochs.
 
-    The settings are those of the protocols ``finetune``, ``semi01`` and ``semi10`` as the paper states
-    them: SGD with lr 0.05 and momentum 0.9, no weight decay, lr x 0.1 where the training loss has not fallen for 10
-    epochs; 150 epochs, batch 128 and no augmentation as released. ``*_released`` train in eval mode with the released
-    learning rates, which differ by set, split and stream; theirs are those of NTU-60, joint stream, cross-subject.
+    The protocols ``finetune``, ``semi01`` and ``semi10`` have the settings of the paper: SGD with lr 0.05 and momentum
+    0.9, no weight decay, lr x 0.1 when the training loss has not fallen for 10 epochs; 150 epochs, batch 128 and no
+    augmentation are as released. The protocols ``*_released`` train in eval mode with the released learning rates.
+    These differ by set, split and stream; the protocols have those of NTU-60, joint stream, cross-subject.
 
     Args:
-        optim_wrapper, param_scheduler, train_cfg: of the training, as at the top of a config.
-        batch_size: clips per step over all processes; all clips where there are fewer.
+        optim_wrapper, param_scheduler, train_cfg: of the training, as at the top level of a config.
+        batch_size: clips per step over all processes; all clips if there are fewer.
         labels: share of the training clips of every class whose labels are used.
         labels_seed: of their choice, see :mod:`skeattn.datasets.subsets`.
         mode: ``'train'`` or ``'eval'``, see :class:`~skeattn.models.Recognizer`.
         views: of the SkeletonPreprocessor; by default ``query`` is the clip itself.
-        stream: whose encoder, of a checkpoint that has several (CrosSCLR).
-        interval: epochs between two looks at the test clips; the last epoch is always looked at.
-        heldout: share of the training subjects that are held out; 0 leaves out the second training.
+        stream: of the encoder, if a checkpoint has several (CrosSCLR).
+        interval: epochs between two evaluations of the test clips; the last epoch is always evaluated.
+        heldout: share of the training subjects that are held out; 0 omits the second training.
 
     Raises:
-        ConfigError: ``heldout`` outside [0, 1), or no epoch or batch at all.
+        ConfigError: ``heldout`` is outside [0, 1), or ``batch_size`` or ``max_epochs`` is below 1.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Finetune(TrainingProtocol):
         epochs = train_cfg.get('max_epochs', 0)
         if not 0 <= heldout < 1 or epochs < 1 or batch_size < 1:
             raise ConfigError(
-                f'Finetune: heldout={heldout!r} must lie in [0, 1), train_cfg.max_epochs={epochs!r} and '
-                f'batch_size={batch_size!r} be at least 1'
+                f'Finetune: heldout={heldout!r}, train_cfg.max_epochs={epochs!r}, batch_size={batch_size!r}; heldout '
+                f'must lie in [0, 1), the others must be at least 1'
             )
         self.training = {'optim_wrapper': optim_wrapper, 'param_scheduler': param_scheduler, 'train_cfg': train_cfg}
         self.batch_size, self.labels, self.labels_seed = batch_size, labels, labels_seed
@@ -103,9 +103,9 @@ class Finetune(TrainingProtocol):
         A finished training in ``target.work_dir`` is not repeated, an interrupted one is continued.
 
         Raises:
-            ConfigError: a wrong setting, or no ``stream`` where there are several.
+            ConfigError: a setting is wrong, or ``stream`` is missing for a config with several.
             CheckpointError: the checkpoint has no fitting encoder.
-            DataError: a class would be left without labelled clips.
+            DataError: a class has no labelled clips.
         """
         dataset = {key: value for key, value in target.cfg.dataset.items() if key not in ('part', 'subset')}
         packed, labelled = PackedSet.open(dataset['data']), self._subset(target)
@@ -127,12 +127,12 @@ class Finetune(TrainingProtocol):
             result.notes['top1_heldout'] = reason
             print_log(f'{target.name}: no top1_heldout: {reason}', 'current', logging.WARNING)
         elif self.heldout:
-            held = {**(labelled or {}), 'heldout': self.heldout}
-            parts = tuple({**dataset, 'subset': {**held, 'part': part}} for part in (REST, HELD_OUT))
-            result.heldout, of_rest = self._train(REST, target, packed, *parts)
-            chosen = of_rest['top1'].index(max(of_rest['top1']))
-            result.metrics['top1_heldout'] = curves['top1'][chosen]
-            result.curves |= {f'heldout_{name}': of_rest[name] for name in ('loss', 'top1')}
+            subset = {**(labelled or {}), 'heldout': self.heldout}
+            parts = tuple({**dataset, 'subset': {**subset, 'part': part}} for part in (REST, HELD_OUT))
+            result.heldout, rest_curves = self._train(REST, target, packed, *parts)
+            best = rest_curves['top1'].index(max(rest_curves['top1']))
+            result.metrics['top1_heldout'] = curves['top1'][best]
+            result.curves |= {f'heldout_{name}': rest_curves[name] for name in ('loss', 'top1')}
         return result
 
     def check(self, target: EvalTarget) -> None:
@@ -150,18 +150,18 @@ class Finetune(TrainingProtocol):
         """The config of a training.
 
         Args:
-            target: its encoder is trained further.
+            target: network whose encoder is trained further.
             packed: the data set.
-            dataset: as at the top of a config, the clips to train on.
-            watched: config of the data set whose accuracy is followed.
+            dataset: config of the training clips, as at the top level of a config.
+            watched: config of the clips that are evaluated during training.
         """
         cfg, model = target.cfg, target.cfg.model
         clips = len(labelled_clips(packed, dataset['split'], dataset['subset']))
         batch_size = min(self.batch_size, clips) // get_world_size() * get_world_size()
         if not batch_size:
-            raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer')
+            raise ConfigError(f'{clips} clips are too few for {get_world_size()} processes; start fewer processes')
         if batch_size < self.batch_size:
-            print_log(f'{target.name}: {clips} clips to train on, batches of {batch_size} of them', 'current')
+            print_log(f'{target.name}: {clips} training clips, batch_size={batch_size}', 'current')
         preprocessor = {**model.data_preprocessor, 'stream': self._stream(target), 'views': self.views}
         training = {
             **{key: cfg[key] for key in KEPT if key in cfg},
@@ -202,7 +202,7 @@ class Finetune(TrainingProtocol):
         dataset: Mapping[str, Any],
         watched: Mapping[str, Any],
     ) -> tuple[Scores, dict[str, list[float]]]:
-        """Scores of the watched clips after the last epoch, and the curves."""
+        """Scores of the watched clips after the last epoch, and the training's curves."""
         cfg = self.config(target, packed, dataset, watched)
         folder = target.work_dir / target.name / f'{part}_{identity(cfg, packed, target.checkpoint)[:8]}'
         cfg.work_dir, cfg.launcher = str(folder), 'pytorch' if is_distributed() else 'none'
@@ -244,55 +244,56 @@ class Finetune(TrainingProtocol):
         return {'fraction': 1.0} if unlabelled else subset  # a subset leaves out clips without a label
 
     def _stream(self, target: EvalTarget) -> str:
-        """The one stream to train on."""
-        found, place = target.cfg.stream, f'protocols.{target.name}.stream'
-        streams = [found] if isinstance(found, str) else list(found)
+        """The stream whose encoder is trained."""
+        stream, key = target.cfg.stream, f'protocols.{target.name}.stream'
+        streams = [stream] if isinstance(stream, str) else list(stream)
         if len(streams) > 1 and self.stream is None:
-            raise ConfigError(
-                f'stream={streams}: fine-tuning takes one encoder; choose its stream, {place}={streams[0]}'
-            )
+            raise ConfigError(f'fine-tuning takes one encoder of stream={streams}; choose it, {key}={streams[0]}')
         if self.stream not in (None, *streams):
-            raise ConfigError(f'{place}={self.stream!r}, but the config has stream={streams}')
+            raise ConfigError(f'{key}={self.stream!r} is not in stream={streams} of the config; choose one of these')
         return self.stream or streams[0]
 
     def _no_heldout(self, packed: PackedSet, clips: np.ndarray) -> str | None:
-        """Why no subjects can be held out of the labelled clips; None where they can."""
+        """Reason why no subjects can be held out of the labelled clips; None if they can."""
         subjects, labels = packed.table['subject'][clips], packed.table['label'][clips]
         if (subjects < 0).any() or len(np.unique(subjects)) < 2:
             return 'the subjects of the labelled clips are unknown or only one'
-        held = held_out_subjects(subjects, self.heldout)
-        absent = sorted(set(labels.tolist()) - set(labels[~held].tolist()))
+        heldout = held_out_subjects(subjects, self.heldout)
+        absent = sorted(set(labels.tolist()) - set(labels[~heldout].tolist()))
         if absent:
             return f'without the held-out subjects no labelled clip of class {packed.classes[absent[0]]!r} is left'
         return None
 
 
 def encoder_weights(checkpoint: Path, cfg: Config, stream: str) -> dict[str, Tensor]:
-    """The backbone's tensors of a checkpoint, under the names that a Recognizer has for them.
+    """The backbone's tensors of a checkpoint, under the names of a Recognizer.
 
     Args:
         checkpoint: of a self-supervised method (its query encoder), of CrosSCLR (that of ``stream``), or of a
             Recognizer.
-        cfg: the config that it was trained with.
+        cfg: the config of its training.
         stream: of the encoder.
 
     Raises:
-        CheckpointError: it has no such encoder, or was trained on another stream, layout or channels.
+        CheckpointError: it has no such encoder, or was trained on a different stream, layout or channels.
     """
-    found = read_checkpoint(checkpoint)
+    content = read_checkpoint(checkpoint)
     now = {'stream': cfg.stream, 'layout': cfg.get('layout'), 'channels': list(cfg.get('channels') or AXES)}
-    check_origin(checkpoint, found['meta'], now)
-    state = {name.removeprefix('module.'): value for name, value in found['state_dict'].items()}
+    check_origin(checkpoint, content['meta'], now)
+    state = {name.removeprefix('module.'): value for name, value in content['state_dict'].items()}
     for place in (f'members.{stream}.encoder_q', 'encoder_q', 'encoder'):
         prefix = f'{place}.backbone.'
         weights = {name.removeprefix(f'{place}.'): value for name, value in state.items() if name.startswith(prefix)}
         if weights:
             return {f'encoder.{name}': value for name, value in weights.items()}
-    raise CheckpointError(f'{checkpoint} has no encoder of the {stream} stream: no weights encoder_q.backbone.…')
+    raise CheckpointError(
+        f'{checkpoint} has no encoder of the {stream} stream (no weights encoder_q.backbone.…); give a checkpoint of a '
+        f'method or a Recognizer'
+    )
 
 
 def identity(cfg: OrderedConfig, packed: PackedSet, checkpoint: Path | None) -> str:
-    """What the numbers of a training follow from, as a digest; the data set is known by what it holds."""
+    """Digest of everything that determines the numbers of a training; it identifies the data set by its content."""
     manifest = sha256(packed.path / 'manifest.json')
     clips = labelled_clips(packed, cfg.dataset.split, cfg.dataset.subset)
     parts = [cfg.pretty_text.replace(str(cfg.dataset.data), manifest), checkpoint and sha256(checkpoint)]

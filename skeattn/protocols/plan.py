@@ -1,4 +1,4 @@
-"""Which protocols evaluate which source of features."""
+"""Assignment of protocols to sources of features."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ LOGITS, ENCODER = 'logits', 'backbone'
 
 
 def read_protocols(protocols: Sequence[str], cfg: Config) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Names of the requested protocols, and the settings of these and of those that read logits.
+    """Names of the requested protocols, and the settings of these and of the protocols that read logits.
 
     Args:
         protocols: names or files; by default KNN, the linear protocol and the other evaluators of the config.
@@ -33,7 +33,7 @@ def read_protocols(protocols: Sequence[str], cfg: Config) -> tuple[list[str], di
     for protocol in dict.fromkeys([*requested, *logits]):
         name = protocol_name(protocol)
         if name in settings:
-            raise ConfigError(f'two protocols are called {name!r}; rename the file {protocol}')
+            raise ConfigError(f'two protocols have the name {name!r}; rename the file {protocol}')
         settings[name] = read_protocol(protocol, cfg)
     return list(dict.fromkeys(map(protocol_name, requested))), settings
 
@@ -44,25 +44,25 @@ def plan_sources(
     """Source -> the protocols that evaluate it.
 
     Args:
-        protocols: names of the requested ones.
-        settings: of these and of those that read logits.
-        sources: requested sources; they are stronger than the ``source`` of settings.
+        protocols: names of the requested protocols.
+        settings: of these and of the protocols that read logits.
+        sources: requested sources; they override the ``source`` of settings.
         offered: sources of the config and the method.
 
     Raises:
-        ConfigError: a protocol for which no source is left.
+        ConfigError: no source fits a protocol.
     """
     plan: dict[str, list[str]] = {source: [] for source in sources or offered}
     for name in protocols:
         own = settings[name].get('source')
-        wanted = sources or ([own] if own else offered)
-        fitting = [source for source in wanted if (source == LOGITS) == reads_logits(settings[name])]
+        candidates = sources or ([own] if own else offered)
+        fitting = [source for source in candidates if (source == LOGITS) == reads_logits(settings[name])]
         if trains(settings[name]):
             fitting = [ENCODER]
         elif not fitting and list(sources) != [LOGITS]:
             raise ConfigError(
-                f'protocol {name!r} cannot evaluate {", ".join(wanted)}: logits are for protocols that read them, '
-                f'such as topk, and for these alone'
+                f'protocol {name!r} cannot evaluate {", ".join(candidates)}; use logits with protocols that read them, '
+                f'such as topk, and other sources with the others'
             )
         for source in fitting:
             plan.setdefault(source, []).append(name)
@@ -94,8 +94,8 @@ def check_labels(train: Any, test: Any) -> None:
     """
     absent = sorted(set(map(int, test.labels)) - set(map(int, train.labels)))
     if absent:
-        shown = ', '.join(repr(str(test.classes[label])) for label in absent[:3])
+        names = ', '.join(repr(str(test.classes[label])) for label in absent[:3])
         raise DataError(
-            f'{len(absent)} classes of the test clips have no training clip, such as {shown}; they cannot be '
-            f'recognised: see dataset.split and dataset.subset'
+            f'{len(absent)} classes of the test clips have no training clip, such as {names}; change dataset.split or '
+            f'dataset.subset'
         )

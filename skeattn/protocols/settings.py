@@ -1,7 +1,7 @@
-"""Protocols by name: settings in a file, and the changes of a config.
+"""Settings of protocols, from a file and from the changes of a config.
 
-A protocol is a config file whose top-level keys are its settings: ``type``, an entry of ``EVALUATORS``, its arguments,
-and ``source``, the features that it reads where it does not read those that the config names.
+A protocol is a config file whose top-level keys are its settings: ``type``, an entry of ``EVALUATORS``; the arguments
+of the type; and optionally ``source``, the features to evaluate instead of those of the config.
 """
 
 import inspect
@@ -20,17 +20,17 @@ FOLDER = PROTOCOL_FILES
 
 
 def protocol_names() -> list[str]:
-    """The protocols that come with the toolbox."""
+    """Names of the built-in protocols."""
     return sorted(path.stem for path in FOLDER.glob('*.py'))
 
 
 def protocol_name(protocol: str) -> str:
-    """What a protocol is called: itself, or the stem of a path."""
+    """Name of a protocol: the name itself, or the stem of a path."""
     return Path(protocol).stem if protocol.endswith('.py') else protocol
 
 
 def configured(cfg: Config) -> dict[str, dict[str, Any]]:
-    """The evaluators that a config names for its training, without those that it removed."""
+    """The evaluators of a config's training, without removed ones."""
     evaluators = (cfg.get('evaluation') or {}).get('evaluators') or {}
     return {name: Config(dict(settings=item)).to_dict()['settings'] for name, item in evaluators.items() if item}
 
@@ -38,26 +38,25 @@ def configured(cfg: Config) -> dict[str, dict[str, Any]]:
 def read_protocol(protocol: str, cfg: Config) -> dict[str, Any]:
     """The settings of a protocol for a config.
 
-    They are, the later the stronger: those of the file, ``evaluation.evaluators.NAME`` and ``protocols.NAME`` of the
-    config. Where one of these names another ``type``, what stood before is another protocol's and is dropped.
+    They are merged from the file, ``evaluation.evaluators.NAME`` and ``protocols.NAME`` of the config; later ones
+    override earlier ones. A layer with a different ``type`` replaces the earlier settings completely.
 
     Args:
         protocol: a name (see :func:`protocol_names`), a path of a file, or an evaluator of the config.
         cfg: the config of the network, resolved or not.
 
     Returns:
-        ``type``, its arguments and perhaps ``source``.
+        ``type``, its arguments and optionally ``source``.
 
     Raises:
-        ConfigError: no such protocol, a ``protocols.NAME`` of no protocol, an unknown ``type``, or a setting that it
-            does not take.
+        ConfigError: the protocol, the NAME of a ``protocols.NAME``, the ``type`` or a setting is unknown.
     """
     name, file = protocol_name(protocol), _file(protocol)
     changes = {key: dict(item or {}) for key, item in Config(dict(cfg.get('protocols') or {})).to_dict().items()}
-    known = {*protocol_names(), *configured(cfg), name}
+    names = {*protocol_names(), *configured(cfg), name}
     for key, item in changes.items():
-        if key not in known and 'type' not in item:
-            raise ConfigError(f'protocols.{key}: there is no such protocol; {did_you_mean(key, sorted(known))}')
+        if key not in names and 'type' not in item:
+            raise ConfigError(f'protocols.{key}: unknown protocol; {did_you_mean(key, sorted(names))}')
     layers = [
         (str(file), _read(file) if file else {}),
         (f'evaluation.evaluators.{name}', configured(cfg).get(name, {})),
@@ -71,14 +70,14 @@ def read_protocol(protocol: str, cfg: Config) -> dict[str, Any]:
         settings = Config._merge_a_into_b(layer, settings)  # dicts key by key, as configs do
         origin |= dict.fromkeys(layer, place)
     if 'type' not in settings:
-        others = ', '.join(sorted(known - {name}))
-        raise ConfigError(f'there is no protocol {protocol!r}; known: {others}, or the path of a file')
+        others = ', '.join(sorted(names - {name}))
+        raise ConfigError(f'unknown protocol {protocol!r}; choose from {others}, or give the path of a file')
     _check(name, file, settings, origin)
     return settings
 
 
 def arguments(settings: Mapping[str, Any]) -> set[str] | None:
-    """The arguments that the ``type`` of settings takes; None where it takes any."""
+    """The arguments that the ``type`` of settings accepts; None if it accepts any."""
     parameters = inspect.signature(EVALUATORS.get(settings['type'])).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return None
@@ -86,10 +85,10 @@ def arguments(settings: Mapping[str, Any]) -> set[str] | None:
 
 
 def build_protocol(settings: Mapping[str, Any], **defaults: Any) -> Evaluator | TrainingProtocol:
-    """The evaluator or training protocol of settings; of the ``defaults`` it receives those that it takes."""
-    takes = arguments(settings) or set()
+    """The evaluator or training protocol of settings; it receives those ``defaults`` that it accepts."""
+    accepted = arguments(settings) or set()
     own = {key: value for key, value in settings.items() if key != 'source'}
-    component = EVALUATORS.build({**{key: value for key, value in defaults.items() if key in takes}, **own})
+    component = EVALUATORS.build({**{key: value for key, value in defaults.items() if key in accepted}, **own})
     return component if isinstance(component, TrainingProtocol) else as_evaluator(component)
 
 
@@ -98,7 +97,7 @@ def _file(protocol: str) -> Path | None:
         path = FOLDER / f'{protocol}.py'
         return path if path.is_file() else None
     if not Path(protocol).is_file():
-        raise ConfigError(f'no protocol file {protocol}; by name there are {", ".join(protocol_names())}')
+        raise ConfigError(f'no protocol file {protocol}; give a file or one of {", ".join(protocol_names())}')
     return Path(protocol)
 
 
@@ -106,7 +105,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return Config.fromfile(file).to_dict()
     except (OSError, SyntaxError, KeyError, NameError, ImportError) as error:
-        raise ConfigError(f'protocol file {file} cannot be read: {error}') from error
+        raise ConfigError(f'protocol file {file} is not readable: {error}; correct the file') from error
 
 
 def _check(name: str, file: Path | None, settings: Mapping[str, Any], origin: Mapping[str, str]) -> None:
@@ -115,9 +114,9 @@ def _check(name: str, file: Path | None, settings: Mapping[str, Any], origin: Ma
         raise ConfigError(
             f'{origin["type"]}: type={kind!r} is no evaluator; {did_you_mean(str(kind), EVALUATORS.names())}'
         )
-    takes = arguments(settings)
+    accepted = arguments(settings)
     for key in settings.keys() - {'type', 'source'}:
-        if takes is not None and key not in takes:
-            hint = did_you_mean(key, sorted(takes | {'source'}))
+        if accepted is not None and key not in accepted:
+            hint = did_you_mean(key, sorted(accepted | {'source'}))
             where = f', {file}' if file else ''
             raise ConfigError(f'{origin[key]}: {kind} takes no {key!r} (protocol {name!r}{where}); {hint}')

@@ -1,4 +1,4 @@
-"""A network under evaluation, and the shape of a protocol that trains it further."""
+"""A network under evaluation, and the interface of protocols that train it further."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,11 @@ class EvalTarget:
     """A network under evaluation, for a protocol that trains it further instead of reading its features.
 
     Args:
-        name: the protocol's name; its files belong into a folder of that name.
+        name: of the protocol, and of the folder for its files.
         cfg: the resolved config.
-        checkpoint: the weights to start from; None from scratch.
-        seed: of everything that is drawn.
-        work_dir: a folder of this very evaluation (config, weights, settings, seed): files of an interrupted call that
-            lie in it can be used.
+        checkpoint: the initial weights; None to train from scratch.
+        seed: of all random draws.
+        work_dir: folder of this evaluation (config, weights, settings, seed); it can hold files of an interrupted call.
     """
 
     name: str
@@ -29,7 +28,7 @@ class EvalTarget:
 
 
 class TrainingProtocol:
-    """Trains a network further and tests it. A subclass is registered in ``EVALUATORS``."""
+    """Trains a network further and tests it; a subclass is registered in ``EVALUATORS``."""
 
     def check(self, target: EvalTarget) -> None:
         """Refuse a target that cannot be trained, before anything is written for it.
@@ -39,5 +38,5 @@ class TrainingProtocol:
         """
 
     def run(self, target: EvalTarget) -> ProtocolResult:
-        """The result; all processes call it. An interrupted call is continued."""
+        """Train and test; all processes call it. An interrupted call is continued."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Accuracy by class of one method beside another's."""
+"""Accuracy by class of a method and of a baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ MEAN = 'mean over classes'
 
 @dataclass(frozen=True)
 class ClassGain:
-    """A class's accuracy, percent, of a baseline and of a method, one value per seed.
+    """Accuracy of a class in percent, of a baseline and of a method, one value per seed.
 
     Attributes:
         name: of the class, or :data:`MEAN`.
-        clips: test clips of it.
-        baseline, ours: a value per record.
-        paired: the two have the same seeds in the same order.
+        clips: number of its test clips.
+        baseline, ours: one value per record.
+        paired: whether both have the same seeds in the same order.
     """
 
     name: str
@@ -32,23 +32,23 @@ class ClassGain:
 
     @property
     def gain(self) -> float:
-        """Mean of ours less mean of the baseline, in percentage points."""
+        """Mean of ours minus mean of the baseline, in percentage points."""
         return float(np.mean(self.ours) - np.mean(self.baseline))
 
     @property
     def by_seed(self) -> tuple[float, ...]:
-        """Gain with each seed; empty where the seeds are not the same."""
+        """Gain for each seed; empty unless the seeds are paired."""
         return tuple(ours - base for ours, base in zip(self.ours, self.baseline, strict=True)) if self.paired else ()
 
 
 def class_gains(baseline: Sequence[RecordedResult], ours: Sequence[RecordedResult]) -> list[ClassGain]:
-    """Gain by class, greatest first, and last the mean over classes.
+    """Gain by class, greatest first, followed by the mean over classes.
 
     Args:
-        baseline, ours: one record per seed. Classes without test clips are left out.
+        baseline, ours: one record per seed. Classes without test clips are omitted.
 
     Raises:
-        DataError: other classes, other test clips, another protocol's kind of record, or methods mixed on one side.
+        DataError: the records differ in classes or test clips, lack a confusion matrix, or mix methods on one side.
     """
     check_comparable([*baseline, *ours])
     for side in (baseline, ours):
@@ -60,14 +60,17 @@ def class_gains(baseline: Sequence[RecordedResult], ours: Sequence[RecordedResul
     clips = counts[0].sum(axis=1)
     for one, table in zip((*left, *right), counts, strict=True):
         if (table.sum(axis=1) != clips).any():
-            raise DataError(f'{one.path} and {left[0].path} have different numbers of clips of a class')
-    there = clips > 0
-    accuracies = np.stack([100 * np.diag(table)[there] / clips[there] for table in counts])
+            raise DataError(
+                f'{one.path} and {left[0].path} have different numbers of clips of a class; evaluate both on the same '
+                f'test clips'
+            )
+    present = clips > 0
+    accuracies = np.stack([100 * np.diag(table)[present] / clips[present] for table in counts])
     base, own = accuracies[: len(left)], accuracies[len(left) :]
-    names = [name for name, present in zip(left[0].classes, there, strict=True) if present]
+    names = np.array(left[0].classes)[present].tolist()
     gains = [
         ClassGain(name, int(number), tuple(base[:, i].tolist()), tuple(own[:, i].tolist()), paired)
-        for i, (name, number) in enumerate(zip(names, clips[there], strict=True))
+        for i, (name, number) in enumerate(zip(names, clips[present], strict=True))
     ]
     gains.sort(key=lambda one: -one.gain)
     mean = ClassGain(MEAN, int(clips.sum()), tuple(base.mean(1).tolist()), tuple(own.mean(1).tolist()), paired)
@@ -75,7 +78,7 @@ def class_gains(baseline: Sequence[RecordedResult], ours: Sequence[RecordedResul
 
 
 def gains_table(gains: Sequence[ClassGain], baseline: str, ours: str, tablefmt: str = 'simple') -> str:
-    """Rows of :func:`class_gains`: percent with the spread over seeds, gain in percentage points."""
+    """The gains of :func:`class_gains` as text: percent with the deviation over seeds, gain in percentage points."""
     headings = ['class', 'clips', baseline, ours, 'gain', *(['gain by seed'] if gains[0].paired else [])]
     rows = [
         [

@@ -1,7 +1,8 @@
 """An ensemble: recorded class scores of several streams, fused, and its record.
 
-The releases add raw classifier outputs, weighted, and choose the weights, where they choose, on the test labels. Here
-they are chosen on held-out training clips; the test clips choose only on request, and the record states it.
+The releases add weighted raw classifier outputs; where they choose the weights, they do so on the test labels. Here the
+weights are chosen on held-out training clips. They are chosen on the test clips only on request, and the record states
+it.
 """
 
 import hashlib
@@ -9,9 +10,8 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from skeattn.evaluation.metrics import accuracy, confusion, per_class
 from skeattn.evaluation.result import Scores
 from skeattn.files import sha256
 from skeattn.results import record as records
-from skeattn.results.provenance import environment
+from skeattn.results.parts import Part, read_parts
+from skeattn.results.provenance import completion
 from skeattn.results.record import EnsembleRecord, PartRecord, ProtocolRecord, Record, SourceRecord
 from skeattn.results.score_file import ScoreFile
 
@@ -35,60 +36,15 @@ FUSED = 'fusion'
 
 
 @dataclass
-class Part:
-    """One stream of an ensemble.
-
-    Args:
-        path: the score file; ``sha256`` its digest.
-        file: its content.
-        stream: its stream, several joined by ``+``.
-        given: its name in messages: the record, or the score file where that was given.
-        record_path, record, source: the record that names the file, and the source there; None without one.
-    """
-
-    path: Path
-    sha256: str
-    file: ScoreFile
-    stream: str
-    given: str
-    record_path: Path | None = None
-    record: Record | None = None
-    source: str | None = None
-
-    @property
-    def protocol(self) -> str | None:
-        """The protocol that the scores are of."""
-        name: str | None = self.file.facts.get('protocol')
-        return name
-
-    @property
-    def settings(self) -> Mapping[str, Any] | None:
-        """Of the protocol; None where they are unknown."""
-        recorded = self.record.protocols.get(self.protocol or '') if self.record else None
-        return recorded or self.file.facts.get('settings')
-
-    @property
-    def source_record(self) -> SourceRecord | None:
-        """What the record has on the source."""
-        return self.record.sources[self.source] if self.record and self.source else None
-
-    @property
-    def scores_of(self) -> str | None:
-        """The epoch or the K that the scores belong to."""
-        source = self.source_record
-        return source.protocols[self.protocol or ''].scores_of if source else None
-
-
-@dataclass
 class Ensemble:
-    """Several streams as one classifier: :func:`fuse_files` makes it.
+    """Several streams as one classifier, made by :func:`fuse_files`.
 
     Args:
-        protocol: the evaluation protocol whose scores were added, for example ``'linear'``.
+        protocol: the protocol whose scores were added, for example ``'linear'``.
         parts: the streams.
-        weights: one for each.
+        weights: one for each part.
         selection: a key of :data:`SELECTIONS`.
-        kind: what was added, ``'logits'`` or ``'softmax'``.
+        kind: kind of the added scores, ``'logits'`` or ``'softmax'``.
         scores: of the ensemble.
     """
 
@@ -101,36 +57,42 @@ class Ensemble:
 
     @property
     def rows(self) -> list[str]:
-        """A name for each part: its stream, with the file where two are of one stream."""
+        """A name for each part: its stream, followed by its file if several parts have the same stream."""
         count = Counter(part.stream for part in self.parts)
         return [part.stream if count[part.stream] == 1 else f'{part.stream}, {part.path}' for part in self.parts]
 
     @property
     def added(self) -> str:
-        """What was added, in words: neighbours vote, and their votes are no logits."""
+        """Kind of the added scores for a report; the votes of neighbours are not logits."""
         votes = any((part.settings or {}).get('type') == KNNEvaluator.__name__ for part in self.parts)
         return 'scores' if votes and self.kind == 'logits' else self.kind
 
     @property
     def scores_of(self) -> dict[str, str]:
-        """The epoch or the K that the scores of each part belong to, as far as its record has it."""
-        names = [part.scores_of for part in self.parts]
-        return {row: text for row, text in zip(self.rows, names, strict=True) if text}
+        """Row -> the epoch or K of its scores, if its record has it."""
+        texts = [part.scores_of for part in self.parts]
+        return {row: text for row, text in zip(self.rows, texts, strict=True) if text}
 
     @property
     def default_path(self) -> Path:
-        """The record's place beside the first part; another ensemble has another name."""
+        """Path of the record beside the first part; it differs between ensembles."""
         identity = [[part.sha256 for part in self.parts], self.weights, self.selection, self.kind]
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
         return self.parts[0].path.parent / f'{FUSED}_{self.protocol}_{digest}.json'
 
-    def record(self) -> Record:
-        """The record; its one source is ``'fusion'``."""
+    def record(self, scores: Path | None = None) -> Record:
+        """The record; its only source is ``'fusion'``.
+
+        Args:
+            scores: the file that holds the fused scores, if there is one.
+        """
         facts, fused = self.scores.facts, self.scores
         result = ProtocolRecord(
             selection={'top1': f'last epoch, {SELECTIONS[self.selection]}'},
             per_class=per_class(fused.test, fused.classes),
             confusion=confusion(fused.test, fused.classes),
+            scores=scores.name if scores else None,
+            scores_sha256=sha256(scores) if scores else None,
         )
         sources = [part.source_record for part in self.parts]
         source = SourceRecord(
@@ -159,20 +121,12 @@ class Ensemble:
         )
 
     def write(self, path: str | os.PathLike[str]) -> Record:
-        """Write the record, and the fused scores beside it; returns the record."""
+        """Write the record, with the fused scores beside it; returns the record."""
         start, path = time.monotonic(), Path(path)
-        beside = path.with_name(f'{path.stem}.{self.protocol}.npz')
-        self.scores.write(beside)
-        record = self.record()
-        source = record.sources[FUSED]
-        result = replace(source.protocols[self.protocol], scores=beside.name, scores_sha256=sha256(beside))
-        record = replace(
-            record,
-            sources={FUSED: replace(source, protocols={self.protocol: result})},
-            seconds=round(time.monotonic() - start, 1),
-            finished=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            **environment(),
-        )
+        scores = path.with_name(f'{path.stem}.{self.protocol}.npz')
+        self.scores.write(scores)
+        record = self.record(scores)
+        record = replace(record, seconds=round(time.monotonic() - start, 1), **completion())
         records.write(path, record)
         return record
 
@@ -203,92 +157,41 @@ def fuse_files(
     sources: Sequence[str] | None = None,
     same_stream: bool = False,
 ) -> Ensemble:
-    """Fuse what ``tools/test.py`` wrote.
+    """Fuse results of ``tools/test.py``.
 
     Args:
         paths: records (``.json``) or score files (``.npz``), one for each stream.
-        protocol: whose scores are read.
-        weights: one for each part in their order, or the name of a set; None: they are chosen.
-        select: where no weights are given: ``'heldout'`` or ``'test'``, see :data:`SELECTIONS`.
+        protocol, sources: see :func:`~skeattn.results.parts.read_parts`.
+        weights: one for each part in their order, or the name of a set; None chooses them.
+        select: how to choose weights, ``'heldout'`` or ``'test'``, see :data:`SELECTIONS`.
         scores: see :func:`~skeattn.evaluation.fusion.fuse`.
-        sources: the features whose scores are taken from every record; needed where it has several.
-        same_stream: several parts of one stream are wanted, such as seeds.
+        same_stream: accept several parts of one stream, such as seeds.
 
     Raises:
-        DataError: a file is missing, was changed or does not belong to the others; held-out scores are missing.
-        ConfigError: less than two parts; see :func:`~skeattn.evaluation.fusion.fuse` and
+        DataError: a file is missing, was changed or does not fit the others; held-out scores are missing.
+        ConfigError: fewer than two parts; see :func:`~skeattn.evaluation.fusion.fuse` and
             :func:`~skeattn.evaluation.fusion.named_weights`.
     """
     parts = [part for path in paths for part in read_parts(path, protocol, sources)]
     if len(parts) < 2:
-        raise ConfigError(f'{parts[0].given} alone is no ensemble; give two results or more, one for each stream')
+        raise ConfigError(f'{parts[0].display_name} alone is no ensemble; give two results or more, one per stream')
     _check_together(parts, protocol, same_stream)
-    names = [part.given for part in parts]
+    names = [part.display_name for part in parts]
     tests = [part.file.test for part in parts]
     heldout = [part.file.heldout for part in parts if part.file.heldout is not None]
-    if weights is not None:
-        select = 'given'
+    if weights is None:
+        weights, selection = _choose(parts, protocol, select, scores), select
+    else:
+        selection = 'given'
         if isinstance(weights, str):
             weights = named_weights(weights, [part.stream for part in parts])
-    elif select == 'heldout':
-        _check_heldout(parts, protocol)
-        weights = choose_weights(heldout, scores, files=names)
-    elif select == 'test':
-        weights = choose_weights(tests, scores, files=names)
-    else:
-        raise ConfigError(f'select={select!r} is neither "heldout" nor "test"')
-    first = parts[0].file
-    methods = dict.fromkeys(str(part.file.facts.get('name')) for part in parts)
-    facts = {
-        **{key: first.facts.get(key) for key in ('data', 'manifest_sha256', 'split')},
-        'stream': [part.stream for part in parts],
-        'checkpoint_sha256': None,
-        'name': f'{" + ".join(methods)}, {len(parts)} fused',
-        'protocol': protocol,
-        'settings': _common([part.settings for part in parts]),
-    }
     fused = ScoreFile(
         fuse(tests, weights, scores, names),
         fuse(heldout, weights, scores, names) if len(heldout) == len(parts) else None,
-        first.classes,
-        facts,
+        parts[0].file.classes,
+        _facts(parts, protocol),
     )
-    return Ensemble(protocol, parts, list(weights), select, scores, fused)
-
-
-def read_parts(
-    path: str | os.PathLike[str], protocol: str = 'linear', sources: Sequence[str] | None = None
-) -> list[Part]:
-    """The scores of a protocol that a record names, or those of a score file.
-
-    Raises:
-        RecordError: no readable record.
-        DataError: a file is missing, damaged or changed, or the record has no scores of the protocol.
-        ConfigError: the record has several sources with scores, and none of them is named.
-    """
-    path = Path(path)
-    if path.suffix not in ('.json', '.npz'):
-        what = 'a checkpoint, no result' if path.suffix == '.pth' else 'no result of tools/test.py'
-        raise DataError(f'{path} is {what}; give the JSON record that tools/test.py wrote, or its score file (.npz)')
-    if path.suffix == '.npz':
-        file = ScoreFile.read(path)
-        return [Part(path, sha256(path), file, _stream(file.facts.get('stream', 'joint')), str(path))]
-    record = records.read(path)
-    scored = [
-        name
-        for name, source in record.sources.items()
-        if protocol in source.protocols and source.protocols[protocol].scores
-    ]
-    if not scored:
-        raise DataError(
-            f'{path} has no scores of protocol {protocol!r}; it has those of {_scored_protocols(record)}. Choose with '
-            f'--protocol, or run tools/test.py again with the protocol'
-        )
-    if sources is None and len(scored) > 1:
-        raise ConfigError(f'{path} has scores of {", ".join(scored)}; choose with --source')
-    if missing := [source for source in sources or () if source not in scored]:
-        raise DataError(f'{path} has no scores of {", ".join(missing)} for {protocol!r}, only of {", ".join(scored)}')
-    return [_read_part(path, record, source, protocol) for source in sources or scored]
+    return Ensemble(protocol, parts, list(weights), selection, scores, fused)
 
 
 def metrics(protocol: str, scores: Scores) -> dict[str, float]:
@@ -299,74 +202,71 @@ def metrics(protocol: str, scores: Scores) -> dict[str, float]:
     return values
 
 
-def _read_part(path: Path, record: Record, source: str, protocol: str) -> Part:
-    part = record.sources[source]
-    result = part.protocols[protocol]
-    scores = path.parent / str(result.scores)
-    file = ScoreFile.read(scores)
-    if (digest := sha256(scores)) != result.scores_sha256:
-        raise DataError(f'{scores} is not the file that {path} was written with; run tools/test.py again')
-    given = str(path) if len(record.sources) == 1 else f'{path} ({source})'
-    return Part(scores, digest, file, _stream(part.streams), given, path, record, source)
+def _choose(parts: Sequence[Part], protocol: str, select: str, scores: str) -> list[float]:
+    """The best weights on the held-out or on the test clips."""
+    if select not in ('heldout', 'test'):
+        raise ConfigError(f'unknown select={select!r}; choose "heldout" or "test"')
+    names = [part.display_name for part in parts]
+    if select == 'test':
+        return choose_weights([part.file.test for part in parts], scores, files=names)
+    heldout = [part.file.heldout for part in parts if part.file.heldout is not None]
+    if missing := [part.display_name for part in parts if part.file.heldout is None]:
+        raise DataError(
+            f'{", ".join(missing)}: no scores of held-out training clips under protocol {protocol!r} to choose the '
+            f'weights; give them with --weights, such as --weights {EQUAL}'
+        )
+    return choose_weights(heldout, scores, files=names)
 
 
-def _scored_protocols(record: Record) -> str:
-    """Protocols that have scores there."""
-    results = [item for source in record.sources.values() for item in source.protocols.items()]
-    return ', '.join(dict.fromkeys(name for name, result in results if result.scores)) or 'none'
+def _facts(parts: Sequence[Part], protocol: str) -> dict[str, Any]:
+    """The facts of the fused scores."""
+    methods = dict.fromkeys(str(part.file.facts.get('name')) for part in parts)
+    return {
+        **{key: parts[0].file.facts.get(key) for key in ('data', 'manifest_sha256', 'split')},
+        'stream': [part.stream for part in parts],
+        'checkpoint_sha256': None,
+        'name': f'{" + ".join(methods)}, {len(parts)} fused',
+        'protocol': protocol,
+        'settings': _common([part.settings for part in parts]),
+    }
 
 
 def _check_together(parts: Sequence[Part], protocol: str, same_stream: bool) -> None:
-    """Refuse to add what does not belong together."""
+    """Refuse parts that must not be added."""
     first = parts[0]
     for part in parts:
-        facts, pair = part.file.facts, f'{first.given} and {part.given}'
+        facts, pair = part.file.facts, f'{first.display_name} and {part.display_name}'
         if facts.get('protocol') != protocol:
             raise DataError(
-                f'{part.given} holds scores of protocol {facts.get("protocol")!r}, not {protocol!r}; '
+                f'{part.display_name} holds scores of protocol {facts.get("protocol")!r}, not {protocol!r}; '
                 f'choose with --protocol'
             )
-        for key, what in (('manifest_sha256', 'data sets'), ('split', 'splits')):
+        for key, kind in (('manifest_sha256', 'data sets'), ('split', 'splits')):
             if facts.get(key) != first.file.facts.get(key):
                 both = ' and '.join(
                     f'{item.get("data")} {item.get("split")} ({str(item.get("manifest_sha256"))[:8]})'
                     for item in (first.file.facts, facts)
                 )
-                raise DataError(f'{pair} are of different {what}: {both}')
+                raise DataError(f'{pair} are of different {kind}: {both}; evaluate both on the same one')
         if part.file.classes != first.file.classes:
-            differing = sorted(set(part.file.classes) ^ set(first.file.classes)) or ['the same in another order']
-            raise DataError(f'{pair} have other classes: {shorten(differing)}')
-    for alike in _alike(parts, 'sha256'):
-        raise DataError(f'{_given(alike)} hold the same scores; give each once')
-    for alike in _alike(parts, 'stream') if not same_stream else ():
-        raise DataError(
-            f'{_given(alike)} are of the same stream, {alike[0].stream}; with --same-stream they are fused all the same'
-        )
+            differing = sorted(set(part.file.classes) ^ set(first.file.classes)) or ['the same in a different order']
+            raise DataError(f'{pair} have different classes: {shorten(differing)}; evaluate both on the same set')
+    for group in _groups(parts, 'sha256'):
+        raise DataError(f'{_names(group)} hold the same scores; give each file once')
+    for group in _groups(parts, 'stream') if not same_stream else ():
+        raise DataError(f'{_names(group)} are of the same stream, {group[0].stream}; fuse them with --same-stream')
 
 
-def _alike(parts: Sequence[Part], key: str) -> list[list[Part]]:
-    """Groups of parts that agree in this."""
+def _groups(parts: Sequence[Part], key: str) -> list[list[Part]]:
+    """Groups of several parts with an equal attribute."""
     groups: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
         groups[getattr(part, key)].append(part)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _given(parts: Sequence[Part]) -> str:
-    return ' and '.join(part.given for part in parts)
-
-
-def _check_heldout(parts: Sequence[Part], protocol: str) -> None:
-    missing = [part.given for part in parts if part.file.heldout is None]
-    if missing:
-        raise DataError(
-            f'{", ".join(missing)}: no scores of held-out training clips under protocol {protocol!r}, so nothing can '
-            f'choose the weights; give them with --weights, such as --weights {EQUAL}'
-        )
-
-
-def _stream(stream: str | Sequence[str]) -> str:
-    return stream if isinstance(stream, str) else '+'.join(stream)
+def _names(parts: Sequence[Part]) -> str:
+    return ' and '.join(part.display_name for part in parts)
 
 
 def _top1(scores: Scores | None) -> float | None:
@@ -374,10 +274,11 @@ def _top1(scores: Scores | None) -> float | None:
 
 
 def _common(values: Sequence[Any]) -> Any:
-    """What all say alike; None where they do not."""
+    """The value if all are equal; None otherwise."""
     return values[0] if all(value == values[0] for value in values) else None
 
 
 def _total(values: Iterable[Any]) -> float | None:
-    known = list(values)
-    return None if None in known else sum(known)
+    """The sum; None if a value is unknown."""
+    numbers = list(values)
+    return None if None in numbers else sum(numbers)

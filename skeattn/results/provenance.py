@@ -1,4 +1,4 @@
-"""Where a result comes from: config, data, training, versions, hardware."""
+"""Provenance of a result: config, data, training, versions, hardware."""
 
 import contextlib
 import hashlib
@@ -9,6 +9,7 @@ import platform
 import statistics
 import subprocess
 from collections import defaultdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def environment() -> dict[str, Any]:
     return {'versions': versions, **commit(), 'hardware': hardware(), 'threads': torch.get_num_threads()}
 
 
+def completion() -> dict[str, Any]:
+    """The last fields of a record: ``finished``, the time in UTC, and :func:`environment`."""
+    return {'finished': datetime.now(timezone.utc).isoformat(timespec='seconds'), **environment()}
+
+
 def commit() -> dict[str, Any]:
-    """``commit``, and ``dirty`` where tracked files were changed since; empty where the toolbox is no git checkout."""
+    """``commit``, and ``dirty`` if tracked files changed since; empty if the toolbox is not a git checkout."""
     root = Path(skeattn.__file__).resolve().parent.parent
 
     def git(*arguments: str) -> str:
@@ -38,7 +44,7 @@ def commit() -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        # A toolbox installed below somebody else's checkout must not claim that commit.
+        # A toolbox installed below a different checkout must not claim its commit.
         if Path(git('rev-parse', '--show-toplevel')) != root:
             return {}
         return {'commit': git('rev-parse', 'HEAD'), 'dirty': bool(git('status', '--porcelain', '-uno'))}
@@ -73,12 +79,12 @@ def config_facts(cfg: Config) -> dict[str, Any]:
 
 
 def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """How a checkpoint was trained, from its meta data and the logs beside it.
+    """The training of a checkpoint, from its meta data and the logs beside it.
 
     Returns:
-        ``seed``, ``epochs`` and ``clips_seen`` (clips drawn, with repetition) as far as the checkpoint knows;
-        ``seconds_per_epoch`` (median over epochs, without the first where there are more) and ``seconds`` of all
-        training steps where there are logs, evaluation and start-up not counted.
+        ``seed``, ``epochs`` and ``clips_seen`` (clips drawn, with repetition) if the checkpoint has them. If there are
+        logs, also ``seconds_per_epoch`` (median over epochs, without the first of several) and ``seconds`` of all
+        training steps, without evaluation and start-up.
     """
     meta = read_checkpoint(checkpoint)['meta']
     if not {'seed', 'epoch', 'iter', 'batch_size'} <= meta.keys():
@@ -92,7 +98,7 @@ def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """The pre-training of a checkpoint, as far as it is known: method, epoch, seed, stream, data and so on."""
+    """Known facts of a checkpoint's pre-training: method, epoch, seed, stream, data and so on."""
     meta = read_checkpoint(checkpoint)['meta']
     facts = {key: meta[key] for key in ('method', 'epoch', 'seed', 'stream', 'layout', 'channels') if key in meta}
     dataset = stated_config(meta).get('dataset') or {}
@@ -102,16 +108,16 @@ def pretrained_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def epoch_seconds(work_dir: Path, iterations: int) -> dict[int, float]:
-    """Epoch -> seconds of its training steps, from the scalars that training logged.
+    """Epoch -> seconds of its training steps, from the scalars in the training log.
 
     Args:
-        work_dir: folder of the run; a run that was resumed has a folder of logs for every start.
+        work_dir: folder of the run; a resumed run has a folder of logs for every start.
         iterations: training steps in an epoch.
     """
     times = defaultdict(list)
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for line in log.read_text().splitlines():
-            with contextlib.suppress(ValueError):  # a kill can cut the last line short
+            with contextlib.suppress(ValueError):  # a kill can truncate the last line
                 entry = json.loads(line)
                 if {'epoch', 'time', 'loss'} <= entry.keys():
                     times[entry['epoch']].append(entry['time'])

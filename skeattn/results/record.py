@@ -1,6 +1,6 @@
-"""The record of an evaluation: its fields, its one reader and its one writer.
+"""The record of an evaluation: its fields, its only reader and its only writer.
 
-A record is a JSON file. ``tools/test.py`` and ``tools/ensemble.py`` write it; tables and pictures are made of it.
+A record is a JSON file. ``tools/test.py`` and ``tools/ensemble.py`` write it; tables and pictures are made from it.
 """
 
 import os
@@ -22,21 +22,21 @@ _STRICT = ConfigDict(strict=True, extra='forbid')
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ProtocolRecord:
-    """The result of one protocol on the features of one source; its metrics stand in the :class:`SourceRecord`.
+    """The result of one protocol on the features of one source; its metrics are in the :class:`SourceRecord`.
 
     Attributes:
-        seconds: that the protocol took.
-        scores_of: epoch or K that ``per_class``, ``confusion`` and ``scores`` belong to.
+        seconds: duration of the protocol.
+        scores_of: epoch or K of ``per_class``, ``confusion`` and ``scores``.
         selection: metric -> how its epoch or K was chosen.
-        notes: metric -> why it is missing.
+        notes: metric -> reason why it is missing.
         curves: name -> one value per epoch.
         per_class: class -> accuracy in percent, None for a class without test clips.
-        confusion: clips counted, rows true, columns predicted.
+        confusion: numbers of clips, rows true, columns predicted.
         files: kind -> file beside the record.
-        scores: file of class scores beside the record, and its digest.
+        scores, scores_sha256: file of class scores beside the record, and its digest.
         labelled: training clips whose labels were used: their number ``clips``, and the digest of their names.
-        device: that the protocol ran on, where it chose its own.
-        facts: anything else that the protocol reports.
+        device: of the protocol, if it chose its own.
+        facts: other facts that the protocol reports.
     """
 
     seconds: float | None = None
@@ -56,12 +56,12 @@ class ProtocolRecord:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class SourceRecord:
-    """What was found on the features of one source.
+    """The results on the features of one source.
 
     Attributes:
-        streams: that the features are of.
-        metrics: ``protocol/metric`` -> value, in percent where it is an accuracy.
-        metrics_without_copies: the same on the test clips that equal no training clip; empty where there are no copies.
+        streams: streams of the features.
+        metrics: ``protocol/metric`` -> value; accuracies are in percent.
+        metrics_without_copies: the same on the test clips that equal no training clip; empty if there are no copies.
         parameters: of the encoder; ``gmacs``: of a forward pass of one clip.
         protocols: name -> result.
     """
@@ -76,7 +76,7 @@ class SourceRecord:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TrainingRecord:
-    """How the weights were trained, as far as it is known.
+    """Known facts of the training of the weights.
 
     Attributes:
         seed, epochs: of the training.
@@ -96,7 +96,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class PartRecord:
-    """One stream of an ensemble: its score file, what it reaches alone, and where it comes from."""
+    """One stream of an ensemble: its score file, its own metrics, and its origin."""
 
     scores: str
     scores_sha256: str
@@ -114,12 +114,12 @@ class PartRecord:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class EnsembleRecord:
-    """How streams were fused.
+    """The fusion of streams.
 
     Attributes:
         weights: part -> weight.
         selection: how the weights were chosen, see :data:`~skeattn.results.ensemble.SELECTIONS`.
-        added: ``'logits'`` or ``'softmax'``.
+        added: kind of the added scores, ``'logits'`` or ``'softmax'``.
         heldout_top1: accuracy of the fusion on held-out training clips, in percent.
         parts: the streams.
     """
@@ -133,28 +133,28 @@ class EnsembleRecord:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Record:
-    """An evaluation: of what, by what, and what was found.
+    """An evaluation: its input, its settings and its results.
 
     Attributes:
-        name: of the row in a table: the method, or what the user calls it.
-        data: folder of the packed set, ``manifest_sha256`` its digest, ``split`` its split.
-        stream: of the config, a list where there are several.
+        name: of the row in a table: the method, or a name from the user.
+        data: folder of the packed set; ``manifest_sha256``: its digest; ``split``: its split.
+        stream: of the config, a list if there are several.
         seed: of the evaluation; None for an ensemble of several seeds.
-        sources: source of features -> what was found.
-        checkpoint: file name of the weights, and their digest; None for a network before training.
-        training: how they were trained; None where nothing was.
+        sources: source of features -> results.
+        checkpoint, checkpoint_sha256: file name and digest of the weights; None for a network before training.
+        training: of the weights; None if nothing was trained.
         protocols: name -> settings.
-        baselines: row -> metrics of what an encoder has to beat.
-        config, cfg_options: file and overrides that the user gave; ``config_sha256`` of the resolved config.
+        baselines: row -> metrics of a baseline.
+        config, cfg_options: file and overrides from the user; ``config_sha256``: of the resolved config.
         model: class of the model.
-        clips: numbers of the evaluated clips, ``train``, ``test`` and of these ``copies`` of training clips, and of the
-            clips left out as ``unlabelled``.
-        num_frames: frames of a clip, ``pretrained`` (None where unknown) and ``evaluated``.
-        device: that features were extracted on.
+        clips: numbers of clips: ``train``, ``test``, and ``copies``, the test clips that equal a training clip;
+            ``unlabelled``: left out because they have no label.
+        num_frames: frames of a clip, ``pretrained`` (None if unknown) and ``evaluated``.
+        device: of the feature extraction.
         dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.
-        ensemble: how streams were fused.
+        ensemble: the fusion of streams.
         versions, commit, dirty, hardware, threads: see :func:`~skeattn.results.provenance.environment`.
-        seconds: that the evaluation took; ``finished``: when it ended, in UTC.
+        seconds: duration of the evaluation; ``finished``: its end, in UTC.
     """
 
     name: str
@@ -193,26 +193,28 @@ class Record:
         return self.stream if isinstance(self.stream, str) else '+'.join(self.stream)
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is written: plain values, without the fields that hold their default."""
+        """Plain values for the JSON file, without the fields that have their default."""
         content: dict[str, Any] = _RECORD.dump_python(self, exclude_defaults=True)
         return {'version': VERSION, **content}
 
     @classmethod
     def from_dict(cls, content: Any, origin: str = 'the record') -> 'Record':
-        """A record of parsed JSON, of this version or an older one.
+        """A record from parsed JSON, of this version or an older one.
 
         Raises:
-            RecordError: it is none, or of a newer version; begins with ``origin`` and names the field.
+            RecordError: it is not a record, or of a newer version; begins with ``origin`` and names the field.
         """
         if not isinstance(content, Mapping) or 'sources' not in (content := _upgrade(content, origin)):
-            raise RecordError(f'{origin} is no record of tools/test.py: it has no sources')
+            raise RecordError(f'{origin} is no record, it has no sources; give one that tools/test.py wrote')
         try:
-            # As JSON, in which strict validation takes an object for a dataclass.
+            # Only as JSON does strict validation accept an object for a dataclass.
             text = to_json({key: value for key, value in content.items() if key != 'version'}, inf_nan_mode='constants')
             return _RECORD.validate_json(text)
         except ValidationError as error:
             wrong = [f'{".".join(map(str, one["loc"]))}: {one["msg"].lower()}' for one in error.errors()]
-            raise RecordError(f'{origin} is no valid record: {shorten(wrong, "; ")}; write it again') from error
+            raise RecordError(
+                f'{origin} is no valid record: {shorten(wrong)}; write it again with tools/test.py'
+            ) from error
 
 
 _RECORD = TypeAdapter(Record)
@@ -222,14 +224,14 @@ def read(path: str | os.PathLike[str]) -> Record:
     """Read a record.
 
     Raises:
-        RecordError: no such file, no JSON, or no record; names the file and the field.
+        RecordError: the file is missing, not JSON, or not a record; names the file and the field.
     """
     try:
         content = from_json(Path(path).read_bytes())
     except FileNotFoundError:
-        raise RecordError(f'{path}: no such record; tools/test.py writes it') from None
+        raise RecordError(f'{path}: no such record; write it with tools/test.py') from None
     except (OSError, ValueError) as error:
-        raise RecordError(f'{path} is no readable record: {error}') from error
+        raise RecordError(f'{path} is no readable record: {error}; write it again with tools/test.py') from error
     return Record.from_dict(content, str(path))
 
 
@@ -239,21 +241,21 @@ def write(path: str | os.PathLike[str], record: Record) -> None:
 
 
 def _upgrade(content: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """The same content in the words of this version; what does not fit is left for the reader to refuse."""
+    """The same content with the names of this version; wrong types are left for the validation."""
     version = content.get('version', 0)
     if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version <= VERSION:
         raise RecordError(
-            f'{origin} has version {version!r}, this skeattn reads 0 to {VERSION}; install a newer one to read it'
+            f'{origin} has version {version!r}, this skeattn reads 0 to {VERSION}; install a newer skeattn'
         )
     new = dict(content)
     return _from_0(new) if version == 0 else new
 
 
 def _from_0(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 0 called the split ``protocol``, results ``outcomes``, and had the fields of an ensemble at the top."""
+    """Version 0 called the split ``protocol`` and results ``outcomes``; fields of an ensemble were at the top level."""
     content['split'] = content.pop('protocol', None)
     if isinstance(content.get('sources'), Mapping):
-        content['sources'] = {name: _source_from_0(part) for name, part in content['sources'].items()}
+        content['sources'] = {name: _source_from_0(source) for name, source in content['sources'].items()}
     if 'weights' in content:
         keys = ('weights', 'selection', 'added', 'heldout_top1', 'parts')
         content['ensemble'] = {key: content.pop(key) for key in keys if key in content}
@@ -264,19 +266,18 @@ def _from_0(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _source_from_0(part: Any) -> Any:
-    if not isinstance(part, Mapping):
-        return part
-    known, outcomes = ProtocolRecord.__dataclass_fields__, part.get('outcomes')
-    new = {key: value for key, value in part.items() if key != 'outcomes'}
-    if isinstance(outcomes, Mapping):
-        new['protocols'] = {
-            name: {
-                **{key: value for key, value in outcome.items() if key in known},
-                'facts': {key: value for key, value in outcome.items() if key not in known},
-            }
-            if isinstance(outcome, Mapping)
-            else outcome
-            for name, outcome in outcomes.items()
-        }
+def _source_from_0(source: Any) -> Any:
+    if not isinstance(source, Mapping):
+        return source
+    new = {key: value for key, value in source.items() if key != 'outcomes'}
+    if isinstance(results := source.get('outcomes'), Mapping):
+        new['protocols'] = {name: _result_from_0(result) for name, result in results.items()}
     return new
+
+
+def _result_from_0(result: Any) -> Any:
+    if not isinstance(result, Mapping):
+        return result
+    fields = ProtocolRecord.__dataclass_fields__
+    new = {key: value for key, value in result.items() if key in fields}
+    return {**new, 'facts': {key: value for key, value in result.items() if key not in fields}}

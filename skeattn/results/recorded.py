@@ -1,4 +1,4 @@
-"""One protocol's result of a record, for tables and pictures."""
+"""The result of one protocol in a record, for tables and pictures."""
 
 import os
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from skeattn.results.record import ProtocolRecord, read
 
 @dataclass(frozen=True)
 class RecordedResult:
-    """One protocol's result on the features of one source.
+    """The result of one protocol on the features of one source.
 
     Attributes:
         path: the record.
         name: of the method.
-        seed: of the training, or of the evaluation where nothing was trained; None where the record has none.
+        seed: of the training, or of the evaluation if nothing was trained; None if the record has none.
         stream: joint, motion, bone, several of them or an ensemble.
         source: of the features.
-        test_set: (digest of the packed set's manifest, split): equal for the same test clips.
-        result: as written.
+        test_set: (digest of the packed set's manifest, split), equal for the same test clips.
+        result: the recorded result.
     """
 
     path: Path
@@ -44,14 +44,14 @@ class RecordedResult:
         """Counts ``(classes, classes)`` int64, rows true, columns predicted.
 
         Raises:
-            DataError: it is no square of counts with a row per class.
+            DataError: it is not a square matrix of counts with a row per class.
         """
         rows, classes = self._part('confusion'), len(self.classes)
         square = len(rows) == classes and all(len(row) == classes for row in rows)
         if not square or any(count < 0 for row in rows for count in row):
             raise DataError(
-                f'{self.path}: its confusion is no table of counts for the {classes} classes of per_class; '
-                f'make the record again with tools/test.py'
+                f'{self.path}: confusion is not a matrix of counts for the {classes} classes of per_class; '
+                f'write the record again with tools/test.py'
             )
         return np.array(rows, dtype=np.int64)
 
@@ -64,34 +64,34 @@ class RecordedResult:
         if not getattr(self.result, key):
             raise DataError(
                 f'{self.path}: the record has no {key} of this protocol ({self.source} features); '
-                f'protocols that classify record one'
+                f'choose a protocol that classifies'
             )
         return getattr(self.result, key)
 
 
 def read_result(path: str | os.PathLike[str], protocol: str = 'linear', source: str | None = None) -> RecordedResult:
-    """A protocol's result from a record that tools/test.py or tools/ensemble.py wrote.
+    """The result of a protocol from a record of tools/test.py or tools/ensemble.py.
 
     Args:
         path: the JSON record.
-        protocol: its name there.
-        source: of the features; by default the only one that has such a result.
+        protocol: its name in the record.
+        source: of the features; by default the only one with such a result.
 
     Raises:
-        RecordError: no readable record.
+        RecordError: the record is not readable.
         DataError: it has no such result.
-        ConfigError: several sources have one and none is named.
+        ConfigError: several sources have one and ``source`` is None.
     """
     record = read(path)
     results = {name: part.protocols for name, part in record.sources.items()}
     sources = [name for name in results if protocol in results[name] and source in (None, name)]
     if not sources:
-        there = ', '.join(f'{name}: {", ".join(protocols) or "none"}' for name, protocols in results.items())
+        content = ', '.join(f'{name}: {", ".join(protocols) or "none"}' for name, protocols in results.items())
         raise DataError(
-            f'{path}: no result of {protocol!r}{f" on {source} features" if source else ""}; the record holds {there}'
+            f'{path}: no result of {protocol!r}{f" on {source} features" if source else ""}; the record holds {content}'
         )
     if len(sources) > 1:
-        raise ConfigError(f'{path}: {protocol} evaluated {", ".join(sources)} features; name one with --source')
+        raise ConfigError(f'{path}: {protocol} evaluated {", ".join(sources)} features; choose one with --source')
     trained = record.training.seed if record.training else None
     return RecordedResult(
         path=Path(path),
@@ -105,25 +105,25 @@ def read_result(path: str | os.PathLike[str], protocol: str = 'linear', source: 
 
 
 def check_comparable(results: Sequence[RecordedResult], keys: Sequence[str] = ()) -> None:
-    """Refuse results that must not be put together.
+    """Refuse results that must not be combined.
 
     Args:
         results: at least one.
         keys: attributes that must be equal besides classes and test clips, such as ``name``.
 
     Raises:
-        DataError: a record is named twice, or two differ; names both.
+        DataError: a record is listed twice, or two records differ; names both.
     """
     first, seen = results[0], set[Path]()
     for one in results:
         if one.path.resolve() in seen:
-            raise DataError(f'{one.path} is named twice; its clips would count twice')
+            raise DataError(f'{one.path} is listed twice, its clips would count twice; list it once')
         seen.add(one.path.resolve())
         for key in ('classes', 'test_set', *keys):
             if getattr(one, key) != getattr(first, key):
                 raise DataError(
-                    f'{one.path} and {first.path} differ in {_NAMES.get(key, key)}: '
-                    f'{_short(getattr(one, key))} and {_short(getattr(first, key))}'
+                    f'{one.path} and {first.path} differ in {_NAMES.get(key, key)}: {_short(getattr(one, key))} and '
+                    f'{_short(getattr(first, key))}; give records that agree in it'
                 )
 
 

@@ -1,4 +1,4 @@
-"""Metrics as tables, and which epoch or K a number belongs to."""
+"""Metrics as tables, and the epoch or K of a number."""
 
 import re
 import statistics
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
-# What the numbers of a protocol are called, in the order of the columns: pattern of the protocol's name, of the metric,
-# heading. The first that fits counts; {0} is what the metric's pattern captures.
+# Headings of metrics, in the order of the columns: pattern of the protocol's name, pattern of the metric, heading. The
+# first match counts; {0} is the group of the metric's pattern.
 _HEADINGS = (
     (r'.*', r'top1_k(\d+)', 'K={0}'),
     (r'knn.*', r'top1_heldout', 'held-out K'),
@@ -43,8 +43,8 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str
     """One row per encoder, one column per metric, percent with one decimal.
 
     Args:
-        rows: name -> metrics as ``protocol/metric``; a metric that a row lacks is left blank.
-        columns: metrics to show; by default all that have a heading, KNN and the linear probe first.
+        rows: name -> metrics as ``protocol/metric``; a missing metric is left blank.
+        columns: metrics to show; by default all with a heading, KNN and the linear probe first.
     """
     columns = columns or _sorted(key for row in rows.values() for key in row)
     headings = ['', *(heading(column) for column in columns)]
@@ -56,7 +56,7 @@ def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str
 def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     """A table for each protocol, with the rows that it evaluated.
 
-    A protocol that trains has a column for each way to choose the epoch, also where that number does not exist.
+    A protocol with epochs has a column for each way to choose the epoch, even if that number is missing.
     """
     protocols = dict.fromkeys(key.partition('/')[0] for row in rows.values() for key in row)
     tables = []
@@ -74,16 +74,16 @@ def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def blanks(notes: Mapping[str, str]) -> list[str]:
-    """Why columns of :func:`protocol_tables` are blank, a line for each.
+    """Reasons for blank columns of :func:`protocol_tables`, a line for each.
 
     Args:
-        notes: metric as ``protocol/metric`` -> why it is missing.
+        notes: metric as ``protocol/metric`` -> reason why it is missing.
     """
     return [f'no {heading(metric)}: {reason}'.replace('\n', ' ') for metric, reason in notes.items()]
 
 
 def mean_std(values: Sequence[float], digits: int = 1) -> str:
-    """Mean ± sample standard deviation; the mean alone of one value, nothing of none.
+    """Mean ± sample standard deviation; only the mean of a single value, an empty text without values.
 
     Args:
         values: for example one per seed.
@@ -96,7 +96,7 @@ def mean_std(values: Sequence[float], digits: int = 1) -> str:
 
 
 def heading(metric: str) -> str:
-    """Two-line column heading of a metric as ``protocol/metric``; the metric's own name where it has none."""
+    """Two-line column heading of a metric as ``protocol/metric``; the metric itself if it has no heading."""
     protocol, _, name = metric.partition('/')
     for of, pattern, text in _HEADINGS:
         match = re.fullmatch(pattern, name)
@@ -106,7 +106,7 @@ def heading(metric: str) -> str:
 
 
 def selection(metric: str) -> str | None:
-    """Which epoch or K a metric (without its protocol) belongs to; None where nothing can be chosen."""
+    """The epoch or K of a metric (without its protocol); None if there is no choice."""
     for pattern, text in _SELECTION:
         match = re.fullmatch(pattern, metric)
         if match:
@@ -115,7 +115,7 @@ def selection(metric: str) -> str | None:
 
 
 def _place(metric: str) -> tuple[int, str, int, int] | None:
-    """(family, protocol, column, K), by which metrics are sorted; None for a metric that the table does not show."""
+    """Sort key of a metric: (family, protocol, column, K); None for a metric without heading."""
     protocol, _, name = metric.partition('/')
     family = next((i for i, prefix in enumerate(_ORDER) if protocol.startswith(prefix)), len(_ORDER))
     for column, (of, pattern, _) in enumerate(_HEADINGS):
@@ -126,7 +126,7 @@ def _place(metric: str) -> tuple[int, str, int, int] | None:
 
 
 def _sorted(metrics: Iterable[str]) -> list[str]:
-    """The metrics that a table shows, in the order of its columns."""
+    """The metrics with a heading, in the order of the columns."""
     places = {metric: place for metric in metrics if (place := _place(metric)) is not None}
     return sorted(places, key=places.__getitem__)
 

@@ -1,4 +1,4 @@
-"""Class scores on disk, for fusion and a closer look."""
+"""Class scores on disk, for fusion and further analysis."""
 
 import json
 import os
@@ -25,14 +25,13 @@ class ScoreFile:
 
     Args:
         test: of the test clips.
-        heldout: of held-out training clips, by a classifier that saw none of them; None where there are none.
+        heldout: of held-out training clips, by a classifier trained without them; None without such clips.
         classes: class names in label order.
-        facts: where they come from: ``data``, ``manifest_sha256``, ``split``, ``stream``, ``checkpoint_sha256``,
-            ``name`` (the method), ``protocol`` with its ``settings``; plain values.
+        facts: their origin as plain values: ``data``, ``manifest_sha256``, ``split``, ``stream``,
+            ``checkpoint_sha256``, ``name`` (the method), ``protocol`` with its ``settings``.
 
     Raises:
-        DataError: shapes that do not fit each other, a label without score, a score that is not finite, or a clip that
-            stands twice.
+        DataError: shapes do not fit, a label has no score, a score is not finite, or a clip is in it twice.
     """
 
     test: Scores
@@ -47,7 +46,7 @@ class ScoreFile:
                 _check(scores, len(self.classes), part)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, all or nothing; the same scores make the same bytes."""
+        """Write the file, all or nothing; equal scores give equal bytes."""
         arrays = {'classes': np.array(self.classes, np.str_), 'facts': np.array(json.dumps(self.facts))}
         for part in PARTS:
             scores = getattr(self, part)
@@ -62,7 +61,7 @@ class ScoreFile:
         """Read a file; nothing in it is executed.
 
         Raises:
-            DataError: missing, damaged or inconsistent; names the file.
+            DataError: the file is missing, damaged or inconsistent; names the file.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
@@ -71,9 +70,11 @@ class ScoreFile:
             return cls(parts[0], parts[1] if len(parts) > 1 else None, classes, facts)
         except FileNotFoundError as error:
             raise DataError(f'{path}: no such score file; tools/test.py writes it beside its record') from error
-        # numpy hands back an array or the file's text where it is no npz at all.
+        # numpy returns an array or the file's text if the file is not an npz.
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise DataError(f'{path} is no intact score file: {error}; run tools/test.py again to write it') from error
+            raise DataError(
+                f'{path} is not an intact score file: {error}; write it again with tools/test.py'
+            ) from error
 
 
 def _upgrade(facts: dict[str, Any]) -> dict[str, Any]:
@@ -92,16 +93,16 @@ def _check(scores: Scores, classes: int, part: str) -> None:
     N = len(scores.names)
     if scores.scores.ndim != 2 or len(scores.scores) != N or scores.labels.shape != (N,) or not N:
         shapes = f'{tuple(scores.scores.shape)} scores, {tuple(scores.labels.shape)} labels, {N} names'
-        raise DataError(f'{part}: {shapes}; there must be one row of scores and one label for every clip')
+        raise DataError(f'{part}: {shapes}; give one row of scores and one label for every clip')
     columns = scores.scores.shape[1]
     if columns > classes or scores.labels.min() < 0 or scores.labels.max() >= columns:
         raise DataError(
             f'{part}: {columns} columns of scores and labels {scores.labels.min()} to {scores.labels.max()} '
-            f'for {classes} classes'
+            f'do not fit {classes} classes'
         )
     if not scores.scores.isfinite().all():
         clip = scores.names[int((~scores.scores.isfinite()).any(dim=1).int().argmax())]
         raise DataError(f'{part}: the scores of {clip} are not finite')
     if len(set(scores.names)) < N:
-        twice = [name for name, count in Counter(scores.names).items() if count > 1]
-        raise DataError(f'{part}: {len(twice)} clips stand there twice, such as {twice[0]}')
+        repeated = [name for name, count in Counter(scores.names).items() if count > 1]
+        raise DataError(f'{part}: {len(repeated)} clips are in it twice, such as {repeated[0]}')

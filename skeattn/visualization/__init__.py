@@ -1,4 +1,4 @@
-"""Pictures: curves, embedding maps, clips at every step, skeletons coloured by the attention mask.
+"""Pictures: curves, embedding maps, clips after every step, skeletons coloured by the attention mask.
 
 Needs the extra ``[vis]``.
 """
@@ -11,7 +11,7 @@ try:
     import sklearn  # noqa: F401
 except ModuleNotFoundError as error:
     raise ConfigError(
-        f'pictures need matplotlib, pillow and scikit-learn ({error.name} is missing): pip install "skeattn[vis]"'
+        f'pictures need matplotlib, pillow and scikit-learn ({error.name} is missing); pip install "skeattn[vis]"'
     ) from None
 
 from skeattn.visualization.clip_player import play_clip

@@ -1,4 +1,4 @@
-"""Plays a clip at several steps side by side: as one HTML page, an animated GIF or an MP4."""
+"""Player of a clip at several steps side by side, as an HTML page, an animated GIF or an MP4."""
 
 import base64
 import html
@@ -17,6 +17,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
+from skeattn.datasets.transforms import present
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import replacing, write_text
 from skeattn.progress import progress
@@ -26,7 +27,7 @@ from skeattn.visualization.mask_player import TALL, write_gif
 from skeattn.visualization.style import COLOURS, INK, look
 
 YAW = 25.0
-"""Degrees from which a 3-D clip is seen: a little from the side."""
+"""Viewing angle of a 3-D clip in degrees: slightly from the side."""
 COLUMNS = 6
 _PAGE = Path(__file__).with_name('clip_player.html')
 
@@ -39,29 +40,29 @@ def play_clip(
     fps: float = 30.0,
     frames: int | None = None,
 ) -> Path:
-    """Draw the panels, each in its own scale, and play them in step: each shows the same share of its frames.
+    """Draw the panels, each on its own scale, and play them synchronously: each shows the same share of its frames.
 
     Args:
-        panels: in the order of drawing; the first one tells which way is up.
+        panels: in the order of drawing; the first one determines the upward direction.
         layout: whose bones are drawn; motion and bone streams are drawn as vectors from one point.
-        path: file to write, by its suffix: ``.html`` (a page that needs nothing else), ``.gif`` or ``.mp4``.
+        path: file to write; its suffix is ``.html`` (a self-contained page), ``.gif`` or ``.mp4``.
         title: above the panels.
-        fps: frames of the longest panel a second.
-        frames: pictures of a GIF or MP4; by default as many as the longest panel has frames.
+        fps: frames of the longest panel per second.
+        frames: number of pictures of a GIF or MP4; by default the number of frames of the longest panel.
 
     Returns:
         the path.
 
     Raises:
-        ConfigError: another suffix, or MP4 without ffmpeg.
+        ConfigError: a different suffix, or MP4 without ffmpeg.
         DataError: there is nothing to draw.
     """
     path = Path(path)
     kinds = {'.html': _write_html, '.gif': _write_gif, '.mp4': _write_mp4}
     if path.suffix not in kinds:
-        raise ConfigError(f'{path}: the suffix must be one of {", ".join(kinds)}')
-    if not any(panel.keypoint.any() for panel in panels):
-        raise DataError(f'{title}: nobody is there (all zero) at any step, nothing can be drawn')
+        raise ConfigError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(kinds)}')
+    if not any(present(panel.keypoint).any() for panel in panels):
+        raise DataError(f'{title}: no person is present (all zero or missing) at any step; choose a different clip')
     longest = max(panel.keypoint.shape[1] for panel in panels)
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds[path.suffix](panels, layout, path, title, fps, frames or longest)
@@ -69,15 +70,17 @@ def play_clip(
 
 
 def upwards(panel: Panel, layout: SkeletonLayout) -> int:
-    """1 where the y axis of a joint clip points up, -1 where down (pictures): where its spines point on average."""
-    there = panel.keypoint[panel.keypoint.any(axis=(2, 3))]
-    lower, upper = (layout.locate(there, place) for place in layout.spine)
-    return -1 if (upper - lower)[..., 1].mean() < 0 else 1
+    """1 if the y axis of a joint clip points up, -1 if down (image coordinates), from the mean direction of spines."""
+    persons = panel.keypoint[present(panel.keypoint)]
+    lower, upper = (layout.locate(persons, place) for place in layout.spine)
+    up = (upper - lower)[..., 1]
+    return -1 if up[~np.isnan(up)].sum() < 0 else 1
 
 
 def frame_of(panel: Panel) -> tuple[np.ndarray, float]:
-    """(centre ``(D,)``, half the width) of the part of space that a panel shows: all frames, from whatever side."""
-    points = panel.keypoint[panel.keypoint.any(axis=(2, 3))].reshape(-1, panel.keypoint.shape[-1])
+    """(centre ``(D,)``, half the width) of the visible part of space, for all frames and viewing angles."""
+    points = panel.keypoint[present(panel.keypoint)].reshape(-1, panel.keypoint.shape[-1])
+    points = points[~np.isnan(points).any(axis=1)]
     centre = np.zeros(panel.keypoint.shape[-1])
     if panel.stream == 'joint' and len(points):
         centre = (points.min(axis=0) + points.max(axis=0)) / 2
@@ -97,7 +100,7 @@ def _write_html(panels: Sequence[Panel], layout: SkeletonLayout, path: Path, tit
         'colours': COLOURS,
         'panels': [_as_data(panel) for panel in panels],
     }
-    text = json.dumps(data).replace('<', '\\u003c')  # a name must not end the script
+    text = json.dumps(data).replace('<', '\\u003c')  # so that no name can end the script
     page = Template(_PAGE.read_text(encoding='utf-8'))
     write_text(path, page.substitute(title=html.escape(title), data=text, ink=INK))
 
@@ -132,7 +135,7 @@ def _write_mp4(
     panels: Sequence[Panel], layout: SkeletonLayout, path: Path, title: str, fps: float, frames: int
 ) -> None:
     if not FFMpegWriter.isAvailable():
-        raise ConfigError(f'{path}: an MP4 needs the program ffmpeg on PATH; install it, or ask for .html or .gif')
+        raise ConfigError(f'{path}: an MP4 needs the program ffmpeg on PATH; install it, or choose .html or .gif')
     with replacing(path, '.mp4') as scratch, look():
         canvas = FigureCanvasAgg(Figure(dpi=100, layout='constrained'))
         writer: Any = FFMpegWriter(_pace(panels, fps, frames))  # type: ignore[arg-type]
@@ -144,14 +147,14 @@ def _write_mp4(
 
 
 def _pace(panels: Sequence[Panel], fps: float, frames: int) -> float:
-    """Pictures a second, so that fewer of them take as long."""
+    """Pictures per second for the same duration with a different number of pictures."""
     return fps * frames / max(panel.keypoint.shape[1] for panel in panels)
 
 
 def _draw(
     canvas: FigureCanvasAgg, panels: Sequence[Panel], layout: SkeletonLayout, title: str, frames: int
 ) -> Iterator[None]:
-    """Draw picture after picture on the canvas, a row or more of panels per stream."""
+    """Draw the pictures one after the other on the canvas, with one or more rows of panels per stream."""
     streams = list(dict.fromkeys(panel.stream for panel in panels))
     grouped = [[panel for panel in panels if panel.stream == stream] for stream in streams]
     columns = min(COLUMNS, max(map(len, grouped)))
@@ -170,16 +173,16 @@ def _draw(
             player.show(k / frames)
         canvas.draw()
         if k == 0:
-            figure.set_layout_engine('none')  # the first picture's layout holds for all
+            figure.set_layout_engine('none')  # all pictures keep the first layout
         yield
 
 
 class _Player:
-    """A panel in a figure: a colour per person."""
+    """A panel in a figure, with a colour per person."""
 
     def __init__(self, ax: Axes, panel: Panel, layout: SkeletonLayout, up: int) -> None:
         centre, reach = frame_of(panel)
-        self.there = np.asarray(panel.keypoint.any(axis=(2, 3)))
+        self.present = present(panel.keypoint)
         self.points = project(panel.keypoint - centre, up)
         self.bones = np.array(layout.bones) if panel.stream == 'joint' else None
         self.lines = [
@@ -191,19 +194,21 @@ class _Player:
         half = 1.05 * reach
         ax.set(xlim=(-half, half), ylim=(-half * TALL, half * TALL))
         ax.set(box_aspect=TALL, xticks=[], yticks=[])
-        ax.set_title(f'{panel.step}\n{panel.stream}, {panel.keypoint.shape[1]} frames', fontsize=9)
+        facts = f'{panel.stream}, {panel.keypoint.shape[1]} frames'
+        ax.set_title('\n'.join([panel.step, facts, *([panel.note] if 'missing' in panel.note else [])]), fontsize=9)
         for spine in ax.spines.values():
             spine.set(visible=True, color='#DDDDDD')
 
     def show(self, share: float) -> None:
         t = int(share * self.points.shape[1])
-        for lines, points, there in zip(self.lines, self.points[:, t], self.there[:, t], strict=True):
+        for lines, points, visible in zip(self.lines, self.points[:, t], self.present[:, t], strict=True):
             ends = points[self.bones] if self.bones is not None else np.stack([0 * points, points], axis=1)
-            lines.set_segments(list(ends) if there else [])
+            drawn = ends[~np.isnan(ends).any(axis=(1, 2))]  # no bone ends in a missing joint
+            lines.set_segments(list(drawn) if visible else [])
 
 
 def project(points: np.ndarray, up: int) -> np.ndarray:
-    """Where points ``(..., D)`` are drawn, ``(..., 2)``: 2-D as they are, 3-D seen by one who faces the person."""
+    """Positions ``(..., 2)`` of drawn points ``(..., D)``: 2-D unchanged, 3-D seen by an observer facing the person."""
     if points.shape[-1] == 2:
         return points * [1, up]
     yaw = np.deg2rad(YAW)

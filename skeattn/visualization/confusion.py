@@ -11,23 +11,23 @@ from skeattn.errors import DataError
 from skeattn.visualization.style import INK, look, save
 
 SHOWN = 1.0
-"""Percent from which a cell has a number."""
+"""Minimum percentage of a cell with a number."""
 
 
 def row_percent(counts: np.ndarray) -> np.ndarray:
-    """Counts ``(K, K)``, rows true, as percent of each row; a class without clips has a row of zeros."""
+    """Counts ``(K, K)``, rows true, as percentage of each row; a class without clips has a row of zeros."""
     return 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
 def most_confused(counts: np.ndarray, number: int = 10) -> list[tuple[int, int, int, float]]:
-    """The pairs of classes that are taken for each other most often.
+    """The most frequently confused pairs of classes.
 
     Args:
         counts: ``(K, K)`` int, rows true, columns predicted.
-        number: of pairs at most.
+        number: maximum number of pairs.
 
     Returns:
-        (true, predicted, clips, percent of the true class), highest percent first, then most clips.
+        (true, predicted, clips, percentage of the true class), highest percentage first, then most clips.
     """
     percent, wrong = row_percent(counts), counts * (1 - np.eye(len(counts), dtype=counts.dtype))
     pairs = [(int(i), int(j), int(counts[i, j]), float(percent[i, j])) for i, j in np.argwhere(wrong)]
@@ -35,7 +35,7 @@ def most_confused(counts: np.ndarray, number: int = 10) -> list[tuple[int, int, 
 
 
 def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | os.PathLike[str], title: str = '') -> Path:
-    """Percent of each true class, as colour and, from :data:`SHOWN` on, as number.
+    """Draw the percentages of each true class as colours, and as numbers from :data:`SHOWN` on.
 
     Args:
         counts: ``(K, K)`` int, rows true, columns predicted.
@@ -47,7 +47,7 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], path: str | os.Pa
         DataError: there are no clips.
     """
     if not counts.any():
-        raise DataError(f'{title or "confusion"}: no clips, nothing can be drawn')
+        raise DataError(f'{title or "confusion"}: there are no clips to draw; give counts of at least one clip')
     K, percent = len(counts), row_percent(counts)
     cell = 0.46 if K <= 20 else 0.25  # inches; labels and numbers follow
     font = 10.0 if K <= 20 else 6.8

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ from skeattn.visualization.style import COLOURS, INK, class_style, look, quiet, 
 Series = dict[float, float]
 Runs = Mapping[str, str | os.PathLike[str] | Sequence[str | os.PathLike[str]]]
 FEW = 20
-"""Epochs up to which each has a marker."""
+"""Maximum number of epochs with markers."""
 
 
 @dataclass
 class Log:
-    """What a run logged: metric name -> {epoch: value}.
+    """Logged values of a run: metric name -> {epoch: value}.
 
     Attributes:
-        train: losses; several values within an epoch stand at fractions of it.
+        train: losses; several values within an epoch are at fractions of it.
         val: metrics of the evaluators.
     """
 
@@ -37,14 +37,14 @@ class Log:
 def read_log(work_dir: str | os.PathLike[str]) -> Log:
     """The scalars of a run, from mmengine's ``<work_dir>/<time>/vis_data/scalars.json``.
 
-    A resumed run has several such files; what was logged last for a step stands.
+    A resumed run has several such files; the last value of a step counts.
 
     Raises:
-        DataError: the folder holds no such log, or a damaged one.
+        DataError: the folder has no such log, or a damaged one.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     if not files:
-        raise DataError(f'{work_dir} holds no */vis_data/scalars.json; is it the work_dir of a training run?')
+        raise DataError(f'{work_dir} holds no */vis_data/scalars.json; give the work_dir of a training run')
     log = Log()
     for file in files:
         train: list[dict[str, Any]] = []
@@ -62,16 +62,16 @@ def read_log(work_dir: str | os.PathLike[str]) -> Log:
 
 
 def _add_losses(series: dict[str, Series], entries: list[dict[str, Any]]) -> None:
-    """Place each entry within its epoch; the log does not say how many iterations an epoch has."""
+    """Place each entry within its epoch; the iterations of an epoch are not logged, so they are inferred."""
     per_epoch = max((entry['iter'] / entry['epoch'] for entry in entries), default=1.0)
     for entry in entries:
         _add(series, entry, entry['iter'] / per_epoch, _is_loss)
 
 
-def _add(series: dict[str, Series], entry: dict[str, Any], at: float, wanted: Any) -> None:
+def _add(series: dict[str, Series], entry: dict[str, Any], epoch: float, is_shown: Callable[[str], bool]) -> None:
     for key, value in entry.items():
-        if wanted(key):
-            series.setdefault(key, {})[at] = value
+        if is_shown(key):
+            series.setdefault(key, {})[epoch] = value
 
 
 def draw_curves(
@@ -81,18 +81,18 @@ def draw_curves(
     levels: Mapping[str, float] | None = None,
     title: str = '',
 ) -> Path:
-    """One panel with the accuracy of all runs, and one with the losses of each.
+    """Draw one panel with the accuracy of all runs, and one with the losses of each run.
 
     Args:
-        runs: name -> work_dir, or several of them (seeds), of which the mean is drawn with a band from the least to
-            the greatest.
+        runs: name -> work_dir, or several work_dirs (seeds), drawn as their mean with a band from the minimum to the
+            maximum.
         path: PNG to write.
-        metric: the accuracy to draw, as logged.
+        metric: name of the accuracy in the log.
         levels: name -> accuracy in percent, drawn as horizontal lines (baselines).
         title: above all panels.
 
     Raises:
-        DataError: a work_dir without log, or without that metric.
+        DataError: a work_dir has no log, or the log lacks the metric.
     """
     logs = read_logs(runs)
     with look():
@@ -109,11 +109,11 @@ def draw_curves(
 def draw_series(
     panels: Mapping[str, Mapping[str, Sequence[Series]]], path: str | os.PathLike[str], title: str = ''
 ) -> Path:
-    """A panel per quantity, with a curve per run.
+    """Draw a panel per quantity, with a curve per run.
 
     Args:
-        panels: quantity -> run -> its values by epoch, a series per seed; of several seeds the mean is drawn with a
-            band from the least to the greatest.
+        panels: quantity -> run -> values by epoch, a series per seed; several seeds are drawn as their mean with a band
+            from the minimum to the maximum.
         path: PNG to write.
         title: above all panels.
     """
@@ -139,7 +139,7 @@ def read_logs(runs: Runs) -> dict[str, list[Log]]:
 
 
 def logged(logs: Mapping[str, Sequence[Log]], metric: str) -> dict[str, list[Series]]:
-    """A metric of evaluators, or a loss, of every run.
+    """Name -> series of a metric or a loss.
 
     Raises:
         DataError: a run did not log it.
@@ -147,34 +147,45 @@ def logged(logs: Mapping[str, Sequence[Log]], metric: str) -> dict[str, list[Ser
     for name, group in logs.items():
         for log in group:
             if metric not in log.val | log.train:
-                known = ', '.join(sorted(log.val) + sorted(log.train)) or 'nothing yet'
-                raise DataError(f'{name}: metric {metric!r} was not logged; logged: {known}')
+                names = ', '.join(sorted(log.val) + sorted(log.train)) or 'nothing yet'
+                raise DataError(f'{name}: metric {metric!r} was not logged; choose from {names}')
     return {name: [(log.val | log.train)[metric] for log in group] for name, group in logs.items()}
 
 
 def band(group: Sequence[Series]) -> tuple[list[float], np.ndarray]:
-    """(epochs that all have, ``(3, epochs)`` mean, least and greatest) of a quantity with several seeds."""
+    """(common epochs, ``(3, epochs)`` mean, minimum and maximum) of a quantity over seeds."""
     epochs = sorted(set[float].intersection(*(set(series) for series in group)))
     values = np.array([[series[epoch] for epoch in epochs] for series in group])
     return epochs, np.stack([values.mean(0), values.min(0), values.max(0)]) if epochs else np.zeros((3, 0))
 
 
 def _line(ax: Axes, group: Sequence[Series], label: str, colour: str, marker: str = '', **style: Any) -> None:
-    epochs, (mean, least, greatest) = band(group)
+    epochs, (mean, minimum, maximum) = band(group)
     marker = marker if len(epochs) <= FEW else ''
     ax.plot(epochs, mean, color=colour, marker=marker, markersize=6, linewidth=2.4, label=label, **style)
     if len(group) > 1:
-        ax.fill_between(epochs, least, greatest, color=colour, alpha=0.18, linewidth=0)
+        ax.fill_between(epochs, minimum, maximum, color=colour, alpha=0.18, linewidth=0)
 
 
 def _finish(figure: Figure, axes: Sequence[Axes], path: str | os.PathLike[str], title: str) -> Path:
     for ax in axes:
         ax.set_xlabel('epoch')
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _widen(ax)
         quiet(ax)
     if title:
         figure.suptitle(title, fontsize=14)
     return save(figure, path)
+
+
+def _widen(ax: Axes) -> None:
+    """Axes of a single epoch or a single value: otherwise they would span a few percent of it."""
+    points = [np.asarray(line.get_xydata()) for line in ax.get_lines() if line.get_transform() is ax.transData]
+    x, y = np.concatenate(points).T if points else np.zeros((2, 0))
+    if len(x) and np.ptp(x) == 0:
+        ax.set_xlim(x[0] - 1, x[0] + 1)
+    if len(y) and np.ptp(y) == 0:
+        ax.set_ylim(min(0.0, 2 * y[0]), max(0.0, 2 * y[0]) or 1)
 
 
 def _accuracy(ax: Axes, series: Mapping[str, Sequence[Series]], levels: Mapping[str, float]) -> None:
@@ -208,8 +219,8 @@ def _symbol(name: str) -> str:
 
 
 def _readable(metric: str) -> str:
-    evaluator, found, name = metric.rpartition('/')
-    if not found:
+    evaluator, slash, name = metric.rpartition('/')
+    if not slash:
         return _symbol(metric)
-    known = {'knn': 'KNN', 'linear': 'linear probe'}
-    return f'{known.get(evaluator, evaluator)}, {name.replace("top1_k", "K = ").replace("_", " ")}'
+    titles = {'knn': 'KNN', 'linear': 'linear probe'}
+    return f'{titles.get(evaluator, evaluator)}, {name.replace("top1_k", "K = ").replace("_", " ")}'

@@ -28,14 +28,14 @@ def draw_embedding(
     """Draw maps of features side by side.
 
     Args:
-        panels: title -> features of the clips to show; above ``limit`` an evenly spaced part of them.
+        panels: title -> features of the clips; more than ``limit`` clips are thinned evenly.
         classes: class names, for the legend.
         path: PNG to write.
         title: above all panels.
         seed: of the map.
-        limit: most clips in a panel.
+        limit: maximum number of clips in a panel.
         method: of :func:`~skeattn.evaluation.embedding_map.project`.
-        colour: what labels and ``classes`` are, above the legend.
+        colour: heading of the legend: the kind of ``classes``.
     """
     maps = {}
     for name, features in panels.items():
@@ -53,7 +53,7 @@ def draw_maps(
 ) -> Path:
     """Draw maps side by side: title -> points (N, 2) and their labels (N,).
 
-    The rest is as in :func:`draw_embedding`; ``heading`` stands above the legend.
+    The other arguments are those of :func:`draw_embedding`; ``heading`` is that of the legend.
     """
     with look():
         columns = 2 if len(panels) == 4 else min(len(panels), 3)
@@ -83,11 +83,11 @@ def draw_maps(
 def _scatter(ax: Axes, points: np.ndarray, labels: np.ndarray) -> None:
     for label in np.unique(labels):
         colour, marker = class_style(int(label))
-        here = points[labels == label]
+        group = points[labels == label]
         ax.scatter(
-            here[:, 0], here[:, 1], s=30, c=colour, marker=marker, alpha=0.85, linewidths=0.3, edgecolors='white'
+            group[:, 0], group[:, 1], s=30, c=colour, marker=marker, alpha=0.85, linewidths=0.3, edgecolors='white'
         )
-    ax.set(xticks=[], yticks=[])  # neither axis of such a map has a unit
+    ax.set(xticks=[], yticks=[])  # the axes of such a map have no unit
     ax.margins(0.04)
     for spine in ax.spines.values():
         spine.set(visible=True, color='#CCCCCC')

@@ -1,4 +1,4 @@
-"""Gain of a method over a baseline, class by class."""
+"""Gain of a method over a baseline by class."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from skeattn.visualization.style import COLOURS, FAINT, INK, look, save
 
 
 def draw_gains(gains: Sequence[ClassGain], path: str | os.PathLike[str], title: str = '') -> Path:
-    """A horizontal bar per class, greatest gain on top, with a dot per seed where the seeds are the same.
+    """Draw a horizontal bar per class, greatest gain on top, with a dot per seed if the seeds are paired.
 
     Args:
         gains: from :func:`~skeattn.results.class_gain.class_gains`; the mean over classes is drawn as a line.

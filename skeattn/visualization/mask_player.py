@@ -24,17 +24,17 @@ from skeattn.visualization.style import INK, look
 
 COLOUR_MAP = 'viridis'
 TALL = 1.25
-"""Height of a panel over its width."""
+"""Ratio of a panel's height to its width."""
 
 
 @dataclass
 class MaskedClip:
-    """A clip with the masks that several networks gave it.
+    """A clip with the masks of several networks.
 
     Attributes:
         title: above its column, for example the class name.
         keypoint: ``(C, T, V, M)`` joint coordinates, y up; an absent person is all zero.
-        masks: network's name -> ``(M, T', V)``, T' frames standing for T.
+        masks: network's name -> ``(M, T', V)``; T' mask frames represent T frames.
     """
 
     title: str
@@ -57,7 +57,7 @@ def masked_clips(models: Mapping[str, Any], dataset: Any, indices: Sequence[int]
 
 
 def mask_range(clips: Sequence[MaskedClip]) -> dict[str, tuple[float, float]]:
-    """Lowest and highest mask value of each network over the persons that are there."""
+    """Minimum and maximum mask value of each network over the persons present."""
     values: dict[str, list[np.ndarray]] = {}
     for clip in clips:
         for name, mask in clip.masks.items():
@@ -73,21 +73,21 @@ def play_masks(
     fps: float = 16.0,
     dpi: int = 80,
 ) -> tuple[float, float]:
-    """Draw a grid, a row per network and a column per clip, all joints on one colour scale.
+    """Draw a grid with a row per network and a column per clip, all joints on one colour scale.
 
     Args:
         clips: all with the same networks and the same number of frames T.
         layout: whose bones are drawn.
         path: GIF to write; it loops.
         title: above the grid.
-        fps: frames a second.
+        fps: frames per second.
         dpi: resolution.
 
     Returns:
-        the scale: lowest and highest value over all networks and clips.
+        the scale: minimum and maximum over all networks and clips.
 
     Raises:
-        DataError: a mask has another number of joints or persons than its clip, or no person is there.
+        DataError: a mask and its clip differ in the number of joints or persons, or no person is present.
     """
     for clip in clips:
         _check(clip)
@@ -118,7 +118,7 @@ def play_masks(
                 player.show(t)
             canvas.draw()
             if t == 0:
-                figure.set_layout_engine('none')  # the first frame's layout holds for all
+                figure.set_layout_engine('none')  # all frames keep the first layout
             frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
     write_gif(frames, Path(path), fps)
     return low, high
@@ -131,7 +131,7 @@ class _Player:
         self.points = _place(clip.keypoint)  # (M, T, V, 2)
         mask = clip.masks[name][_present(clip.keypoint)]
         T = self.points.shape[1]
-        self.values = mask[:, np.arange(T) * mask.shape[1] // T]  # each T' stands for T / T' frames
+        self.values = mask[:, np.arange(T) * mask.shape[1] // T]  # each mask frame represents T / T' frames
         self.bones = np.array(layout.bones)
         self.lines: list[LineCollection] = []
         self.joints: list[PathCollection] = []
@@ -161,16 +161,16 @@ class _Player:
 
 
 def _present(keypoint: np.ndarray) -> np.ndarray:
-    """Indices of the persons that are there, from ``(C, T, V, M)``."""
+    """Indices of the persons present, from ``(C, T, V, M)``."""
     return np.flatnonzero(keypoint.any(axis=(0, 1, 2)))
 
 
 def _place(keypoint: np.ndarray) -> np.ndarray:
-    """Where joints are drawn, ``(M, T, V, 2)``: seen from the front and a little from the side, persons next to
-    each other (each is centred on itself in the pipeline, so their distance is unknown)."""
+    """Positions of the drawn joints, ``(M, T, V, 2)``: seen from the front, slightly from the side, persons next to
+    each other (the pipeline centres each person, so their distance is unknown)."""
     x, y, z = (keypoint[c].transpose(2, 0, 1)[_present(keypoint)] for c in range(3))
     angle = np.deg2rad(25)
-    across = -x * np.cos(angle) + z * np.sin(angle)  # the right hand of who faces us is on our left
+    across = -x * np.cos(angle) + z * np.sin(angle)  # the right hand of a person facing us is on our left
     points = np.stack([across, y], axis=-1)
     reach = 0.0
     for person in points:
@@ -182,17 +182,17 @@ def _place(keypoint: np.ndarray) -> np.ndarray:
 def _check(clip: MaskedClip) -> None:
     _, T, V, M = clip.keypoint.shape
     if not len(_present(clip.keypoint)):
-        raise DataError(f'clip {clip.title!r}: all persons are absent (all zero), nothing can be drawn')
+        raise DataError(f'clip {clip.title!r}: all persons are absent (all zero); choose a different clip')
     for name, mask in clip.masks.items():
         if mask.ndim != 3 or mask.shape[::2] != (M, V) or not 1 <= mask.shape[1] <= T:
             raise DataError(
-                f'clip {clip.title!r}: mask of {name!r} has shape {mask.shape}; {M} persons, up to {T} frames and '
-                f"{V} joints need ({M}, T', {V})"
+                f"clip {clip.title!r}: the mask of {name!r} has shape {mask.shape}; give ({M}, T', {V}) for {M} "
+                f'persons, up to {T} frames and {V} joints'
             )
 
 
 def write_gif(frames: Sequence[Image.Image], path: Path, fps: float) -> None:
-    """One palette for all frames and no dithering: nothing flickers, and the file stays small."""
+    """Write a GIF with one palette for all frames and no dithering, so that it does not flicker and stays small."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, 4).astype(int))]
     sheet = Image.new('RGB', (shown[0].width, shown[0].height * len(shown)))

@@ -1,4 +1,4 @@
-"""One look for all pictures: colours that colour-blind readers can tell apart, quiet axes, atomic saving."""
+"""Common style of all pictures: colours for colour-blind readers, light axes, atomic saving."""
 
 import os
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ _SETTINGS: Any = {
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Draw with the toolbox's settings; the user's are untouched afterwards."""
+    """Draw with the toolbox's settings; the user's settings are restored afterwards."""
     with matplotlib.rc_context(_SETTINGS):
         yield
 
 
 def class_style(index: int) -> tuple[str, str]:
-    """(colour, marker) of a class: colours repeat after eight classes, with another marker."""
+    """(colour, marker) of a class; colours repeat after eight classes, with a different marker."""
     return COLOURS[index % len(COLOURS)], MARKERS[index // len(COLOURS) % len(MARKERS)]
 
 
@@ -52,7 +52,7 @@ def quiet(ax: Axes) -> None:
 
 
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 130) -> Path:
-    """Write a PNG, all or nothing and without a time stamp: the same picture has the same bytes."""
+    """Write a PNG, all or nothing and without a time stamp; equal pictures have equal bytes."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {'Software': None}

@@ -23,16 +23,18 @@ def test_embedding_raw_arrays_equals_embedding_the_packed_set(cfg) -> None:
     packed = PackedSet.open(cfg.dataset.data)
     clips = [np.asarray(packed.clip(int(i))) for i in split(packed, cfg.dataset.split)[1]]
     clips[0] = clips[0][0]  # one person without the axis of persons
-    found = embed(model, clips, cfg.dataset.pipeline)
-    torch.testing.assert_close(torch.from_numpy(found), extract_features(model, test).x)
+    features = embed(model, clips, cfg.dataset.pipeline)
+    torch.testing.assert_close(torch.from_numpy(features), extract_features(model, test).x)
 
 
 @pytest.mark.parametrize(
     ('clip', 'message'),
     [
-        (np.zeros((5, 24, 3)), r'clip 1: shape \(5, 24, 3\); layout .ntu25. needs \(T, 25, 3\)'),
-        (np.zeros((0, 25, 3)), 'clip 1: shape'),
-        (np.full((5, 25, 3), np.nan), 'clip 1: NaN or infinite coordinate'),
+        (np.zeros((5, 24, 3)), r'clip 1 has shape \(5, 24, 3\); layout .ntu25. needs \(T, 25, 3\)'),
+        (np.zeros((0, 25, 3)), 'clip 1 has shape'),
+        (np.full((5, 25, 3), np.nan), 'clip 1: nobody is there, every value is zero or missing'),
+        (np.zeros((5, 25, 3)), 'clip 1: nobody is there'),
+        (np.full((5, 25, 3), np.inf), 'clip 1: NaN or infinite coordinate at person 0, frame 0, joint spine_base'),
     ],
 )
 def test_a_clip_that_does_not_fit_is_named(cfg, clip: np.ndarray, message: str) -> None:

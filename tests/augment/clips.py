@@ -23,3 +23,19 @@ def spec(batch=6, frames=16, layout='ntu25'):
 def partners_in(x):
     """Partners as the preprocessor finds them, for a global batch ``x``."""
     return lambda shift: x[(torch.arange(len(x)) + shift) % len(x)]
+
+
+# Every operation, with the settings that show most on short clips.
+OPS = {
+    'Crop': {},
+    'Shear': {},
+    'SpatialFlip': {},
+    'Rotate': {},
+    'GaussianNoise': {},
+    'GaussianBlur': {},
+    'AxisMask': {},
+    'TemporalFlip': {},
+    'RandomJointMask': {'fill': 7.0},
+    'SkeleAdaIN': {},
+    'SkeleMix': {'units': (1, 3)},
+}

@@ -22,21 +22,8 @@ from skeattn.augment import (
 from skeattn.augment.base import integers
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
-from tests.augment.clips import clips, partners_in, spec
+from tests.augment.clips import OPS, clips, partners_in, spec
 
-OPS = {
-    'Crop': {},
-    'Shear': {},
-    'SpatialFlip': {},
-    'Rotate': {},
-    'GaussianNoise': {},
-    'GaussianBlur': {},
-    'AxisMask': {},
-    'TemporalFlip': {},
-    'RandomJointMask': {'fill': 7.0},
-    'SkeleAdaIN': {},
-    'SkeleMix': {'units': (1, 3)},
-}
 WITH_DRAWS = sorted(OPS.keys() - {'TemporalFlip', 'SpatialFlip'})
 
 

@@ -47,6 +47,7 @@ def test_what_differs_from_the_base_is_what_is_documented(path):
     assert found == {*options}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', ABLATIONS, ids=name_of)
 def test_it_builds_and_its_options_fit_another_data_set(path):
     other = resolved(FOLDER / 'stgcn_nwucla_xview.py', documented(path.stem))

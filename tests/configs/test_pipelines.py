@@ -64,3 +64,18 @@ def test_the_places_for_clean_steps_leave_the_released_pipeline_as_it_is():
     """A resolved config does not show them, so that the identity of a run does not depend on them."""
     steps = resolve_config(read_config(BASES / 'datasets/ntu60_xsub.py')).dataset.pipeline
     assert list(steps) == ['centre', 'resample', 'align', 'pack']
+
+
+def test_the_pipeline_of_2d_sets_fills_missing_joints_before_any_step_reads_them():
+    """Kind F1: the documented recipe had no step that filled."""
+    steps = read_config(BASES / 'pipelines/pose2d.py').dataset.pipeline
+    assert list(steps) == ['trim', 'fill', 'scale', 'centre', 'resample', 'pack']
+    layout, keypoint = get_layout('coco17'), 100 * clip(frames=9, joints=17)
+    keypoint[..., 2] = 0.5
+    lost = keypoint.copy()
+    lost[0, 4, layout.hip] = [np.nan, np.nan, 0]
+    lost[0, :, 10] = [np.nan, np.nan, 0]
+    facts = {'layout': layout, 'channels': ('x', 'y', 'score'), 'name': 'c', 'total_frames': 9}
+    out = Pipeline(steps)({**facts, 'keypoint': lost})
+    assert np.isfinite(out['inputs']).all() and not out['missing'].any()
+    np.testing.assert_allclose(out['inputs'][:, :, layout.hip, 0].mean(axis=2)[:2], 0, atol=1e-5)

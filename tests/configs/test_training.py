@@ -20,10 +20,11 @@ from tests.engine.toy import write_set
 
 pytestmark = pytest.mark.slow
 
-# Encoders of tens of millions of weights, at a width that trains in a second.
+# Encoders that take minutes, at a width that trains in a second.
 NARROWER = {
     'BIGRU': dict(hidden_channels=16),
     'DSTA': dict(widths=(8,) * 7 + (16,), inner_widths=(2,) * 8),
+    'SkeletonTransformer': dict(out_channels=32, num_heads=4),
 }
 JOINT = ROOT / 'configs/skeletonclr/stgcn_nwucla_xview.py'
 

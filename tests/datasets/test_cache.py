@@ -204,13 +204,18 @@ def test_a_kill_in_the_middle_leaves_no_broken_entry(data, builds):
     assert not [*(data / '.cache').glob('.*')]
 
 
+@pytest.mark.slow
 def test_of_two_processes_at_once_one_builds(data):
     lines = f"""
+    from pathlib import Path
     cache._STARTED = float('inf')
+    here = Path({str(data.parent)!r})
+    (here / f'{{os.getpid()}}.here').touch()
     def counted(*arguments):
-        with open({str(data.parent / 'builds')!r}, 'a') as log:
+        with open(here / 'builds', 'a') as log:
             log.write('built ')
-        time.sleep(1)  # long enough for the other to come
+        while len(list(here.glob('*.here'))) < 2:
+            time.sleep(0.01)
         return materialise(*arguments)
     skeleton_dataset.materialise = counted
     """

@@ -39,6 +39,13 @@ def test_the_others_are_gone_from_everything_that_is_read(tmp_path):
     assert len(pickle.loads(pickle.dumps(labelled_clips_of(whole)))) == 3
 
 
+def test_marks_of_missing_joints_follow_their_clips(tmp_path):
+    whole = dataset(tmp_path, [0, -1, 1])
+    assert labelled_clips_of(whole).missing is None
+    whole.missing = torch.arange(3)[:, None, None, None].expand(whole.clips[:, 0].shape) == 2
+    assert labelled_clips_of(whole).missing.flatten(1).all(1).tolist() == [False, True]
+
+
 def test_a_set_without_any_label_has_nothing_to_evaluate(tmp_path):
     with pytest.raises(NoClipsError, match='none of the 2 training clips has a label, such as c0'):
         labelled_clips_of(dataset(tmp_path, [-1, -1]))

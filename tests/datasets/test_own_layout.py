@@ -32,13 +32,6 @@ layout = dict(
 """
 
 
-@pytest.fixture(autouse=True)
-def forget():
-    """Nobody has heard of the layout, before each test and after it."""
-    yield
-    LAYOUTS.pop('stick6', None)
-
-
 def definition():
     names = {}
     exec(LAYOUT, names)

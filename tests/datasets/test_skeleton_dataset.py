@@ -1,14 +1,18 @@
 """One split, materialised once, handed out in whole batches."""
 
+import json
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from skeattn.datasets import PackedWriter, SkeletonDataset, take_whole_batch
-from skeattn.datasets.packed import FRAMES
+from skeattn.datasets import PackedSet, PackedWriter, SkeletonDataset, take_whole_batch
+from skeattn.datasets.packed import FRAMES, MANIFEST
 from skeattn.datasets.transforms.pipeline import Clip
 from skeattn.errors import ConfigError, DataError
+from skeattn.files import sha256
 from skeattn.registry import DATASETS, TRANSFORMS
 from skeattn.renaming import note_renamed
 from tests.datasets.raw import clip, write_set
@@ -71,8 +75,8 @@ def test_a_batch_is_a_copy_so_that_nobody_changes_the_resident_clips(data):
     assert torch.equal(train.clips, before)
 
 
-def test_nan_after_the_pipeline_names_the_sample(data):
-    with pytest.raises(DataError, match='c0: NaN or infinite coordinate after the pipeline'):
+def test_a_step_after_which_nobody_is_there_is_named(data):
+    with pytest.raises(DataError, match=r"c0: nobody is there in any frame .* before the step 'pack' of the pipeline"):
         SkeletonDataset(data, 'xsub', 'train', {'nan': {'type': '_MakeNaN'}, 'pack': {'type': 'PackClip'}})
 
 
@@ -127,14 +131,69 @@ def test_a_missing_set_an_unknown_part_and_an_unknown_split_are_named(tmp_path, 
         SkeletonDataset(data, 'xset', 'train', PLAIN)
 
 
-def test_a_clip_without_person_0_is_named(tmp_path):
-    with PackedWriter(
-        tmp_path / 'toy', 'toy', 'kinect20', ['a'], {'xsub': {'field': 'subject', 'train': [1]}}
-    ) as writer:
-        writer.add('nobody', np.zeros((1, 4, 20, 3)), label=0, subject=1)
-        writer.add('somebody', clip(), label=0, subject=2)
-    with pytest.raises(DataError, match='nobody: person 0 is absent'):
-        SkeletonDataset(tmp_path / 'toy', 'xsub', 'train', PLAIN)
+def pack(folder, *keypoints, layout='kinect20', channels=None):
+    """A set whose clips ``c0 ...`` train except the last."""
+    splits = {'xsub': {'field': 'subject', 'train': [1]}}
+    with PackedWriter(folder, 'toy', layout, ['a'], splits, channels=channels) as writer:
+        for i, keypoint in enumerate(keypoints):
+            writer.add(f'c{i}', keypoint, label=0, subject=2 if i + 1 == len(keypoints) else 1)
+    return folder
+
+
+def forge(folder, change):
+    """Change the stored frames in place, hash included: what earlier versions and other programs may have written."""
+    frames = np.load(folder / FRAMES)
+    change(frames)
+    np.save(folder / FRAMES, frames)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest['sha256'][FRAMES] = sha256(folder / FRAMES)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize('stored', ['written', 'forged'])
+@pytest.mark.parametrize('persons', [1, 2])
+def test_an_empty_first_slot_is_not_the_first_person(tmp_path, stored, persons):
+    """Kind F9 (somebody is there, person 0 is not): persons with data come first, in converter and pipeline alike."""
+    second = clip(3, persons=2)
+    empty = second.copy()
+    empty[0] = 0
+    folder = pack(tmp_path / 'toy', second if stored == 'forged' else empty, clip())
+    if stored == 'forged':
+        forge(folder, lambda frames: frames[:4].fill(0))
+    else:
+        np.testing.assert_array_equal(PackedSet.open(folder).clip(0)[0], second[1])
+        assert not PackedSet.open(folder).clip(0)[1].any()
+    pipeline = {**PLAIN, 'pack': {'type': 'PackClip', 'num_persons': persons}}
+    expected = SkeletonDataset(pack(tmp_path / 'alone', second[1:], clip()), 'xsub', 'train', pipeline).clips
+    assert expected.any() and torch.equal(SkeletonDataset(folder, 'xsub', 'train', pipeline).clips, expected)
+
+
+def test_a_clip_in_which_nobody_is_ever_there_is_refused_by_name(tmp_path):
+    """Kind F9: it was trained on as zeros, where no step read person 0."""
+    folder = pack(tmp_path / 'toy', clip(), clip(1), clip(2))
+    forge(folder, lambda frames: frames[4:8].fill(0))
+    pad = {'pad': {'type': 'PadFrames', 'num_frames': 4}, 'pack': {'type': 'PackClip'}}
+    for pipeline in (PLAIN, pad):
+        with pytest.raises(DataError, match=r'c1: nobody is there in any frame .* leave the clip out'):
+            SkeletonDataset(folder, 'xsub', 'train', pipeline)
+
+
+def test_what_remains_missing_is_marked_in_every_batch(tmp_path):
+    lost = clip(persons=1, frames=4)
+    lost[0, 2, 7] = np.nan
+    folder = pack(tmp_path / 'toy', clip(1), lost, clip(2))
+    pipeline = {'centre': {'type': 'Centre'}, 'pack': {'type': 'PackClip'}}
+    with pytest.warns(UserWarning, match=r'toy: 0\.[0-9]+ % of the joints .* missing.*fill=dict\(type="FillGaps"'):
+        data = SkeletonDataset(folder, 'xsub', 'train', pipeline)
+    assert torch.isfinite(data.clips).all()
+    batch = data.__getitems__([1, 0])
+    assert batch['missing'].shape == (2, 4, 20, 2) and batch['missing'].nonzero().tolist() == [[0, 2, 7, 0]]
+    assert not batch['inputs'][0, :, 2, 7, 0].any()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        filled = SkeletonDataset(folder, 'xsub', 'train', {'fill': {'type': 'FillGaps'}, **pipeline})
+    assert 'missing' not in filled.__getitems__([0])
+    assert 'missing' not in SkeletonDataset(pack(tmp_path / 'whole', clip(), clip()), 'xsub', 'train', pipeline)[0]
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,6 @@ from tests.engine.toy import write_set
 NTU, KINECT = get_layout('ntu25'), get_layout('kinect20')
 
 
-@pytest.fixture(autouse=True)
-def forget_layouts():
-    known = dict(LAYOUTS)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(known)
-
-
 def star(names, name='star'):
     """A layout with these joints, all hanging on the first."""
     V = len(names)
@@ -68,12 +60,20 @@ def test_a_joint_of_that_very_name_goes_before_another_name_for_it():
     assert corresponding(both, star(['head', 'spine_mid'])) == (2, 0)
 
 
-@pytest.mark.parametrize('name', [name for name in LAYOUTS if name not in ('ntu25', 'kinect20')])
+@pytest.mark.parametrize('name', [name for name in LAYOUTS if name not in ('ntu25', 'kinect20', 'florence15')])
 def test_no_other_shipped_layouts_are_taken_for_each_other(name):
     for other in ('ntu25', 'kinect20'):
         for source, target in ((name, other), (other, name)):
             with pytest.raises(ConfigError, match=f'layout {target!r} has joints that layout {source!r} lacks'):
                 corresponding(get_layout(source), get_layout(target))
+
+
+def test_a_layout_whose_joints_are_all_there_is_read_from_a_larger_one():
+    ntu, florence = get_layout('ntu25'), get_layout('florence15')
+    names = [ntu.joints[i] for i in corresponding(ntu, florence)]
+    assert names[:2] == ['head', 'neck'] and names[3:] == list(florence.joints[3:])
+    with pytest.raises(ConfigError, match="layout 'ntu25' has joints that layout 'florence15' lacks"):
+        corresponding(florence, ntu)
 
 
 def test_names_of_a_joint_stand_in_one_group_and_are_never_two_joints_of_a_layout():

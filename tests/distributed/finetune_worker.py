@@ -1,11 +1,10 @@
-"""What each process of the fine-tuning test runs: ``torchrun finetune_worker.py FOLDER``; alone it is the reference.
+"""What each process of the fine-tuning test runs; called alone it is the one-process reference.
 
-FOLDER holds a toy config with its set and a checkpoint. In eval mode no clip's loss depends on who shares its process.
+In eval mode no clip's loss depends on who shares its process.
 """
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ SETTINGS = {
 
 
 def main(folder: Path, name: str, batch_size: int) -> None:
-    torch.set_num_threads(1)
+    """Fine-tune what ``folder`` holds: a toy config with its set, and a checkpoint."""
     if 'RANK' in os.environ:
         torch.distributed.init_process_group('gloo')
     cfg = resolve_config(read_config(folder / 'toy.py'))
@@ -35,7 +34,3 @@ def main(folder: Path, name: str, batch_size: int) -> None:
     if is_main_process():
         found = {'curves': outcome.curves, 'metrics': outcome.metrics, 'scores': outcome.test.scores.tolist()}
         (folder / f'{name}.json').write_text(json.dumps(found))
-
-
-if __name__ == '__main__':
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,6 +1,5 @@
-"""What each of two processes runs: ``torchrun knn_worker.py FOLDER`` leaves its KNN results in FOLDER."""
+"""What each of two processes finds by KNN."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -30,7 +29,7 @@ def results() -> dict:
     return {'similarities': similarities, 'indices': indices, 'metrics': metrics, 'scores': scores, 'flops': flops}
 
 
-if __name__ == '__main__':
-    torch.set_num_threads(1)
+def main(folder: Path) -> None:
+    """Leave the results of this process in ``folder``."""
     torch.distributed.init_process_group('gloo')
-    torch.save(results(), Path(sys.argv[1]) / f'rank{get_dist_info()[0]}.pth')
+    torch.save(results(), folder / f'rank{get_dist_info()[0]}.pth')

@@ -1,17 +1,14 @@
 """Two CPU processes fine-tune as one does."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from skeattn.apis import load_model
 from skeattn.checkpoint import read_checkpoint, write_checkpoint
-from tests.conftest import ROOT
 from tests.distributed.finetune_worker import main
+from tests.distributed.launching import two_processes
 from tests.engine.toy import toy_config
 
 
@@ -23,11 +20,7 @@ def test_two_processes_end_where_one_does(tmp_path):
     (tmp_path / 'toy.py').write_text(cfg.pretty_text)
     write_checkpoint(tmp_path / 'checkpoint.pth', {'state_dict': load_model(cfg).state_dict()})
     main(tmp_path, 'one', 24)
-    launch = ['-m', 'torch.distributed.run', '--standalone', '--local-addr=127.0.0.1', '--nproc-per-node=2']
-    worker = [ROOT / 'tests/distributed/finetune_worker.py', tmp_path, 'two', 25]
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
-    done = subprocess.run([sys.executable, *launch, *map(str, worker)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    two_processes(main, tmp_path, 'two', 25)
     one, two = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('one', 'two'))
     assert two['curves']['loss'] == pytest.approx(one['curves']['loss'], abs=1e-6)
     assert two['curves']['lr'] == one['curves']['lr']

@@ -1,6 +1,5 @@
 """The scripts that start several processes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,10 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.distributed.launching import launch
 
 # Width 64 on 16 clips of 64 frames and 2 persons in each of 8 processes.
 NEEDED = 17e9
-
-
-def launch(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
-    env = {**os.environ, 'PYTHON': sys.executable, **environment}
-    return subprocess.run([str(ROOT / 'tools' / script), *map(str, arguments)], env=env, capture_output=True, text=True)
 
 
 def available_memory() -> float:
@@ -36,7 +31,7 @@ def test_too_few_arguments_print_the_usage(script):
 @pytest.mark.parametrize('count', ['0', 'two', '-1'])
 def test_a_senseless_number_of_processes_is_named(count):
     done = launch('dist_train.sh', 'config.py', count)
-    assert done.returncode == 2 and f"not '{count}'" in done.stderr
+    assert done.returncode == 2 and f"'{count}' is no number of processes" in done.stderr
 
 
 def test_more_gpus_than_present_is_an_error_before_anything_starts(tmp_path):
@@ -45,7 +40,7 @@ def test_more_gpus_than_present_is_an_error_before_anything_starts(tmp_path):
         'class cuda:\n    is_available = staticmethod(lambda: True)\n    device_count = staticmethod(lambda: 1)\n'
     )
     done = launch('dist_train.sh', 'config.py', 4, PYTHONPATH=str(tmp_path))
-    assert done.returncode == 2 and done.stderr.startswith('error: 4 GPUs asked for, 1 present')
+    assert done.returncode == 2 and done.stderr.startswith('error: 4 GPUs requested, 1 present')
 
 
 @pytest.mark.slow

@@ -1,47 +1,41 @@
 """Two CPU processes train as one does with the same global batch."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from tests.distributed.launching import two_processes
 from tests.distributed.worker import STEPS, main
 from tests.engine.toy import write_set
 
+Runs = Callable[[str], tuple[Path, Path]]
+
 
 @pytest.fixture(scope='module')
-def runs(tmp_path_factory) -> tuple[Path, Path]:
-    """Folders of the one-process and the two-process run."""
+def runs(tmp_path_factory) -> Runs:
+    """Case -> folders of the one-process and the two-process run."""
     folder = tmp_path_factory.mktemp('two')
     data = write_set(folder / 'set')
-    main(folder / 'one', data)
-    (folder / 'two').mkdir()
-    launch = [
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--local-addr=127.0.0.1',
-        '--nproc-per-node=2',
-    ]
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
-    worker = [str(ROOT / 'tests/distributed/worker.py'), str(folder / 'two'), str(data)]
-    done = subprocess.run([*launch, *worker], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return folder / 'one', folder / 'two'
+
+    @cache
+    def train(case: str) -> tuple[Path, Path]:
+        main(folder / 'one', data, case)
+        two_processes(main, folder / 'two', data, case)
+        return folder / 'one', folder / 'two'
+
+    return train
 
 
-def states(runs: tuple[Path, Path], mode: str) -> list[dict[str, torch.Tensor]]:
-    return [torch.load(run / mode / 'epoch_2.pth', weights_only=True)['state_dict'] for run in runs]
+def states(runs: Runs, case: str) -> list[dict[str, torch.Tensor]]:
+    return [torch.load(run / case / 'epoch_2.pth', weights_only=True)['state_dict'] for run in runs(case)]
 
 
-def notes(runs: tuple[Path, Path], mode: str) -> list[dict]:
-    return [json.loads((run / f'{mode}.json').read_text()) for run in runs]
+def notes(runs: Runs, case: str) -> list[dict]:
+    return [json.loads((run / f'{case}.json').read_text()) for run in runs(case)]
 
 
 def test_with_frozen_bn_queue_pointer_key_encoder_and_weights_are_equal(runs):
@@ -56,6 +50,7 @@ def test_with_frozen_bn_queue_pointer_key_encoder_and_weights_are_equal(runs):
     assert [found['world'] for found in notes(runs, 'frozen')] == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ['skelemixclr', 'crossclr', 'hiclr'])
 def test_the_other_methods_train_as_one_process_does(runs, method):
     """Partners' keys and styles come from both processes."""

@@ -1,11 +1,7 @@
-"""What each process of the equality test runs: ``torchrun worker.py FOLDER DATA`` trains every case.
-
-Run by itself it is the one-process reference. The first process leaves checkpoints and metrics in FOLDER.
-"""
+"""What each process of the equality test runs; called alone it is the one-process reference."""
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +69,18 @@ def config(folder: Path, data: Path, **options: Any) -> Config:
     return cfg
 
 
-def main(folder: Path, data: Path) -> None:
-    torch.set_num_threads(1)
-    for case, options in CASES.items():
-        place = folder / f'rank{os.environ.get("RANK", 0)}_{case}'
-        place.mkdir(parents=True)
-        cfg = config(place, data, **options)
-        cfg.work_dir = str(folder / case)
-        runner, notes = SkeAttnRunner.from_cfg(cfg), Notes()
-        runner.register_hook(notes, priority='LOWEST')
-        if case != 'free':
-            runner.register_hook(FreezeBN(), priority='LOWEST')
-        runner.train()
-        metrics = all_gather_object(runner.val())
-        if is_main_process():
-            found = {'order': notes.order, 'metrics': metrics, 'world': get_world_size(), 'means': notes.means_equal}
-            (folder / f'{case}.json').write_text(json.dumps(found))
-
-
-if __name__ == '__main__':
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+def main(folder: Path, data: Path, case: str) -> None:
+    """Train a case; the first process leaves checkpoints and metrics in ``folder``."""
+    place = folder / f'rank{os.environ.get("RANK", 0)}_{case}'
+    place.mkdir(parents=True)
+    cfg = config(place, data, **CASES[case])
+    cfg.work_dir = str(folder / case)
+    runner, notes = SkeAttnRunner.from_cfg(cfg), Notes()
+    runner.register_hook(notes, priority='LOWEST')
+    if case != 'free':
+        runner.register_hook(FreezeBN(), priority='LOWEST')
+    runner.train()
+    metrics = all_gather_object(runner.val())
+    if is_main_process():
+        found = {'order': notes.order, 'metrics': metrics, 'world': get_world_size(), 'means': notes.means_equal}
+        (folder / f'{case}.json').write_text(json.dumps(found))

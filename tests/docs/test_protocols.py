@@ -7,6 +7,7 @@ import pytest
 
 from skeattn.checkpoint import write_checkpoint
 from skeattn.engine.build import load_model
+from skeattn.engine.config import read_config
 from skeattn.results import record as records
 from tests.conftest import ROOT
 from tests.engine.toy import write_set
@@ -23,8 +24,9 @@ def names(tmp_path_factory):
     write_set(folder / 'data/demo', clips=12, test_clips=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        model = load_model('configs/skeattnclr/stgcn_demo.py')
-        write_checkpoint('work_dirs/skeattnclr/stgcn_demo/epoch_14.pth', {'state_dict': model.state_dict()})
+        cfg = read_config('configs/skeattnclr/stgcn_demo.py')
+        checkpoint = {'state_dict': load_model(cfg).state_dict(), 'meta': {'cfg': cfg.pretty_text}}
+        write_checkpoint('work_dirs/skeattnclr/stgcn_demo/epoch_14.pth', checkpoint)
         namespace = {'clips': [np.random.default_rng(i).normal(size=(20 + i, 25, 3)) for i in range(3)]}
         exec(CODE, namespace)
         yield namespace

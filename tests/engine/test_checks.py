@@ -149,9 +149,9 @@ def child(folder: Path, lines: str, *bases: Path, name: str = 'child.py') -> Pat
         ('bacth_size = 64', "child.py, line 2: the config has no 'bacth_size'; did you mean 'batch_size'"),
         ('modle = dict(mu=1)', "child.py, line 2: the config has no 'modle'; did you mean 'model'"),
         ('lr = 0.1', 'a helper variable starts with an underscore: _lr'),
-        ('evaluation = 5', 'child.py, line 2: evaluation=5 is no dict; its keys are interval, evaluators'),
-        ('model = dict(backbone="STGCN")', "line 2: model.backbone='STGCN' is no dict with a type"),
-        ('train_cfg = 3', 'child.py cannot be read: train_cfg=3 in child config|train_cfg=3 is no dict'),
+        ('evaluation = 5', 'child.py, line 2: evaluation=5 must be a dict; its keys are interval, evaluators'),
+        ('model = dict(backbone="STGCN")', "line 2: model.backbone='STGCN' must be a dict with a type"),
+        ('train_cfg = 3', 'child.py cannot be read: train_cfg=3 in child config|train_cfg=3 must be a dict'),
     ],
 )
 def test_a_key_at_the_top_that_nobody_reads_is_refused(folder, lines, message):

@@ -16,7 +16,7 @@ from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.errors import ConfigError
 from skeattn.models.queue import queues_of
-from tests.engine.test_runner import assert_equal_state, logged
+from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import tool, write_set
 from tests.models.siamese import SUPERFLUOUS, siamese_config
 

@@ -13,7 +13,7 @@ from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks import AccuracyHook, LossScheduleHook
 from skeattn.engine.hooks.steps import curves
 from skeattn.errors import ConfigError
-from tests.engine.test_runner import assert_equal_state, logged
+from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import toy_config, write_set
 
 # The first epochs of a falling loss, then noise.

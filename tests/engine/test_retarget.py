@@ -15,46 +15,8 @@ from skeattn.errors import ConfigError
 from skeattn.evaluation import extract_features
 from skeattn.skeletons import LAYOUTS, get_layout
 from tests.conftest import ROOT
-from tests.engine.toy import CONFIG, toy_runner, write_config, write_set
-
-TARGET = """
-layout = {layout!r}
-num_classes = 4
-dataset = dict(
-    data='{data}',
-    split='xsub',
-    pipeline=dict(
-        centre=dict(type='Centre', joint='hip', reference='first'),
-        resample=dict(type='Resample', num_frames=40, length='all'),
-        pack=dict(type='PackClip', num_persons=1),
-    ),
-)
-"""
-
-
-@pytest.fixture(autouse=True)
-def forget_layouts():
-    known = dict(LAYOUTS)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(known)
-
-
-def write_target(folder, layout='ntu25', lines=''):
-    data = folder / f'set_{layout}'
-    if not data.exists():
-        write_set(data, layout)
-    path = folder / f'target_{layout}.py'
-    path.write_text(TARGET.format(layout=layout, data=data) + lines)
-    return path
-
-
-def write_model(folder, layout, model='skeletonclr', lines=''):
-    """A config of pre-training whose data set is not there."""
-    path = folder / f'model_{layout}.py'
-    text = CONFIG.format(root=ROOT, data=folder / 'gone', model=model, views='').replace('ntu25', layout)
-    path.write_text(text + lines)
-    return path
+from tests.engine.targets import supervised, write_model, write_target
+from tests.engine.toy import toy_runner, write_config, write_set
 
 
 def test_data_are_the_targets_and_the_model_is_that_of_pre_training(tmp_path):
@@ -152,23 +114,6 @@ def test_a_target_without_data_is_refused(tmp_path):
     (tmp_path / 'empty.py').write_text('num_classes = 3\n')
     with pytest.raises(ConfigError, match=r'empty\.py has no data set to judge on'):
         retarget(read_config(write_model(tmp_path, 'ntu25')), tmp_path / 'empty.py')
-
-
-SUPERVISED = """
-num_classes = {classes}
-model = dict(
-    _delete_=True, type='Recognizer', head=dict(type='LinearHead'),
-    backbone=dict(type='STGCN', base_channels=2, out_channels=8),
-    data_preprocessor=dict(type='SkeletonPreprocessor', views=dict(query=dict())),
-)
-evaluation = dict(source='logits', evaluators=dict(knn=None, topk=dict(type='TopK')))
-"""
-
-
-def supervised(folder, classes):
-    path = folder / 'supervised.py'
-    path.write_text(f"_base_ = '{write_config(folder, 'skeletonclr')}'\n" + SUPERVISED.format(classes=classes))
-    return read_config(path)
 
 
 def test_the_encoder_of_a_classifier_is_kept_its_classes_are_not(tmp_path):

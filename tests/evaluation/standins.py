@@ -8,7 +8,7 @@ from skeattn.evaluation import Features
 
 
 class ClipSet:
-    """What evaluation reads of a SkeletonDataset."""
+    """A SkeletonDataset, as far as evaluation reads it."""
 
     def __init__(self, clips: Tensor, labels: Tensor, subjects: Tensor) -> None:
         self.clips, self.labels, self.subjects = clips, labels, subjects

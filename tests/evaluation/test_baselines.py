@@ -13,7 +13,7 @@ def test_raw_row_evaluates_the_coordinates() -> None:
 
 
 def test_untrained_row_is_the_mean_over_fresh_networks() -> None:
-    """Each seed gives another network; the evaluator here returns a number that depends on its weights."""
+    """Each seed gives a different network; the evaluator here returns a number that depends on its weights."""
     train, test = clip_set(20, seed=0), clip_set(10, seed=1)
 
     def size(bank: Features, queries: Features) -> dict[str, float]:

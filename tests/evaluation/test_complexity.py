@@ -33,7 +33,7 @@ class Backbone(nn.Module):
 
 
 @pytest.mark.parametrize(('width', 'gmacs', 'parameters'), [(16, 0.76, 821_380), (64, 3.6, 3_083_412)])
-def test_encoder_costs_what_the_reference_says(width: int, gmacs: float, parameters: int) -> None:
+def test_encoder_costs_what_the_reference_reports(width: int, gmacs: float, parameters: int) -> None:
     """64 frames, two persons; to aggregate before mapping saves 3 % of the narrow network's work."""
     batch = {'inputs': torch.randn(2, 3, 64, 25, 2, generator=torch.Generator().manual_seed(0))}
     cost = encoder_cost(Backbone(width), batch)

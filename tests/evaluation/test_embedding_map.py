@@ -43,7 +43,10 @@ def test_purity_is_the_share_of_neighbours_of_the_same_class() -> None:
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        ({'perplexity': 14.0, 'neighbours': 5}, 'a map of 42 clips: perplexity=14.0 needs at least 43'),
+        (
+            {'perplexity': 14.0, 'neighbours': 5},
+            'a map of 42 clips is too small: perplexity=14.0 needs at least 43; lower perplexity',
+        ),
         ({'perplexity': 5.0, 'neighbours': 21}, 'neighbours=21 needs at least 43'),
     ],
 )
@@ -74,12 +77,12 @@ def test_a_missing_package_is_named_with_the_cure(
         return real(name, *args)
 
     monkeypatch.setattr(importlib, 'import_module', without)
-    with pytest.raises(ConfigError, match=f'needs {absent}: .*{cure}'):
+    with pytest.raises(ConfigError, match=f'needs {absent}; .*{cure}'):
         EmbeddingMap(method=method)
 
 
-def test_umap_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its package is not among the needed ones, so a stand-in that keeps the first two coordinates."""
+def test_umap_is_used_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its package is optional, so a stand-in keeps the first two coordinates."""
     import types
 
     class UMAP:
@@ -104,7 +107,7 @@ def test_classes_that_are_apart_stay_apart() -> None:
 
 
 def test_too_few_clips() -> None:
-    with pytest.raises(DataError, match='at least 4 clips, not 3'):
+    with pytest.raises(DataError, match='3 clips are too few for an embedding map; give at least 4'):
         project(np.ones((3, 2)))
 
 
@@ -117,11 +120,11 @@ def test_pca_is_the_plane_of_largest_variance() -> None:
     assert abs(np.corrcoef(points[:, 1], x[:, 4])[0, 1]) > 0.9
 
 
-def test_a_method_that_cannot_run_is_said(monkeypatch) -> None:
+def test_a_method_that_cannot_run_is_reported(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, 'umap', None)
-    with pytest.raises(ConfigError, match='needs umap: pip install umap-learn; or take tsne or pca'):
+    with pytest.raises(ConfigError, match='needs umap; pip install umap-learn, or use tsne or pca'):
         project(np.ones((9, 3)), method='umap')
-    with pytest.raises(ConfigError, match="no embedding method 'mds'; there are tsne, umap, pca"):
+    with pytest.raises(ConfigError, match="no embedding method 'mds'; choose from tsne, umap, pca"):
         project(np.ones((9, 3)), method='mds')
 
 

@@ -34,7 +34,7 @@ def test_a_function_is_an_evaluator_of_features() -> None:
 
 
 def test_what_evaluates_nothing_is_refused_with_the_cure() -> None:
-    with pytest.raises(ConfigError, match=r'dict evaluates no features: derive it from skeattn\.evaluation\.Evaluator'):
+    with pytest.raises(ConfigError, match=r'dict evaluates no features; derive it from skeattn\.evaluation\.Evaluator'):
         as_evaluator({})
 
 

@@ -1,15 +1,14 @@
-import socket
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
 from skeattn.errors import NonFiniteError
 from skeattn.evaluation import Features, calibrate_bn, extract_features, raw_features
 from skeattn.evaluation.features import hold_out
+from tests.distributed.launching import two_processes
 from tests.evaluation.standins import Encoder, blobs, clip_set
 
 
@@ -20,12 +19,12 @@ def test_features_equal_one_eval_pass_whatever_the_batch_size() -> None:
         expected = model.features({'inputs': dataset.clips})
     model.train()
     for batch_size in (1, 4, 11, 100):
-        found = extract_features(model, dataset, batch_size)
-        torch.testing.assert_close(found.x, expected)
-        assert found.x.dtype == torch.float32 and not found.x.requires_grad
-    assert found.labels.tolist() == dataset.labels.tolist()
-    assert found.subjects.tolist() == dataset.subjects.tolist()
-    assert found.names == dataset.names
+        features = extract_features(model, dataset, batch_size)
+        torch.testing.assert_close(features.x, expected)
+        assert features.x.dtype == torch.float32 and not features.x.requires_grad
+    assert features.labels.tolist() == dataset.labels.tolist()
+    assert features.subjects.tolist() == dataset.subjects.tolist()
+    assert features.names == dataset.names
 
 
 def test_source_reaches_the_model() -> None:
@@ -109,21 +108,17 @@ def test_nothing_is_held_out_without_known_subjects(subjects: list[int]) -> None
 SIZES = (7, 1)
 
 
-def _extract_on_rank(rank: int, world: int, port: int, out: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=world)
+def extract(out: Path) -> None:
+    dist.init_process_group('gloo')
     torch.manual_seed(0)
     model = nn.parallel.DistributedDataParallel(Encoder())
-    found = [extract_features(model, clip_set(N), batch_size=2) for N in SIZES]
-    torch.save([(f.x, f.names) for f in found], f'{out}/{rank}.pt')
+    features = [extract_features(model, clip_set(N), batch_size=2) for N in SIZES]
+    torch.save([(f.x, f.names) for f in features], out / f'{dist.get_rank()}.pt')
 
 
 def test_every_process_gets_the_whole_in_order(tmp_path: Path) -> None:
     """7 clips on 2 processes leave the second a shorter slice, 1 clip leaves it none."""
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
-    mp.spawn(_extract_on_rank, (2, port, str(tmp_path)), nprocs=2)
+    two_processes(extract, tmp_path)
     torch.manual_seed(0)
     model = Encoder()
     for N, *ranks in zip(SIZES, *(torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1)), strict=True):

@@ -7,32 +7,8 @@ from hypothesis import strategies as st
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.fusion import choose_weights, fuse, named_weights
-from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import Scores
-
-CLASSES = [f'class{i}' for i in range(6)]
-
-
-def stream(seed, N=30, classes=6, strength=1.0, prefix='clip'):
-    """Noisy scores; the labels belong to the names alone."""
-    labels = torch.arange(N) % classes
-    noise = torch.randn(N, classes, generator=torch.Generator().manual_seed(seed))
-    scores = noise + strength * torch.nn.functional.one_hot(labels, classes)
-    return Scores(scores, labels, [f'{prefix}{i}' for i in range(N)])
-
-
-def permuted(part, seed):
-    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))
-    return Scores(part.scores[order], part.labels[order], [part.names[i] for i in order.tolist()])
-
-
-def by_name(part):
-    return dict(zip(part.names, part.scores.tolist(), strict=True))
-
-
-def top1(part):
-    return accuracy(part.scores, part.labels)
-
+from tests.evaluation.streams import by_name, permuted, stream, top1
 
 weight_lists = st.lists(st.integers(0, 8), min_size=1, max_size=5).filter(any)
 
@@ -48,9 +24,9 @@ def test_order_of_clips_and_of_streams_changes_nothing(weights, seed, kind):
         assert dict(zip(other.names, other.labels.tolist(), strict=True)) == dict(
             zip(fused.names, fused.labels.tolist(), strict=True)
         )
-        expected, found = by_name(fused), by_name(other)
-        assert found.keys() == expected.keys()
-        assert all(found[name] == pytest.approx(expected[name], abs=1e-12) for name in expected)
+        expected, scores = by_name(fused), by_name(other)
+        assert scores.keys() == expected.keys()
+        assert all(scores[name] == pytest.approx(expected[name], abs=1e-12) for name in expected)
 
 
 @given(weight_lists, st.integers(0, 1000), st.sampled_from([1 / 1024, 0.5, 2, 4096]))
@@ -78,10 +54,10 @@ def test_parts_that_do_not_belong_together_are_refused():
     relabelled.labels[3] = 5
     twice = Scores(one.scores, one.labels, ['clip0', *one.names[:-1]])
     for other, message in (
-        (longer, r'a\.npz and b\.npz hold different clips: 1 are in one alone, clip8'),
-        (stream(1, N=8, prefix='x'), '16 are in one alone, clip0, clip1, clip2, …'),
+        (longer, r'a\.npz and b\.npz hold different clips, 1 are in only one file: clip8'),
+        (stream(1, N=8, prefix='x'), '16 are in only one file: clip0, clip1, clip2, …'),
         (stream(1, N=8, classes=4), r'a\.npz and b\.npz have 6 and 4 classes'),
-        (relabelled, 'give 1 clips other labels: clip3'),
+        (relabelled, 'have different labels for 1 clips: clip3; evaluate all streams on the same packed set'),
         (twice, r'b\.npz holds 1 clips twice: clip0'),
     ):
         with pytest.raises(DataError, match=message):
@@ -97,7 +73,7 @@ def test_weights_that_are_none_are_refused(weights):
 
 
 def test_an_unknown_kind_of_scores_is_refused():
-    with pytest.raises(ConfigError, match=r"scores='rank' is neither"):
+    with pytest.raises(ConfigError, match=r"unknown scores='rank'; choose"):
         fuse([stream(0)], [1], 'rank')
 
 
@@ -141,7 +117,7 @@ def test_named_weights_go_by_stream():
     assert named_weights('equal', ['joint', 'anything']) == [1, 1]
     with pytest.raises(ConfigError, match='for joint, bone, motion, not for velocity'):
         named_weights('aimclr', ['joint', 'velocity'])
-    with pytest.raises(ConfigError, match='for joint, bone, motion, and bone is missing; give its result, too'):
+    with pytest.raises(ConfigError, match='for joint, bone, motion, and bone is missing; add its result'):
         named_weights('aimclr', ['motion', 'joint'])
-    with pytest.raises(ConfigError, match="'best': give numbers, or one of equal, aimclr"):
+    with pytest.raises(ConfigError, match="no weights 'best'; give numbers, or one of equal, aimclr"):
         named_weights('best', ['joint'])

@@ -40,8 +40,8 @@ def test_scores_follow_the_definition(data: st.DataObject) -> None:
     k = data.draw(st.integers(1, N))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     queries, bank, labels = rng.normal(size=(B, D)), 5 * rng.normal(size=(N, D)), rng.integers(0, C, N)
-    found = knn_scores(*map(torch.as_tensor, (queries, bank, labels)), k, 0.1, C)
-    np.testing.assert_allclose(found.numpy(), _slow_scores(queries, bank, labels, k, 0.1, C), rtol=1e-6)
+    scores = knn_scores(*map(torch.as_tensor, (queries, bank, labels)), k, 0.1, C)
+    np.testing.assert_allclose(scores.numpy(), _slow_scores(queries, bank, labels, k, 0.1, C), rtol=1e-6)
 
 
 def test_chunks_do_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,61 +59,61 @@ def test_chunks_bound_the_similarities_that_are_held(monkeypatch: pytest.MonkeyP
     matmul = torch.Tensor.__matmul__
 
     def watched(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        found = matmul(a, b)
-        held.append(found.numel())
-        return found
+        product = matmul(a, b)
+        held.append(product.numel())
+        return product
 
     monkeypatch.setattr(torch.Tensor, '__matmul__', watched)
-    found = knn.nearest_neighbours(test.x, bank.x, 9)
+    chunked = knn.nearest_neighbours(test.x, bank.x, 9)
     assert max(held) == 5 * len(bank) <= knn.BLOCK and sum(held) == len(test) * len(bank)
-    torch.testing.assert_close(found[0], whole[0])
-    assert torch.equal(found[1], whole[1])
+    torch.testing.assert_close(chunked[0], whole[0])
+    assert torch.equal(chunked[1], whole[1])
 
 
 @pytest.mark.parametrize('k', [0, 13])
 def test_k_outside_the_bank_is_refused(k: int) -> None:
     bank = blobs(4, seed=0)
-    with pytest.raises(ConfigError, match=f'1 <= k <= 12.*k={k}'):
+    with pytest.raises(ConfigError, match=f'k={k} .*1 <= k <= 12'):
         knn_scores(bank.x, bank.x, bank.labels, k)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**16))
-def test_the_similarity_of_several_views_is_the_mean_of_their_cosines(views: int, width: int, seed: int) -> None:
+def test_the_similarity_of_several_streams_is_the_mean_of_their_cosines(streams: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    queries, bank = rng.normal(size=(3, views, width)), rng.normal(size=(6, views, width))
-    bank[:, 0] *= 100  # how long a view is says nothing
-    bank[0, 0] = 0  # a view of no direction is like nothing
+    queries, bank = rng.normal(size=(3, streams, width)), rng.normal(size=(6, streams, width))
+    bank[:, 0] *= 100  # the length of a stream has no effect
+    bank[0, 0] = 0  # a stream without direction is similar to none
     cosines = np.zeros((3, 6))
-    for i, j, view in np.ndindex(3, 6, views):
-        q, b = queries[i, view], bank[j, view]
-        cosines[i, j] += q @ b / max(np.linalg.norm(q) * np.linalg.norm(b), 1e-12) / views
-    found, indices = knn.nearest_neighbours(
-        *(torch.as_tensor(x.reshape(len(x), -1)) for x in (queries, bank)), 6, views
+    for i, j, stream in np.ndindex(3, 6, streams):
+        q, b = queries[i, stream], bank[j, stream]
+        cosines[i, j] += q @ b / max(np.linalg.norm(q) * np.linalg.norm(b), 1e-12) / streams
+    similarities, indices = knn.nearest_neighbours(
+        *(torch.as_tensor(x.reshape(len(x), -1)) for x in (queries, bank)), 6, streams
     )
-    np.testing.assert_allclose(found.numpy(), np.take_along_axis(cosines, indices.numpy(), 1), atol=1e-12)
-    np.testing.assert_allclose(found.numpy(), -np.sort(-cosines, axis=1), atol=1e-12)
+    np.testing.assert_allclose(similarities.numpy(), np.take_along_axis(cosines, indices.numpy(), 1), atol=1e-12)
+    np.testing.assert_allclose(similarities.numpy(), -np.sort(-cosines, axis=1), atol=1e-12)
 
 
-def test_one_view_is_compared_as_a_whole_to_the_last_bit() -> None:
+def test_one_stream_is_compared_as_a_whole_to_the_last_bit() -> None:
     bank, test = blobs(20, seed=0), blobs(9, seed=1)
     similarities = torch.nn.functional.normalize(test.x, dim=1) @ torch.nn.functional.normalize(bank.x, dim=1).T
     assert torch.equal(knn.nearest_neighbours(test.x, bank.x, 5)[0], similarities.topk(5, dim=1).values)
 
 
-def test_evaluator_reads_how_many_views_the_features_have() -> None:
-    """As one vector the long first view decides, for class 1; as two views the second counts as much, for class 0."""
+def test_evaluator_reads_how_many_streams_the_features_have() -> None:
+    """As one vector the long first stream decides (class 1); as two the second has equal weight (class 0)."""
     x = torch.tensor([[100.0, 30.0, 0.0, 1.0], [100.0, 0.0, 1.0, 0.0]])
     test_x = torch.tensor([[100.0, 0.0, 0.0, 1.0]])
     unknown = torch.tensor([-1, -1])
-    for views, expected in ((1, 0.0), (2, 100.0)):
-        bank = Features(x, torch.tensor([0, 1]), unknown, ['a', 'b'], views)
-        test = Features(test_x, torch.tensor([0]), unknown[:1], ['c'], views)
+    for streams, expected in ((1, 0.0), (2, 100.0)):
+        bank = Features(x, torch.tensor([0, 1]), unknown, ['a', 'b'], streams)
+        test = Features(test_x, torch.tensor([0]), unknown[:1], ['c'], streams)
         assert KNNEvaluator(k=(1,))(bank, test)['top1_k1'] == expected
 
 
 def test_evaluator_counts_correct_votes_per_k() -> None:
-    """One near clip of class 0, then two of class 1: K=1 says 0, K=3 says 1."""
+    """One near clip of class 0, then two of class 1: K=1 predicts 0, K=3 predicts 1."""
     bank = Features(
         torch.tensor([[1.0, 0.02], [1.0, 0.05], [1.0, 0.06], [-1.0, 0.0]]),
         torch.tensor([0, 1, 1, 0]),
@@ -128,8 +128,8 @@ def test_held_out_subjects_choose_the_k_without_test_labels() -> None:
     bank, test = blobs(30, seed=0, noise=1.5), blobs(20, seed=1, noise=1.5)
     evaluate = EVALUATORS.build({'type': 'KNNEvaluator', 'k': (1, 5, 10)})
     metrics = evaluate(bank, test)
-    chosen = max((1, 5, 10), key=lambda k: metrics[f'heldout_top1_k{k}'])
-    assert metrics['top1_heldout'] == metrics[f'top1_k{chosen}']
+    best = max((1, 5, 10), key=lambda k: metrics[f'heldout_top1_k{k}'])
+    assert metrics['top1_heldout'] == metrics[f'top1_k{best}']
     wrong = Features(test.x, (test.labels + 1) % 3, test.subjects, test.names)
     heldout = {key: value for key, value in metrics.items() if key.startswith('heldout')}
     assert heldout.items() <= evaluate(bank, wrong).items()
@@ -148,23 +148,23 @@ def test_settings_without_meaning_are_refused(wrong: dict) -> None:
 
 def test_the_scores_are_those_of_the_k_that_held_out_subjects_choose() -> None:
     bank, test = blobs(30, seed=0, noise=1.5), blobs(20, seed=1, noise=1.5)
-    outcome = KNNEvaluator(k=(1, 5, 10)).evaluate(bank, test)
-    chosen = max((1, 5, 10), key=lambda k: outcome.metrics[f'heldout_top1_k{k}'])
-    assert torch.equal(outcome.test.scores, knn_scores(test.x, bank.x, bank.labels, chosen))
-    assert outcome.test.names == test.names
-    correct = outcome.heldout.scores.argmax(1) == outcome.heldout.labels
-    assert 100 * correct.double().mean().item() == outcome.metrics[f'heldout_top1_k{chosen}']
-    assert set(outcome.heldout.names) < set(bank.names) and outcome.notes == {}
-    assert outcome.facts == {'scores_of': f'K={chosen}, chosen on held-out training subjects'}
+    result = KNNEvaluator(k=(1, 5, 10)).evaluate(bank, test)
+    best = max((1, 5, 10), key=lambda k: result.metrics[f'heldout_top1_k{k}'])
+    assert torch.equal(result.test.scores, knn_scores(test.x, bank.x, bank.labels, best))
+    assert result.test.names == test.names
+    correct = result.heldout.scores.argmax(1) == result.heldout.labels
+    assert 100 * correct.double().mean().item() == result.metrics[f'heldout_top1_k{best}']
+    assert set(result.heldout.names) < set(bank.names) and result.notes == {}
+    assert result.facts == {'scores_of': f'K={best}, chosen on held-out training subjects'}
 
 
 def test_unknown_subjects_leave_a_note_and_the_votes_of_the_first_k() -> None:
     bank, test = blobs(30, seed=0), blobs(20, seed=1)
     bank.subjects[:] = -1
-    outcome = KNNEvaluator(k=(5, 1)).evaluate(bank, test)
-    assert outcome.metrics.keys() == {'top1_k5', 'top1_k1'} and 'unknown' in outcome.notes['top1_heldout']
-    assert outcome.heldout is None and outcome.facts == {'scores_of': 'K=5, the first'}
-    assert torch.equal(outcome.test.scores, knn_scores(test.x, bank.x, bank.labels, 5))
+    result = KNNEvaluator(k=(5, 1)).evaluate(bank, test)
+    assert result.metrics.keys() == {'top1_k5', 'top1_k1'} and 'unknown' in result.notes['top1_heldout']
+    assert result.heldout is None and result.facts == {'scores_of': 'K=5, the first'}
+    assert torch.equal(result.test.scores, knn_scores(test.x, bank.x, bank.labels, 5))
 
 
 @pytest.mark.parametrize('temperature', [1e-4, 0.005, 0.0113])

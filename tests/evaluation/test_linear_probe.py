@@ -8,7 +8,7 @@ from torch import nn
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError, NonFiniteError
-from skeattn.evaluation import Features, LinearProbe
+from skeattn.evaluation import Features, LinearProbe, linear_probe
 from skeattn.evaluation.features import frozen
 from skeattn.evaluation.linear_probe import probe_step
 from skeattn.models.encoder import Encoder
@@ -97,8 +97,8 @@ def test_the_held_out_choice_ignores_test_labels() -> None:
     trace = probe.fit(bank, test).top1
     flipped = Features(test.x, (test.labels + 1) % 3, test.subjects, test.names)
     flipped_trace = probe.fit(bank, flipped).top1
-    chosen = {i for i, a in enumerate(trace) if a == probe(bank, test)['top1_heldout']}
-    assert probe(bank, flipped)['top1_heldout'] in {flipped_trace[i] for i in chosen}
+    epochs = {i for i, a in enumerate(trace) if a == probe(bank, test)['top1_heldout']}
+    assert probe(bank, flipped)['top1_heldout'] in {flipped_trace[i] for i in epochs}
 
 
 def test_top5_counts_the_five_highest_scores() -> None:
@@ -122,23 +122,23 @@ def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
     assert sizes == {300: [128, 128], 128: [128], 50: [50]}
 
 
-@pytest.mark.parametrize('views', [1, 3])
+@pytest.mark.parametrize('streams', [1, 3])
 @pytest.mark.parametrize('normalise', [False, True])
-def test_the_heads_of_all_views_learn_together_from_the_mean_of_their_logits(views: int, normalise: bool) -> None:
-    bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), num_streams=views) for seed in (0, 1))
+def test_the_heads_of_all_streams_learn_together_from_the_mean_of_their_logits(streams: int, normalise: bool) -> None:
+    bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), num_streams=streams) for seed in (0, 1))
     probe = LinearProbe(epochs=4, milestones=(2,), weight_decay=0.01, batch_size=32, normalise=normalise, seed=5)
-    found = probe.fit(bank, test).logits
+    trained = probe.fit(bank, test).logits
 
-    width, generator = 12 // views, torch.Generator().manual_seed(5)
-    heads = [nn.Linear(width, 3) for _ in range(views)]
+    width, generator = 12 // streams, torch.Generator().manual_seed(5)
+    heads = [nn.Linear(width, 3) for _ in range(streams)]
     for head in heads:
         nn.init.normal_(head.weight, std=0.02, generator=generator)
         nn.init.zeros_(head.bias)
 
     def logits(x: torch.Tensor) -> torch.Tensor:
-        parts = [x[:, i * width : (i + 1) * width] for i in range(views)]
+        parts = [x[:, i * width : (i + 1) * width] for i in range(streams)]
         parts = [part / part.norm(dim=1, keepdim=True) if normalise else part for part in parts]
-        return sum(head(part) for head, part in zip(heads, parts, strict=True)) / views
+        return sum(head(part) for head, part in zip(heads, parts, strict=True)) / streams
 
     optimizer = torch.optim.SGD([p for head in heads for p in head.parameters()], 3.0, 0.9, weight_decay=0.01)
     for epoch in range(4):
@@ -147,10 +147,10 @@ def test_the_heads_of_all_views_learn_together_from_the_mean_of_their_logits(vie
             optimizer.zero_grad()
             nn.functional.cross_entropy(logits(bank.x[batch]), bank.labels[batch]).backward()
             optimizer.step()
-    torch.testing.assert_close(found, logits(test.x).detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(trained, logits(test.x).detach(), rtol=1e-4, atol=1e-4)
 
 
-def test_one_view_learns_as_one_head_to_the_last_bit() -> None:
+def test_one_stream_learns_as_one_head_to_the_last_bit() -> None:
     bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
     probe = LinearProbe(epochs=2, batch_size=32, seed=5)
     generator = torch.Generator().manual_seed(5)
@@ -200,18 +200,32 @@ def test_settings_without_meaning_are_refused(wrong: dict) -> None:
 def test_the_outcome_holds_logits_curves_and_held_out_clips() -> None:
     bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
     probe = LinearProbe(epochs=6)
-    outcome, fit = probe.evaluate(bank, test), probe.fit(bank, test)
-    assert outcome.metrics == probe(bank, test)
-    assert torch.equal(outcome.test.scores, fit.logits) and outcome.test.names == test.names
-    assert outcome.curves['loss'] == fit.losses and outcome.curves['top1'] == fit.top1
-    held = outcome.heldout
+    result, fit = probe.evaluate(bank, test), probe.fit(bank, test)
+    assert result.metrics == probe(bank, test)
+    assert torch.equal(result.test.scores, fit.logits) and result.test.names == test.names
+    assert result.curves['loss'] == fit.losses and result.curves['top1'] == fit.top1
+    held = result.heldout
     correct = 100 * (held.scores.argmax(1) == held.labels).double().mean().item()
-    assert correct == outcome.curves['heldout_top1'][-1] and set(held.names) < set(bank.names)
+    assert correct == result.curves['heldout_top1'][-1] and set(held.names) < set(bank.names)
 
 
 def test_unknown_subjects_leave_a_note() -> None:
     bank = blobs(10, 0)
     bank.subjects[:] = -1
-    outcome = LinearProbe(epochs=1).evaluate(bank, blobs(10, 1))
-    assert outcome.heldout is None and 'top1_heldout' not in outcome.metrics
-    assert 'unknown' in outcome.notes['top1_heldout']
+    result = LinearProbe(epochs=1).evaluate(bank, blobs(10, 1))
+    assert result.heldout is None and 'top1_heldout' not in result.metrics
+    assert 'unknown' in result.notes['top1_heldout']
+
+
+@pytest.mark.parametrize(('lr', 'warns'), [(300.0, True), (0.1, False)])
+def test_a_fit_whose_loss_rises_warns_in_one_line_with_the_cure(monkeypatch: pytest.MonkeyPatch, lr, warns) -> None:
+    """Kind: a fit that diverges. Its loss rose from 1.8 to 76 without a word, and its accuracy was recorded."""
+    lines: list[str] = []
+    monkeypatch.setattr(linear_probe, 'print_log', lambda text, *_: lines.append(text))
+    x = 5 * torch.randn(25, 16, generator=torch.Generator().manual_seed(0))
+    few = Features(x, torch.arange(25) % 5, torch.full((25,), -1), [f'clip{i}' for i in range(25)])
+    result = LinearProbe(lr=lr, epochs=20).evaluate(few, few)
+    assert len(lines) == warns and (max(result.curves['loss']) > 10) == warns
+    if warns:
+        assert 'on 25 clips rose from 1.' in lines[0] and 'lower LinearProbe.lr=300 or set normalise=True' in lines[0]
+        assert '\n' not in lines[0]

@@ -36,5 +36,5 @@ def test_of_equal_classes_the_lowest_is_guessed() -> None:
 def test_confusion_counts_true_classes_by_row_and_guesses_by_column() -> None:
     scores = Scores(torch.eye(3)[[0, 1, 1, 2, 0]], torch.tensor([0, 0, 1, 0, 1]), list('abcde'))
     assert confusion(scores, ['x', 'y', 'z', 'unused']) == [[1, 1, 1, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]
-    found = per_class(scores, ['x', 'y', 'z', 'unused'])
-    assert found == {'x': pytest.approx(100 / 3), 'y': 50.0, 'z': None, 'unused': None}
+    accuracies = per_class(scores, ['x', 'y', 'z', 'unused'])
+    assert accuracies == {'x': pytest.approx(100 / 3), 'y': 50.0, 'z': None, 'unused': None}

@@ -11,9 +11,9 @@ from skeattn.evaluation import Features, Retrieval, retrieval
 from tests.evaluation.standins import blobs
 
 
-def features(x: np.ndarray, labels: list[int], views: int = 1) -> Features:
+def features(x: np.ndarray, labels: list[int], streams: int = 1) -> Features:
     names = [f'clip{i}' for i in range(len(x))]
-    return Features(torch.as_tensor(x, dtype=torch.float32), torch.tensor(labels), torch.zeros(len(x)), names, views)
+    return Features(torch.as_tensor(x, dtype=torch.float32), torch.tensor(labels), torch.zeros(len(x)), names, streams)
 
 
 def cosines(bank: Features, test: Features) -> np.ndarray:
@@ -49,16 +49,16 @@ def test_chunks_bound_the_memory_and_change_nothing(monkeypatch: pytest.MonkeyPa
     assert max(held) == 3 * len(bank) <= retrieval.BLOCK and sum(held) == len(test) * len(bank)
 
 
-def test_views_count_alike_however_long() -> None:
+def test_streams_count_equally_whatever_their_length() -> None:
     x = np.array([[100.0, 30.0, 0.0, 1.0], [100.0, 0.0, 1.0, 0.0]])
     query = np.array([[100.0, 0.0, 0.0, 1.0]])
-    for views, r1 in ((1, 0.0), (2, 100.0)):
-        assert Retrieval((1,))(features(x, [0, 1], views), features(query, [0], views))['r1'] == r1
+    for streams, r1 in ((1, 0.0), (2, 100.0)):
+        assert Retrieval((1,))(features(x, [0, 1], streams), features(query, [0], streams))['r1'] == r1
 
 
 def test_a_class_that_cannot_be_found_is_named() -> None:
     bank, test = blobs(4, seed=0), blobs(2, seed=1, classes=4)
-    with pytest.raises(DataError, match='no training clip has label 3, that of test clip clip3'):
+    with pytest.raises(DataError, match='no training clip has label 3 of test clip clip3; see dataset'):
         Retrieval()(bank, test)
 
 

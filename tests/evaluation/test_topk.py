@@ -30,6 +30,6 @@ def test_features_that_are_no_logits_of_all_classes_are_refused() -> None:
 
 
 def test_the_outcome_holds_the_logits_and_why_no_epoch_was_chosen() -> None:
-    outcome = EVALUATORS.build({'type': 'TopK'}).evaluate(BANK, logits(torch.eye(5), [0, 1, 2, 3, 0]))
-    assert torch.equal(outcome.test.scores, torch.eye(5)) and outcome.test.names[4] == 'clip4'
-    assert outcome.notes.keys() == {'top1_best', 'top1_heldout'}
+    result = EVALUATORS.build({'type': 'TopK'}).evaluate(BANK, logits(torch.eye(5), [0, 1, 2, 3, 0]))
+    assert torch.equal(result.test.scores, torch.eye(5)) and result.test.names[4] == 'clip4'
+    assert result.notes.keys() == {'top1_best', 'top1_heldout'}

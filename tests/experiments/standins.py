@@ -39,6 +39,10 @@ class Fake(Run):
     def evaluation_id(self) -> str:
         return self.name
 
+    @property
+    def description(self) -> str:
+        return f'{self.name}: a stand-in'
+
     def folder(self, root: Path) -> Path:
         """Stand-ins of one training share it."""
         return root / (self.training or self.name)

@@ -1,13 +1,16 @@
-"""Stand-ins for train.py and test.py that take a moment: the same files, numbers that follow from the config."""
+"""Stand-ins for train.py and test.py: the same files, numbers that follow from the config.
+
+Training takes ``$STUB_SECONDS``.
+"""
 
 from pathlib import Path
 
 TRAIN = """
-import sys, time
+import os, sys, time
 folder = sys.argv[sys.argv.index('--work-dir') + 1]
 with open(folder + '/carried_out', 'a') as file:
     file.write('x')
-time.sleep(0.3)
+time.sleep(float(os.environ.get('STUB_SECONDS', 0)))
 """
 
 TEST = """

@@ -25,7 +25,7 @@ def test_configs_with_common_settings_come_first(checkout) -> None:
         'skeletonclr': 'configs/skeletonclr/stgcn_toy.py',
     }
     assert find_configs('toy') == configs
-    with pytest.raises(ConfigError, match=r'--dataset tyo: .* there are toy, toy_common'):
+    with pytest.raises(ConfigError, match=r'--dataset tyo: .*; choose from toy, toy_common'):
         find_configs('tyo')
 
 
@@ -48,7 +48,7 @@ def test_fewer_methods_have_the_same_baselines(checkout) -> None:
     configs = find_configs('toy')
     every, some = (plan_comparison(configs, methods, [0], {}) for methods in (None, ['skeletonclr']))
     assert some == [*every[:4], every[5]]
-    with pytest.raises(ConfigError, match='--methods moco: no config for it; there are skeattnclr, skeletonclr'):
+    with pytest.raises(ConfigError, match='--methods moco: no config for it; choose from skeattnclr, skeletonclr'):
         plan_comparison(configs, ['moco'], [0], {})
 
 
@@ -145,5 +145,5 @@ def test_clips_seen_are_said_and_compared() -> None:
     assert clips_seen(make_rows(RECORDS)) == 'Every method drew 1200 clips in training.'
     assert clips_seen(make_rows(RECORDS[4:])) == 'Nothing was trained.'
     more = [*RECORDS[:2], record('C', 0, 60.0, training=trained(1.0, clips=2400))]
-    said = 'The methods drew different numbers of clips in training: A 1200, C 2400.'
-    assert clips_seen(make_rows(more)) == said
+    line = 'The methods drew different numbers of clips in training: A 1200, C 2400.'
+    assert clips_seen(make_rows(more)) == line

@@ -27,17 +27,17 @@ def commands(monkeypatch) -> list[list[str]]:
 
 
 def test_a_set_that_needs_no_source_is_generated_once_and_again_where_damaged(tmp_path: Path, commands) -> None:
-    folder, said = tmp_path / 'my SOURCE' / 'demo', []
+    folder, lines = tmp_path / 'my SOURCE' / 'demo', []
     folder.parent.mkdir()
     for _ in range(2):
-        prepare_data(folder, said.append)
+        prepare_data(folder, lines.append)
     expected = [sys.executable, str(data.TOOLS / 'convert.py'), 'synthetic', '--out', str(folder), '--overwrite']
     assert commands == [expected]
-    assert said == [f'generating {folder}', f'{folder} is there and intact', f'{folder} is there and intact']
+    assert lines == [f'generating {folder}', f'{folder} is intact', f'{folder} is intact']
     content = bytearray((folder / FRAMES).read_bytes())
     content[-1] ^= 1
     (folder / FRAMES).write_bytes(content)
-    prepare_data(folder, said.append)
+    prepare_data(folder, lines.append)
     assert commands == [expected] * 2
 
 

@@ -62,7 +62,9 @@ def test_every_number_of_a_table_has_its_own_runs() -> None:
         assert len(set(identities)) == len(lines)
 
 
-@pytest.mark.parametrize('key', ['1', '3', '4', '7', 'mu', 'heads'])
+@pytest.mark.parametrize(
+    'key', ['1', '7', *(pytest.param(key, marks=pytest.mark.slow) for key in ('3', '4', 'mu', 'heads'))]
+)
 def test_tables_of_frozen_features_share_their_runs(key: str, monkeypatch) -> None:
     """Ours with the paper's options is the same run in all of them."""
     monkeypatch.chdir(ROOT)

@@ -84,7 +84,7 @@ def test_the_note_names_overrides_and_records_that_have_others() -> None:
     ablation = filled(*records, table='7', datasets=['nwucla_xview'])
     assert ablation.note.endswith('with other overrides: batch_size=8 or batch_size=9; see --cfg-options.')
     shown = filled(*records, overrides={'batch_size': 8})
-    assert shown.note.endswith('\nEvery run of ours has its config overridden: batch_size=8.')
+    assert shown.note.endswith('\nEvery run of ours has these overrides of its config: batch_size=8.')
     (hint,) = filled(record(OURS, 0, 70.0), overrides={'batch_size': 7}).hints
     assert hint == '1 record of NW-UCLA X-View with other overrides: none; see --cfg-options.'
     plain = filled(*records, record(OURS, 0, 70.0))
@@ -95,9 +95,9 @@ def test_datasets_that_are_asked_for_are_all_that_is_shown() -> None:
     table = filled(record(OURS, 0, 70.0), datasets=['utdmhad_xsub', 'ntu60_xsub'])
     assert table.headings[2:] == ['NTU-60 X-Sub\npaper', 'NTU-60 X-Sub\nours', 'UTD-MHAD X-Sub\nours']
     assert {row[-1] for row in table.rows} == {'–'}
-    with pytest.raises(ConfigError, match=r'--dataset nwucla: no config is for it; there are demo, .*nwucla_xview'):
+    with pytest.raises(ConfigError, match=r'--dataset nwucla: no config for it; choose from demo, .*nwucla_xview'):
         filled(datasets=['nwucla'])
-    with pytest.raises(ConfigError, match="no table '8'; there are 1, 2, 3, 4, 5, 6, 7, mu, lambda, heads"):
+    with pytest.raises(ConfigError, match="no table '8'; choose from 1, 2, 3, 4, 5, 6, 7, mu, lambda, heads"):
         find_table('8')
 
 

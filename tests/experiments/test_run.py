@@ -133,3 +133,11 @@ def test_a_wrong_config_is_refused_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match=r'no config file nowhere\.py'):
         Run('toy', 'nowhere.py').folder(Path())
     assert dataclasses.asdict(Run('toy', 'nowhere.py'))['seed'] == 0  # naming it is no error
+
+
+def test_a_run_describes_itself_with_its_stream(config: str) -> None:
+    """Of the kind: what a person reads. The folder of a run is a digest."""
+    run = Run('toy', config, seed=3, options={'stream': ['joint', 'bone'], 'work_dir': 'my runs/a'})
+    text = run.description
+    assert text.startswith('toy: stream joint, bone, ') and '\n' not in text
+    assert f"xsub, seed 3, {config} stream=['joint', 'bone'] work_dir=my runs/a" in text

@@ -8,7 +8,7 @@ import sys
 import torch
 
 from tests.conftest import ROOT
-from tests.engine.test_runner import assert_equal_state, logged
+from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import tool, toy_runner, write_config
 
 

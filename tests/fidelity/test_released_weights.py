@@ -32,7 +32,7 @@ def imported(tmp_path):
     def run(state, container='bare', **options):
         torch.save(CONTAINERS[container](state), tmp_path / 'released.pt')
         done = converter.import_released(tmp_path / 'released.pt', **options)
-        write_checkpoint(tmp_path / 'ours.pth', {'meta': {}, 'state_dict': done.found.state})
+        write_checkpoint(tmp_path / 'ours.pth', {'meta': {}, 'state_dict': done.conversion.state})
         done.config['model']['backbone']['dropout'] = 0.0  # as in the golden cases
         model = converter.build(done.config)
         report = load_checkpoint(model, tmp_path / 'ours.pth', min_match=1)
@@ -145,10 +145,10 @@ def test_a_classifier_loads_the_encoder_alone(tmp_path):
     done = converter.import_released(tmp_path / 'released.pt')
     assert done.missing == ['head.fc.weight', 'head.fc.bias']
     model = converter.build(done.config)
-    load_weights(model, done.found.state, 'the encoder')
+    load_weights(model, done.conversion.state, 'the encoder')
     torch.save(theirs, tmp_path / 'whole.pt')
     whole = converter.import_released(tmp_path / 'whole.pt', 'aimclr')
     pretrained = converter.build(whole.config)
-    load_weights(pretrained, whole.found.state, 'the whole')
+    load_weights(pretrained, whole.conversion.state, 'the whole')
     x = to_model(golden['step1/xq'])
     assert_close(model.eval().encoder.map(x).pool(), pretrained.eval().encoder_q.map(x).pool(), 'features', 1e-12)

@@ -6,36 +6,12 @@ from torch import nn
 
 from skeattn.errors import ConfigError
 from skeattn.models import SkeAttnCLR, SkeletonCLR, SkeletonPreprocessor
-from skeattn.models.queue import queues_of
-
-NORMAL = dict(crop=dict(type='Crop'), shear=dict(type='Shear'))
-VIEWS = dict(query=NORMAL, key=dict(like='query'), mix=dict(source='query', mix=dict(type='SkeleMix', units=(1, 2))))
-PARTS = dict(
-    backbone=dict(type='STGCN', layout='ntu25', base_channels=4, out_channels=16, dropout=0.0),
-    projector=dict(type='MLP', hidden_channels=16, out_channels=8, norm_cfg=dict(type='BN1d')),
-    queue=dict(size=32),
-    loss=dict(type='InfoNCE', temperature=0.2),
-    data_preprocessor=dict(type='SkeletonPreprocessor', layout='ntu25', views=VIEWS),
-)
+from tests.models.tiny import NORMAL, PARTS, VIEWS, batch, losses
 
 
 def skeattnclr(**changes):
     torch.manual_seed(0)
     return SkeAttnCLR(mhsam=dict(type='MHSAM', num_heads=4), **{**PARTS, **changes})
-
-
-def batch(n=6):
-    return dict(inputs=torch.randn(n, 3, 16, 25, 2), labels=torch.arange(n))
-
-
-def losses(model, data, iteration=0):
-    model.data_preprocessor.begin_iteration(0, iteration)
-    return model(**model.data_preprocessor(data, training=True), mode='loss')
-
-
-def flush(model):
-    for queue in queues_of(model):
-        queue.flush()
 
 
 def test_views_are_a_function_of_seed_and_iteration():

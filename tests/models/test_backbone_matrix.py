@@ -7,7 +7,7 @@ from mmengine.optim import OptimWrapper
 from skeattn.errors import ConfigError
 from skeattn.registry import MODELS
 from skeattn.skeletons import get_layout
-from tests.models.test_algorithms import flush
+from tests.models.tiny import flush
 
 LAYOUTS = {'ntu25': 2, 'kinect20': 1}  # layout -> number of persons
 

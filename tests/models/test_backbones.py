@@ -250,6 +250,29 @@ def test_dsta_has_the_released_number_of_weights(change, millions):
     assert (sum(p.numel() for p in model.parameters()) + head) / 1e6 == pytest.approx(millions, abs=0.005)
 
 
+@pytest.mark.parametrize('change', [{}, dict(use_temporal_att=False), dict(glo_reg_t=True)])
+@pytest.mark.parametrize(('spread', 'place'), [(0.5, 0.0), (1.0, 3.0), (1000.0, 0.0)])
+def test_an_untrained_dsta_neither_explodes_nor_vanishes_in_eval_mode(change, spread, place):
+    """Kind: an initialisation that explodes. By seed, the largest feature lay between 0.3 and 7.6e7."""
+    x = torch.randn(1, 1, 3, 64, 25, generator=torch.Generator().manual_seed(1)) * spread + place
+    for seed in range(10):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            largest = DSTA('ntu25', **change).eval()(x).abs().max() / x.std()
+        assert 0.1 < largest < 10, f'seed {seed}: {largest:.3g}'
+
+
+def test_dsta_in_training_does_not_depend_on_the_first_running_statistics():
+    """They replace the deviation of a batch only where there is none, so a training is what it was."""
+    torch.manual_seed(0)
+    model, x = dsta().train(), torch.randn(2, 1, 3, 16, 25)
+    expected = model(x)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+    torch.testing.assert_close(model(x), expected, rtol=0, atol=0)
+
+
 def test_dsta_treats_persons_alike_and_apart():
     model, x = dsta().eval(), torch.randn(2, 2, 3, 16, 25)
     out = model(x)

@@ -6,40 +6,23 @@ from torch.nn.functional import cross_entropy, normalize
 
 from skeattn.engine.hooks import MiningHook
 from skeattn.errors import ConfigError
-from skeattn.models import STGCN, AimCLR, AttentionDrop, CrosSCLR, HiCLR, SkeleMixCLR
+from skeattn.models import STGCN, AttentionDrop, SkeleMixCLR
 from skeattn.models.encoder import FeatureMap
 from skeattn.models.losses import first_positive, follow, mean_of_logs, mined_info_nce, nearest_keys
 from skeattn.registry import MODELS
-from tests.models.test_algorithms import NORMAL, PARTS, batch, flush, losses
-
-NORMAL_VIEWS = dict(query=NORMAL, key=dict(like='query'))
-MIX = dict(source='query', mix=dict(type='SkeleMix', parts=(2, 3), units=(1, 2), on='stream'))
-
-
-def build(cls, views, stream='joint', **changes):
-    torch.manual_seed(0)
-    preprocessor = dict(type='SkeletonPreprocessor', layout='ntu25', stream=stream, views=views)
-    return cls(**{**PARTS, 'data_preprocessor': preprocessor, **changes})
-
-
-def aimclr(**changes):
-    return build(AimCLR, dict(NORMAL_VIEWS, extreme=dict(like='query')), **changes)
-
-
-def hiclr(mask=None, **changes):
-    stronger = dict(like='query', mask=mask) if mask else dict(like='query')
-    return build(HiCLR, dict(NORMAL_VIEWS, strong=dict(like='query'), stronger=stronger), **changes)
-
-
-def skelemixclr(mixes=('mix',), **changes):
-    return build(SkeleMixCLR, dict(NORMAL_VIEWS, **dict.fromkeys(mixes, MIX)), **changes)
-
-
-def crossclr(streams=('joint', 'motion', 'bone'), **changes):
-    return build(CrosSCLR, NORMAL_VIEWS, list(streams), **changes)
-
-
-METHODS = [aimclr, hiclr, skelemixclr, crossclr]
+from tests.models.tiny import (
+    METHODS,
+    NORMAL_VIEWS,
+    PARTS,
+    aimclr,
+    batch,
+    build,
+    crossclr,
+    flush,
+    hiclr,
+    losses,
+    skelemixclr,
+)
 
 
 def logits(n=5, length=9):

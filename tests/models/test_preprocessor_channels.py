@@ -9,8 +9,7 @@ from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.registry import MODELS
-from tests.augment.clips import LAYOUT, clips
-from tests.augment.test_base import OPS
+from tests.augment.clips import LAYOUT, OPS, clips
 from tests.engine.toy import toy_config
 
 SCORED = ('x', 'y', 'score')

@@ -16,8 +16,7 @@ from skeattn.models import (
 from skeattn.models.queue import queues_of
 from tests.models import siamese
 from tests.models.siamese import ToyBarlowTwins, ToyBYOL, ToyContrast, ToyDistillation, ToyNeighbours, ToySimSiam
-from tests.models.test_algorithms import NORMAL, PARTS, batch, losses
-from tests.models.test_methods import METHODS
+from tests.models.tiny import METHODS, NORMAL, PARTS, batch, losses
 
 TWO = dict(query=NORMAL, key=dict(like='query'))
 SHORT = dict(query=NORMAL, short=dict(like='query', cut=dict(type='ToyFirstFrames')))

@@ -14,8 +14,8 @@ from skeattn.engine.hooks.steps import bare_model
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation import TopK, extract_features
 from skeattn.models import Recognizer
-from tests.distributed.test_launch import launch
-from tests.engine.test_runner import assert_equal_state, curves, logged
+from tests.distributed.launching import launch
+from tests.engine.runs import assert_equal_state, curves, logged
 from tests.engine.toy import toy_config, write_set
 from tests.fidelity.golden import Golden, assert_close, to_model
 

@@ -7,55 +7,7 @@ from hypothesis import strategies as st
 
 from skeattn.errors import CheckpointError
 from skeattn.models.released_weights import convert_released, methods_of, released_config, streams_of
-from tests.engine.toy import tool
-from tests.models.released import released_state
-
-build = tool('model_converters/convert_released').build
-TYPES = {
-    'skeattnclr': 'SkeAttnCLR',
-    'skeletonclr': 'SkeletonCLR',
-    'crossclr': 'CrosSCLR',
-    'aimclr': 'AimCLR',
-    'hiclr': 'HiCLR',
-    'skelemixclr': 'SkeleMixCLR',
-}
-
-
-def config_of(method, base=2, out=8, hidden=5, embedding=3, queue=6, streams=('joint', 'motion', 'bone')):
-    """The config that the shapes of a release with these widths imply."""
-    normed = method in ('skeattnclr', 'skelemixclr')
-    mlp = {
-        'type': 'MLP',
-        'hidden_channels': hidden,
-        'out_channels': embedding,
-        'norm_cfg': {'type': 'BN1d'} if normed else None,
-        'bias': method != 'skeattnclr',
-    }
-    graph = 'agcn' if normed else 'spatial'
-    backbone = {'type': 'STGCN', 'base_channels': base, 'out_channels': out, 'graph': graph}
-    model = {'type': TYPES[method], 'backbone': backbone, 'projector': mlp, 'queue': {'size': queue}}
-    config = {'layout': 'ntu25', 'model': model}
-    if method == 'skeattnclr':
-        model |= {'heads': 'released', 'predictor': mlp}
-    if method == 'crossclr':
-        model['shared_heads'] = True
-        config['stream'] = list(streams)
-    return config
-
-
-def random_state(config):
-    """Our state dict of a config, every number drawn at random."""
-    state = build(config).state_dict()
-    shared = {}  # tensors under two names stay the same
-    return {
-        name: shared.setdefault(value.data_ptr(), torch.rand(value.shape).to(value.dtype))
-        for name, value in state.items()
-    }
-
-
-def released(method, **widths):
-    config = config_of(method, **widths)
-    return released_state(random_state(config), method, config['model']['backbone']['graph'])
+from tests.models.released import TYPES, build, config_of, random_state, released, released_state
 
 
 @settings(max_examples=30)

@@ -20,7 +20,7 @@ from skeattn.protocols.finetune import Finetune, encoder_weights
 from skeattn.protocols.settings import read_protocol
 from skeattn.protocols.target import EvalTarget
 from skeattn.registry import EVALUATORS
-from tests.engine.test_runner import same
+from tests.engine.runs import same
 from tests.engine.toy import toy_config, write_set
 
 SGD = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
@@ -76,37 +76,37 @@ def trainings(folder, name='finetune'):
 
 
 def equal(one, other):
-    """Whether two outcomes are the same bit for bit."""
+    """Whether two results are the same bit for bit."""
     scores = [[a.names, a.scores, a.labels] for a in (one.test, one.heldout, other.test, other.heldout)]
     return one.metrics == other.metrics and one.curves == other.curves and same(scores[:2], scores[2:])
 
 
 @pytest.fixture(scope='module')
-def judged(tmp_path_factory, trained):
-    """The work_dir and the outcome of a whole fine-tuning."""
-    folder = tmp_path_factory.mktemp('judged')
+def tuned(tmp_path_factory, trained):
+    """The work_dir and the result of a whole fine-tuning."""
+    folder = tmp_path_factory.mktemp('tuned')
     return folder, finetune().run(subject(trained, folder))
 
 
-def test_numbers_scores_and_curves_belong_together(judged):
-    _, outcome = judged
-    curves, metrics = outcome.curves, outcome.metrics
+def test_numbers_scores_and_curves_belong_together(tuned):
+    _, result = tuned
+    curves, metrics = result.curves, result.metrics
     assert curves['epoch'] == [2, 4] and len(curves['loss']) == len(curves['heldout_loss']) == 4
-    assert metrics['top1'] == curves['top1'][-1] == accuracy(outcome.test.scores, outcome.test.labels)
+    assert metrics['top1'] == curves['top1'][-1] == accuracy(result.test.scores, result.test.labels)
     assert metrics['top1_best'] == max(curves['top1'])
-    chosen = curves['heldout_top1'].index(max(curves['heldout_top1']))
-    assert metrics['top1_heldout'] == curves['top1'][chosen]
-    assert curves['heldout_top1'][-1] == accuracy(outcome.heldout.scores, outcome.heldout.labels)
+    best = curves['heldout_top1'].index(max(curves['heldout_top1']))
+    assert metrics['top1_heldout'] == curves['top1'][best]
+    assert curves['heldout_top1'][-1] == accuracy(result.heldout.scores, result.heldout.labels)
     assert set(metrics) == {'top1', 'top1_best', 'top1_heldout'}, 'there are no five classes'
-    assert outcome.test.names == [f'clip{i:02d}' for i in range(9)] and outcome.test.scores.shape == (9, 3)
-    subjects = {1 + int(name[4:]) // 3 % 4 for name in outcome.heldout.names}
-    assert len(subjects) == 1 and len(outcome.heldout) == 9
+    assert result.test.names == [f'clip{i:02d}' for i in range(9)] and result.test.scores.shape == (9, 3)
+    subjects = {1 + int(name[4:]) // 3 % 4 for name in result.heldout.names}
+    assert len(subjects) == 1 and len(result.heldout) == 9
 
 
-def test_the_labelled_clips_are_counted_and_identified(judged):
+def test_the_labelled_clips_are_counted_and_identified(tuned):
     names = '\n'.join(f'clip{i:02d}' for i in range(9, 45))
     labelled = {'clips': 36, 'sha256': hashlib.sha256(names.encode()).hexdigest()}
-    assert judged[1].facts == {'scores_of': 'last epoch', 'labelled': labelled, 'device': get_device()}
+    assert tuned[1].facts == {'scores_of': 'last epoch', 'labelled': labelled, 'device': get_device()}
 
 
 def test_training_lowers_the_loss(trained, tmp_path):
@@ -117,14 +117,14 @@ def test_training_lowers_the_loss(trained, tmp_path):
     assert loss[-1] < 0.9 * loss[0]
 
 
-def test_a_finished_one_is_not_trained_again(judged, trained, monkeypatch):
-    folder, outcome = judged
+def test_a_finished_one_is_not_trained_again(tuned, trained, monkeypatch):
+    folder, result = tuned
     monkeypatch.setattr(SkeAttnRunner, 'train', lambda self: pytest.fail('it trains again'))
-    assert equal(finetune().run(subject(trained, folder)), outcome)
+    assert equal(finetune().run(subject(trained, folder)), result)
 
 
 @pytest.mark.parametrize('calls', [1, 3])
-def test_an_interrupted_one_ends_with_the_same_bits(judged, trained, tmp_path, monkeypatch, calls):
+def test_an_interrupted_one_ends_with_the_same_bits(tuned, trained, tmp_path, monkeypatch, calls):
     """Killed before the second checkpoint of the first, and before the first of the second training."""
     look, left = AccuracyHook.after_train_epoch, [calls if calls == 1 else 4]
 
@@ -140,11 +140,11 @@ def test_an_interrupted_one_ends_with_the_same_bits(judged, trained, tmp_path, m
     monkeypatch.setattr(AccuracyHook, 'after_train_epoch', look)
     began = [find_newest(folder) for folder in trainings(tmp_path)]
     assert [path and path.name for path in began] == (['epoch_1.pth'] if calls == 1 else ['epoch_4.pth', None])
-    assert equal(finetune().run(subject(trained, tmp_path)), judged[1])
+    assert equal(finetune().run(subject(trained, tmp_path)), tuned[1])
 
 
-def test_another_setting_seed_or_checkpoint_is_another_training(judged, trained, tmp_path, data):
-    folder, outcome = judged
+def test_another_setting_seed_or_checkpoint_is_another_training(tuned, trained, tmp_path, data):
+    folder, result = tuned
     before = len(trainings(folder))
     others = [
         (finetune(1, heldout=0), subject(trained, folder)),
@@ -156,7 +156,7 @@ def test_another_setting_seed_or_checkpoint_is_another_training(judged, trained,
     for count, (protocol, other) in enumerate(others, 1):
         protocol.run(other)
         assert len(trainings(folder)) == before + count
-    assert equal(finetune().run(subject(trained, folder)), outcome)
+    assert equal(finetune().run(subject(trained, folder)), result)
 
 
 @pytest.mark.parametrize('mode', ['train', 'eval'])
@@ -186,7 +186,7 @@ def test_the_classifier_is_drawn_from_the_seed(trained, tmp_path):
     assert heads[0].shape == (3, 8) and heads[0].std() < 0.04
 
 
-def test_batches_are_cut_to_the_labelled_clips_and_the_log_says_so(trained, tmp_path):
+def test_batches_are_limited_to_the_labelled_clips(trained, tmp_path):
     finetune(1, heldout=0, labels=0.25, batch_size=128).run(subject(trained, tmp_path))
     meta = read_checkpoint(trainings(tmp_path)[0] / 'epoch_1.pth')['meta']
     assert (meta['batch_size'], meta['iter']) == (9, 1)
@@ -200,23 +200,23 @@ def test_too_few_labels_end_by_name_before_anything_trains(trained, tmp_path):
 
 def test_without_subjects_to_hold_out_there_is_a_reason_and_no_number(tmp_path):
     """In this set every class is one subject's."""
-    outcome = finetune(1).run(subject(pretrained(tmp_path, write_set(tmp_path / 'aligned')), tmp_path / 'work'))
-    assert set(outcome.metrics) == {'top1', 'top1_best'} and outcome.heldout is None
-    assert 'no labelled clip of class' in outcome.notes['top1_heldout']
+    result = finetune(1).run(subject(pretrained(tmp_path, write_set(tmp_path / 'aligned')), tmp_path / 'work'))
+    assert set(result.metrics) == {'top1', 'top1_best'} and result.heldout is None
+    assert 'no labelled clip of class' in result.notes['top1_heldout']
     assert len(trainings(tmp_path / 'work')) == 1
 
 
 def test_from_scratch_it_starts_with_the_network_of_the_config(trained, tmp_path):
     cfg, _ = trained
-    outcome = finetune(1, heldout=0).run(subject((cfg, None), tmp_path))
-    assert 'top1' in outcome.metrics and not list(tmp_path.rglob('start.pth'))
+    result = finetune(1, heldout=0).run(subject((cfg, None), tmp_path))
+    assert 'top1' in result.metrics and not list(tmp_path.rglob('start.pth'))
 
 
 def test_of_several_streams_one_is_to_be_chosen(tmp_path, data):
     crossclr = pretrained(tmp_path, data, model='crossclr')
-    with pytest.raises(ConfigError, match=r"stream=\['joint', .*choose its stream, protocols\.finetune\.stream=joint"):
+    with pytest.raises(ConfigError, match=r"stream=\['joint', .*; choose it, protocols\.finetune\.stream=joint"):
         finetune(1).run(subject(crossclr, tmp_path / 'work'))
-    with pytest.raises(ConfigError, match=r"stream='velocity', but the config has"):
+    with pytest.raises(ConfigError, match=r"stream='velocity' is not in stream=.* of the config; choose"):
         finetune(1, stream='velocity').run(subject(crossclr, tmp_path / 'work'))
     finetune(1, heldout=0, stream='bone').run(subject(crossclr, tmp_path / 'work'))
     folder = trainings(tmp_path / 'work')[0]
@@ -230,15 +230,15 @@ def test_of_several_streams_one_is_to_be_chosen(tmp_path, data):
 
 @pytest.mark.parametrize('wrong', [dict(heldout=1.0), dict(heldout=-0.1), dict(epochs=0), dict(batch_size=0)])
 def test_senseless_settings_are_refused_at_once(wrong):
-    with pytest.raises(ConfigError, match=r'heldout=.* must lie in \[0, 1\).*max_epochs=.*batch_size='):
+    with pytest.raises(ConfigError, match=r'heldout=.*max_epochs=.*batch_size=.*; heldout must lie in \[0, 1\)'):
         finetune(**wrong)
 
 
 def test_a_recognizer_of_other_classes_is_a_start_as_well(trained, tmp_path):
     state = {'encoder.backbone.x': torch.ones(2), 'head.fc.weight': torch.ones(60, 8)}
     write_checkpoint(tmp_path / 'recognizer.pth', {'state_dict': state})
-    found = encoder_weights(tmp_path / 'recognizer.pth', trained[0], 'joint')
-    assert found.keys() == {'encoder.backbone.x'} and torch.equal(found['encoder.backbone.x'], torch.ones(2))
+    weights = encoder_weights(tmp_path / 'recognizer.pth', trained[0], 'joint')
+    assert weights.keys() == {'encoder.backbone.x'} and torch.equal(weights['encoder.backbone.x'], torch.ones(2))
 
 
 def test_weights_of_another_stream_or_without_encoder_are_refused(trained, tmp_path):
@@ -275,5 +275,5 @@ def test_the_shipped_protocols_are_the_papers_and_the_releases(name, labels, mod
 def test_one_value_of_a_protocol_can_be_changed():
     cfg = Config(dict(protocols=dict(semi01=dict(optim_wrapper=dict(optimizer=dict(lr=0.5)), heldout=0))))
     settings = read_protocol('semi01', cfg)
-    assert settings['optim_wrapper']['optimizer'] == dict(type='SGD', lr=0.01, momentum=0.9)
+    assert settings['optim_wrapper']['optimizer'] == dict(type='SGD', lr=0.5, momentum=0.9)
     assert (settings['heldout'], settings['labels']) == (0, 0.01)

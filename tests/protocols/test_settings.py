@@ -86,9 +86,9 @@ def test_an_evaluator_of_the_config_is_a_protocol() -> None:
 @pytest.mark.parametrize(
     ('name', 'protocols', 'message'),
     [
-        ('liner', {}, "there is no protocol 'liner'; known: .*linear, .*tsne.*, or the path of a file"),
-        ('a/b.py', {}, 'no protocol file a/b.py; by name there are .*linear'),
-        ('knn', {'liner': {'lr': 1}}, "protocols.liner: there is no such protocol; did you mean 'linear'"),
+        ('liner', {}, "unknown protocol 'liner'; choose from .*linear, .*tsne.*, or give the path of a file"),
+        ('a/b.py', {}, 'no protocol file a/b.py; give a file or one of .*linear'),
+        ('knn', {'liner': {'lr': 1}}, "protocols.liner: unknown protocol; did you mean 'linear'"),
         (
             'linear',
             {'linear': {'rl': 1}},
@@ -104,8 +104,8 @@ def test_what_does_not_exist_is_named_with_what_does(name: str, protocols: dict,
 
 @pytest.mark.parametrize(
     ('text', 'message'),
-    [('type = ', 'mine.py cannot be read'), ("type = 'LinearProbe'\nrl = 1\n", r"mine\.py: LinearProbe takes no 'rl'"),
-     ('lr = 1\n', "there is no protocol")],
+    [('type = ', 'mine.py is not readable'), ("type = 'LinearProbe'\nrl = 1\n", r"mine\.py: LinearProbe takes no 'rl'"),
+     ('lr = 1\n', "unknown protocol")],
 )  # fmt: skip
 def test_a_wrong_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / 'mine.py').write_text(text)

@@ -1,74 +1,22 @@
 """Ensembles of recorded scores: what is written, and what is refused."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import strategies as st
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.fusion import choose_weights, fuse
 from skeattn.evaluation.metrics import accuracy
-from skeattn.evaluation.result import Scores
 from skeattn.files import sha256
-from skeattn.results.ensemble import fuse_files, read_parts
-from skeattn.results.record import ProtocolRecord, Record, SourceRecord, read, write
-from skeattn.results.score_file import ScoreFile
-
-CLASSES = [f'class{i}' for i in range(6)]
-
-
-def stream(seed, N=30, classes=6, strength=1.0, prefix='clip'):
-    """Noisy scores; the labels belong to the names alone."""
-    labels = torch.arange(N) % classes
-    noise = torch.randn(N, classes, generator=torch.Generator().manual_seed(seed))
-    scores = noise + strength * torch.nn.functional.one_hot(labels, classes)
-    return Scores(scores, labels, [f'{prefix}{i}' for i in range(N)])
-
-
-def permuted(part, seed):
-    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))
-    return Scores(part.scores[order], part.labels[order], [part.names[i] for i in order.tolist()])
-
-
-def by_name(part):
-    return dict(zip(part.names, part.scores.tolist(), strict=True))
-
-
-def top1(part):
-    return accuracy(part.scores, part.labels)
-
+from skeattn.results.ensemble import fuse_files
+from skeattn.results.parts import read_parts
+from skeattn.results.record import read
+from tests.evaluation.streams import CLASSES, by_name, stream, top1
+from tests.results.ensembles import STREAMS, write_part, write_record
 
 weight_lists = st.lists(st.integers(0, 8), min_size=1, max_size=5).filter(any)
-
-
-FACTS = {
-    'data': 'data/toy', 'manifest_sha256': 'ab12', 'split': 'xsub', 'checkpoint_sha256': 'c', 'name': 'Method',
-    'protocol': 'linear',
-}  # fmt: skip
-STREAMS = ('joint', 'bone', 'motion')
-
-
-def write_part(folder: Path, name: str, seed: int, heldout: bool = True, classes=CLASSES, **facts) -> Path:
-    held = stream(seed + 100, N=18, prefix='held') if heldout else None
-    path = folder / f'{name}.npz'
-    ScoreFile(permuted(stream(seed), seed), held, classes, {**FACTS, 'stream': name, **facts}).write(path)
-    return path
-
-
-def write_record(folder: Path, name: str, seed: int, **facts) -> Path:
-    scores = write_part(folder, name, seed, **facts)
-    result = ProtocolRecord(scores=scores.name, scores_sha256=sha256(scores))
-    protocols = {'linear': result, 'knn': ProtocolRecord()}
-    source = SourceRecord(streams=[name], metrics={}, protocols=protocols, parameters=7, gmacs=2)
-    record = Record(
-        name='Method', data='data/toy', split='xsub', stream=name, seed=3, checkpoint='a.pth',
-        protocols={'linear': {'lr': 3}}, sources={'backbone': source},
-    )  # fmt: skip
-    write(folder / f'test_{name}.json', record)
-    return folder / f'test_{name}.json'
 
 
 @pytest.fixture
@@ -147,10 +95,10 @@ def test_without_held_out_scores_weights_must_be_given(tmp_path):
     [
         ({'manifest_sha256': 'cd'}, r'joint\.npz and \S*bone\.npz are of different data sets: data/toy xsub \(ab12\)'),
         ({'split': 'xview'}, 'of different splits: data/toy xsub .* and data/toy xview'),
-        ({'classes': [*CLASSES[1:], 'new']}, 'have other classes: class0, new'),
-        ({'classes': CLASSES[::-1]}, 'have other classes: the same in another order'),
+        ({'classes': [*CLASSES[1:], 'new']}, 'have different classes: class0, new'),
+        ({'classes': CLASSES[::-1]}, 'have different classes: the same in a different order'),
         ({'protocol': 'finetune'}, "holds scores of protocol 'finetune', not 'linear'; choose with --protocol"),
-        ({'stream': 'joint'}, 'are of the same stream, joint; with --same-stream'),
+        ({'stream': 'joint'}, 'are of the same stream, joint; fuse them with --same-stream'),
     ],
 )
 def test_files_that_do_not_belong_together_are_refused(tmp_path, change, message):
@@ -162,23 +110,21 @@ def test_one_stream_twice_is_fused_where_that_is_wanted(tmp_path):
     paths = [write_part(tmp_path, 'joint', 0), write_part(tmp_path, 'again', 1, stream='joint')]
     ensemble = fuse_files(paths, same_stream=True).record().ensemble
     assert list(ensemble.weights) == [f'joint, {path}' for path in paths]
-    with pytest.raises(DataError, match='hold the same scores; give each once'):
+    with pytest.raises(DataError, match='hold the same scores; give each file once'):
         fuse_files([paths[0], paths[0]], same_stream=True)
 
 
 def test_a_record_whose_scores_changed_or_are_gone_is_refused(records, tmp_path):
     write_part(tmp_path, 'joint', 55)
-    with pytest.raises(DataError, match=r'joint\.npz is not the file that .*test_joint\.json was written with'):
+    with pytest.raises(DataError, match=r'joint\.npz changed after .*test_joint\.json was written'):
         fuse_files(records)
     (tmp_path / 'joint.npz').unlink()
     with pytest.raises(DataError, match=r'joint\.npz: no such score file'):
         fuse_files(records)
 
 
-def test_a_record_without_the_protocol_says_what_it_has(records):
-    with pytest.raises(
-        DataError, match=r"test_joint\.json has no scores of protocol 'semi01'; it has those of linear\."
-    ):
+def test_a_record_without_the_protocol_lists_its_protocols(records):
+    with pytest.raises(DataError, match=r"test_joint\.json has no scores of protocol 'semi01', only of linear; choose"):
         fuse_files(records, protocol='semi01')
 
 
@@ -190,7 +136,9 @@ def test_of_several_sources_one_must_be_named(records):
         fuse_files(records)
     (one, *_), (other, *_) = (read_parts(records[0], sources=[source]) for source in ('backbone', 'projector'))
     assert (one.source, other.source) == ('backbone', 'projector') and one.sha256 == other.sha256
-    with pytest.raises(DataError, match=r"test_bone\.json has no scores of projector for 'linear', only of backbone"):
+    with pytest.raises(
+        DataError, match=r"test_bone\.json has no scores of projector for 'linear'; choose --source from backbone"
+    ):
         fuse_files(records, sources=['projector'])
 
 
@@ -212,17 +160,17 @@ def test_one_result_is_no_ensemble(records):
 
 
 def test_a_checkpoint_is_no_result(records):
-    with pytest.raises(DataError, match=r'epoch_1\.pth is a checkpoint, no result; give the JSON record'):
+    with pytest.raises(DataError, match=r'epoch_1\.pth is a checkpoint, not a result; give the JSON record'):
         fuse_files([*records, 'epoch_1.pth'])
-    with pytest.raises(DataError, match=r'README\.md is no result of tools/test\.py; give the JSON record'):
+    with pytest.raises(DataError, match=r'README\.md is not a result of tools/test\.py; give the JSON record'):
         fuse_files([*records, 'README.md'])
 
 
-@pytest.mark.parametrize(('kind', 'said'), [('KNNEvaluator', 'scores'), ('LinearProbe', 'logits')])
-def test_votes_of_neighbours_are_not_called_logits(tmp_path, kind, said):
+@pytest.mark.parametrize(('kind', 'added'), [('KNNEvaluator', 'scores'), ('LinearProbe', 'logits')])
+def test_votes_of_neighbours_are_not_called_logits(tmp_path, kind, added):
     paths = [write_part(tmp_path, name, seed, settings={'type': kind}) for seed, name in enumerate(STREAMS)]
     fusion = fuse_files(paths)
-    assert fusion.added == said
+    assert fusion.added == added
     assert fusion.scores.facts['settings'] == {'type': kind}
     assert fuse_files(paths, scores='softmax').added == 'softmax'
 
@@ -237,5 +185,5 @@ def test_what_is_no_record_is_named(tmp_path, content):
 
 
 def test_an_unknown_way_to_choose_is_refused(records):
-    with pytest.raises(ConfigError, match=r"select='train' is neither"):
+    with pytest.raises(ConfigError, match=r"unknown select='train'; choose"):
         fuse_files(records, select='train')

@@ -46,7 +46,7 @@ def test_of_a_single_epoch_the_first_is_timed(tmp_path: Path) -> None:
 def test_the_split_of_a_pre_training_is_read_under_its_old_name_too(tmp_path: Path, key: str) -> None:
     meta = {'stream': 'joint', 'cfg': f"dataset = {{'data': 'data/toy', {key!r}: 'xsub'}}\n"}
     torch.save({'state_dict': {'weight': torch.zeros(1)}, 'meta': meta}, tmp_path / 'epoch_1.pth')
-    assert pretrained_facts(tmp_path / 'epoch_1.pth') == {'stream': 'joint', 'data': 'data/toy', 'protocol': 'xsub'}
+    assert pretrained_facts(tmp_path / 'epoch_1.pth') == {'stream': 'joint', 'data': 'data/toy', 'split': 'xsub'}
 
 
 def test_a_checkpoint_that_stands_alone_says_what_it_can(tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ def test_committed_records_are_read_and_written_again_as_they_were(tmp_path: Pat
         assert read(tmp_path / 'again.json') == record, path
 
 
-def test_a_record_of_version_0_is_read_in_the_words_of_today() -> None:
+def test_a_record_of_version_0_is_read_under_the_present_names() -> None:
     path = ROOT / 'docs/results/compare_nwucla_xview/aimclr_seed0.json'
     content, record = json.loads(path.read_text()), read(path)
     assert 'version' not in content and record.split == content['protocol'] == 'xview'
     old, new = content['sources']['backbone'], record.sources['backbone']
     assert new.metrics == old['metrics'] and new.streams == old['streams']
-    for name, outcome in old.get('outcomes', {}).items():
-        assert new.protocols[name].confusion == outcome['confusion']
+    for name, result in old.get('outcomes', {}).items():
+        assert new.protocols[name].confusion == result['confusion']
     fusion = next(path for path in COMMITTED if 'fusion' in path.name)
     content, record = json.loads(fusion.read_text()), read(fusion)
     assert record.ensemble is not None and record.ensemble.weights == content['weights']

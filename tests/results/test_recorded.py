@@ -18,7 +18,7 @@ def test_what_was_recorded_is_read_back(tmp_path: Path) -> None:
 
 def test_several_sources_have_to_be_told_apart(tmp_path: Path) -> None:
     path = write_record(tmp_path / 'r.json', sources=('backbone', 'projector'))
-    with pytest.raises(ConfigError, match='linear evaluated backbone, projector features; name one with --source'):
+    with pytest.raises(ConfigError, match='linear evaluated backbone, projector features; choose one with --source'):
         read_result(path)
     assert read_result(path, source='projector').source == 'projector'
     with pytest.raises(DataError, match=r"no result of 'linear' on logits features; the record holds backbone: linear"):
@@ -26,11 +26,11 @@ def test_several_sources_have_to_be_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('text', 'said'),
+    ('text', 'message'),
     [
         ('{"sources"', 'is no readable record'),
-        ('[1]', 'no record of tools/test.py'),
-        ('{"version": 1, "sources": {"backbone": 3}}', 'is no valid record: name: .*; data: .*; split: '),
+        ('[1]', 'is no record, it has no sources; give one that tools/test.py wrote'),
+        ('{"version": 1, "sources": {"backbone": 3}}', 'is no valid record: name: .*, data: .*, split: .*; write it'),
         (
             '{"name": "a", "data": "b", "protocol": "c", "stream": "joint", "seed": 0, '
             '"sources": {"backbone": {"metrics": {}}}}',
@@ -38,10 +38,10 @@ def test_several_sources_have_to_be_told_apart(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_record_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_no_record_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / 'odd.json'
     path.write_text(text)
-    with pytest.raises(DataError, match=rf'odd\.json.*{said}'):
+    with pytest.raises(DataError, match=rf'odd\.json.*{message}'):
         read_result(path)
     with pytest.raises(DataError, match=r'none\.json: no such record'):
         read_result(tmp_path / 'none.json')
@@ -53,7 +53,7 @@ def test_a_confusion_that_is_none_is_refused(tmp_path: Path, confusion) -> None:
     record = json.loads(path.read_text())
     record['sources']['backbone']['protocols']['linear']['confusion'] = confusion
     path.write_text(json.dumps(record))
-    with pytest.raises(DataError, match=r'odd\.json: its confusion is no table of counts for the 3 classes'):
+    with pytest.raises(DataError, match=r'odd\.json: confusion is not a matrix of counts for the 3 classes'):
         _ = read_result(path).confusion
 
 
@@ -66,7 +66,7 @@ def test_a_protocol_without_classes_has_no_confusion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('changed', 'said'),
+    ('changed', 'message'),
     [
         ({'name': 'AimCLR'}, 'their method: AimCLR and SkeletonCLR'),
         ({'manifest_sha256': 'b' * 64}, 'their test clips .*: bbbbbbbbbbbb xsub and aaaaaaaaaaaa xsub'),
@@ -75,15 +75,15 @@ def test_a_protocol_without_classes_has_no_confusion(tmp_path: Path) -> None:
         ({'stream': 'bone'}, 'stream: bone and joint'),
     ],
 )
-def test_what_does_not_belong_together_is_refused(tmp_path: Path, changed: dict, said: str) -> None:
+def test_what_does_not_belong_together_is_refused(tmp_path: Path, changed: dict, message: str) -> None:
     first = read_result(write_record(tmp_path / 'a.json'))
     other = read_result(write_record(tmp_path / 'b.json', **{'name': 'SkeletonCLR', **changed}))
     check_comparable([first, replace(first, path=tmp_path / 'c.json')], ('name', 'stream'))
-    with pytest.raises(DataError, match=rf'b\.json and .*a\.json differ in {said}'):
+    with pytest.raises(DataError, match=rf'b\.json and .*a\.json differ in {message}'):
         check_comparable([first, other], ('name', 'stream'))
 
 
 def test_the_same_record_does_not_count_twice(tmp_path: Path) -> None:
     path = write_record(tmp_path / 'a.json')
-    with pytest.raises(DataError, match=r'a\.json is named twice'):
+    with pytest.raises(DataError, match=r'a\.json is listed twice'):
         check_comparable([read_result(path), read_result(tmp_path / '.' / 'a.json')])

@@ -63,9 +63,9 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
 
 
 def test_environment_names_versions_but_not_the_machine() -> None:
-    found = environment()
-    assert found['versions'].keys() == {'python', 'numpy', 'torch', 'mmengine', 'skeattn'}
-    assert platform.node() not in found['hardware']
+    facts = environment()
+    assert facts['versions'].keys() == {'python', 'numpy', 'torch', 'mmengine', 'skeattn'}
+    assert platform.node() not in facts['hardware']
 
 
 def test_sha256_of_a_file(tmp_path: Path) -> None:

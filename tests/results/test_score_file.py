@@ -70,7 +70,7 @@ def test_a_file_that_is_not_one_is_named(tmp_path):
     np.savez(tmp_path / 'objects.npz', test_scores=np.array([Trap()]), allow_pickle=True)
     np.save(tmp_path / 'array.npy', np.zeros(3))
     for name in ('cut.npz', 'text.npz', 'pickle.npz', 'other.npz', 'objects.npz', 'array.npy'):
-        with pytest.raises(DataError, match=rf'{name} is no intact score file: .*; run tools/test\.py again'):
+        with pytest.raises(DataError, match=rf'{name} is not an intact score file: .*; write it again'):
             ScoreFile.read(tmp_path / name)
     with pytest.raises(DataError, match=r'gone\.npz: no such score file'):
         ScoreFile.read(tmp_path / 'gone.npz')
@@ -81,7 +81,7 @@ def test_a_file_that_contradicts_itself_is_named(tmp_path):
     with np.load(tmp_path / 'a.npz') as arrays:
         changed = dict(arrays, test_labels=np.array([0, 1, 2, 7]), facts=np.array(json.dumps({})))
     np.savez(tmp_path / 'a.npz', **changed)
-    with pytest.raises(DataError, match=r'a\.npz is no intact score file: test: 3 columns of scores and labels 0 to 7'):
+    with pytest.raises(DataError, match=r'a\.npz is not an intact .*: test: 3 columns of scores and labels 0 to 7'):
         ScoreFile.read(tmp_path / 'a.npz')
 
 
@@ -89,11 +89,11 @@ def test_a_file_that_contradicts_itself_is_named(tmp_path):
     ('wrong', 'message'),
     [
         (Scores(torch.zeros(2, 3), torch.zeros(3).long(), ['a', 'b']), r'\(2, 3\) scores, \(3,\) labels, 2 names'),
-        (Scores(torch.zeros(0, 3), torch.zeros(0).long(), []), '0 names; there must be one row'),
-        (Scores(torch.zeros(2, 4), torch.zeros(2).long(), ['a', 'b']), '4 columns .* for 3 classes'),
+        (Scores(torch.zeros(0, 3), torch.zeros(0).long(), []), '0 names; give one row'),
+        (Scores(torch.zeros(2, 4), torch.zeros(2).long(), ['a', 'b']), '4 columns .* do not fit 3 classes'),
         (Scores(torch.zeros(2, 2), torch.tensor([0, 2]), ['a', 'b']), '2 columns .* labels 0 to 2'),
         (Scores(torch.tensor([[0.0], [torch.nan]]), torch.zeros(2).long(), ['a', 'b']), 'scores of b are not finite'),
-        (Scores(torch.zeros(2, 3), torch.zeros(2).long(), ['a', 'a']), '1 clips stand there twice, such as a'),
+        (Scores(torch.zeros(2, 3), torch.zeros(2).long(), ['a', 'a']), '1 clips are in it twice, such as a'),
     ],
 )
 @pytest.mark.parametrize('part', ['test', 'heldout'])

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.engine.toy import tool as load
 from tests.engine.toy import write_config
 from tests.results.records import OURS, write_record
-from tests.visualization.test_curves import run as logged_run  # noqa: F401  a fixture
+from tests.visualization.logs import write_resumed_run
 
 ANALYSIS = 'analysis_tools'
 CONFIGS = ROOT / 'configs'
@@ -78,23 +78,24 @@ def test_gains_are_printed_and_drawn(tool, tmp_path: Path) -> None:
     assert status == 2 and 'b.json is no readable record' in err and 'Traceback' not in err
 
 
-def test_curves_of_runs_and_of_records(tool, logged_run: Path, tmp_path: Path, monkeypatch) -> None:  # noqa: F811
+def test_curves_of_runs_and_of_records(tool, tmp_path: Path, monkeypatch) -> None:
+    logged_run = write_resumed_run(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert tool(f'{ANALYSIS}/plot_curves.py', f'A={logged_run},{logged_run}', f'B={logged_run}')[0] == 0
     assert Path('work_dirs/curves.png').exists()
     records = [write_record(tmp_path / f'{seed}.json', seed=seed) for seed in (0, 1)]
-    asked = ('--out', tmp_path / 'r.png')
-    assert tool(f'{ANALYSIS}/plot_curves.py', f'A={records[0]},{records[1]}', *asked)[0] == 0
+    out = ('--out', tmp_path / 'r.png')
+    assert tool(f'{ANALYSIS}/plot_curves.py', f'A={records[0]},{records[1]}', *out)[0] == 0
     refused = {
         (records[0], logged_run): 'some runs are work_dirs and some are records',
-        (f'A={records[0]}', f'A={records[1]}'): "two runs are called 'A'",
-        ('A=',): 'A=: write NAME=PATH,PATH',
-        (records[0], '--metric', 'top5'): "curve 'top5' is not in all of the records; in all are loss, top1",
-        (tmp_path / 'nowhere',): 'is it the work_dir of a training run?',
+        (f'A={records[0]}', f'A={records[1]}'): "two runs have the name 'A'",
+        ('A=',): 'A=: name or path is missing; write NAME=PATH,PATH',
+        (records[0], '--metric', 'top5'): "curve 'top5' is not in all records; choose from loss, top1",
+        (tmp_path / 'nowhere',): 'give the work_dir of a training run',
     }
-    for arguments, said in refused.items():
-        status, _, err = tool(f'{ANALYSIS}/plot_curves.py', *arguments, *asked)
-        assert status == 2 and said in err
+    for arguments, message in refused.items():
+        status, _, err = tool(f'{ANALYSIS}/plot_curves.py', *arguments, *out)
+        assert status == 2 and message in err
 
 
 def test_map_of_a_checkpoint_coloured_by_what_the_set_knows(tool, tmp_path: Path) -> None:
@@ -106,7 +107,22 @@ def test_map_of_a_checkpoint_coloured_by_what_the_set_knows(tool, tmp_path: Path
     assert status == 0 and out.endswith('10 of 10 test clips\n')
     assert (file.parent / 'embedding_pca_subject.png').exists()
     status, _, err = tool(*command, '--colour', 'camera')
-    assert status == 2 and 'does not know the camera of its clips' in err
+    assert status == 2 and 'the camera of some clips is unknown; choose' in err
+
+
+def test_a_map_of_clips_of_another_length_than_in_training_says_so(tool, tmp_path: Path, monkeypatch) -> None:
+    """Kind: a guard in one tool and not in the others."""
+    config, file = write_config(tmp_path), tmp_path / 'run' / 'epoch_1.pth'
+    file.parent.mkdir()
+    torch.save({'state_dict': load_model(config).state_dict(), 'meta': {'num_frames': 16}}, file)
+    option = 'dataset.pipeline.resample.num_frames'
+    command = (f'{ANALYSIS}/plot_embedding.py', config, file.parent, '--device', 'cpu', '--method', 'pca')
+    logged: list[str] = []
+    monkeypatch.setattr('skeattn.evaluation.features.print_log', lambda text, *_: logged.append(text))
+    status, _, err = tool(*command, '--cfg-options', f'{option}=12')
+    assert status == 0, err
+    line = f'of 16 frames and is evaluated on clips of 12; for equal lengths: --cfg-options {option}=16'
+    assert len(logged) == 1 and line in logged[0]
 
 
 def test_groups_are_named_and_numbered() -> None:
@@ -117,8 +133,8 @@ def test_groups_are_named_and_numbered() -> None:
         table = {'name': ['b', 'a', 'c'], 'subject': np.array([7, 3, 7])}
 
     features = module.Features(torch.zeros(2, 2), torch.zeros(2).long(), torch.zeros(2).long(), ['c', 'a'])
-    found, names = module.coloured(features, Packed, 'subject')
-    assert found.labels.tolist() == [1, 0] and names == ['subject 3', 'subject 7']
+    coloured, names = module.coloured(features, Packed, 'subject')
+    assert coloured.labels.tolist() == [1, 0] and names == ['subject 3', 'subject 7']
 
 
 @pytest.mark.slow

@@ -1,22 +1,15 @@
 """browse_dataset.py as a user runs it."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from skeattn.errors import ConfigError
 from tests.engine.toy import tool, write_config
+from tests.visualization.pages import data_of
 
 browse = tool('analysis_tools/browse_dataset')
-
-
-def data_of(page: Path) -> dict[str, Any]:
-    """What a page plays."""
-    text = page.read_text(encoding='utf-8')
-    return json.loads(text.split('<script id="data" type="application/json">')[1].split('</script>')[0])
 
 
 @pytest.fixture
@@ -69,11 +62,11 @@ def test_a_gif_on_request(run):
     ('arguments', 'message'),
     [
         (['--clip', 'clip003'], '--clip clip003: not a train clip; choose the other --split'),
-        (['--clip', '26'], r'--clip 26: neither a name in .* nor a place in 0\.\.25'),
-        (['--clip', 'nobody'], '--clip nobody: neither a name'),
-        (['--view', 'strong'], '--view strong: unknown; choose among query, key, mix'),
-        (['--stream', 'joint,bones'], '--stream bones: unknown; choose among joint, motion, bone'),
-        (['--out', 'clip.avi'], r'clip\.avi: the suffix must be one of'),
+        (['--clip', '26'], r'--clip 26: unknown; give a name in .* or a place in 0\.\.25'),
+        (['--clip', 'nobody'], '--clip nobody: unknown; give a name'),
+        (['--view', 'strong'], '--view strong: unknown; choose from query, key, mix'),
+        (['--stream', 'joint,bones'], '--stream bones: unknown; choose from joint, motion, bone'),
+        (['--out', 'clip.avi'], r"clip\.avi: unknown suffix '\.avi'; choose from"),
     ],
 )
 def test_a_wrong_choice_is_named(run, arguments, message):

@@ -80,6 +80,6 @@ def test_one_table_of_all_methods_and_of_what_is_finished_when_one_fails(compare
     assert compare(*arguments) == 0  # without the one that failed
     assert untimed((out / 'table.txt').read_text()) == untimed(table)
     assert {path: path.stat().st_mtime_ns for path in written} == written
-    said = capsys.readouterr().out
+    first = capsys.readouterr().out
     assert compare(*arguments, '--table-only') == 0
-    assert capsys.readouterr().out.split('\n\n')[1] == said.split('\n\n')[1]
+    assert capsys.readouterr().out.split('\n\n')[1] == first.split('\n\n')[1]

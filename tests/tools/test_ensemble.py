@@ -5,7 +5,8 @@ import json
 import pytest
 
 from skeattn.evaluation.fusion import choose_weights, fuse
-from tests.evaluation.test_fusion import STREAMS, stream, top1, write_part, write_record
+from tests.evaluation.streams import stream, top1
+from tests.results.ensembles import STREAMS, write_part, write_record
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_table_and_record_hold_streams_fusion_and_weights(tool, records, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'weights', 'said'),
+    ('arguments', 'weights', 'text'),
     [
         (['--weights', '0.6', '0.6', '0.4'], [0.6, 0.6, 0.4], 'weights given beforehand: 0.6 0.6 0.4'),
         (['--weights', 'aimclr'], [0.6, 0.6, 0.4], 'weights given beforehand'),
@@ -39,14 +40,14 @@ def test_table_and_record_hold_streams_fusion_and_weights(tool, records, tmp_pat
         (['--select', 'test'], None, 'weights chosen ON THE TEST CLIPS, with their labels: '),
     ],
 )
-def test_weights_are_given_or_chosen_where_asked(tool, records, tmp_path, arguments, weights, said):
+def test_weights_are_given_or_chosen_on_request(tool, records, tmp_path, arguments, weights, text):
     status, out, err = tool('ensemble.py', *records, '--out', tmp_path / 'deep' / 'a.json', *arguments)
     assert status == 0, err
-    assert said in out
+    assert text in out
     record = json.loads((tmp_path / 'deep' / 'a.json').read_text())
     tests, kind = [stream(i) for i in range(3)], 'softmax' if 'softmax' in arguments else 'logits'
     weights = weights or choose_weights(tests)
-    assert list(record['weights'].values()) == weights
+    assert list(record['ensemble']['weights'].values()) == weights
     assert record['sources']['fusion']['metrics']['linear/top1'] == top1(fuse(tests, weights, kind))
 
 
@@ -62,10 +63,10 @@ def test_several_results_of_one_stream_are_warned_of(tool, tmp_path):
 def test_scores_of_another_k_are_warned_of(tool, records):
     for path, k in zip(records, (5, 20, 5), strict=True):
         record = json.loads(path.read_text())
-        record['sources']['backbone']['outcomes']['linear']['scores_of'] = f'K={k}'
+        record['sources']['backbone']['protocols']['linear']['scores_of'] = f'K={k}'
         path.write_text(json.dumps(record))
     _, out, _ = tool('ensemble.py', *records)
-    assert 'warning: the scores are made differently: joint: K=5; bone: K=20; motion: K=5\n' in out
+    assert 'warning: the scores are of different epochs or K: joint: K=5; bone: K=20; motion: K=5\n' in out
     _, out, _ = tool('ensemble.py', records[0], records[2])
     assert 'warning' not in out
 
@@ -74,8 +75,8 @@ def test_scores_of_another_k_are_warned_of(tool, records):
     ('arguments', 'message'),
     [
         (['--weights', '1', '2'], '2 weights for 3 streams'),
-        (['--weights', '1', 'two', '3'], '--weights 1 two 3: give numbers'),
-        (['--weights', 'best'], "weights='best': give numbers, or one of equal, aimclr"),
+        (['--weights', '1', 'two', '3'], '--weights 1 two 3 mixes numbers and names; give numbers'),
+        (['--weights', 'best'], "no weights 'best'; give numbers, or one of equal, aimclr"),
         (['--protocol', 'semi01'], "no scores of protocol 'semi01'"),
         (['nowhere.npz'], 'nowhere.npz: no such score file'),
     ],

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.datasets.converters.test_pyskl import assert_equal, content, saved
+from tests.datasets.converters.pickles import assert_equal, content, saved
 from tests.datasets.raw import clip, write_set
 
 
@@ -19,7 +19,7 @@ def test_a_pickle_goes_in_and_comes_out(tmp_path, tool):
     assert_equal(pickle.loads(back.read_bytes()), content())
     assert (tmp_path / 'names.txt').read_text() == 'class 0\nclass 1\nclass 2\n'
     status, _, err = tool('export.py', 'pyskl', packed, '--out', back)
-    assert status == 2 and 'exists already; choose another name or pass --overwrite' in err
+    assert status == 2 and 'exists already; choose a different name or pass --overwrite' in err
     assert tool('export.py', 'pyskl', packed, '--out', back, '--overwrite')[0] == 0
     assert tool('verify_data.py', packed)[0] == 0
 

@@ -46,14 +46,15 @@ def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> 
     clips = torch.ones(12, 3, 4, 2, 2)
     clips[:10, ..., 1] = 0
     dataset = ClipSet(clips, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6]), torch.zeros(12))
-    chosen = quickstart.showpieces(dataset)
-    labels = dataset.labels[chosen].tolist()
+    indices = quickstart.showpieces(dataset)
+    labels = dataset.labels[indices].tolist()
     assert len(set(labels)) == 4 and labels[-1] == 5
     dataset.clips = clips[:10, ..., :1]
     dataset.labels = dataset.labels[:10]
     assert len(set(dataset.labels[quickstart.showpieces(dataset)].tolist())) == 4
 
 
+@pytest.mark.slow
 def test_a_failed_training_shows_the_end_of_its_log(quickstart, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(quickstart.CONFIGS, 'X', 'configs/nowhere.py')
     training = quickstart.start('X', tmp_path / 'x', {})

@@ -1,4 +1,4 @@
-"""run_table.py on toy configs; training and judging are stand-ins, in one test they are real."""
+"""run_table.py on toy configs; training and evaluation are stand-ins, except in one test."""
 
 import json
 import signal
@@ -101,11 +101,11 @@ def test_a_table_is_run_once_and_written_in_all_formats(start, capsys) -> None:
 @pytest.mark.slow
 def test_tables_share_their_trainings(start, capsys) -> None:
     """KNN is in the same records; fine-tuning has records of its own from the same weights."""
-    chosen = ('--dataset', 'toy', '--seeds', '0', '--streams', 'joint')
-    assert start('1', *chosen) == 0
-    assert start('4', *chosen, '--methods', 'skeletonclr', 'skeattnclr') == 0
+    arguments = ('--dataset', 'toy', '--seeds', '0', '--streams', 'joint')
+    assert start('1', *arguments) == 0
+    assert start('4', *arguments, '--methods', 'skeletonclr', 'skeattnclr') == 0
     assert '0 of 2 runs to do' in capsys.readouterr().out
-    assert start('6', *chosen, '--methods', 'skeletonclr') == 0
+    assert start('6', *arguments, '--methods', 'skeletonclr') == 0
     assert sorted(trainings().values()) == [1, 1]
     names = {path.name.partition('-')[0] for path in Path('work_dirs/runs').glob('SkeletonCLR-*/*-*.json')}
     assert names == {'knn_linear', 'finetune'}
@@ -134,16 +134,16 @@ def test_a_failed_run_is_named_and_the_rest_is_shown(start, capsys) -> None:
     text = Path('work_dirs/tables/1_toy/table.md').read_text()
     assert [label for label, text in ours(text).items() if text != '–'] == ['Baseline* J', 'Baseline* M']
     for written in (text, Path('work_dirs/tables/1_toy/table.txt').read_text(), shown.out):
-        assert 'Every run of ours has its config overridden: batch_size=4.' in written
+        assert 'Every run of ours has these overrides of its config: batch_size=4.' in written
 
 
 def test_dry_run_says_what_is_finished_and_runs_nothing(start, capsys) -> None:
-    chosen = ('1', '--dataset', 'toy', '--seeds', '0', '--methods', 'skeletonclr')
-    assert start(*chosen, '--streams', 'joint') == 0
+    arguments = ('1', '--dataset', 'toy', '--seeds', '0', '--methods', 'skeletonclr')
+    assert start(*arguments, '--streams', 'joint') == 0
     capsys.readouterr()
-    assert start(*chosen, '--dry-run') == 0
+    assert start(*arguments, '--dry-run') == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split('  ')[0] for line in lines] == ['finished', 'to be trained', 'to be trained', 'to be made']
+    assert [line.split('  ')[0] for line in lines] == ['finished', 'to be trained', 'to be trained', 'to be fused']
     assert sorted(trainings().values()) == [1]
 
 
@@ -162,22 +162,22 @@ def test_dry_run_tells_the_lines_of_an_ablation_apart(start, capsys) -> None:
 def test_what_has_no_config_or_does_not_fit_stays_empty(start, capsys) -> None:
     assert start('2', '--dataset', 'toy', '--seeds', '0', '--streams', 'joint', '--methods', 'skeletonclr') == 0
     shown = capsys.readouterr().out
-    assert 'configs/skeletonclr/bigru_toy.py does not exist: its cells stay empty' in shown
+    assert 'configs/skeletonclr/bigru_toy.py does not exist; its cells stay empty' in shown
     assert '1 of 1 runs are finished' in shown
     assert start('heads', '--dataset', 'toy', '--seeds', '0') == 0
-    assert 'model.mhsam.num_heads=16 does not divide the 8 channels of the map: its cell stays empty' in (
+    assert 'model.mhsam.num_heads=16 does not divide the 8 channels of the map; its cell stays empty' in (
         capsys.readouterr().out
     )
 
 
 def test_what_is_not_known_is_refused_with_what_there_is(start) -> None:
-    with pytest.raises(ConfigError, match=r"no table '9'; there are 1, 2, .* heads"):
+    with pytest.raises(ConfigError, match=r"no table '9'; choose from 1, 2, .* heads"):
         start('9', '--dataset', 'toy')
-    with pytest.raises(ConfigError, match='--dataset tyo: no config is for it; there are toy'):
+    with pytest.raises(ConfigError, match='--dataset tyo: no config for it; choose from toy'):
         start('1', '--dataset', 'tyo')
-    with pytest.raises(ConfigError, match='--methods moco: table 1 has skeletonclr, skeattnclr'):
+    with pytest.raises(ConfigError, match='--methods moco: not in table 1; choose from skeletonclr, skeattnclr'):
         start('1', '--dataset', 'toy', '--methods', 'moco')
-    with pytest.raises(ConfigError, match='--streams bone: table 4 has no line of ours with these'):
+    with pytest.raises(ConfigError, match=r'--streams bone: table 4 has no such line of ours; choose joint$'):
         start('4', '--dataset', 'toy', '--streams', 'bone')
     with pytest.raises(ConfigError, match=r'configs/skeletonclr/stgcn_toy\.py: .*persons'):
         start('1', '--dataset', 'toy', '--cfg-options', 'model.persons=none')
@@ -186,8 +186,9 @@ def test_what_is_not_known_is_refused_with_what_there_is(start) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, checkout: Path) -> None:
+def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, checkout: Path, monkeypatch) -> None:
     """While something trains, between records, and at the fusions."""
+    monkeypatch.setenv('STUB_SECONDS', '0.3')
     arguments = ('1', '--dataset', 'toy', '--methods', 'skeletonclr', '--seeds', '0')
     assert start(*arguments, '--work-dir', 'calm') == 0
     table, runs = Path('work_dirs/tables/1_toy/table.txt'), Path('work_dirs/runs')

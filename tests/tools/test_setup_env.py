@@ -73,16 +73,16 @@ def test_changed_requirements_are_installed(set_up, name: str) -> None:
     assert installed(set_up()) == [f'--editable {set_up.checkout}[vis] torch==2.13.0']
 
 
-def test_torch_can_be_chosen_and_chosen_again(set_up) -> None:
+def test_torch_can_be_commands_and_commands_again(set_up) -> None:
     index = 'https://example.org/cpu'
-    chosen = installed(set_up(SKEATTN_TORCH='2.4.1', SKEATTN_TORCH_INDEX=index))
-    assert chosen == [f'torch==2.4.1 --extra-index-url {index}', f'--editable {set_up.checkout}[vis] torch==2.4.1']
+    commands = installed(set_up(SKEATTN_TORCH='2.4.1', SKEATTN_TORCH_INDEX=index))
+    assert commands == [f'torch==2.4.1 --extra-index-url {index}', f'--editable {set_up.checkout}[vis] torch==2.4.1']
     assert installed(set_up())[0] == 'torch==2.13.0'
     assert installed(set_up(SKEATTN_TORCH='2.4.1'))[0] == 'torch==2.4.1'
     assert set_up(SKEATTN_TORCH='2.4.1') == []
 
 
-def test_the_python_of_the_environment_can_be_chosen(set_up) -> None:
+def test_the_python_of_the_environment_can_be_commands(set_up) -> None:
     version = set_up.checkout / '.venv/bin/version'
     set_up()
     assert version.read_text() == 'Python 3.11\n'

@@ -40,7 +40,7 @@ def test_records_lie_where_the_user_says_and_are_copied_where_he_says(tables, tm
     write(tmp_path / 'mine', record(OURS, 0, 70.0), record(OURS, 1, 74.0), ablated)
     shown = tables('1', '--records', 'mine', '--export', 'copies', '--format', 'github')
     assert '| 72.0 ± 2.8 (2) |' in ' '.join(shown.split())
-    assert shown.endswith('2 records are in copies\n')
+    assert shown.endswith('wrote 2 records to copies\n')
     again = tables('1', '--records', 'copies', '--format', 'github')
     assert shown.startswith(again)
     latex = tables('7', '--records', 'mine', '--format', 'latex', '--dataset', 'nwucla_xview')
@@ -65,9 +65,9 @@ def test_the_committed_comparison_holds_cells_of_table_3(tables) -> None:
 
 
 def test_what_is_not_there_is_said(tables) -> None:
-    with pytest.raises(ConfigError, match="no table '0'; there are 1"):
+    with pytest.raises(ConfigError, match="no table '0'; choose from 1"):
         tables('0')
     with pytest.raises(DataError, match=r'no folder .*nowhere with records'):
         tables('1', '--records', 'nowhere')
-    with pytest.raises(ConfigError, match='--dataset moon: no config is for it; there are demo'):
+    with pytest.raises(ConfigError, match='--dataset moon: no config for it; choose from demo'):
         tables('1', '--dataset', 'moon')

@@ -2,8 +2,6 @@
 
 import json
 import re
-import runpy
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,7 +22,6 @@ from skeattn.files import sha256
 from skeattn.protocols import evaluate, plan
 from skeattn.results.record import Record, read
 from skeattn.results.score_file import ScoreFile
-from tests.conftest import ROOT
 from tests.engine.toy import CLASSES, write_config
 
 
@@ -38,22 +35,16 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
-    def start(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['test.py', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
-        return ended.value.code, *capsys.readouterr()
-
-    return start
+def tool(tool):
+    return partial(tool, 'test.py')
 
 
 def written(out: str) -> Record:
-    """The record that the tool says it wrote."""
+    """The record that the tool reports."""
     return read(re.search(r'^wrote (.+\.json)$', out, re.M)[1])
 
 
-def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
+def test_table_and_record_hold_the_numbers_of_the_evaluators(run: Path, tool) -> None:
     status, out, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--baselines', '--seed', 4)
     assert status == 0, err
     cfg = resolve_config(read_config(run / 'toy.py'))
@@ -65,7 +56,7 @@ def test_table_and_record_hold_what_the_evaluators_say(run: Path, tool) -> None:
     assert {key: row[f'knn/{key}'] for key in ('top1_k1', 'top1_k5')}.items() <= KNNEvaluator((1, 5))(
         bank, queries
     ).items()
-    # The toy config removes the linear probe from training; here it runs in any case, with the seed asked for.
+    # The toy config removes the linear probe from training; here it always runs, with the requested seed.
     assert row['linear/top1_best'] == LinearProbe(seed=4)(bank, queries)['top1_best']
     raw = KNNEvaluator((1,))(raw_features(train), raw_features(test))['top1_k1']
     assert record.baselines['raw coordinates']['knn/top1_k1'] == raw
@@ -90,36 +81,39 @@ def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     cfg = resolve_config(read_config(run / 'toy.py', {'stream': 'bone'}))
     model = load_model(cfg, run / 'epoch_7.pth')
     features = [extract_features(model, dataset, source='projector') for dataset in build_splits(cfg)]
-    found = record.sources['projector'].metrics['knn/top1_k5']
-    assert found == KNNEvaluator((5,))(*features)['top1_k5']
+    top1 = record.sources['projector'].metrics['knn/top1_k5']
+    assert top1 == KNNEvaluator((5,))(*features)['top1_k5']
     assert 'bone stream' in out
+
+
+PIPELINE = {'off': None, 'window': {'num_frames': 20}, 'resample': {'num_frames': 16}}
 
 
 @pytest.mark.parametrize(
     'meta',
     [
         {'num_frames': 16},
-        {'cfg': "dataset = {'pipeline': {'off': None, 'window': {'num_frames': 20}, 'resample': {'num_frames': 16}}}"},
-        {'cfg': 'a config that cannot be read'},
+        pytest.param({'cfg': f"dataset = {{'pipeline': {PIPELINE}}}"}, marks=pytest.mark.slow),
+        pytest.param({'cfg': 'a config that cannot be read'}, marks=pytest.mark.slow),
     ],
 )
-def test_clips_of_another_length_than_in_training_are_told(
+def test_clips_of_another_length_than_in_training_are_reported(
     run: Path, tool, tmp_path: Path, monkeypatch, meta: dict
 ) -> None:
     weights = torch.load(run / 'epoch_7.pth', weights_only=True)
     torch.save({**weights, 'meta': meta}, tmp_path / 'a.pth')
     option, then = 'dataset.pipeline.resample.num_frames', None if meta.get('cfg', '').startswith('a') else 16
     for evaluated in (12, 16):
-        told: list[str] = []
-        monkeypatch.setattr(evaluate, 'print_log', lambda text, *_, told=told: told.append(text))
+        warnings: list[str] = []
+        monkeypatch.setattr(evaluate, 'print_log', lambda text, *_, warnings=warnings: warnings.append(text))
         out = tmp_path / f'{evaluated}.json'
         line = (run / 'toy.py', tmp_path / 'a.pth', '--protocol', 'knn', '--out', out)
         status, _, err = tool(*line, '--cfg-options', f'{option}={evaluated}')
         assert status == 0, err
         assert read(out).num_frames == {'pretrained': then, 'evaluated': evaluated}
         lengths = 'clips of 16 frames and is evaluated on clips of 12'
-        expected = f'{tmp_path / "a.pth"} was trained on {lengths}; for equal ones: --cfg-options {option}=16'
-        assert told == ([expected] if then and evaluated == 12 else [])
+        expected = f'{tmp_path / "a.pth"} was trained on {lengths}; for equal lengths: --cfg-options {option}=16'
+        assert warnings == ([expected] if then and evaluated == 12 else [])
 
 
 def test_a_work_dir_stands_for_its_newest_checkpoint(run: Path, tool) -> None:
@@ -213,21 +207,24 @@ def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: 
         'r.projector.knn_released.npz',
     ]  # fmt: skip
     table = [line.split() for line in out.splitlines()]
-    found = [f'{part.metrics[f"retrieval/{key}"]:.1f}' for key in ('mAP', 'r1', 'r5', 'r10')]
-    assert ['epoch_7,', 'backbone', *found] in table
+    numbers = [f'{part.metrics[f"retrieval/{key}"]:.1f}' for key in ('mAP', 'r1', 'r5', 'r10')]
+    assert ['epoch_7,', 'backbone', *numbers] in table
+    for name in ('r.backbone.tsne.points.npz', 'r.backbone.tsne.map.png', 'r.backbone.linear.npz', 'r.json'):
+        assert f'wrote {run / "many" / name}' in out.splitlines()
 
 
+@pytest.mark.slow
 def test_another_evaluation_has_another_record_and_the_same_one_the_same_numbers(run: Path, tool) -> None:
     names = []
     for options in ([], [], ['--seed', 1], ['--cfg-options', 'protocols.knn.k=[3]'], ['--source', 'projector']):
         status, out, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', *options)
         assert status == 0, err
-        names.append(re.search(r'^wrote (.+)$', out, re.M)[1])
+        names.append(re.search(r'^wrote (.+\.json)$', out, re.M)[1])
         assert re.fullmatch(r'test_epoch_7_[0-9a-f]{8}\.json', Path(names[-1]).name)
     assert names[0] == names[1] and len(set(names)) == 4
 
 
-def test_unknown_subjects_leave_a_blank_column_and_say_why(run: Path, tool, monkeypatch) -> None:
+def test_unknown_subjects_leave_a_blank_column_with_a_reason(run: Path, tool, monkeypatch) -> None:
     def nobody(cfg):
         train, test = build_splits(cfg)
         train.subjects = torch.full((len(train),), -1)
@@ -239,8 +236,8 @@ def test_unknown_subjects_leave_a_blank_column_and_say_why(run: Path, tool, monk
     assert status == 0, err
     assert 'no linear held-out epoch: the subjects of the training clips are unknown or only one' in out
     metrics = written(out).sources['backbone'].metrics
-    found = [f'{metrics[f"linear/{key}"]:.1f}' for key in ('top1', 'top1_best')]
-    assert ['untrained,', 'seed', '0', *found] in [line.split() for line in out.splitlines()]
+    numbers = [f'{metrics[f"linear/{key}"]:.1f}' for key in ('top1', 'top1_best')]
+    assert ['untrained,', 'seed', '0', *numbers] in [line.split() for line in out.splitlines()]
 
 
 def test_classes_that_cannot_be_recognised_are_refused(run: Path) -> None:
@@ -301,11 +298,11 @@ def test_unlabelled_clips_are_in_no_bank_and_no_accuracy(run: Path, tool, tmp_pa
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--protocol', 'liner'], "there is no protocol 'liner'; known: "),
+        (['--protocol', 'liner'], "unknown protocol 'liner'; choose from "),
         (['--protocol', 'knn', '--cfg-options', 'protocols.knn.kk=3'], "protocols.knn: KNNEvaluator takes no 'kk'"),
         (['--protocol', 'topk'], "SkeAttnCLR as configured has no features from 'logits'"),
         (['--protocol', 'tsne', '--cfg-options', 'protocols.linear.epochs=1'], 'perplexity=30.0 needs at least 91'),
-        (['--cfg-options', 'model.backbone.base_channels=4'], 'tensors have another shape than the model'),
+        (['--cfg-options', 'model.backbone.base_channels=4'], 'tensors have a different shape than in the model'),
     ],
 )
 def test_a_failure_names_its_cause_and_overwrites_nothing(run: Path, tool, arguments: list, message: str) -> None:
@@ -330,7 +327,7 @@ def test_only_a_record_of_the_same_evaluation_is_replaced(run: Path, tool, tmp_p
         (['--cfg-options', 'protocols.knn.k=[3]'], 'config_sha256, protocols'),
     ):
         status, _, err = tool(*line, *options)
-        assert status == 2 and f'r.json is the record of another evaluation ({differs} differ)' in err
+        assert status == 2 and f'r.json is the record of a different evaluation ({differs} differ)' in err
         assert out.read_text() == before
 
 
@@ -356,7 +353,7 @@ def test_scratch_of_a_killed_evaluation_is_swept_and_one_in_use_stays(run: Path,
     ('config', 'checkpoint', 'message'),
     [
         ('nowhere.py', 'epoch_7.pth', 'nowhere.py'),
-        ('toy.py', 'nowhere.pth', 'nowhere.pth: no such checkpoint'),
+        ('toy.py', 'nowhere.pth', 'nowhere.pth: no such checkpoint; check the path'),
         ('toy.py', 'toy.py', 'toy.py'),
     ],
 )

@@ -1,4 +1,4 @@
-"""test.py --dataset: an encoder judged on another set than it was trained on."""
+"""test.py --dataset: an encoder evaluated on a different set than it was trained on."""
 
 import json
 
@@ -8,7 +8,7 @@ from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget
 from skeattn.evaluation import LinearProbe, extract_features
-from tests.engine.test_retarget import supervised, write_model, write_target
+from tests.engine.targets import supervised, write_model, write_target
 
 
 def save(model, path, **meta):

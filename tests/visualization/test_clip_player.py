@@ -18,7 +18,7 @@ from skeattn.skeletons import get_layout
 from skeattn.visualization import Panel, clip_player, in_stream, pipeline_steps, play_clip, view_steps
 from skeattn.visualization.clip_player import frame_of, project, upwards
 from tests.datasets.raw import clip
-from tests.tools.test_browse_dataset import data_of
+from tests.visualization.pages import data_of
 
 LAYOUT = get_layout('kinect20')
 PIPELINE = {
@@ -72,7 +72,7 @@ def test_each_operation_of_the_views_is_seen_as_training_draws_it(stream: str) -
     for view in VIEWS:
         np.testing.assert_array_equal(last[view].keypoint, drawn[view][0].permute(0, 2, 3, 1).numpy())
         assert last[view].stream == stream
-    assert last['plain'].note == 'as clip'
+    assert last['plain'].note == 'same as clip'
     some = view_steps(SkeletonPreprocessor('kinect20', stream, VIEWS), clips, ['mix'], seed=3, iteration=9)
     assert [panel.step for panel in some] == [*(f'query.{op}' for op in VIEWS['query']), 'mix.skelemix']
     np.testing.assert_array_equal(some[-1].keypoint, last['mix'].keypoint)
@@ -138,7 +138,7 @@ def test_the_script_of_the_page_draws_every_joint_of_those_who_are_there(tmp_pat
 
 
 @pytest.mark.parametrize(('frames', 'expected'), [(None, 8), (3, 3)])
-def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_asked_for(tmp_path, frames, expected) -> None:
+def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_requested(tmp_path, frames, expected) -> None:
     path = play_clip(panels()[1:3], LAYOUT, tmp_path / 'clip.gif', 'c', fps=20, frames=frames)
     with Image.open(path) as gif:
         assert gif.n_frames == expected and gif.info['loop'] == 0
@@ -151,10 +151,10 @@ def test_a_gif_has_a_picture_per_frame_of_the_longest_panel_or_as_many_as_asked_
 
 
 def test_the_other_suffixes_and_clips_of_nobody_are_refused(tmp_path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match=r'clip\.avi: the suffix must be one of \.html, \.gif, \.mp4'):
+    with pytest.raises(ConfigError, match=r"clip\.avi: unknown suffix '\.avi'; choose from \.html, \.gif, \.mp4"):
         play_clip(panels(), LAYOUT, tmp_path / 'clip.avi')
     nobody = [Panel('raw', 'joint', np.zeros((1, 4, 20, 3), np.float32))]
-    with pytest.raises(DataError, match='c: nobody is there'):
+    with pytest.raises(DataError, match='c: no person is present'):
         play_clip(nobody, LAYOUT, tmp_path / 'clip.html', 'c')
     monkeypatch.setattr(clip_player.FFMpegWriter, 'isAvailable', classmethod(lambda cls: False))
     with pytest.raises(ConfigError, match='an MP4 needs the program ffmpeg on PATH'):
@@ -207,3 +207,69 @@ def test_a_panel_shows_all_frames_and_vectors_from_their_origin() -> None:
     centre, reach = frame_of(Panel('raw', 'bone', points))
     np.testing.assert_allclose(centre, 0)
     assert reach == pytest.approx(6)
+
+
+def with_a_loss(fill: bool = False) -> list[Panel]:
+    """Panels of one person whose left hand is missing in all frames but one; half of the frames are there."""
+    keypoint = clip(frames=5)
+    keypoint[0, 1:, 7] = np.nan
+    steps = {'fill': {'type': 'FillGaps'} if fill else None, **PIPELINE}
+    stored = {'keypoint': keypoint, 'layout': LAYOUT, 'channels': ('x', 'y', 'z'), 'name': 'c', 'total_frames': 5}
+    return pipeline_steps(stored, Pipeline(steps))
+
+
+def test_panels_tell_missing_joints_and_their_share() -> None:
+    """Kind F1: a joint that was not detected was drawn in the corner of the image."""
+    raw, *_, pack = with_a_loss()
+    assert raw.note == '4 % of the joints missing' and pack.note == '3.8 % of the joints missing'
+    assert np.isnan(pack.keypoint[0, 4, 7]).all() and np.isfinite(np.delete(pack.keypoint, 7, 2)).all()
+    assert [panel.note for panel in with_a_loss(fill=True)[1:]] == [''] * 4
+    motion = in_stream(raw, 'motion', LAYOUT)
+    assert np.isnan(motion.keypoint[0, :4, 7]).all() and np.isfinite(np.delete(motion.keypoint, 7, 2)).all()
+
+
+def test_missing_joints_set_neither_the_scale_nor_the_upright() -> None:
+    raw = with_a_loss()[0]
+    keypoint = np.delete(raw.keypoint, 7, 2)
+    centre, reach = frame_of(raw)
+    assert np.isfinite(centre).all() and np.isfinite(reach)
+    whole = frame_of(Panel('raw', 'joint', np.concatenate([keypoint, raw.keypoint[:, :1, [7]].repeat(5, 1)], axis=2)))
+    np.testing.assert_allclose(centre, whole[0])
+    assert upwards(raw, LAYOUT) in (-1, 1)
+    every = raw.keypoint.copy()
+    every[:, :, LAYOUT.spine[0]] = np.nan
+    assert upwards(Panel('raw', 'joint', every), LAYOUT) == 1
+
+
+def test_a_gif_draws_no_bone_to_a_missing_joint(tmp_path) -> None:
+    player = clip_player._Player(clip_player.Figure().subplots(), with_a_loss()[0], LAYOUT, 1)
+    player.show(0.0)
+    whole = len(player.lines[0].get_segments())
+    player.show(0.99)
+    assert (whole, len(player.lines[0].get_segments())) == (19, 18)
+    assert play_clip(with_a_loss(), LAYOUT, tmp_path / 'clip.gif', 'c').is_file()
+
+
+@pytest.mark.skipif(not shutil.which('node'), reason='needs node to run the script of the page')
+def test_the_page_draws_no_missing_joint(tmp_path) -> None:
+    shown = with_a_loss()[:2]
+    path = play_clip(shown, LAYOUT, tmp_path / 'clip.html', 'c')
+    script = path.read_text().split('<script>')[1].split('</script>')[0]
+    code = (
+        STUB.replace('DATA', json.dumps(json.dumps(data_of(path)))) + script + '\nconsole.log(JSON.stringify(drawn));'
+    )
+    done = subprocess.run(['node', '-e', code], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout) == {'lines': 18 * 2, 'dots': 19 * 2}, done.stderr
+
+
+def test_views_show_missing_joints_where_they_went() -> None:
+    clips, missing = torch.randn(2, 3, 8, 20, 1), torch.zeros(2, 8, 20, 1, dtype=torch.bool)
+    missing[0, :, 7] = True
+    flip = {'type': 'SpatialFlip', 'probability': 1}
+    noise = {'type': 'GaussianNoise', 'probability': 1, 'on': 'stream'}
+    views = {'query': {'shear': {'type': 'Shear'}, 'flip': flip, 'noise': noise}, 'plain': {}}
+    preprocessor = SkeletonPreprocessor('kinect20', 'joint', views)
+    steps = view_steps(preprocessor, clips, ['query', 'plain'], missing=missing)
+    other = LAYOUT.mirrored[7]
+    for panel, joint in zip(steps, (7, other, other, 7), strict=True):
+        assert np.isnan(panel.keypoint).any(axis=(0, 1, 3)).nonzero()[0].tolist() == [joint]

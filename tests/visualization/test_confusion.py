@@ -20,7 +20,7 @@ def test_pairs_are_in_order_of_their_share_and_never_the_class_itself() -> None:
     assert most_confused(np.eye(4, dtype=int)) == []
 
 
-@pytest.mark.parametrize('K', [3, 60])
+@pytest.mark.parametrize('K', [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_same_counts_same_picture_large_enough_for_its_classes(tmp_path: Path, K: int) -> None:
     counts = np.random.default_rng(0).integers(0, 9, (K, K)) + 200 * np.eye(K, dtype=int)
     classes = [f'a_class_with_a_long_name_{i}' for i in range(K)]
@@ -30,6 +30,6 @@ def test_same_counts_same_picture_large_enough_for_its_classes(tmp_path: Path, K
     assert min(width, height) > 30 * K  # pixels a class
 
 
-def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='no clips'):
         draw_confusion(np.zeros((2, 2), int), ['a', 'b'], tmp_path / 'c.png')

@@ -1,30 +1,16 @@
-import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from skeattn.errors import DataError
-from skeattn.visualization.curves import band, draw_curves, draw_series, logged, read_log, read_logs
-
-
-def write_log(work_dir: Path, stamp: str, lines: list[dict]) -> None:
-    folder = work_dir / stamp / 'vis_data'
-    folder.mkdir(parents=True)
-    (folder / 'scalars.json').write_text(''.join(json.dumps(line) + '\n' for line in lines))
-
-
-def train_line(epoch: int, iteration: int, loss: float) -> dict:
-    return {'lr': 0.1, 'loss': loss, 'L_s': loss / 2, 'time': 1.0, 'epoch': epoch, 'iter': iteration, 'step': iteration}
+from skeattn.visualization.curves import _widen, band, draw_curves, draw_series, logged, read_log, read_logs
+from tests.visualization.logs import write_log, write_resumed_run
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Four iterations an epoch; resumed from epoch 1, which repeats the second epoch."""
-    first = [train_line(1, 2, 9.0), train_line(1, 4, 8.0), {'knn/top1_k1': 30.0, 'step': 1}, train_line(2, 6, 99.0)]
-    write_log(tmp_path, '20260101_000000', [*first, {'knn/top1_k1': 99.0, 'step': 2}])
-    again = [train_line(2, 6, 7.0), train_line(2, 8, 6.0), {'knn/top1_k1': 40.0, 'linear/top1': 50.0, 'step': 2}]
-    write_log(tmp_path, '20260102_000000', again)
-    return tmp_path
+    return write_resumed_run(tmp_path)
 
 
 def test_a_resumed_run_is_one_curve_and_the_later_value_stands(run: Path) -> None:
@@ -43,7 +29,7 @@ def test_curves_are_drawn_and_the_same_log_gives_the_same_picture(run: Path, tmp
 
 
 def test_what_is_missing_is_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'knn/top1_k7' was not logged; logged: knn/top1_k1, linear/top1"):
+    with pytest.raises(DataError, match=r"'knn/top1_k7' was not logged; choose from knn/top1_k1, linear/top1"):
         draw_curves({'run': run}, tmp_path / 'c.png', metric='knn/top1_k7')
     with pytest.raises(DataError, match='work_dir of a training run'):
         read_log(tmp_path / 'nowhere')
@@ -62,7 +48,19 @@ def test_metrics_and_losses_of_every_run_by_name(run: Path, tmp_path: Path) -> N
     logs = read_logs({'a': run, 'b': [run, run]})
     assert logged(logs, 'linear/top1') == {'a': [{2.0: 50.0}], 'b': [{2.0: 50.0}] * 2}
     assert logged(logs, 'L_s')['a'][0][2.0] == 3.0
-    with pytest.raises(DataError, match=r"a: metric 'lr' was not logged; logged: .*linear/top1, L_s, loss"):
+    with pytest.raises(DataError, match=r"a: metric 'lr' was not logged; choose from .*linear/top1, L_s, loss"):
         logged(logs, 'lr')
     panels = {metric: logged(logs, metric) for metric in ('knn/top1_k1', 'loss')}
     assert draw_series(panels, tmp_path / 's.png').read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize(
+    ('points', 'low', 'high'), [([(3, 2.0)], 0, 4), ([(1, 5.0), (2, 5.0)], 0, 10), ([(1, 0.0)], 0, 1)]
+)
+def test_axes_of_a_single_value_span_more_than_a_few_percent(points, low, high) -> None:
+    """Of the kind: what a person reads. 2.0 alone was drawn between 1.9 and 2.1."""
+    ax = Figure().subplots()
+    ax.plot(*zip(*points, strict=True))
+    _widen(ax)
+    assert ax.get_ylim() == (low, high)
+    assert ax.get_xlim()[1] - ax.get_xlim()[0] >= (2 if len(points) == 1 else 1)

@@ -1,5 +1,5 @@
+import importlib
 import itertools
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from skeattn.errors import DataError
+from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 from skeattn.visualization import MaskedClip, masked_clips, play_masks
 from skeattn.visualization.mask_player import _place, _Player, mask_range
@@ -78,10 +78,10 @@ def test_masks_are_asked_of_the_networks_for_the_clips_chosen() -> None:
 
     clips = ClipSet(torch.randn(5, 3, T, V, 2), torch.tensor([0, 1, 0, 1, 0]), torch.zeros(5))
     clips.classes = ['sit_down', 'wave']
-    found = masked_clips({'a': Network(0.0), 'b': Network(1.0)}, clips, [3, 0])
-    assert [clip.title for clip in found] == ['wave', 'sit down']
-    np.testing.assert_array_equal(found[0].keypoint, clips.clips[3].numpy())
-    np.testing.assert_allclose(found[1].masks['b'], clips.clips[0, 0, ::4].permute(2, 0, 1).numpy() + 1)
+    drawn = masked_clips({'a': Network(0.0), 'b': Network(1.0)}, clips, [3, 0])
+    assert [clip.title for clip in drawn] == ['wave', 'sit down']
+    np.testing.assert_array_equal(drawn[0].keypoint, clips.clips[3].numpy())
+    np.testing.assert_allclose(drawn[1].masks['b'], clips.clips[0, 0, ::4].permute(2, 0, 1).numpy() + 1)
 
 
 @pytest.mark.parametrize(('shape', 'persons'), [((2, 2, V - 1), 1), ((1, 2, V), 1), ((2, T + 1, V), 1), ((2, 2, V), 0)])
@@ -93,8 +93,9 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path, shape: tuple[int, ...],
     assert not list(tmp_path.iterdir())
 
 
-def test_without_the_extra_the_message_says_what_to_install() -> None:
-    code = 'import sys; sys.modules["sklearn"] = None; import skeattn.visualization'
-    failed = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
-    assert 'ConfigError: pictures need matplotlib, pillow and scikit-learn (sklearn is missing)' in failed.stderr
-    assert 'pip install "skeattn[vis]"' in failed.stderr
+def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'sklearn', None)
+    monkeypatch.delitem(sys.modules, 'skeattn.visualization')
+    needed = r'pictures need matplotlib, pillow and scikit-learn \(sklearn is missing\); pip install "skeattn\[vis\]"'
+    with pytest.raises(ConfigError, match=needed):
+        importlib.import_module('skeattn.visualization')

@@ -1,8 +1,8 @@
 """Time and memory of KNN at the size of NTU RGB+D 60: python tools/analysis_tools/benchmark_knn.py
 
-Features are random clusters. Measured are the toolbox's KNN on all queries, and on a part of them beside two ways to do
-the same: all similarities at once, and one query after the other. Each runs in a fresh process. The ratios of one run
-hold, single times depend on the machine and on what else it does.
+Features are random clusters. The toolbox's KNN is measured on all queries, and on a part of them together with two
+alternatives: all similarities at once, and one query after the other. Each runs in a fresh process. The ratios within
+one run are reliable; single times depend on the machine and its load.
 """
 
 import argparse
@@ -42,27 +42,27 @@ def at_once(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
 def one_by_one(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
     """A loop over queries."""
     bank = F.normalize(bank)
-    found = [(bank @ query).topk(k) for query in F.normalize(queries)]
-    similarities, indices = (torch.stack(part) for part in zip(*found, strict=True))
+    neighbours = [(bank @ query).topk(k) for query in F.normalize(queries)]
+    similarities, indices = (torch.stack(part) for part in zip(*neighbours, strict=True))
     return vote(similarities, labels[indices], CLASSES)
 
 
 def chunked(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
-    """The toolbox's."""
+    """KNN of the toolbox."""
     return knn_scores(queries, bank, labels, k, num_classes=CLASSES)
 
 
 def features_alone(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
-    """No KNN: what the features and the libraries occupy."""
+    """No KNN: the memory of the features and the libraries."""
     return queries.new_zeros(len(queries), CLASSES)
 
 
 def guesses(scorer: Scorer, bank_clips: int, queries: int, dim: int, k: int, threads: int) -> tuple[float, list[int]]:
-    """(seconds of the scoring alone, guessed classes)."""
+    """(seconds of the scoring alone, predicted classes)."""
     torch.set_num_threads(threads)
-    (bank, labels), (wanted, _) = clusters(bank_clips, dim, 0), clusters(queries, dim, 1)
+    (bank, labels), (test, _) = clusters(bank_clips, dim, 0), clusters(queries, dim, 1)
     start = time.perf_counter()
-    scores = scorer(wanted, bank, labels, k)
+    scores = scorer(test, bank, labels, k)
     return time.perf_counter() - start, scores.argmax(1).tolist()
 
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--bank', type=int, default=40_091, help='training clips (40,091, NTU RGB+D 60 xsub)')
     parser.add_argument('--queries', type=int, default=16_487, help='test clips (16,487)')
-    parser.add_argument('--part', type=int, default=2048, help='queries on which the ways are compared (2048)')
+    parser.add_argument('--part', type=int, default=2048, help='queries for the comparison of alternatives (2048)')
     parser.add_argument('--dim', type=int, default=256, help='of the features (256)')
     parser.add_argument('--k', type=int, default=20, help='neighbours (20)')
     parser.add_argument('--threads', type=int, default=1)
@@ -78,7 +78,7 @@ def main() -> None:
     args = parser.parse_args()
     for option in ('bank', 'queries', 'part', 'dim', 'k', 'threads'):
         if getattr(args, option) < 1:
-            raise ConfigError(f'--{option} must be positive, not {getattr(args, option)}')
+            raise ConfigError(f'--{option} {getattr(args, option)} is too small; give at least 1')
 
     part = min(args.part, args.queries)
     work = [
@@ -97,8 +97,8 @@ def main() -> None:
     reference = answers[2]
     for run, guessed in zip(runs[3:], answers[3:], strict=True):
         same = sum(a == b for a, b in zip(guessed, reference, strict=True)) / part
-        if same < 0.999:  # rounding can swap neighbours that are equally near
-            raise DataError(f'{run["name"]} agrees with the toolbox on {same:.1%} only: a defect of the toolbox')
+        if same < 0.999:  # rounding can swap equally near neighbours
+            raise DataError(f'{run["name"]} agrees with the toolbox on only {same:.1%}; report this defect')
     base, ours = runs[0]['peak_bytes'], runs[2]
     rows = [
         (

@@ -1,8 +1,8 @@
-"""The linear protocol on features extracted once, against the encoder run again in every step: same numbers, less time.
+"""Compare the linear protocol on features extracted once with running the encoder in every step.
 
     python tools/analysis_tools/benchmark_linear_probe.py
 
-Both are timed in one run on the same clips; the ratio holds on any machine, the seconds do not.
+Both give the same numbers. They are timed in one run on the same clips; only the ratio is valid for other machines.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from skeattn.models.heads import LinearHead
 def probe_through_encoder(
     probe: LinearProbe, encode: Callable[[Tensor], Tensor], labels: Tensor, classes: int
 ) -> list[float]:
-    """The linear protocol as it is written down: in every step the frozen encoder makes the features of the batch.
+    """The literal linear protocol: the frozen encoder computes the features of the batch in every step.
 
     Args:
-        probe: its settings.
+        probe: the settings.
         encode: indices of clips (B,) -> features (B, D).
         labels: of all training clips (N,).
         classes: number of classes.
@@ -56,7 +56,7 @@ def probe_through_encoder(
 def main() -> None:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument('config', nargs='?', default='configs/skeattnclr/stgcn_demo.py')
-    top.add_argument('--epochs', type=int, default=2, help='epochs through the encoder that are timed (2)')
+    top.add_argument('--epochs', type=int, default=2, help='timed epochs through the encoder (2)')
     top.add_argument('--threads', type=int, default=1)
     top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     args = top.parse_args()
@@ -86,7 +86,7 @@ def main() -> None:
         f'encoder in every step: {through:.3f} s an epoch ({args.epochs} timed), {through * epochs:.1f} s for {epochs}'
     )
     print(f'features once: {extraction:.3f} s, then {fitting / epochs:.4f} s an epoch, {once:.1f} s for {epochs}')
-    print(f'ratio: {through * epochs / once:.0f} times; the losses that both give differ by at most {apart:.1e}')
+    print(f'ratio: {through * epochs / once:.0f} times; the losses of both differ by at most {apart:.1e}')
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
-"""How fast NTU RGB+D is converted on this machine, beside a parser in the style of the released codebases.
+"""Time the conversion of NTU RGB+D, and a parser in the style of the released codebases for comparison.
 
     python tools/analysis_tools/benchmark_ntu.py --files 5000
 
-Writes raw files of realistic size (about 0.23 MB each, deleted at the end), converts them in one process and in
-``--jobs``, each in a process of its own and from files that were dropped from the disk cache where the system allows
-it, and says what follows for the 114,480 files of NTU RGB+D 120. Both ways end in the same packed set, byte for byte.
+Writes raw files of realistic size (about 0.23 MB each, deleted at the end) and converts them with one process and with
+``--jobs`` processes. Each measurement runs in a fresh process, on files dropped from the disk cache if the system
+allows it. Prints the extrapolation to the 114,480 files of NTU RGB+D 120. Both parsers give the same packed set, byte
+for byte.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def convert_line_by_line(raw: Path, out: Path) -> None:
             writer.add(name, keypoint, **columns)
 
 
-# The least that the parser accepts, for the columns that a name tells.
+# The smallest file that the parser accepts, to obtain the columns of a name.
 MINIMAL = ('1\n1\n' + '1 ' * 10 + '25\n' + '1 ' * 300).encode()
 
 
@@ -86,10 +87,10 @@ def write_raw(folder: Path, files: int) -> int:
 
 
 def drop_from_cache(folder: Path) -> bool:
-    """Have the next reader of these files go to the disk; False where the system offers no way."""
+    """Drop files from the disk cache; False if the system cannot."""
     if not hasattr(os, 'posix_fadvise'):
         return False
-    os.sync()  # what is not yet written cannot be dropped
+    os.sync()  # only written pages can be dropped
     for file in folder.iterdir():
         descriptor = os.open(file, os.O_RDONLY)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -110,7 +111,7 @@ def convert(raw: Path, out: Path, jobs: int) -> None:
 
 
 def seconds_to_open(folder: Path, clips: int) -> float:
-    """Open a packed set of as many clips; they are short, since opening reads none of them."""
+    """Open a packed set of this number of clips; they are short, since opening reads none of them."""
     frame = np.ones((1, 1, 25, 3), np.float32)
     with PackedWriter(folder, 'ntu120', 'ntu25', ['a'], SPLITS['ntu120']) as writer:
         for i in range(clips):
@@ -121,7 +122,7 @@ def seconds_to_open(folder: Path, clips: int) -> float:
 
 
 def benchmark(folder: Path, files: int, jobs: int) -> dict[str, Any]:
-    """Every figure; ``folder`` is filled and not cleared."""
+    """All figures; files in ``folder`` are not removed."""
     raw = folder / 'raw'
     size = write_raw(raw, files)
     runs = {'line by line, 1 process': measure_cold(convert_line_by_line, raw, folder / 'reference')}
@@ -176,8 +177,8 @@ def report(record: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--files', type=int, default=5000, help='number of raw files (5000, about 1.2 GB)')
-    parser.add_argument('--jobs', type=int, default=1, help='also measure with so many processes')
-    parser.add_argument('--folder', help='where to put the files; default: the system temporary folder')
+    parser.add_argument('--jobs', type=int, default=1, help='also measure with this number of processes')
+    parser.add_argument('--folder', help='folder for the files (the temporary folder of the system)')
     parser.add_argument('--out', default='work_dirs/benchmark_ntu.json', help='the record')
     args = parser.parse_args()
     if args.folder:

@@ -1,9 +1,9 @@
-"""Where a training step's time goes, alternatives measured in turn within one run.
+"""Time the parts of a training step and their alternatives.
 
     python tools/analysis_tools/benchmark_step.py configs/skeattnclr/stgcn_nwucla_xview.py --frames 32
 
-Machines are noisy: the ratios of one run hold, single times do not. Each alternative is run in turn, round after round;
-median and quartiles are printed, and the ratio of medians to the first row.
+The alternatives run in turn, for several rounds. Prints medians, quartiles, and the ratio of medians to the first row.
+Machines are noisy: only the ratios within one run are reliable.
 """
 
 import argparse
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
+    cli.device(args.device)
     torch.set_num_threads(args.threads)
 
     cfg = resolve_config(read_config(args.config, {}))
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def step(model: nn.Module, clips: torch.Tensor, autocast: bool) -> Callable[[], None]:
-    """One optimiser step with its key and queue update."""
+    """One optimiser step with the updates of key encoder and queue."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=0.01, momentum=0.9)
 
@@ -92,7 +93,7 @@ def features(model: nn.Module, clips: torch.Tensor) -> None:
 
 
 def measure(rows: dict[str, Callable[[], object]], rounds: int, device: str) -> list[tuple[str, ...]]:
-    """Times of each alternative, taken in turn; the first round warms up and does not count."""
+    """Times of the alternatives, run in turn; the first round is a warm-up and does not count."""
     times: dict[str, list[float]] = {name: [] for name in rows}
     for i in range(rounds + 1):
         for name, run in rows.items():

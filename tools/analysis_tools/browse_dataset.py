@@ -2,9 +2,9 @@
 
     python tools/analysis_tools/browse_dataset.py configs/skeattnclr/stgcn_nwucla_xview.py --clip 7 --out clip.html
 
-The page needs nothing but a browser: space plays and pauses, dragging turns 3-D skeletons. The views are those that
-training draws with --seed in --iteration, of a batch that begins with the clip; the next ones are its partners where an
-operation mixes clips.
+The page needs only a browser: space plays and pauses, dragging turns 3-D skeletons. The views are drawn as in training
+with --seed in --iteration, for a batch that begins with the clip; the following clips are its partners in operations
+that mix clips.
 """
 
 import argparse
@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-import skeattn.models  # noqa: F401  registers what a config can name
+import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn import cli
 from skeattn.augment.functional import STREAMS
 from skeattn.datasets import PackedSet, Pipeline, split
 from skeattn.datasets.materialise import materialise
+from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
 from skeattn.registry import MODELS
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--view', nargs='+', metavar='VIEW', help='training views to show (all)')
     top.add_argument('--stream', default='joint', metavar='STREAM,…', help=f'of {", ".join(STREAMS)} (joint)')
     top.add_argument('--out', metavar='FILE', help='.html, .gif or .mp4 (work_dirs/browse/NAME.html)')
-    top.add_argument('--fps', type=float, default=30.0, help='frames of the longest panel a second (30)')
+    top.add_argument('--fps', type=float, default=30.0, help='frames of the longest panel per second (30)')
     top.add_argument('--frames', type=int, help='pictures of a GIF or MP4 (as many as the longest panel has)')
     top.add_argument('--seed', type=int, default=0, help='of the draws (0)')
     top.add_argument('--iteration', type=int, default=0, help='training iteration of the draws (0)')
@@ -44,24 +45,24 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def find_clip(packed: PackedSet, chosen: list[int], wanted: str, side: str) -> int:
-    """Place in the split of a clip given by name or by that place.
+def find_clip(packed: PackedSet, indices: list[int], clip: str, part: str) -> int:
+    """Place in the split of a clip, given by its name or its place.
 
     Raises:
         ConfigError: no such clip.
     """
-    names = packed.table['name'][chosen].tolist()
-    if wanted in names:
-        return names.index(wanted)
-    if wanted.isdecimal() and int(wanted) < len(names):
-        return int(wanted)
-    if wanted in packed.table['name']:
-        raise ConfigError(f'--clip {wanted}: not a {side} clip; choose the other --split')
-    raise ConfigError(f'--clip {wanted}: neither a name in {packed.path} nor a place in 0..{len(names) - 1}')
+    names = packed.table['name'][indices].tolist()
+    if clip in names:
+        return names.index(clip)
+    if clip.isdecimal() and int(clip) < len(names):
+        return int(clip)
+    if clip in packed.table['name']:
+        raise ConfigError(f'--clip {clip}: not a {part} clip; choose the other --split')
+    raise ConfigError(f'--clip {clip}: unknown; give a name in {packed.path} or a place in 0..{len(names) - 1}')
 
 
 def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list[Panel]]:
-    """(title, set, panels) of the clip that the command line asks for.
+    """(title, set, panels) of the requested clip.
 
     Raises:
         ConfigError: an unknown clip, view or stream.
@@ -69,13 +70,13 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
     streams = args.stream.split(',')
     views = (cfg.model.data_preprocessor.get('views') or {}) if 'model' in cfg else {}
     shown = args.view or list(views)
-    for option, asked, known in (('stream', streams, STREAMS), ('view', shown, views)):
-        if unknown := [name for name in asked if name not in known]:
-            raise ConfigError(f'--{option} {unknown[0]}: unknown; choose among {", ".join(known) or "none"}')
+    for option, names, available in (('stream', streams, STREAMS), ('view', shown, views)):
+        if unknown := [name for name in names if name not in available]:
+            raise ConfigError(f'--{option} {unknown[0]}: unknown; choose from {", ".join(available) or "none"}')
     packed = PackedSet.open(cfg.dataset.data)
-    chosen = split(packed, cfg.dataset.split)[args.split == 'test'].tolist()
-    place = find_clip(packed, chosen, args.clip, args.split)
-    i, pipeline = chosen[place], Pipeline(cfg.dataset.pipeline)
+    indices = split(packed, cfg.dataset.split)[args.split == 'test'].tolist()
+    place = find_clip(packed, indices, args.clip, args.split)
+    i, pipeline = indices[place], Pipeline(cfg.dataset.pipeline)
     name, label = str(packed.table['name'][i]), int(packed.table['label'][i])
     keypoint = packed.clip(i)
     clip = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
@@ -84,10 +85,11 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
     for stream in streams:
         panels += [in_stream(panel, stream, packed.layout) for panel in steps]
         if shown:
-            batch = np.array([chosen[(place + k) % len(chosen)] for k in range(1 + PARTNERS)])
-            clips = torch.from_numpy(materialise(packed, batch, pipeline, jobs=1))
+            batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
+            clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))
+            clips, missing = split_missing(clips) if packed.has_missing else (clips, None)
             preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
-            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration)
+            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing)
     return f'{name}: {packed.classes[label]} ({packed.path}, {args.split})', packed, panels
 
 
@@ -98,6 +100,9 @@ def main() -> None:
     out = Path(args.out or f'work_dirs/browse/{title.split(":")[0]}.html')
     play_clip(panels, packed.layout, out, title, args.fps, args.frames)
     print(f'wrote {out}: {len(panels)} panels: {" | ".join(panel.step for panel in panels)}')
+    for panel in panels:
+        if panel.stream == 'joint' and 'missing' in panel.note:
+            print(f'{panel.step}: {panel.note}')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
-"""Which classes gain: accuracy by class of a method beside a baseline's, both over their seeds.
+"""Gain by class: accuracy of a method and of a baseline, both over their seeds.
 
     python tools/analysis_tools/class_gain.py --baseline RECORD… --ours RECORD… [--protocol linear]
 
-Give one record per seed. A class of few test clips moves by many points with each of them: look at the column of clips.
+Give one record per seed. One test clip changes the accuracy of a small class by many points: see the column of clips.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from skeattn.results.recorded import read_result
 from skeattn.visualization.gains import draw_gains
 
 NOTE = (
-    'Accuracy by class on the test clips in %, mean ± standard deviation over seeds; gain in percentage points. Which '
-    'classes\nstand on top was chosen by these same clips: the extremes are flattered by chance.'
+    'Accuracy by class on the test clips in %, mean ± standard deviation over seeds; gain in percentage points. The '
+    'same clips\ndetermine the order of the classes: chance exaggerates the extremes.'
 )
 
 
@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--baseline', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
     parser.add_argument('--ours', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
-    parser.add_argument('--protocol', default='linear', help='whose predictions (linear)')
-    parser.add_argument('--source', help='features, where a record has several')
+    parser.add_argument('--protocol', default='linear', help='of the predictions (linear)')
+    parser.add_argument('--source', help='features, if a record has several')
     parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
     parser.add_argument('--out', metavar='FILE', help='picture (class_gain_<protocol>.png beside the first of --ours)')
     args = parser.parse_args()

@@ -1,8 +1,8 @@
-"""How much of the configs is repetition: python tools/analysis_tools/config_repeats.py
+"""Measure the repetition in configs: python tools/analysis_tools/config_repeats.py
 
-Counted are the lines that set something. Not counted: blank lines, docstrings and comments; statements on ``_base_``,
-which say what a config inherits; lines that only open or close a bracket, such as ``model = dict(`` and ``),``. A line
-is a repeat where the same text, indentation and comments aside, has been counted before, in any file.
+The count includes lines that set a value. It excludes blank lines, docstrings and comments; statements on ``_base_``,
+which declare inheritance; lines that only open or close a bracket, such as ``model = dict(`` and ``),``. A line is a
+repeat if the same text, without indentation and comments, has been counted before in any file.
 """
 
 import argparse
@@ -21,7 +21,7 @@ BRACKETS = re.compile(r'(\w+ ?= ?)?(dict)?[\[\](){},]*')
 
 
 def set_lines(text: str) -> Iterator[str]:
-    """The lines of a config that count, stripped."""
+    """The counted lines of a config, stripped."""
     skipped: set[int] = set()
     for place, statement in enumerate(ast.parse(text).body):
         docstring = place == 0 and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
@@ -38,26 +38,26 @@ def set_lines(text: str) -> Iterator[str]:
 
 
 def count_lines(folder: Path) -> Counter[str]:
-    """How often each line stands in the configs of a folder.
+    """Line -> number of its occurrences in the configs of a folder.
 
     Raises:
-        ConfigError: no line counts.
+        ConfigError: there is no line to count.
     """
     counts = Counter(line for path in sorted(folder.rglob('*.py')) for line in set_lines(path.read_text()))
     if not counts:
-        raise ConfigError(f'{folder} holds no configs that set anything')
+        raise ConfigError(f'{folder} holds no configs that set values; give a folder of configs')
     return counts
 
 
 def share_of_repeats(counts: Counter[str]) -> float:
-    """Repeats among the lines, in percent."""
+    """Share of repeats among the lines, in percent."""
     return 100 * (1 - len(counts) / counts.total())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', nargs='?', type=Path, default=Path('configs'))
-    parser.add_argument('--top', type=int, default=10, help='how many of the most repeated lines to print')
+    parser.add_argument('--top', type=int, default=10, help='number of most repeated lines to print (10)')
     args = parser.parse_args()
     counts = count_lines(args.folder)
     print(f'{share_of_repeats(counts):.1f} % of {counts.total()} lines are repeats')

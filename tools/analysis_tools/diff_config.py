@@ -1,8 +1,9 @@
-"""What differs between two configs once everything in them is resolved.
+"""Show the differences between two resolved configs.
 
     python tools/analysis_tools/diff_config.py configs/skeletonclr/stgcn_demo.py configs/skeattnclr/stgcn_demo.py
 
-Exit status 0: equal, 1: they differ, 2: one cannot be read. What resolving wrote to other places too is shown once.
+Exit status 0: equal, 1: they differ, 2: one cannot be read. A value that resolving copied to several places is shown
+once.
 """
 
 import argparse
@@ -11,18 +12,18 @@ from typing import Any
 
 from tabulate import tabulate
 
-import skeattn.models  # noqa: F401  registers what a config can name
+import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn import cli
 from skeattn.engine.config import read_config, resolve_config
 
-ABSENT = '(not there)'
+ABSENT = '(absent)'
 ORDERED = ('pipeline', 'views')
-"""Keys whose steps run in the order written; below a view its operations, too."""
+"""Keys whose steps run in the written order, including the operations of a view."""
 Rows = dict[str, tuple[str, str]]
 
 
 def leaves(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of everything in a config that holds nothing else; lists of components by ``[index]``."""
+    """(dotted key, value) of all leaves of a config; elements of lists of components have an ``[index]``."""
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
             yield from leaves(item, f'{key}.{name}' if key else str(name))
@@ -34,7 +35,7 @@ def leaves(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def orders(value: Any, key: str = '', ordered: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """(dotted key, its keys as they stand) of every mapping whose order is that of its steps."""
+    """(dotted key, its keys in order) of every mapping of steps."""
     if isinstance(value, Mapping):
         if ordered:
             yield key, list(value)
@@ -44,7 +45,7 @@ def orders(value: Any, key: str = '', ordered: bool = False) -> Iterator[tuple[s
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> Rows:
-    """Dotted key -> the two values as text, in the order of the configs; :data:`ABSENT` where a config has no such."""
+    """Dotted key -> the two values as text, in the order of the configs; :data:`ABSENT` for a missing key."""
     sides = dict(leaves(left)), dict(leaves(right))
     rows = {}
     for key in dict.fromkeys([*sides[0], *sides[1]]):
@@ -59,7 +60,7 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> Rows:
 
 
 def once(rows: Rows) -> Rows:
-    """Without the places that only repeat another row: same values, a key that ends in the other's."""
+    """The rows without repetitions, which have the same values and a key that ends with that of another row."""
     return {
         key: values
         for key, values in rows.items()
@@ -70,11 +71,11 @@ def once(rows: Rows) -> Rows:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('a', metavar='A', help='a config file')
-    parser.add_argument('b', metavar='B', help='another')
+    parser.add_argument('b', metavar='B', help='a second one')
     for side in 'ab':
         option = f'--cfg-options-{side}'
         parser.add_argument(option, nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
-    parser.add_argument('--all', action='store_true', help='also the places that repeat a difference')
+    parser.add_argument('--all', action='store_true', help='also show places that repeat a difference')
     parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
     args = parser.parse_args()
     left, right = (

@@ -1,9 +1,9 @@
-"""Parameters, multiply-accumulates and activation memory of configs: of the encoder and of a training step.
+"""Parameters, multiply-accumulates and activation memory of configs, for the encoder and a training step.
 
     python tools/analysis_tools/get_flops.py configs/skeattnclr/stgcn_ntu60_xsub.py --depth 3
     python tools/analysis_tools/get_flops.py configs/*/stgcn_ntu60_xsub.py          # a Markdown table
 
-Counted, not timed, on random clips that went through the config's pipeline, so no data set is needed.
+The values are counted, not timed, on random clips after the config's pipeline, so no data set is needed.
 """
 
 import argparse
@@ -26,33 +26,32 @@ from skeattn.evaluation.complexity import encoder_cost, gmacs_by_module, saved_a
 from skeattn.skeletons import get_layout
 
 FRAMES = 120
-"""Of the random clips before the pipeline."""
+"""Frames of the random clips before the pipeline."""
 NOTE = (
     'GMACs: 10^9 multiply-accumulates per clip, of matrix products and convolutions, as torch counts them. A training '
-    'step is\nforward and backward, all views. Activations: what autograd holds for the backward pass at its peak, per '
-    "clip, in float32;\nweights, gradients, the optimiser and an operation's own scratch space come on top."
+    'step is\nforward and backward, all views. Activations: peak memory of autograd for the backward pass, per clip, '
+    'in float32,\nwithout weights, gradients, the optimiser and the scratch space of operations.'
 )
 
 
 def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Tensor]:
-    """A batch of random motions as the pipeline leaves them, everyone present throughout."""
+    """A batch of random motions after the pipeline, with all persons present in all frames."""
     layout, channels = get_layout(cfg.layout), tuple(cfg.get('channels') or AXES)
     rng, pipeline = np.random.default_rng(0), Pipeline(cfg.dataset.pipeline)
     clips = []
     for i in range(batch):
         pose = rng.normal(size=(persons, 1, layout.num_joints, len(channels)))
         motion = rng.normal(size=(persons, FRAMES, layout.num_joints, len(channels))).cumsum(axis=1)
-        known = {'layout': layout, 'channels': channels, 'name': f'random {i}', 'total_frames': FRAMES}
-        done = pipeline({**known, 'keypoint': (pose + 0.02 * motion).astype(np.float32)})
-        clips.append(torch.from_numpy(done['inputs']))
+        clip = {'layout': layout, 'channels': channels, 'name': f'random {i}', 'total_frames': FRAMES}
+        clip['keypoint'] = (pose + 0.02 * motion).astype(np.float32)
+        clips.append(torch.from_numpy(pipeline(clip)['inputs']))
     return {'inputs': torch.stack(clips), 'labels': torch.zeros(batch, dtype=torch.int64)}
 
 
 def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:
-    """Every figure of a config."""
+    """All figures of a config."""
     encoder, training = encoder_cost(load_model(cfg), clips, source), training_cost(load_model(cfg), clips)
     model = load_model(cfg)
-    held = saved_activations(model, clips)
     return {
         'encoder_parameters': encoder['parameters'],
         'encoder_gmacs': encoder['gmacs'],
@@ -60,7 +59,7 @@ def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:
         'all_parameters': sum(p.numel() for p in model.parameters()),
         'buffers': sum(b.numel() for b in model.buffers()),
         'gmacs': training['gmacs'],
-        'activation_bytes': held,
+        'activation_bytes': saved_activations(model, clips),
     }
 
 
@@ -84,11 +83,11 @@ def _gmacs(counted: Mapping[str, float], name: str) -> str:
 
 
 def summary(cost: Mapping[str, Any], batch: int) -> str:
-    """The figures of one config, a line each."""
+    """The figures of one config, one per line."""
     rows = [
         ('encoder, parameters', f'{cost["encoder_parameters"]:,}'),
         ('encoder, GMACs per clip', f'{cost["encoder_gmacs"]:.3f}'),
-        ('training, parameters that learn', f'{cost["parameters"]:,}'),
+        ('training, trainable parameters', f'{cost["parameters"]:,}'),
         ('training, parameters with the key encoder', f'{cost["all_parameters"]:,}'),
         ('training, values in buffers (queue, BN)', f'{cost["buffers"]:,}'),
         ('training step, GMACs per clip', f'{cost["gmacs"]:.3f}'),
@@ -126,30 +125,30 @@ def _shape(cost: Mapping[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='several: a Markdown table')
-    parser.add_argument('--batch', type=int, default=4, help='clips to count on (4)')
+    parser.add_argument('--batch', type=int, default=4, help='clips for the count (4)')
     parser.add_argument('--persons', type=int, help='in each clip (as many as the pipeline keeps)')
-    parser.add_argument('--source', default='backbone', help='features that the encoder is judged by (backbone)')
-    parser.add_argument('--depth', type=int, default=2, help='levels of modules, of one config (2)')
+    parser.add_argument('--source', default='backbone', help='features of the encoder (backbone)')
+    parser.add_argument('--depth', type=int, default=2, help='levels of modules, for a single config (2)')
     parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     args = parser.parse_args()
     for option, least in (('batch', 2), ('persons', 1), ('depth', 0)):
         if getattr(args, option) is not None and getattr(args, option) < least:
-            raise ConfigError(f'--{option} must be at least {least}, not {getattr(args, option)}')
-    found = {}
+            raise ConfigError(f'--{option} {getattr(args, option)} is too small; give at least {least}')
+    costs_of = {}
     for path in args.configs:
         cfg = resolve_config(read_config(path, args.cfg_options))
         if 'dataset' not in cfg or 'layout' not in cfg:
-            raise ConfigError(f'{path} names no dataset and layout; it is not one to train with')
+            raise ConfigError(f'{path} has no dataset and layout; give a config for training')
         *_, pack = Pipeline(cfg.dataset.pipeline).steps.values()
         persons = args.persons or pack.num_persons
         clips = random_clips(cfg, args.batch, persons)
-        found[path] = {'shape': tuple(clips['inputs'].shape[1:]), **costs(cfg, clips, args.source)}
-    if len(found) > 1:
-        print(f'{markdown(found, args.batch)}\n')
+        costs_of[path] = {'shape': tuple(clips['inputs'].shape[1:]), **costs(cfg, clips, args.source)}
+    if len(costs_of) > 1:
+        print(f'{markdown(costs_of, args.batch)}\n')
     else:
-        print(f'{cfg.model.type}, clips {_shape(found[path])}, {min(persons, pack.num_persons)} persons present\n')
+        print(f'{cfg.model.type}, clips {_shape(costs_of[path])}, {min(persons, pack.num_persons)} persons present\n')
         print(tree(load_model(cfg), clips, args.source, args.depth))
-        print(f'\n{summary(found[path], args.batch)}\n')
+        print(f'\n{summary(costs_of[path], args.batch)}\n')
     print(NOTE)
 
 

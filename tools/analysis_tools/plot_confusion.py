@@ -1,8 +1,8 @@
-"""Draw the confusion matrix of records, and print which classes are taken for each other.
+"""Draw the confusion matrix of records, and print the most confused classes.
 
     python tools/analysis_tools/plot_confusion.py RECORD… [--protocol linear]
 
-Several records are seeds of one method: their counts are added up.
+The counts of several records, seeds of one method, are added.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from skeattn.visualization.confusion import draw_confusion, most_confused
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('records', nargs='+', metavar='RECORD', help='JSON records of tools/test.py')
-    parser.add_argument('--protocol', default='linear', help='whose predictions (linear)')
-    parser.add_argument('--source', help='features, where a record has several')
+    parser.add_argument('--protocol', default='linear', help='of the predictions (linear)')
+    parser.add_argument('--source', help='features, if a record has several')
     parser.add_argument('--pairs', type=int, default=10, help='most confused pairs to print (10)')
     parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
     parser.add_argument('--out', metavar='FILE', help='picture (confusion_<protocol>.png beside the first record)')
     args = parser.parse_args()
     if args.pairs < 1:
-        raise ConfigError(f'--pairs must be positive, not {args.pairs}')
+        raise ConfigError(f'--pairs {args.pairs} is too small; give at least 1')
     results = [read_result(path, args.protocol, args.source) for path in args.records]
     check_comparable(results, ('name', 'stream', 'source'))
     first = results[0]
@@ -44,7 +44,7 @@ def main() -> None:
         title += f' of {len(results)} records'
     draw_confusion(counts, first.classes, out, title)
     print(title)
-    headings = ('true', 'taken for', 'clips', '% of the true class')
+    headings = ('true', 'predicted', 'clips', '% of the true class')
     align = ('left', 'left', 'right', 'right')
     print(tabulate(pairs, headings, tablefmt=args.format, disable_numparse=True, colalign=align))
     print(f'wrote {out}')

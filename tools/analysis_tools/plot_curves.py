@@ -1,11 +1,11 @@
-"""Draw learning curves of runs, or of the protocols in their records.
+"""Draw learning curves of training runs, or of protocols in records.
 
     python tools/analysis_tools/plot_curves.py work_dirs/a work_dirs/b
     python tools/analysis_tools/plot_curves.py SkeAttnCLR=DIR,DIR SkeletonCLR=DIR,DIR --metric knn/top1_k1 loss
     python tools/analysis_tools/plot_curves.py SkeAttnCLR=RECORD,RECORD --protocol linear
 
-RUN is a work_dir of a training run or a JSON record of tools/test.py, or NAME= and several of them, comma-separated:
-seeds, drawn as their mean and a band from the least to the greatest. All of them are work_dirs, or all are records.
+RUN is a work_dir of a training run or a JSON record of tools/test.py, or NAME= and several of them, comma-separated.
+These are seeds, drawn as their mean and a band from the minimum to the maximum. Work_dirs and records cannot be mixed.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from skeattn.results.recorded import read_result
 from skeattn.visualization.curves import Series, draw_curves, draw_series, logged, read_logs
 
 DEFAULTS = ('knn/top1_k1', 'linear/top1', 'topk/top1')
-"""Accuracies to look for where none is named."""
+"""Accuracies to draw without --metric; the first that is logged is taken."""
 
 
 def parse_runs(arguments: list[str]) -> dict[str, list[Path]]:
@@ -33,9 +33,9 @@ def parse_runs(arguments: list[str]) -> dict[str, list[Path]]:
         if not grouped:
             name = group[0].stem if group[0].is_file() else group[0].resolve().name
         if not group or not name:
-            raise ConfigError(f'{argument}: write NAME=PATH,PATH')
+            raise ConfigError(f'{argument}: name or path is missing; write NAME=PATH,PATH')
         if name in runs:
-            raise ConfigError(f'two runs are called {name!r}; give them names: NAME={",".join(map(str, group))}')
+            raise ConfigError(f'two runs have the name {name!r}; give other names, NAME={",".join(map(str, group))}')
         runs[name] = group
     return runs
 
@@ -46,35 +46,35 @@ def curves_of_records(
     """Quantity -> run -> values by epoch of each seed.
 
     Raises:
-        DataError: a record has no curves, or not the one asked for, or no curve stands in all of them.
+        DataError: a record has no curves or lacks a requested one, or the records have no curve in common.
     """
     curves = {name: [read_result(path, protocol, source).curves for path in paths] for name, paths in runs.items()}
-    known = [
+    common = [
         key for key in next(iter(curves.values()))[0] if all(key in one for group in curves.values() for one in group)
     ]
-    if unknown := [metric for metric in metrics or () if metric not in known]:
-        raise DataError(f'curve {unknown[0]!r} is not in all of the records; in all are {", ".join(known) or "none"}')
-    if not known:
-        raise DataError(f'the records have no curve of {protocol} in common')
+    if missing := [metric for metric in metrics or () if metric not in common]:
+        raise DataError(f'curve {missing[0]!r} is not in all records; choose from {", ".join(common) or "none"}')
+    if not common:
+        raise DataError(f'the records have no curve of {protocol} in common; choose a different --protocol')
     return {
         metric: {name: [dict(enumerate(one[metric], 1)) for one in group] for name, group in curves.items()}
-        for metric in metrics or known
+        for metric in metrics or common
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='RUN')
-    parser.add_argument('--metric', nargs='+', help='panels: names as logged (accuracy, and the losses of each run)')
-    parser.add_argument('--protocol', default='linear', help='whose curves, of records (linear)')
-    parser.add_argument('--source', help='features, where a record has several')
+    parser.add_argument('--metric', nargs='+', help='logged names of the panels (accuracy, and the losses of each run)')
+    parser.add_argument('--protocol', default='linear', help='of the curves in records (linear)')
+    parser.add_argument('--source', help='features, if a record has several')
     parser.add_argument('--title', default='')
     parser.add_argument('--out', metavar='FILE', help='picture (work_dirs/curves.png)')
     args = parser.parse_args()
     runs, out = parse_runs(args.runs), cli.output(args.out, 'work_dirs/curves.png')
     kinds = {path.suffix == '.json' for paths in runs.values() for path in paths}
     if len(kinds) > 1:
-        raise ConfigError('some runs are work_dirs and some are records; draw them one after the other')
+        raise ConfigError('some runs are work_dirs and some are records; draw them in separate calls')
     if kinds == {True}:
         draw_series(curves_of_records(runs, args.protocol, args.source, args.metric), out, args.title)
     else:

@@ -2,7 +2,7 @@
 
     python tools/analysis_tools/plot_embedding.py CONFIG CHECKPOINT [--method umap] [--colour subject]
 
-Distances between groups and sizes of groups on a t-SNE or UMAP map mean nothing; who is next to whom does.
+On a t-SNE or UMAP map only neighbourhoods have a meaning, not the sizes of groups and the distances between them.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.datasets import PackedSet
 from skeattn.datasets.splits import of_part
+from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
@@ -24,21 +25,21 @@ from skeattn.registry import DATASETS
 from skeattn.visualization.embedding import draw_embedding
 
 COLOURS = {'label': 'class', 'subject': 'subject', 'camera': 'camera'}
-"""Column of the packed set -> what the legend calls it."""
+"""Column of the packed set -> heading of the legend."""
 
 
 def coloured(features: Features, packed: PackedSet, column: str) -> tuple[Features, list[str]]:
-    """The features with labels that say which group of a column a clip belongs to, and the groups' names.
+    """The features with the group of each clip in a column as label, and the names of the groups.
 
     Raises:
-        DataError: the set does not know the column of these clips.
+        DataError: the column is unknown for some clips.
     """
     if column == 'label':
         return features, packed.classes
-    place = {str(name): i for i, name in enumerate(packed.table['name'])}
-    values = packed.table[column][[place[name] for name in features.names]]
+    index = {str(name): i for i, name in enumerate(packed.table['name'])}
+    values = packed.table[column][[index[name] for name in features.names]]
     if (values < 0).any():
-        raise DataError(f'{packed.path} does not know the {column} of its clips; choose another --colour')
+        raise DataError(f'{packed.path}: the {column} of some clips is unknown; choose a different --colour')
     groups, labels = np.unique(values, return_inverse=True)
     return dataclasses.replace(features, labels=torch.from_numpy(labels)), [f'{column} {group}' for group in groups]
 
@@ -46,21 +47,24 @@ def coloured(features: Features, packed: PackedSet, column: str) -> tuple[Featur
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', metavar='CONFIG')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, or untrained')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or untrained')
     parser.add_argument('--method', choices=METHODS, default='tsne', help='umap needs umap-learn (tsne)')
     parser.add_argument('--split', choices=['train', 'test'], default='test')
-    parser.add_argument('--source', help='features: backbone, projector … (what the config names)')
+    parser.add_argument('--source', help='features: backbone, projector … (those of the config)')
     parser.add_argument('--colour', choices=COLOURS, default='label', help='(label)')
-    parser.add_argument('--limit', type=int, default=2000, help='most clips on the map, evenly spaced (2000)')
+    parser.add_argument(
+        '--limit', type=int, default=2000, help='maximum number of evenly spaced clips on the map (2000)'
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the map (0)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--out', metavar='FILE', help='picture (embedding_<method>_<colour>.png beside the checkpoint)')
     parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     args = parser.parse_args()
+    cli.device(args.device)
     check_method(args.method)
     if args.limit < 4:
-        raise ConfigError(f'--limit must be at least 4, not {args.limit}')
-    file = None if args.checkpoint == 'untrained' else Path(args.checkpoint)
+        raise ConfigError(f'--limit {args.limit} is too small; give at least 4')
+    file = None if args.checkpoint == 'untrained' else newest(args.checkpoint)
     beside = file.parent if file else Path('work_dirs')
     out = cli.output(args.out, beside / f'embedding_{args.method}_{args.colour}.png')
     cfg = resolve_config(read_config(args.config, args.cfg_options))

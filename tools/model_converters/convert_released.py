@@ -1,8 +1,8 @@
-"""A released checkpoint to one of ours: python tools/model_converters/convert_released.py CHECKPOINT --out FILE.pth
+"""Convert a released checkpoint: python tools/model_converters/convert_released.py CHECKPOINT --out FILE.pth
 
-Reads what the code of SkeAttnCLR, CrosSCLR (and its SkeletonCLR), AimCLR, HiCLR and SkeleMixCLR saves, for any width:
+Reads checkpoints of SkeAttnCLR, CrosSCLR (and its SkeletonCLR), AimCLR, HiCLR and SkeleMixCLR, for any width:
 pre-trained models, and the encoder with classifier of the linear evaluation and the fine-tuning. Nothing in the file is
-executed. Prints what became of every tensor, which configs the weights fit, and what they say about a config.
+executed. Prints the result for the tensors, the configs that the weights fit, and the settings that they determine.
 """
 
 import argparse
@@ -45,10 +45,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument('checkpoint', metavar='CHECKPOINT')
     top.add_argument('--out', required=True, metavar='FILE.pth')
-    top.add_argument('--method', choices=MODEL_TYPES, help='told by the names where they differ')
-    top.add_argument('--stream', choices=['joint', 'motion', 'bone'], help='what it was trained on; no file says that')
-    top.add_argument('--config', metavar='CONFIG', help='write nothing unless the weights fit this one')
-    top.add_argument('--ignore-unknown', action='store_true', help='leave out names that no release has')
+    top.add_argument('--method', choices=MODEL_TYPES, help='needed if the names fit several methods')
+    top.add_argument('--stream', choices=['joint', 'motion', 'bone'], help='of the training; it is not in the file')
+    top.add_argument('--config', metavar='CONFIG', help='write nothing unless the weights fit this config')
+    top.add_argument('--ignore-unknown', action='store_true', help='omit names that no release has')
     top.add_argument('--verbose', action='store_true', help='list every name')
     return top
 
@@ -60,16 +60,16 @@ class Import:
     Attributes:
         source: the file.
         method: key of ``MODEL_TYPES``.
-        stream: what it was trained on, None where nobody said.
-        found: the tensors with their account.
-        config: what shapes and names say about a config.
+        stream: of the training; None if unknown.
+        conversion: the tensors, renamed and ignored ones listed.
+        config: settings that shapes and names determine.
         missing: our names that the file lacks.
     """
 
     source: Path
     method: str
     stream: str | list[str] | None
-    found: Conversion
+    conversion: Conversion
     config: dict[str, Any]
     missing: list[str]
 
@@ -77,38 +77,38 @@ class Import:
 def import_released(
     source: Path, method: str | None = None, stream: str | None = None, ignore_unknown: bool = False
 ) -> Import:
-    """Read and convert a released checkpoint, and hold it against the model that it describes.
+    """Read and convert a released checkpoint, and compare it with the model that it describes.
 
     Raises:
-        CheckpointError: damaged; of no release, or of several and no ``method`` says which; incomplete; names that no
-            release has; another stream than the file holds.
+        CheckpointError: it is damaged or incomplete; it is of no release, or of several without ``method``; it has
+            names that no release has; it does not hold ``stream``.
     """
     state = read_checkpoint(source)['state_dict']
     with naming(source):
         method = choose_method(list(state), method)
         several = choose_stream(streams_of(state), method, stream)
-        found = convert_released(state, method, several or 'joint')
-        config = released_config(found, method)
+        conversion = convert_released(state, method, several or 'joint')
+        config = released_config(conversion, method)
         network = build(config)
-        wanted = network.state_dict()
-        unknown = [name for name, new in found.renamed.items() if new not in wanted]
+        own = network.state_dict()
+        unknown = [name for name, new in conversion.renamed.items() if new not in own]
         if unknown and not ignore_unknown:
             raise CheckpointError(
-                f'{len(unknown)} names that the released {MODEL_TYPES[method]} does not have ({shorten(unknown)}); '
-                f'leave them out with --ignore-unknown'
+                f'it has {len(unknown)} names that the released {MODEL_TYPES[method]} does not have '
+                f'({shorten(unknown)}); omit them with --ignore-unknown'
             )
     for name in unknown:
-        del found.state[found.renamed.pop(name)]
-        found.ignored[name] = 'unknown'
-    missing = load_weights(network, found.state, source).missing
+        del conversion.state[conversion.renamed.pop(name)]
+        conversion.ignored[name] = 'unknown'
+    missing = load_weights(network, conversion.state, source).missing
     if stream:
         config['stream'] = stream
-    return Import(source, method, config.get('stream'), found, config, missing)
+    return Import(source, method, config.get('stream'), conversion, config, missing)
 
 
 @contextmanager
 def naming(source: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with it."""
+    """Put the file's name before an error."""
     try:
         yield
     except CheckpointError as error:
@@ -116,31 +116,34 @@ def naming(source: Path) -> Iterator[None]:
 
 
 def choose_method(names: list[str], method: str | None) -> str:
-    """The release, told by the names or, where they leave a choice, by the user."""
-    known = methods_of(names)
-    if not known:
+    """The release, determined by the names or, if these fit several, by the user."""
+    methods = methods_of(names)
+    if not methods:
         ours = any(re.search(r'backbone\.blocks\.\d', name) for name in names)
-        hint = 'it is one of this toolbox already' if ours else 'only the releases with ST-GCN can be imported'
+        hint = 'use it unconverted, it is of this toolbox' if ours else 'give a checkpoint of a release with ST-GCN'
         raise CheckpointError(f'its names are those of no release ({shorten(names)}); {hint}')
-    if method and method not in known:
-        raise CheckpointError(f'--method {method}, but its names are those of {" or ".join(known)}')
-    if not method and len(known) > 1:
-        choices = ' or '.join(f'--method {name}' for name in known)
-        raise CheckpointError(f'its names are those of {" and ".join(known)} alike; say {choices}')
-    return method or known[0]
+    if method and method not in methods:
+        raise CheckpointError(
+            f'its names are not those of --method {method}; choose --method {" or ".join(methods)}, or omit it'
+        )
+    if not method and len(methods) > 1:
+        raise CheckpointError(
+            f'its names are those of both {" and ".join(methods)}; choose --method {" or ".join(methods)}'
+        )
+    return method or methods[0]
 
 
 def choose_stream(streams: list[str], method: str, stream: str | None) -> str | None:
-    """Which of several streams to take: of a classifier on several, one; of CrosSCLR, all."""
+    """The stream to import from several: one for a classifier, all (None) for CrosSCLR."""
     if len(streams) > 1 and method != 'recognizer' and stream:
-        raise CheckpointError(f'--stream {stream}, but it holds {", ".join(streams)} together; leave --stream away')
+        raise CheckpointError(f'it holds {", ".join(streams)} together, not only --stream {stream}; omit --stream')
     if len(streams) > 1 and method == 'recognizer' and stream not in streams:
-        raise CheckpointError(f'it holds a classifier for each of {", ".join(streams)}; say which by --stream')
+        raise CheckpointError(f'it holds a classifier for each of {", ".join(streams)}; choose one with --stream')
     return stream if len(streams) > 1 else None
 
 
 def build(config: Mapping[str, Any]) -> nn.Module:
-    """The network that the shapes describe; what leaves no trace in them is neutral."""
+    """The network that the shapes describe; settings without influence on the shapes are neutral."""
     model = {'data_preprocessor': {'type': 'SkeletonPreprocessor'}, **config['model']}
     if model['type'] != 'Recognizer':
         model = {'queue': {'size': 1}, 'loss': {'type': 'InfoNCE'}, **model}
@@ -150,43 +153,43 @@ def build(config: Mapping[str, Any]) -> nn.Module:
 
 
 def misfit(cfg: Config, done: Import) -> str | None:
-    """Why the weights cannot be used with a config, or None where they can."""
-    wanted = done.config['model']
-    if cfg.model.type != wanted['type']:
-        return f'its model is {cfg.model.type}, not {wanted["type"]}'
+    """Reason why the weights do not fit a config; None if they do."""
+    model = done.config['model']
+    if cfg.model.type != model['type']:
+        return f'its model is {cfg.model.type}, not {model["type"]}'
     if done.stream and done.stream != cfg.stream:
         return f'its stream is {cfg.stream!r}, not {done.stream!r}'
     network = MODELS.build(resolve_config(cfg).model)
     try:
-        load_weights(network, done.found.state, done.source, min_match=0.5 if done.missing else 1)
+        load_weights(network, done.conversion.state, done.source, min_match=0.5 if done.missing else 1)
     except CheckpointError as error:
         return str(error)
-    A = torch.as_tensor(adjacency(LAYOUT, wanted['backbone']['graph']))
+    A = torch.as_tensor(adjacency(LAYOUT, model['backbone']['graph']))
     graphs = [module.A.double() for module in network.modules() if isinstance(module, STGCN)]
     same = all(torch.allclose(graph, A, atol=1e-5) for graph in graphs)
-    return None if same else f'its graph is not {wanted["backbone"]["graph"]!r}'
+    return None if same else f'its graph is not {model["backbone"]["graph"]!r}'
 
 
 def fitting_configs(done: Import) -> list[str]:
-    """The toolbox's configs of released settings that the weights fit, perhaps with another stream."""
+    """The configs of released settings that the weights fit, if necessary with a different stream."""
     folder = 'supervised' if done.method == 'recognizer' else done.method
-    as_they_stand, with_stream = [], []
-    verdicts: dict[str, str | None] = {}  # most configs of a folder have the same model
+    unchanged, with_stream = [], []
+    misfits: dict[str, str | None] = {}  # most configs of a folder have the same model
     for path in sorted((CONFIGS / folder).glob('*released*.py')):
-        cfg, fits = read_config(path), as_they_stand
+        cfg, fits = read_config(path), unchanged
         if done.stream and cfg.stream != done.stream:
             cfg.stream, fits = done.stream, with_stream
         model = repr(cfg.model)
-        if model not in verdicts:
-            verdicts[model] = misfit(cfg, done)
-        if verdicts[model] is None:
+        if model not in misfits:
+            misfits[model] = misfit(cfg, done)
+        if misfits[model] is None:
             fits.append(str(path.relative_to(CONFIGS.parent)))
-    return as_they_stand or [f'{path} with stream={done.stream!r}' for path in with_stream]
+    return unchanged or [f'{path} with stream={done.stream!r}' for path in with_stream]
 
 
 def report(done: Import, fits: str, verbose: bool) -> str:
-    """What became of the tensors, and how to go on."""
-    renamed, ignored = done.found.renamed, done.found.ignored
+    """The result for the tensors, and the use of the weights."""
+    renamed, ignored = done.conversion.renamed, done.conversion.ignored
     new_names = sum(old != new for old, new in renamed.items())
     logits = ', logits' if 'num_classes' in done.config else ''
     rows = [
@@ -194,9 +197,9 @@ def report(done: Import, fits: str, verbose: bool) -> str:
         ('loaded', f'{len(renamed)} of {len(renamed) + len(ignored)} tensors, {new_names} of them renamed'),
         ('ignored', f'{len(ignored)} ({", ".join(sorted(set(ignored.values())))})'),
         ('missing', f'{len(done.missing)} ({shorten(done.missing)}), left at random' if done.missing else 'nothing'),
-        ('stream', done.stream or 'unknown; with --stream a config of another one refuses the file'),
-        ('good for', f'features{logits} (tools/test.py), and as start of a training (load_from)'),
-        ('fits', fits or 'no config as it stands; change one by the lines below'),
+        ('stream', done.stream or 'unknown; with --stream, configs of other streams refuse the file'),
+        ('use for', f'features{logits} (tools/test.py), and as start of a training (load_from)'),
+        ('fits', fits or 'no config unchanged; change one by the lines below'),
     ]
     names = [f'loaded   {old} -> {new}' if old != new else f'loaded   {old}' for old, new in renamed.items()]
     names += [f'ignored  {name}: {why}' for name, why in ignored.items()]
@@ -221,15 +224,15 @@ def main() -> None:
     args = parser().parse_args()
     source, out = Path(args.checkpoint), Path(args.out)
     if out.resolve() == source.resolve():
-        raise CheckpointError(f'--out {out} is the released checkpoint itself; name another file')
+        raise CheckpointError(f'--out {out} is the released checkpoint itself; choose a different file')
     done = import_released(source, args.method, args.stream, args.ignore_unknown)
-    why = misfit(read_config(args.config), done) if args.config else None
-    if why:
-        raise CheckpointError(f'{source} does not fit {args.config}: {why}. It wants\n{snippet(done.config)}')
+    reason = misfit(read_config(args.config), done) if args.config else None
+    if reason:
+        raise CheckpointError(f'{source} does not fit {args.config}: {reason}; set\n{snippet(done.config)}')
     meta = {'method': done.method, 'source': source.name, 'source_sha256': sha256(source)}
     meta |= {'stream': done.stream, 'layout': LAYOUT}
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(out, {'meta': meta, 'state_dict': done.found.state})
+    write_checkpoint(out, {'meta': meta, 'state_dict': done.conversion.state})
     print(report(done, args.config or shorten(fitting_configs(done)), args.verbose))
     print(f'\nwrote {out}')
 

@@ -45,21 +45,21 @@ class Bodies:
         return {track: np.array(found) for track, found in rows.items()}
 
 
-def file_order(bodies: Bodies) -> np.ndarray:
-    """The first two bodies that each frame lists, whoever they are.
+def file_order(bodies: Bodies, most: int = MAX_PERSONS) -> np.ndarray:
+    """The first ``most`` bodies that each frame lists, whoever they are.
 
     As released by CrosSCLR, AimCLR, HiCLR, SkeleMixCLR and SkeAttnCLR: no tracking, no choice, no denoising, so that
     persons can change places between frames.
 
     Returns:
-        ``(M, T, V, 3)`` float32 with M up to 2; zero where no body was listed.
+        ``(M, T, V, 3)`` float32 with M up to ``most``; zero where no body was listed.
     """
-    kept = bodies.place < MAX_PERSONS
+    kept = bodies.place < most
     return _filled(bodies, bodies.place[kept], kept)
 
 
-def motion(bodies: Bodies) -> np.ndarray:
-    """The two bodies that move most, each followed by its tracking id.
+def motion(bodies: Bodies, most: int = MAX_PERSONS) -> np.ndarray:
+    """The ``most`` bodies that move most, each followed by its tracking id.
 
     What the field around the released codebases does, with the advice of the FAQ of NTU RGB+D (choose the actor by the
     summed variance of x, y and z; filter noise bodies by Y-spread over X-spread):
@@ -72,12 +72,25 @@ def motion(bodies: Bodies) -> np.ndarray:
     Where every track is noise by these rules, the filter is not applied, so that no clip is lost to it (our choice).
 
     Returns:
-        ``(M, T, V, 3)`` float32 with M up to 2, the most moving first; zero where a body was not listed.
+        ``(M, T, V, 3)`` float32 with M up to ``most``, the most moving first; zero where a body was not listed.
     """
     tracks = list(bodies.tracks().values())
     actors = [rows for rows in tracks if not is_noise(bodies.joints[rows])] or tracks
     # Stable: of equal motion, the one that was listed first.
-    actors = sorted(actors, key=lambda rows: -bodies.joints[rows].var(axis=0).sum())[:MAX_PERSONS]
+    return _followed(bodies, sorted(actors, key=lambda rows: -bodies.joints[rows].var(axis=0).sum())[:most])
+
+
+def track(bodies: Bodies, most: int = MAX_PERSONS) -> np.ndarray:
+    """The ``most`` bodies that are listed in most frames, each followed by its tracking id; of equals the first listed.
+
+    Returns:
+        ``(M, T, V, 3)`` float32 with M up to ``most``, the longest first; zero where a body was not listed.
+    """
+    return _followed(bodies, sorted(bodies.tracks().values(), key=lambda rows: -len(rows))[:most])
+
+
+def _followed(bodies: Bodies, actors: list[np.ndarray]) -> np.ndarray:
+    """Tracks, each a person."""
     person = np.concatenate([np.full(len(rows), number) for number, rows in enumerate(actors)])
     return _filled(bodies, person, np.concatenate(actors))
 
@@ -97,4 +110,9 @@ def _filled(bodies: Bodies, person: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return keypoint
 
 
-BODIES: dict[str, Callable[[Bodies], np.ndarray]] = {'file_order': file_order, 'motion': motion}
+BODIES: dict[str, Callable[[Bodies, int], np.ndarray]] = {'file_order': file_order, 'motion': motion, 'track': track}
+
+
+def count(bodies: Bodies, rule: str) -> int:
+    """How many persons a clip has by a rule: places in a frame's list, or tracks."""
+    return int(bodies.place.max()) + 1 if rule == 'file_order' else len(bodies.tracks())

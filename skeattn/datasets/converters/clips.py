@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import check_channels
-from skeattn.datasets.converters.ntu import told_by
+from skeattn.datasets.converters.intake import EVERYBODY, admit
+from skeattn.datasets.converters.ntu import parse_ntu_name
+from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import bundled
 from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.splits import SPLITS
@@ -22,12 +24,21 @@ MOST_CLASSES = 100_000
 TRAINS, TESTS, NEITHER = 1, 0, -1
 _TEST_WORDS = ('val', 'test', 'eval')
 
-# keypoint (M, T, V, C) and the columns of a clip, its label among them
-Read = Callable[[], tuple[np.ndarray, dict[str, int]]]
+# keypoint (M, T, V, C), the columns of a clip, its label among them, and where the source lists persons frame by frame
+# their numbers (M, T), see persons.py
+Clip = tuple[np.ndarray, dict[str, int]] | tuple[np.ndarray, dict[str, int], np.ndarray]
+Read = Callable[[], Clip]
 
 
 def add_clips(
-    writer: PackedWriter, source: str, clips: Iterable[tuple[str, str, Read]], total: int, *, strict: bool
+    writer: PackedWriter,
+    source: str,
+    clips: Iterable[tuple[str, str, Read]],
+    total: int,
+    choice: Choice = EVERYBODY,
+    *,
+    marked: bool = False,
+    strict: bool,
 ) -> None:
     """Read every clip and add it.
 
@@ -36,18 +47,20 @@ def add_clips(
         source: named in messages.
         clips: (name, where in the source, function that reads it and raises DataError for an unusable one).
         total: how many there are.
+        choice: of persons.
+        marked: missing joints are marked already, in the units of the source.
         strict: stop at the first unusable clip; by default it is recorded in the manifest and left out.
 
     Raises:
         DataError: no clip is usable, or one is not and ``strict``.
     """
+    if choice != EVERYBODY:
+        writer.notes['persons kept'] = str(choice)
     skipped = []
     for name, where, read in progress(clips, f'converting {source}', total):
         try:
-            keypoint, columns = read()
-            if not np.any(keypoint):
-                raise DataError(f'{name}: nobody is there, every value is zero')
-            writer.add(name, keypoint, **columns)
+            keypoint, columns, *ids = read()
+            admit(writer, name, keypoint, columns, choice, *ids, marked=marked)
         except DataError as error:
             reason = f'{source}, {where}: {error}'
             if strict:
@@ -121,7 +134,7 @@ class Table:
     classes: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        self.told = [told_by(name) or {} for name in self.names]
+        self.told = [parse_ntu_name(name) or {} for name in self.names]
         self._columns = {split: f'{split}_side' for split in self.sides}
 
     @property

@@ -27,6 +27,7 @@ from skeattn.datasets.converters.clips import (
     unflatten,
     without_padding,
 )
+from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.packed import PackedWriter
 from skeattn.errors import DataError
 from skeattn.renaming import renamed_arguments
@@ -44,6 +45,8 @@ def convert(
     classes: str | os.PathLike[str] | None = None,
     channels: str | Sequence[str] | None = None,
     *,
+    persons: str = 'order',
+    max_persons: int | None = None,
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -56,6 +59,7 @@ def convert(
         split: what the split into training and test clips is called.
         classes: text file with one class a line; by default numbers, as many as the rows of labels are long.
         channels: what the values of a joint are, as ``'x,y,score'``; by default x, y, z.
+        persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip.
         overwrite: replace a set at ``out``.
 
@@ -63,6 +67,7 @@ def convert(
         DataError: the file is damaged or of another form, no clip is usable, or with ``strict`` one is not.
         ConfigError: unknown layout or channels.
     """
+    choice = Choice(persons, max_persons)
     source, skeleton, named = Path(source), read_layout(layout), parse_channels(channels) or AXES
     one_hot = {side: _one_hot(source, f'y_{side}') for side in _SIDES}
     labels = {side: _labels(rows) for side, rows in one_hot.items()}
@@ -84,7 +89,7 @@ def convert(
     with PackedWriter(
         out, dataset, skeleton, names_of_classes, table.splits(), overwrite, named, table.columns
     ) as writer:
-        add_clips(writer, str(source), read(), len(sides), strict=strict)
+        add_clips(writer, str(source), read(), len(sides), choice, strict=strict)
 
 
 def _clip(rows: np.ndarray, V: int, C: int, columns: dict[str, int]) -> tuple[np.ndarray, dict[str, int]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from skeattn.datasets.converters.chunks import Chunks, Outcome, Parse, kept_beside
+from skeattn.datasets.converters.intake import EVERYBODY, admit
+from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import Source
 from skeattn.datasets.packed import PackedWriter
 from skeattn.errors import ConfigError, DataError
@@ -42,6 +44,8 @@ class FileFormat:
         source: str | os.PathLike[str],
         out: str | os.PathLike[str],
         *,
+        persons: str = 'order',
+        max_persons: int | None = None,
         strict: bool = False,
         overwrite: bool = False,
         jobs: int | None = None,
@@ -51,6 +55,7 @@ class FileFormat:
         Args:
             source: folder or zip archive.
             out: the packed set's folder.
+            persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
             strict: stop at the first unusable file instead of leaving it out.
             overwrite: replace a set at ``out``.
             jobs: number of processes; by default one a core.
@@ -58,13 +63,19 @@ class FileFormat:
         Raises:
             DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
         """
-        files = Source(source, self.suffix)
+        files, choice = Source(source, self.suffix), Choice(persons, max_persons)
         with PackedWriter(out, self.dataset, self.layout, self.classes, self.protocols, overwrite) as writer:
-            add_all(writer, files, self.parse, strict=strict, jobs=jobs)
+            add_all(writer, files, self.parse, choice, strict=strict, jobs=jobs)
 
 
 def add_all(
-    writer: PackedWriter, source: Source, parse: Parse, *, strict: bool = False, jobs: int | None = None
+    writer: PackedWriter,
+    source: Source,
+    parse: Parse,
+    choice: Choice = EVERYBODY,
+    *,
+    strict: bool = False,
+    jobs: int | None = None,
 ) -> None:
     """Parse every file of the source and add it, in the source's order, whatever the number of processes.
 
@@ -76,6 +87,7 @@ def add_all(
         source: the files.
         parse: ``(path for messages, bytes) -> (name, keypoint, columns[, counts])``, a function at a module's top level
             or a :func:`functools.partial` of one; raises DataError for an unusable file.
+        choice: of persons.
         strict: stop at the first unusable file; by default it is recorded in the manifest and left out.
         jobs: number of processes; by default one a core.
 
@@ -90,6 +102,8 @@ def add_all(
     waiting = set(chunks.waiting())
     if kept := len(source) - sum(map(chunks.size, waiting)):
         print(f'{kept} of {len(source)} files were converted before, going on', file=sys.stderr)
+    if choice != EVERYBODY:
+        writer.notes['persons kept'] = str(choice)
     ticks = progress(range(len(source) - kept), f'converting {source}')
     counts, unusable, first = Counter[str](), 0, ''
     with contextlib.closing(chunks.outcomes(jobs or _cores())) as finished:
@@ -97,7 +111,7 @@ def add_all(
             for outcome in outcomes:
                 if number in waiting:
                     next(ticks)
-                if reason := _add(writer, outcome, counts):
+                if reason := _add(writer, outcome, counts, choice):
                     if strict:
                         raise DataError(f'{reason}; without --strict (strict=True) it would be left out')
                     writer.skip(_skipped_name(writer, outcome.member), _printable(reason))
@@ -109,13 +123,13 @@ def add_all(
     writer.notes.update(counts)
 
 
-def _add(writer: PackedWriter, outcome: Outcome, counts: Counter[str]) -> str:
+def _add(writer: PackedWriter, outcome: Outcome, counts: Counter[str], choice: Choice) -> str:
     """Add a clip; the reason where there is none, or the writer refuses it."""
     if outcome.parsed is None:
         return _naming(outcome.reason, outcome.member)
     name, keypoint, columns, *counted = outcome.parsed
     try:
-        writer.add(name, keypoint, **columns)
+        admit(writer, name, keypoint, columns, choice)
     except DataError as error:
         return _naming(str(error), outcome.member)
     for one in counted:

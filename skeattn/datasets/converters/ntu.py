@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS
+from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS, count
 from skeattn.datasets.converters.chunks import Parsed
+from skeattn.datasets.converters.intake import CROWDED, LEFT_OUT
 from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import Source, bundled
@@ -41,11 +42,13 @@ def convert(
     dataset: str | None = None,
     bodies: str = 'file_order',
     *,
+    persons: str | None = None,
+    max_persons: int = MAX_PERSONS,
     strict: bool = False,
     overwrite: bool = False,
     jobs: int | None = None,
 ) -> None:
-    """Pack ``SsssCcccPpppRrrrAaaa.skeleton`` files, all frames, up to two persons.
+    """Pack ``SsssCcccPpppRrrrAaaa.skeleton`` files, all frames, by default up to two persons.
 
     Clips that the authors list as without usable skeletons are left out and named in the manifest, as are unusable
     files. One set serves every split.
@@ -56,7 +59,9 @@ def convert(
         dataset: ``'ntu60'`` or ``'ntu120'``; by default told by the actions found. ``'ntu60'`` takes from a folder that
             holds both only the first 60 actions.
         bodies: which bodies become persons, see :mod:`skeattn.datasets.converters.bodies`; ``'file_order'``, as
-            released, or ``'motion'``.
+            released, ``'motion'`` or ``'track'``.
+        persons: the same by the names of other formats: ``'order'`` is ``'file_order'``.
+        max_persons: number of persons kept.
         strict: stop at the first unusable file.
         overwrite: replace a set at ``out``.
         jobs: number of processes; by default one a core. The set does not depend on it.
@@ -65,6 +70,11 @@ def convert(
         DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
         ConfigError: unknown data set or rule for bodies.
     """
+    bodies = {'order': 'file_order', None: bodies}.get(persons, persons) or bodies
+    if bodies == 'score':
+        raise ConfigError('persons="score" (--persons score): the sensor gives no score; choose order, motion or track')
+    if max_persons < 1:
+        raise ConfigError(f'max_persons={max_persons} (--max-persons) must be 1 or more')
     if bodies not in BODIES:
         raise ConfigError(f'bodies={bodies!r} is not known; known: {", ".join(BODIES)}')
     if dataset not in (None, *_NUM_CLASSES):
@@ -83,17 +93,17 @@ def convert(
             if (name := Path(member).stem) in missing:
                 writer.skip(name, _MISSING)
         files.members = [member for member in files if Path(member).stem not in missing]
-        add_all(writer, files, partial(parse, bodies=bodies), strict=strict, jobs=jobs)
+        add_all(writer, files, partial(parse, bodies=bodies, most=max_persons), strict=strict, jobs=jobs)
 
 
-def parse(path: str, content: bytes, bodies: str = 'file_order') -> Parsed:
-    """Name, keypoint ``(M, T, 25, 3)``, columns and notes of one file; M is 1 or 2.
+def parse(path: str, content: bytes, bodies: str = 'file_order', most: int = MAX_PERSONS) -> Parsed:
+    """Name, keypoint ``(M, T, 25, 3)``, columns and notes of one file; M is 1 to ``most``.
 
     Raises:
         DataError: the name or the content is not of this format.
     """
     name = Path(path).stem
-    columns = told_by(name)
+    columns = parse_ntu_name(name)
     if columns is None:
         raise DataError(f'{path}: the name is not of the form SsssCcccPpppRrrrAaaa.skeleton')
     if not 0 <= columns['label'] < _NUM_CLASSES['ntu120']:
@@ -104,10 +114,13 @@ def parse(path: str, content: bytes, bodies: str = 'file_order') -> Parsed:
     crowded = int(listed.place.max() >= MAX_PERSONS)
     changing = int(len(set(listed.ids)) > MAX_PERSONS)
     notes = {'clips with over two bodies in a frame': crowded, 'clips with over two tracking ids': changing}
-    return name, BODIES[bodies](listed), columns, notes
+    keypoint = BODIES[bodies](listed, most)
+    if left_out := count(listed, bodies) - len(keypoint):
+        notes |= {LEFT_OUT: left_out, CROWDED: 1}
+    return name, keypoint, columns, notes
 
 
-def told_by(name: str) -> dict[str, int] | None:
+def parse_ntu_name(name: str) -> dict[str, int] | None:
     """The columns that the name of a clip of this set tells; None for any other name."""
     match = _NAME.match(name)
     if match is None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.loop import add_all
+from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import Source, bundled
 from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.splits import SPLITS
@@ -48,6 +49,8 @@ def convert(
     skip_list: str | os.PathLike[str] | None = None,
     unlisted: str = 'neither',
     *,
+    persons: str = 'order',
+    max_persons: int | None = None,
     strict: bool = False,
     overwrite: bool = False,
     jobs: int | None = None,
@@ -64,6 +67,7 @@ def convert(
         skip_list: text file of clips or videos to leave out, one name a line.
         unlisted: where clips of a video that a split file does not name go: to ``'neither'`` side or, as in the
             releases, to the ``'test'`` side.
+        persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable action instead of leaving it out.
         overwrite: replace a set at ``out``.
         jobs: number of processes; by default one a core. The set does not depend on it.
@@ -75,7 +79,7 @@ def convert(
     if part not in (None, *_VIDEO) or unlisted not in ('neither', 'test'):
         raise ConfigError(f'part={part!r}, unlisted={unlisted!r}; choose 1 or 2, and "neither" or "test"')
     files = Source(source, '.txt')
-    part = part or _told_by_names(files)
+    part = part or _part_by_names(files)
     actions = Actions(files, *_find_videos(files, part))
     splits = {name: read_split(member, files.read(member), part) for name, member in _find_splits(files, part).items()}
     columns = {
@@ -92,7 +96,9 @@ def convert(
         for name in splits:
             count = sum(columns[action.name][name] == _NEITHER for action in actions.usable)
             writer.notes[f'clips of videos that the {name} lists lack'] = count
-        add_all(writer, actions, partial(parse, columns=columns), strict=strict, jobs=jobs)
+        add_all(
+            writer, actions, partial(parse, columns=columns), Choice(persons, max_persons), strict=strict, jobs=jobs
+        )
 
 
 def parse(path: str, content: bytes, columns: Mapping[str, dict[str, int]]) -> Parsed:
@@ -297,7 +303,7 @@ def _is_frame(line: str) -> bool:
         return False
 
 
-def _told_by_names(files: Source) -> int:
+def _part_by_names(files: Source) -> int:
     parts = [part for part, name in _VIDEO.items() if any(name.fullmatch(Path(member).stem) for member in files)]
     if len(parts) == 2:
         raise DataError(f'{files} holds videos of both parts; choose one by --part 1 or --part 2 (part=1 or 2)')

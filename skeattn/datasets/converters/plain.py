@@ -33,6 +33,7 @@ from skeattn.datasets.converters.clips import (
     read_layout,
     unflatten,
 )
+from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.packed import COLUMNS, FIELDS, PackedWriter
 from skeattn.errors import DataError
 from skeattn.skeletons import SkeletonLayout
@@ -51,6 +52,8 @@ def convert(
     classes: str | os.PathLike[str] | None = None,
     channels: str | Sequence[str] | None = None,
     *,
+    persons: str = 'order',
+    max_persons: int | None = None,
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -65,6 +68,7 @@ def convert(
             sorted, or numbers.
         channels: what the values of a joint are, as ``'x,y,score'``; by default told by their number, and x, y, z for
             rows of numbers.
+        persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip or row.
         overwrite: replace a set at ``out``.
 
@@ -73,6 +77,7 @@ def convert(
             not.
         ConfigError: unknown layout or channels.
     """
+    choice = Choice(persons, max_persons)
     source, skeleton, named = Path(source), read_layout(layout), parse_channels(channels)
     path = source / 'labels.csv' if labels is None else Path(labels)
     if not source.is_dir():
@@ -92,7 +97,7 @@ def convert(
     ]
     names, columns, dataset = named_classes or table.class_names(), [*table.columns, *own], Path(out).name
     with PackedWriter(out, dataset, skeleton, names, table.splits(), overwrite, named, columns) as writer:
-        add_clips(writer, str(source), clips, len(clips), strict=strict)
+        add_clips(writer, str(source), clips, len(clips), choice, strict=strict)
 
 
 def parse(path: str, content: bytes, V: int, channels: Sequence[str] | None = None) -> np.ndarray:

@@ -7,7 +7,7 @@
 
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 
 from skeattn.channels import BY_COUNT, num_coordinates
 from skeattn.datasets.converters.clips import Read, Table, absent, add_clips, pair, parse_channels, read_layout
+from skeattn.datasets.converters.persons import Choice
+from skeattn.datasets.missing import mark_missing, present
 from skeattn.datasets.packed import PackedSet, PackedWriter
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.unpickle import load_plain
@@ -30,6 +32,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     'original_shape': ('original_height', 'original_width'),
 }
 _KEPT = ('frame_dir', 'label', 'total_frames', 'keypoint', 'keypoint_score', *SHAPES)
+Mark = Callable[[np.ndarray], np.ndarray]
 # What the manifest notes of the file, to give it back.
 _PRECISION, _SPLIT = 'coordinates given in', 'lists of'
 
@@ -43,6 +46,8 @@ def convert(
     test: str | os.PathLike[str] | None = None,
     normalise: bool = False,
     *,
+    persons: str = 'order',
+    max_persons: int | None = None,
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -62,7 +67,8 @@ def convert(
         test: a second file of the same kind, for a list of annotations without splits: its clips test, those of
             ``source`` train, in the split ``split``.
         normalise: pixels to the image's centre as origin and half its longer side as unit, by ``img_shape``; what is
-            not detected, at (0, 0), stays there. By default coordinates stay as they are.
+            not detected is missing. By default coordinates stay as they are.
+        persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip.
         overwrite: replace a set at ``out``.
 
@@ -71,6 +77,7 @@ def convert(
             unusable one.
         ConfigError: unknown layout or channels, or ``normalise`` for 3-D.
     """
+    choice = Choice(persons, max_persons)
     annotations, lists = _read(Path(source))
     if test is not None:
         if lists:
@@ -87,23 +94,23 @@ def convert(
     named = parse_channels(channels) or _channels(first)
     if normalise and num_coordinates(named) != 2:
         raise ConfigError('normalise (--normalise) is for pixels, but these clips are in 3-D')
-    parse = partial(parse_annotation, scored=scored, normalise=normalise)
+    skeleton = read_layout(layout)
+    mark = partial(mark_missing, channels=named, layout=skeleton)
+    parse = partial(parse_annotation, scored=scored, normalise=mark if normalise else None)
     clips = [*_present(annotations, table, parse), *_absent(lists, table, source)]
     dataset, columns = Path(out).name, [*table.columns, *(column for columns in SHAPES.values() for column in columns)]
-    with PackedWriter(
-        out, dataset, read_layout(layout), table.class_names(), table.splits(), overwrite, named, columns
-    ) as writer:
+    with PackedWriter(out, dataset, skeleton, table.class_names(), table.splits(), overwrite, named, columns) as writer:
         writer.notes.update(_notes(annotations, made_of, normalise))
-        add_clips(writer, str(source), clips, len(clips), strict=strict)
+        add_clips(writer, str(source), clips, len(clips), choice, marked=normalise, strict=strict)
 
 
-def parse_annotation(annotation: Any, scored: bool, normalise: bool = False) -> tuple[np.ndarray, dict[str, int]]:
+def parse_annotation(annotation: Any, scored: bool, normalise: Mark | None = None) -> tuple[np.ndarray, dict[str, int]]:
     """Keypoint ``(M, T, V, C)``, the score its last channel, and the columns that the annotation itself tells.
 
     Args:
         annotation: of the form above.
         scored: whether it should have a ``keypoint_score``, as the others of its set.
-        normalise: see :func:`convert`.
+        normalise: marks missing joints in pixels, which are then normalised as in :func:`convert`; None keeps pixels.
 
     Raises:
         DataError: a part is missing or of another form.
@@ -123,30 +130,30 @@ def parse_annotation(annotation: Any, scored: bool, normalise: bool = False) -> 
     if scored != ('keypoint_score' in annotation):
         raise DataError(f'{name}: {"no" if scored else "a"} keypoint_score, unlike the first annotation')
     shapes = {key: _image(annotation, key) for key in SHAPES}
-    if normalise:
-        if keypoint.shape[3] < 2:
-            raise DataError(f'{name}: {keypoint.shape[3]} values a joint are no x and y')
-        keypoint = to_image_units(keypoint, *_known(name, shapes['img_shape']))
+    if keypoint.shape[3] < 2:
+        raise DataError(f'{name}: {keypoint.shape[3]} values a joint are no x and y')
     if scored:
         score = _numbers(annotation, 'keypoint_score')
         if score.shape != keypoint.shape[:3]:
             raise DataError(f'{name}: keypoint_score has the shape {score.shape}, not {keypoint.shape[:3]}')
         keypoint = np.concatenate([keypoint, score[..., None]], axis=-1)
+    if normalise:
+        keypoint = to_image_units(normalise(keypoint), *_known(name, shapes['img_shape']))
     sizes = {column: size for key in SHAPES for column, size in zip(SHAPES[key], shapes[key], strict=True)}
     return keypoint, {'label': label, **sizes}
 
 
 def to_image_units(keypoint: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pixels to the image's centre as origin and half its longer side as unit; (0, 0) is not detected.
+    """Pixels to the image's centre as origin and half its longer side as unit; absent persons, all zero, stay zero.
 
     Args:
-        keypoint: ``(..., C)``, x and y first; other values stay as they are.
+        keypoint: ``(M, T, V, C)``, x and y first; other values stay as they are.
         height, width: of the image, in pixels.
     """
     with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name
         pixels = keypoint[..., :2].astype(np.float32)
     moved = (pixels - np.array([width, height], np.float32) / 2) / (max(height, width) / 2)
-    return np.concatenate([moved * pixels.any(axis=-1, keepdims=True), keypoint[..., 2:]], axis=-1)
+    return np.concatenate([moved * present(keypoint)[..., None, None], keypoint[..., 2:]], axis=-1)
 
 
 def export(packed: PackedSet, out: str | os.PathLike[str]) -> None:

@@ -21,6 +21,7 @@ from skeattn.datasets.converters.clips import (
     read_layout,
     without_padding,
 )
+from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.unpickle import load_plain
 from skeattn.errors import DataError
@@ -41,6 +42,8 @@ def convert(
     classes: str | os.PathLike[str] | None = None,
     channels: str | Sequence[str] | None = None,
     *,
+    persons: str = 'order',
+    max_persons: int | None = None,
     strict: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -56,6 +59,7 @@ def convert(
         split: what the split into the two arrays is called.
         classes: text file with one class a line; by default NTU's, or numbers.
         channels: what the values of a joint are, as ``'x,y,score'``; by default told by their number.
+        persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip.
         overwrite: replace a set at ``out``.
 
@@ -63,7 +67,7 @@ def convert(
         DataError: a file is missing, damaged or of another shape, no clip is usable, or with ``strict`` one is not.
         ConfigError: unknown layout or channels.
     """
-    source, skeleton = Path(source), read_layout(layout)
+    source, skeleton, choice = Path(source), read_layout(layout), Choice(persons, max_persons)
     names: list[str] = []
     numbers: list[int] = []
     clips: list[tuple[str, str, Path, np.ndarray, int]] = []
@@ -86,7 +90,7 @@ def convert(
         out, dataset, skeleton, table.class_names(), table.splits(), overwrite, named, table.columns
     ) as writer:
         writer.notes['made of'] = ', '.join(dict.fromkeys(path.name for _, _, path, _, _ in clips))
-        add_clips(writer, str(source), read(), len(clips), strict=strict)
+        add_clips(writer, str(source), read(), len(clips), choice, strict=strict)
 
 
 def read_labels(path: Path, clips: int) -> tuple[list[str], list[int]]:

@@ -7,6 +7,7 @@ The camera's y axis points up; the body's x axis runs from the left to the right
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from skeattn.datasets.missing import locate
 from skeattn.datasets.transforms.pipeline import Clip, coordinates
 from skeattn.errors import ConfigError
 from skeattn.registry import TRANSFORMS
@@ -25,8 +26,8 @@ def yaw_per_frame(keypoint: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
     Args:
         keypoint: ``(M, T, V, 3)``.
     """
-    left, right = layout.shoulders
-    across = keypoint[:, :, right].astype(np.float64) - keypoint[:, :, left]
+    left, right = (locate(keypoint, shoulder, 3, layout) for shoulder in layout.shoulders)
+    across = right.astype(np.float64) - left
     across[..., 1] = 0
     angle = np.arccos(across[..., 0] / (np.linalg.norm(across, axis=-1) + 1e-4))
     sign = np.where(across[..., 2].sum(axis=1, keepdims=True) >= 0, -1, 1)
@@ -75,7 +76,9 @@ _MODES = {'yaw_frame': yaw_per_frame, 'yaw_first': yaw_of_first, 'body_first': b
 class AlignView(BaseTransform):
     """Turn the bodies to one view.
 
-    A body without direction (shoulders or spine of no length in every frame) is left as it is.
+    Where a shoulder is missing, ``yaw_frame`` takes its place interpolated in time; the other modes take the first
+    frame in which the joints that they read are there. A body without direction (shoulders or spine of no length in
+    every frame) is left unchanged.
 
     Args:
         mode: ``'yaw_frame'`` (as released), ``'yaw_first'``, ``'body_first'`` or ``'none'``.
@@ -90,7 +93,7 @@ class AlignView(BaseTransform):
         self.mode = mode
 
     def transform(self, results: Clip) -> Clip:
-        """Rotate ``keypoint``; the absent stay zero."""
+        """Rotate ``keypoint``; absent persons stay zero, missing joints missing."""
         if self.mode == 'none':
             return results
         keypoint = results['keypoint']

@@ -3,7 +3,8 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from skeattn.datasets.transforms.pipeline import Clip, coordinates, first_frame, present
+from skeattn.datasets.missing import locate, present
+from skeattn.datasets.transforms.pipeline import Clip, coordinates, first_frame
 from skeattn.errors import ConfigError
 from skeattn.registry import TRANSFORMS
 
@@ -11,6 +12,10 @@ from skeattn.registry import TRANSFORMS
 @TRANSFORMS.register_module()
 class Centre(BaseTransform):
     """Take coordinates relative to one joint, or to the mean of those that stand for it in the layout.
+
+    Where that joint is missing, its place interpolated in time is the origin
+    (:func:`~skeattn.datasets.missing.locate`), so that a joint lost in some frames does not move the body. Missing
+    joints stay missing.
 
     Args:
         joint: name or index of a joint, or ``'root'`` (the upper spine of ``ntu25``, as released) or ``'hip'``.
@@ -29,14 +34,15 @@ class Centre(BaseTransform):
         self.reference = reference
 
     def transform(self, results: Clip) -> Clip:
-        """Shift ``keypoint``; the absent stay zero."""
+        """Shift ``keypoint``; absent persons stay zero. ``centred`` records the reference."""
         keypoint = results['keypoint']
         layout = results['layout']
-        moves = np.arange(keypoint.shape[-1]) < coordinates(results)
-        origin = layout.locate(keypoint, layout.joint(self.joint)) * moves
+        D = coordinates(results)
+        origin = locate(keypoint, layout.joint(self.joint), D, layout) * (np.arange(keypoint.shape[-1]) < D)
         if self.reference == 'frame':
             results['keypoint'] = keypoint - origin[:, :, None]
         else:
             origin = origin[0, first_frame(results)]
             results['keypoint'] = (keypoint - origin) * present(keypoint)[:, :, None, None]
+        results['centred'] = self.reference
         return results

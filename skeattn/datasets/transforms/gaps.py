@@ -1,9 +1,12 @@
-"""Frames in which nobody was seen: removed where a clip may be cut, bridged where a sensor blinked."""
+"""Empty frames are removed at the ends; gaps of persons and of joints are filled."""
+
+from itertools import pairwise
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from skeattn.datasets.transforms.pipeline import Clip, present
+from skeattn.datasets.missing import fill_in_time, missing_joints, place_unseen, present
+from skeattn.datasets.transforms.pipeline import Clip, coordinates
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
 
@@ -31,7 +34,7 @@ class TrimEmpty(BaseTransform):
         keypoint = results['keypoint']
         seen = np.flatnonzero(present(keypoint).any(axis=0))
         if not len(seen):
-            raise DataError(f'{results["name"]}: nobody is there (all zero) in any frame')
+            raise DataError(f'{results["name"]}: nobody is there in any frame (every value is zero or missing)')
         begin = 0 if self.where == 'end' else seen[0]
         end = keypoint.shape[1] if self.where == 'start' else seen[-1] + 1
         results['keypoint'] = keypoint[:, seen if self.where == 'all' else slice(begin, end)]
@@ -41,12 +44,19 @@ class TrimEmpty(BaseTransform):
 
 @TRANSFORMS.register_module()
 class FillGaps(BaseTransform):
-    """Bridge frames in which a person is missing between two in which it is there, linearly, each person by itself.
+    """Fill the gaps of persons and of joints, each by itself.
 
-    The frames before a person comes and after it has gone stay empty.
+    * A person absent between two frames in which it is there is interpolated linearly. The frames before a person comes
+      and after it has gone stay empty.
+    * A joint missing in a frame in which the person is there is interpolated linearly between its own neighbouring
+      frames, however far apart; before the first and after the last of them it stays where it was seen.
+    * A joint missing in the whole clip is put where the nearest joint of the skeleton's tree is, its parent first.
+
+    Other channels, such as a score, are interpolated with their joint; that of a joint never seen stays 0. The clip
+    then has ``filled``: how many joints (one a frame) were interpolated, and how many were never seen.
 
     Args:
-        longest: the longest gap that is bridged, in frames; longer ones stay. None bridges all.
+        longest: the longest absence of a person that is bridged, in frames; longer ones stay. None bridges all.
 
     Raises:
         ConfigError: a negative length.
@@ -58,14 +68,23 @@ class FillGaps(BaseTransform):
         self.longest = longest
 
     def transform(self, results: Clip) -> Clip:
-        """Replace ``keypoint``."""
-        keypoint = results['keypoint'].copy()
-        for person, there in zip(keypoint, present(keypoint), strict=True):
-            seen = np.flatnonzero(there)
-            steps = np.diff(seen)
-            bridged = (steps > 1) & (steps - 1 <= (len(there) if self.longest is None else self.longest))
-            for before, step in zip(seen[:-1][bridged], steps[bridged], strict=True):
-                weight = (np.arange(1, step) / step).astype(keypoint.dtype)[:, None, None]
-                person[before + 1 : before + step] = person[before] * (1 - weight) + person[before + step] * weight
-        results['keypoint'] = keypoint
+        """Replace ``keypoint``; add ``filled``."""
+        keypoint, D = results['keypoint'], coordinates(results)
+        there = present(keypoint)
+        lost = missing_joints(keypoint, D)
+        filled = fill_in_time(keypoint, D, there | self._bridged(there))
+        unseen = missing_joints(filled, D)
+        results['keypoint'] = place_unseen(filled, D, results['layout']) if unseen.any() else filled
+        never = int(unseen.any(axis=1).sum())
+        results['filled'] = {'interpolated': int(lost.sum() - (lost & unseen).sum()), 'never seen': never}
         return results
+
+    def _bridged(self, there: np.ndarray) -> np.ndarray:
+        """Frames ``(M, T)`` of the absences that are short enough."""
+        bridged = np.zeros_like(there)
+        longest = there.shape[1] if self.longest is None else self.longest
+        for person, in_frame in zip(bridged, there, strict=True):
+            seen = np.flatnonzero(in_frame)
+            for before, after in pairwise(seen.tolist()):
+                person[before + 1 : after] = after - before - 1 <= longest
+        return bridged

@@ -3,7 +3,8 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from skeattn.datasets.transforms.pipeline import Clip
+from skeattn.datasets.missing import missing_joints
+from skeattn.datasets.transforms.pipeline import Clip, coordinates
 from skeattn.errors import ConfigError
 from skeattn.registry import TRANSFORMS
 
@@ -12,8 +13,12 @@ from skeattn.registry import TRANSFORMS
 class PackClip(BaseTransform):
     """Write ``inputs`` ``(C, T, V, M)`` float32 from ``keypoint`` ``(M, T, V, C)``.
 
+    A joint that is still missing is put in the origin where ``Centre(reference='frame')`` placed that in the body, and
+    otherwise in the mean of the person's joints that are there; its other channels are 0. ``missing`` ``(T, V, M)``
+    marks such joints: their streams are 0.
+
     Args:
-        num_persons: M; further persons are dropped, missing ones are zero.
+        num_persons: M; further persons are dropped, absent ones are zero.
 
     Raises:
         ConfigError: ``num_persons`` is not positive.
@@ -30,10 +35,22 @@ class PackClip(BaseTransform):
         self.num_persons = num_persons
 
     def transform(self, results: Clip) -> Clip:
-        """Add ``inputs``."""
-        keypoint = results['keypoint'][: self.num_persons]
+        """Add ``inputs`` and ``missing``."""
+        keypoint, D = results['keypoint'][: self.num_persons], coordinates(results)
         M, T, V, C = keypoint.shape
-        inputs = np.zeros((C, T, V, self.num_persons), np.float32)
-        inputs[..., :M] = keypoint.transpose(3, 1, 2, 0)
-        results['inputs'] = inputs
+        lost = missing_joints(keypoint, D)
+        if lost.any():
+            keypoint = _placed(keypoint, lost, D, centred=results.get('centred') == 'frame')
+        inputs, missing = np.zeros((C, T, V, self.num_persons), np.float32), np.zeros((T, V, self.num_persons), bool)
+        inputs[..., :M], missing[..., :M] = keypoint.transpose(3, 1, 2, 0), lost.transpose(1, 2, 0)
+        results['inputs'], results['missing'] = inputs, missing
         return results
+
+
+def _placed(keypoint: np.ndarray, lost: np.ndarray, D: int, centred: bool) -> np.ndarray:
+    """The joints with the missing ones on the body: in the origin, or in the mean of those that are there."""
+    kept = np.where(lost[..., None], 0, keypoint)
+    if centred:
+        return kept
+    mean = kept.sum(axis=2) / np.maximum((~lost).sum(axis=2), 1)[..., None] * (np.arange(keypoint.shape[-1]) < D)
+    return np.where(lost[..., None], mean[:, :, None], keypoint)

@@ -1,18 +1,19 @@
 """The pipeline: named steps over a clip dict, run one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from skeattn.channels import AXES, BY_COUNT, num_coordinates
+from skeattn.datasets.missing import anybody, persons_first, present
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
 from skeattn.skeletons import SkeletonLayout
 from skeattn.steps import in_order
 
-# keypoint (M, T, V, C) float32, layout, name, total_frames, channels (what the C values are: by default told by their
-# number); PackClip adds inputs (C, T, V, M).
+# keypoint (M, T, V, C) float32 (absent persons zero, missing joints NaN), layout, name, total_frames, channels (names
+# of the C values, by default by their number); PackClip adds inputs (C, T, V, M) and missing (T, V, M).
 Clip = dict[str, Any]
 
 
@@ -37,9 +38,22 @@ class Pipeline:
         refuse_after_packing(self.steps, 'pipeline')
 
     def __call__(self, clip: Clip) -> Clip:
-        for transform in self.steps.values():
-            clip = transform(clip)
+        for _, stage in self.stages(clip):
+            clip = stage
         return clip
+
+    def stages(self, clip: Clip) -> Iterator[tuple[str, Clip]]:
+        """Each step's name and the clip after it.
+
+        Before each step, persons who are ever there precede the others
+        (:func:`~skeattn.datasets.missing.persons_first`).
+
+        Raises:
+            DataError: nobody is there, or a coordinate is infinite; names the clip and the step.
+        """
+        for name, transform in self.steps.items():
+            clip = transform({**clip, 'keypoint': _admitted(clip, name)})
+            yield name, clip
 
     def layout_after(self, layout: SkeletonLayout) -> SkeletonLayout:
         """The layout of clips that had this one: a step that changes it has a method of this name, too.
@@ -71,13 +85,20 @@ def refuse_after_packing(steps: Mapping[str, Any], place: str) -> None:
         )
 
 
-def present(keypoint: np.ndarray) -> np.ndarray:
-    """Which person is there in which frame, ``(M, T)`` bool: an absent one is all zero, and every step keeps it so."""
-    return np.asarray(keypoint.any(axis=(2, 3)))
+def _admitted(clip: Clip, step: str) -> np.ndarray:
+    keypoint: np.ndarray = clip['keypoint']
+    if np.isinf(keypoint).any():
+        raise DataError(f'{clip["name"]}: infinite coordinate before the step {step!r} of the pipeline')
+    if not anybody(keypoint):
+        raise DataError(
+            f'{clip["name"]}: nobody is there in any frame (every value is zero or missing) before the step {step!r} '
+            f'of the pipeline; leave the clip out'
+        )
+    return persons_first(keypoint)
 
 
 def coordinates(clip: Clip) -> int:
-    """How many of a joint's values are its coordinates, 2 or 3; the others, such as a score, follow them."""
+    """Number of a joint's values that are its coordinates, 2 or 3; the others, such as a score, follow them."""
     return num_coordinates(clip.get('channels') or BY_COUNT.get(clip['keypoint'].shape[-1], AXES))
 
 
@@ -89,5 +110,5 @@ def first_frame(clip: Clip) -> int:
     """
     there = present(clip['keypoint'][:1])[0]
     if not there.any():
-        raise DataError(f'{clip["name"]}: person 0 is absent (all zero) in every frame')
+        raise DataError(f'{clip["name"]}: person 0 is absent in every frame')
     return int(there.argmax())

@@ -3,13 +3,16 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from skeattn.datasets.transforms.pipeline import Clip, present
+from skeattn.datasets.missing import present
+from skeattn.datasets.transforms.pipeline import Clip
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import TRANSFORMS
 
 
 def resample(keypoint: np.ndarray, num_frames: int, blend_absent: bool = True) -> np.ndarray:
     """Linear interpolation in time at ``(i + 0.5) T / num_frames - 0.5``, clamped at both ends, without smoothing.
+
+    Between a frame in which a joint is there and one in which it is missing, the nearer frame decides.
 
     Args:
         keypoint: ``(M, T, V, C)``.
@@ -22,12 +25,15 @@ def resample(keypoint: np.ndarray, num_frames: int, blend_absent: bool = True) -
     after = np.minimum(before + 1, T - 1)
     weight = (position - before).astype(keypoint.dtype)[:, None, None]
     blend = keypoint[:, before] * (1 - weight) + keypoint[:, after] * weight
-    if blend_absent:
+    missing = np.isnan(blend)
+    if blend_absent and not missing.any():
         return blend
-    there = present(keypoint)
     nearest = np.where(weight[:, 0, 0] < 0.5, before, after)
-    both = there[:, before] & there[:, after]
-    return np.where(both[:, :, None, None], blend, keypoint[:, nearest])
+    if not blend_absent:
+        there = present(keypoint)
+        missing |= ~(there[:, before] & there[:, after])[:, :, None, None]
+    lost = missing.any(axis=3, keepdims=True)
+    return np.where(lost, keypoint[:, nearest], blend)
 
 
 @TRANSFORMS.register_module()
@@ -60,7 +66,7 @@ class Resample(BaseTransform):
         keypoint = results['keypoint']
         length = keypoint.shape[1] if self.length == 'all' else int(present(keypoint[:1]).sum())
         if not length:
-            raise DataError(f'{results["name"]}: person 0 is absent (all zero) in every frame')
+            raise DataError(f'{results["name"]}: person 0 is absent in every frame')
         results['keypoint'] = resample(keypoint[:, :length], self.num_frames, self.blend_absent)
         results['total_frames'] = self.num_frames
         return results

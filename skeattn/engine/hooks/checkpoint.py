@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from skeattn.checkpoint import EPOCH_FILE, LAST, epoch_files
+from skeattn.engine.accumulation import pending_state
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS
@@ -69,7 +70,8 @@ class SafeCheckpointHook(Hook):
             return
         epoch = runner.epoch + 1
         name = EPOCH_FILE.format(epoch)
-        runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': runner.iter})
+        pending = pending_state(runner)  # of all processes, so before the first one writes
+        runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': runner.iter}, pending=pending)
         if not is_main_process():
             return
         work_dir = Path(runner.work_dir)

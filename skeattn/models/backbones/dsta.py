@@ -52,6 +52,9 @@ class AxisAttention(nn.Module):
         shortcut: whether shortcuts are convolutions; otherwise they are identities.
         learnt: initial value of G ``(P, P)``, which every head learns; None for no G.
         dropout: dropout rate of the feed-forward branch.
+        positions: P, joints or most frames. A sum over them without softmax grows with P where tanh saturates, which
+            makes the next layer saturate. In evaluation, BN divides by running statistics: their variance starts at
+            P^1.5, between that of P independent terms (P) and of P equal ones (P^2). Training does not read it.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class AxisAttention(nn.Module):
         shortcut: bool,
         learnt: Tensor | None,
         dropout: float,
+        positions: int,
     ) -> None:
         super().__init__()
         self.axis, self.num_heads, self.stride = axis, num_heads, stride
@@ -72,6 +76,7 @@ class AxisAttention(nn.Module):
         self.alpha = nn.Parameter(torch.ones(1, num_heads, 1, 1))
         self.learnt = None if learnt is None else nn.Parameter(learnt.repeat(1, num_heads, 1, 1))
         self.out = conv_bn(num_heads * in_channels, out_channels)
+        self.out[1].running_var.fill_(positions**1.5)  # type: ignore[operator, union-attr]
         self.feed = conv_bn(out_channels, out_channels)
         self.dropout = Dropout(dropout)
         self.past_out = conv_bn(in_channels, out_channels) if shortcut else nn.Identity()
@@ -184,11 +189,12 @@ class DSTA(BaseModule):
         for width, inner, stride in zip(widths, inner_widths, strides, strict=True):
             shortcut = width != before or stride != 1
             G = torch.full((V, V), 1 / V)
-            joints = AxisAttention('joints', before, width, inner, num_heads, 1, shortcut, G, 0.0)
+            joints = AxisAttention('joints', before, width, inner, num_heads, 1, shortcut, G, 0.0, V)
             frames: nn.Module
             if use_temporal_att:
-                G_t = torch.eye(-(-num_frames // self.temporal_stride)) if glo_reg_t else None
-                frames = AxisAttention('frames', width, width, inner, num_heads, stride, shortcut, G_t, dropout)
+                P = -(-num_frames // self.temporal_stride)
+                G_t = torch.eye(P) if glo_reg_t else None
+                frames = AxisAttention('frames', width, width, inner, num_heads, stride, shortcut, G_t, dropout, P)
             else:
                 frames = FrameConv(width, stride, shortcut, dropout)
             self.blocks.append(nn.Sequential(OrderedDict(joints=joints, frames=frames)))

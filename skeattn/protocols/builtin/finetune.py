@@ -1,4 +1,4 @@
-"""Encoder and classifier trained on all labels as the paper states it; epochs, batch and clean clips as released."""
+"""Fine-tuning of encoder and classifier on all labels as in the paper; epochs, batch and clean clips as released."""
 
 type = 'Finetune'
 labels = 1.0

@@ -1,4 +1,4 @@
-"""Fine-tuning as released for NTU-60, joint stream, cross-subject; other sets, splits and streams have other rates."""
+"""Fine-tuning as released for NTU-60, joint stream, cross-subject; learning rates differ by set, split and stream."""
 
 _base_ = './finetune.py'
 mode = 'eval'

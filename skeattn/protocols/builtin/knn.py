@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours on the encoder's pooled features of clean clips; the papers name no K, so several."""
+"""Weighted nearest neighbours on the encoder's pooled features of clean clips; several K, as the papers name none."""
 
 type = 'KNNEvaluator'
 k = (1, 5, 10, 20, 40)

@@ -1,4 +1,4 @@
-"""Linear evaluation as the paper runs it."""
+"""Linear evaluation as in the paper."""
 
 type = 'LinearProbe'
 epochs = 100

@@ -1,4 +1,4 @@
-"""Every test clip looks for training clips of its class, by cosine similarity."""
+"""Retrieval of training clips of a test clip's class by cosine similarity."""
 
 type = 'Retrieval'
 recall = (1, 5, 10)

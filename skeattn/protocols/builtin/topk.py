@@ -1,4 +1,4 @@
-"""The classifier that was trained with the encoder, by its own logits."""
+"""Accuracy of the classifier trained with the encoder, from its logits."""
 
 type = 'TopK'
 source = 'logits'

@@ -103,6 +103,7 @@ def test_names_that_are_not_ntus_tell_nothing(stgcn, tmp_path):
     assert packed.classes == [f'class {i}' for i in range(6)] and set(packed.splits) == {'split'}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='memory is measured as Linux tells it')
 def test_large_arrays_are_mapped_not_loaded(stgcn, tmp_path):
     """A sparse array of 3.6 GB, opened in less than 2 GB of memory."""
@@ -156,7 +157,7 @@ def labels(folder, content):
 
 def test_bad_clips_of_arrays_are_left_out_or_stop(stgcn, tmp_path):
     data = np.load(stgcn / 'train_data.npy')
-    data[0], data[1, 0, 4, 3, 0] = 0, np.nan
+    data[0], data[1, 0, 4, 3, 0] = 0, np.inf
     np.save(stgcn / 'train_data.npy', data)
     labels(stgcn, (['a', 'b', 'S001C002P003R001A001.skeleton'], [0, 1, -1]))
     packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out')
@@ -211,7 +212,7 @@ def test_bad_clips_of_ctrgcn_are_left_out_or_stop(tmp_path):
     packed = opened(ctrgcn.convert, tmp_path / 'file.npz', tmp_path / 'out')
     assert packed.table['name'].tolist() == ['train_00002', 'test_00000', 'test_00001']
     assert [skip['reason'].split(', ', 1)[1] for skip in packed.manifest['skipped']] == [
-        'x_train[0]: train_00000: nobody is there, every value is zero',
+        'x_train[0]: train_00000: nobody is there, every value is zero or missing',
         'x_train[1]: its row of labels is not one-hot: one 1, else 0',
     ]
     with pytest.raises(DataError, match=r'nobody is there.*without --strict'):

@@ -107,8 +107,10 @@ def test_a_converted_set_says_the_choice_and_counts_crowds(tmp_path):
             'bodies': bodies,
             'clips with over two bodies in a frame': 1,
             'clips with over two tracking ids': 1,
+            'persons left out': 1,
+            'clips with persons left out': 1,
         }
-    with pytest.raises(ConfigError, match="bodies='best' is not known; known: file_order, motion"):
+    with pytest.raises(ConfigError, match="bodies='best' is not known; known: file_order, motion, track"):
         convert(raw, tmp_path / 'x', bodies='best')
 
 

@@ -3,10 +3,10 @@
 import errno
 import functools
 import json
+import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import time
 import zipfile
@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 
 from skeattn.datasets import PackedSet, PackedWriter
-from skeattn.datasets.converters import chunks
+from skeattn.datasets.converters import chunks, ntu
 from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.ntu import convert
 from skeattn.datasets.converters.source import Source
 from skeattn.errors import ConfigError, DataError
-from tests.conftest import ROOT
 from tests.datasets.raw import clip, skeleton_text
 
 FILES = 10
@@ -85,8 +84,6 @@ def test_processes_that_are_not_forked_give_the_same_bytes(raw, tmp_path, monkey
 
 def stop_after(monkeypatch, done, error):
     """Have the parser fail in this process once so many files are parsed; what it was called for."""
-    from skeattn.datasets.converters import ntu
-
     parsed = []
     parse = ntu.parse
 
@@ -154,40 +151,61 @@ def test_a_damaged_chunk_is_made_again(raw, tmp_path, monkeypatch, expected):
     assert contents(tmp_path / 'packed') == expected
 
 
-SLOWLY = """
-import functools, sys, time
-from skeattn.datasets.converters import chunks, ntu
-chunks.CHUNK = 2
-parse = ntu.parse
-@functools.wraps(parse)
-def slow(*args, **kwargs):
-    time.sleep(0.3)
-    return parse(*args, **kwargs)
-ntu.parse = slow
-ntu.convert(sys.argv[1], sys.argv[2], jobs=2)
-"""
+class Conversion:
+    """A conversion in a process of its own that has finished two chunks; the other clips wait for :meth:`go_on`."""
+
+    def __init__(self, raw, out, kept=2):
+        self.gate = out.parent.parent / f'{out.parent.name}.gate'
+        parse, folder = ntu.parse, out.parent / f'.{out.name}.chunks'
+        end, stderr = os.pipe()
+
+        @functools.wraps(parse)
+        def gated(path, content, **options):
+            wait_until(lambda: Path(path).stem <= name(4) or self.gate.exists())
+            return parse(path, content, **options)
+
+        def run():
+            os.dup2(stderr, 2)
+            os.close(end)
+            os.close(stderr)
+            sys.stderr = os.fdopen(2, 'w')
+            ntu.parse = gated
+            convert(raw, out, jobs=2)
+
+        self.process = multiprocessing.get_context('fork').Process(target=run)
+        self.process.start()
+        os.close(stderr)
+        self.stderr = os.fdopen(end)
+        wait_until(lambda: len(list(folder.glob('*.npz'))) >= kept)
+
+    def go_on(self):
+        self.gate.touch()
+        return self.end()
+
+    def end(self):
+        """Its status and what it wrote on stderr, once it and its workers have let go of that."""
+        with self.stderr:
+            said = self.stderr.read()
+        self.process.join()
+        return self.process.exitcode, said
 
 
-def run_until_kept(raw, out, chunk_files=2):
-    """A conversion in a process of its own, as soon as it has finished some chunks."""
-    process = subprocess.Popen([sys.executable, '-c', SLOWLY, raw, out], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    folder = out.parent / f'.{out.name}.chunks'
-    until = time.monotonic() + 120
-    while len(list(folder.glob('*.npz'))) < chunk_files:
-        assert process.poll() is None and time.monotonic() < until, process.stderr.read()
-        time.sleep(0.02)
-    return process
+def wait_until(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, 'nothing happened within 60 s'
+        time.sleep(0.01)
 
 
 def test_after_sigkill_nothing_finished_is_lost(raw, tmp_path, monkeypatch, expected):
     write(raw, range(11, 21))
     convert(raw, tmp_path / 'whole', jobs=1)
     out = tmp_path / 'packed'
-    process = run_until_kept(raw, out)
-    process.kill()
-    process.communicate()  # until the workers, which hold the other end, have noticed and gone
+    conversion = Conversion(raw, out)
+    conversion.process.kill()
+    conversion.go_on()
     left = sorted(file for file in os.listdir(tmp_path) if file.startswith('.'))
-    assert left == [f'.packed.{process.pid}.partial', '.packed.chunks']
+    assert left == [f'.packed.{conversion.process.pid}.partial', '.packed.chunks']
     parsed = stop_after(monkeypatch, 0, None)
     convert(raw, out, jobs=1)
     assert len(parsed) <= 20 - 4
@@ -197,17 +215,16 @@ def test_after_sigkill_nothing_finished_is_lost(raw, tmp_path, monkeypatch, expe
 
 def test_a_second_conversion_to_the_same_folder_is_refused_and_harms_nothing(raw, tmp_path, expected):
     out = tmp_path / 'packed'
-    process = run_until_kept(raw, out, 1)
+    conversion = Conversion(raw, out)
     with pytest.raises(DataError, match=r'another conversion to .*packed is running'):
         convert(raw, out, jobs=1)
-    assert process.wait() == 0
+    assert conversion.go_on()[0] == 0
     assert contents(out) == expected
 
 
-def test_an_interrupt_ends_the_workers(raw, tmp_path):
-    process = run_until_kept(raw, tmp_path / 'packed', 1)
-    process.send_signal(signal.SIGINT)
-    assert 'KeyboardInterrupt' in process.communicate()[1]  # returns once every process has let go of the pipe
+def test_an_interrupt_ends_the_workers(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, 'wait', lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    assert 'KeyboardInterrupt' in Conversion(raw, tmp_path / 'packed', kept=0).end()[1]
     assert not (tmp_path / 'packed').exists()
 
 

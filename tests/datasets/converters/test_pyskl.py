@@ -11,61 +11,14 @@ from hypothesis import strategies as st
 from skeattn.datasets import PackedSet, split
 from skeattn.datasets.converters import pyskl
 from skeattn.errors import ConfigError, DataError
+from tests.datasets.converters.pickles import V, annotation, assert_equal, content, saved
 from tests.datasets.raw import clip
-
-V = 17
-
-
-def annotation(i, persons=1, frames=6, coordinates=2, dtype=np.float16, **changes):
-    """A detected clip in pixels with scores; ``key=None`` drops a part."""
-    rng = np.random.default_rng(i)
-    given = {
-        'frame_dir': f'clip{i}',
-        'label': i % 3,
-        'img_shape': (1080, 1920),
-        'original_shape': (1080, 1920),
-        'total_frames': frames,
-        'keypoint': (rng.random((persons, frames, V, coordinates)) * 1000).astype(dtype),
-        'keypoint_score': rng.random((persons, frames, V)).astype(dtype),
-        **changes,
-    }
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def content(clips=8, **changes):
-    names = [f'clip{i}' for i in range(clips)]
-    return {
-        'split': {'xsub_train': names[::2], 'xsub_val': names[1::2], 'xview_train': names[:3], 'xview_val': names[5:]},
-        'annotations': [annotation(i, persons=1 + i % 2, frames=5 + i, **changes) for i in range(clips)],
-    }
-
-
-def saved(folder, value, name='data.pkl', protocol=4):
-    path = folder / name
-    path.write_bytes(pickle.dumps(value, protocol))
-    return path
 
 
 def convert(folder, value, **options):
     out = folder / 'packed'
     pyskl.convert(saved(folder, value), out, **{'layout': 'coco17', 'overwrite': True, **options})
     return PackedSet.open(out)
-
-
-def assert_equal(one, other):
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_equal(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_equal(a, b)
-    elif isinstance(one, np.ndarray):
-        assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
-    else:
-        assert one == other
 
 
 def test_coordinates_scores_and_columns_arrive(tmp_path):
@@ -164,8 +117,10 @@ def test_normalising_moves_pixels_to_the_image_and_leaves_what_was_not_detected(
     corners = np.array([[1920, 1080], [0, 1080], [960, 540], [0, 0]], np.float32)
     given['annotations'][0]['keypoint'][0, 0, :4] = corners
     packed = convert(tmp_path, given, normalise=True)
-    np.testing.assert_allclose(packed.clip(0)[0, 0, :4, :2], [[1, 0.5625], [-1, 0.5625], [0, 0], [0, 0]])
-    np.testing.assert_array_equal(packed.clip(0)[0, :, :, 2], given['annotations'][0]['keypoint_score'][0])
+    np.testing.assert_allclose(packed.clip(0)[0, 0, :4, :2], [[1, 0.5625], [-1, 0.5625], [0, 0], [np.nan] * 2])
+    scores = given['annotations'][0]['keypoint_score'][0].copy()
+    scores[0, 3] = 0
+    np.testing.assert_array_equal(packed.clip(0)[0, :, :, 2], scores)
     inside = [annotation(0, coordinates=3, keypoint_score=None), annotation(1, coordinates=1, keypoint_score=None)]
     packed = convert(tmp_path, inside, normalise=True, channels='x,y,score')
     np.testing.assert_array_equal(packed.clip(0)[..., 2], inside[0]['keypoint'][..., 2])
@@ -197,7 +152,10 @@ BAD = {
     'third': (annotation(1, coordinates=3), 'clip1: 4 values a joint, the set has 3: x, y, score'),
     'list': (annotation(1, keypoint=[[1, 2]]), r'clip1: keypoint is no array of numbers \(list\)'),
     'text': (annotation(1, keypoint=np.array(['x'])), r'clip1: keypoint is no array of numbers \(<U1\)'),
-    'nan': (annotation(1, keypoint=np.full((1, 6, V, 2), np.nan)), 'clip1: NaN or infinite coordinate at person 0'),
+    'nan': (
+        annotation(1, keypoint=np.full((1, 6, V, 2), np.nan)),
+        'clip1: nobody is there, every value is zero or missing',
+    ),
     'large': (annotation(1, keypoint=np.full((1, 6, V, 2), 1e300)), 'clip1: NaN or infinite'),
     'nobody': (annotation(1, persons=0), 'clip1: nobody is there'),
     'zero': (

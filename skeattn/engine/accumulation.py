@@ -1,0 +1,76 @@
+"""The state of an incomplete optimiser step: gradients and keys of the batches that it has gathered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather, get_rank, get_world_size
+from torch import Tensor
+
+from skeattn.engine.hooks.steps import bare_model, micro_batches, stepped
+from skeattn.models.queue import gather_rows, queues_of
+
+
+def pending_state(runner: Any) -> dict[str, Any] | None:
+    """What the batches since the last optimiser step have left; all processes call it, after an iteration.
+
+    Returns:
+        ``gradients``: name of a parameter -> one tensor for each process; ``keys``: for each queue the keys of every
+        batch, rows of all processes in rank order; ``micro_batches``: batches of a whole step. None after a step.
+    """
+    if micro_batches(runner) == 1 or stepped(runner):
+        return None
+    model = bare_model(runner)
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return {
+        'micro_batches': micro_batches(runner),
+        'gradients': _of_all_processes(gradients),
+        'keys': [[gather_rows(keys) for keys in queue.pending] for queue in queues_of(model)],
+        'batches_since_update': getattr(model, 'batches_since_update', None),
+    }
+
+
+def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequence[str]) -> None:
+    """Continue an incomplete optimiser step of a checkpoint; says where its batches are lost.
+
+    Args:
+        runner: the Runner, with its progress restored.
+        checkpoint: that it resumes from.
+        changed: keys in which the config differs.
+    """
+    state, counts, iteration = checkpoint.get('pending'), micro_batches(runner), checkpoint['meta']['iter']
+    if state is None:
+        left = iteration % counts
+        if left and 'pending' in checkpoint:
+            runner.logger.info(f'the last optimiser step of the checkpoint took {left} of {counts} batches')
+        elif left:
+            runner.logger.warning(
+                f'the checkpoint is of an earlier version, which did not keep the gradients and keys of an incomplete '
+                f'optimiser step: {left} batches are lost'
+            )
+        return
+    if state['micro_batches'] != counts or runner.iter != iteration or any(k.startswith('model.') for k in changed):
+        runner.logger.warning(
+            'the gradients and keys of an incomplete optimiser step are dropped, since its batches or its loss changed'
+        )
+        return
+    model, world, rank = bare_model(runner), get_world_size(), get_rank()
+    for name, parameter in model.named_parameters():
+        if name in state['gradients']:
+            ranks = state['gradients'][name]
+            gradient = ranks[rank] if len(ranks) == world else torch.stack(ranks).mean(dim=0)
+            parameter.grad = gradient.to(parameter)
+    for queue, batches in zip(queues_of(model), state['keys'], strict=True):
+        queue.pending = [keys.chunk(world)[rank].to(queue.keys.device) for keys in batches]
+    if state['batches_since_update'] is not None:
+        model.batches_since_update = state['batches_since_update']
+
+
+def _of_all_processes(tensors: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
+    """Each tensor as a list with that of every process, exchanged in one message."""
+    if get_world_size() == 1:
+        return {name: [value] for name, value in tensors.items()}
+    ranks = all_gather(torch.cat([value.flatten() for value in tensors.values()]))
+    sizes = [value.numel() for value in tensors.values()]
+    parts = [flat.split(sizes) for flat in ranks]
+    return {name: [part[i].view_as(value) for part in parts] for i, (name, value) in enumerate(tensors.items())}

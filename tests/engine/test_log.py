@@ -1,0 +1,35 @@
+"""Kind: smoothing by name. Loss parts were logged as they were last, the total as a mean, so they did not add up."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.engine.runs import curves, logged
+from tests.engine.toy import toy_runner, write_set
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory) -> Path:
+    """A run of two epochs of six iterations, with an evaluation after each."""
+    folder = tmp_path_factory.mktemp('log')
+    data = write_set(folder / 'set')
+    toy_runner(folder, data=data, batch_size=4, train_cfg__max_epochs=2, evaluation__interval=1).train()
+    return folder / 'run'
+
+
+def test_the_logged_parts_of_a_loss_add_up_to_the_logged_total(run):
+    lines = logged(run)
+    assert len(lines) == 12
+    for line in lines:
+        parts = line['L_global'] + 0.5 * line['L_s'] + 0.5 * line['L_ns']
+        assert line['loss'] == pytest.approx(parts, rel=1e-6)
+
+
+def test_rates_and_metrics_are_logged_as_they_are(run):
+    """A rate or an accuracy averaged over a window would be one that never was."""
+    momenta = [line['momentum'] for line in logged(run)]
+    assert momenta[0] == 0.996 and momenta == sorted(momenta) and momenta[-1] > 0.9995
+    scores = {line['step']: line['knn/top1_k1'] for line in curves(run) if 'knn/top1_k1' in line}
+    best = json.loads((run / 'best.json').read_text())['knn/top1_k1']
+    assert scores[best['epoch']] == best['score'] == max(scores.values())

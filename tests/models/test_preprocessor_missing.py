@@ -1,0 +1,62 @@
+"""Missing joints in the training views: their marks move with them, and their streams are 0."""
+
+import pytest
+import torch
+
+from skeattn.augment.functional import derive_stream
+from skeattn.models.preprocessor import SkeletonPreprocessor
+from tests.augment.clips import LAYOUT, clips
+
+HAND, TIP, FRAME = 7, 21, 5
+
+
+@pytest.fixture
+def batch():
+    x, missing = clips(), torch.zeros(clips()[:, 0].shape, dtype=torch.bool)
+    missing[1, FRAME, HAND, 0] = True
+    x[1, :, FRAME, HAND, 0] = 0
+    return {'inputs': x, 'missing': missing}
+
+
+def prepared(batch, stream, view=None):
+    preprocessor = SkeletonPreprocessor('ntu25', stream, {'query': view or {}})
+    preprocessor.begin_iteration(0, 1)
+    training = preprocessor(batch, training=True)['inputs']['query']
+    return training.permute(0, 2, 3, 4, 1), preprocessor(batch)['inputs']['clip'].permute(0, 2, 3, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ('stream', 'zero'),
+    [
+        ('joint', [(FRAME, HAND)]),
+        ('motion', [(FRAME - 1, HAND), (FRAME, HAND)]),
+        ('bone', [(FRAME, HAND), (FRAME, TIP + 1)]),
+    ],
+)
+def test_streams_of_missing_joints_are_zero_and_the_others_unchanged(batch, stream, zero):
+    """Kind F1: a motion from the sentinel to the joint and back, a bone to the sentinel."""
+    expected = derive_stream(batch['inputs'], stream, LAYOUT)
+    children = [j for j, parent in enumerate(LAYOUT.parents) if parent == HAND and j != HAND]
+    zero = [(FRAME, HAND), *((FRAME, child) for child in children)] if stream == 'bone' else zero
+    for frame, joint in zero:
+        expected[1, :, frame, joint, 0] = 0
+    for out in prepared(batch, stream):
+        assert torch.equal(out, expected)
+
+
+def test_marks_move_with_joints_frames_and_pasted_cells(batch):
+    flipped, _ = prepared(batch, 'joint', {'flip': {'type': 'SpatialFlip', 'probability': 1}})
+    mirrored = LAYOUT.mirrored[HAND]
+    assert not flipped[1, :, FRAME, mirrored, 0].any() and flipped[1, :, FRAME, HAND, 0].any()
+    reversed_, _ = prepared(batch, 'motion', {'flip': {'type': 'TemporalFlip', 'probability': 1}})
+    last = batch['inputs'].shape[2] - 1 - FRAME
+    zero = (reversed_ == 0).all(dim=1)[1, :-1, :, 0].nonzero().tolist()
+    assert zero == [[last - 1, HAND], [last, HAND]]
+
+
+def test_a_missing_joint_receives_no_noise_and_a_mix_brings_its_partners_losses(batch):
+    noisy, _ = prepared(batch, 'joint', {'noise': {'type': 'GaussianNoise', 'std': 1.0, 'probability': 1}})
+    assert not noisy[1, :, FRAME, HAND, 0].any() and noisy[1, :, FRAME, HAND - 1, 0].any()
+    lost = {**batch, 'missing': torch.ones_like(batch['missing'])}
+    mixed, clip = prepared(lost, 'joint', {'mix': {'type': 'SkeleMix', 'unit_frames': 1, 'units': (1, 2)}})
+    assert not mixed.any() and not clip.any()
