@@ -16,6 +16,10 @@ class DataError(SkeAttnError, ValueError):
     """A raw file, a clip or a packed set is unusable; names the file or sample."""
 
 
+class NoClipsError(DataError):
+    """A part of a split has no clips, or none with a label; names the set, the split and the part."""
+
+
 class RecordError(DataError):
     """A file is not the record of an evaluation; names the file and the field."""
 

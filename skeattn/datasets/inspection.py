@@ -11,7 +11,7 @@ from skeattn.channels import num_coordinates
 from skeattn.datasets.copies import members
 from skeattn.datasets.measures import Measures, Tree, fit_tree, sample_bodies
 from skeattn.datasets.packed import PackedSet
-from skeattn.datasets.splits import split
+from skeattn.datasets.splits import PARTS, split
 from skeattn.errors import DataError
 from skeattn.skeletons import LAYOUTS
 
@@ -142,7 +142,7 @@ def meaning_findings(packed: PackedSet, measures: Measures) -> list[Finding]:
     """Warnings, each with its cure, where the values are probably not what the layout, channels and labels say."""
     # Where axes or joints are mistaken for others, whatever follows from them means nothing.
     structure = next((texts for check in (_channels, _persons, _skeleton) if (texts := [*check(packed, measures)])), [])
-    checks = (_unit, _zeros, _labels) if structure else (_unit, _zeros, _outliers, _labels)
+    checks = (_unit, _zeros, *([] if structure else [_outliers]), _labels, _parts)
     texts = [*structure, *(text for check in checks for text in check(packed, measures))]
     return [Finding(where or str(packed.path), field, what) for where, field, what in texts]
 
@@ -278,3 +278,14 @@ def _labels(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str, s
             f'class 0 ({packed.classes[0]!r}) has no clip, all others have: labels probably begin at 1; subtract 1, or '
             f'give class names',
         )
+
+
+def _parts(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str, str]]:
+    """Splits on which nothing can be evaluated."""
+    for name in packed.splits:
+        with contextlib.suppress(DataError):
+            for part, clips in zip(PARTS, split(packed, name), strict=True):
+                if not (packed.table['label'][clips] >= 0).any():
+                    what = f'no {part} clip has a label' if len(clips) else f'there is no {part} clip'
+                    use = 'it serves pre-training; evaluation needs labelled training and test clips'
+                    yield '', f'split {name!r}', f'{what}: {use}'

@@ -20,7 +20,7 @@ from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import ConfigError, NoClipsError
 from skeattn.registry import DATASETS
 from skeattn.renaming import renamed_arguments
 
@@ -48,13 +48,13 @@ class SkeletonDataset(Dataset):
         channels: the values of a joint that the model is built for, compared with the set's.
         cache: where prepared clips of a large split are kept for the next start: True: ``$SKEATTN_CACHE`` or
             ``.cache`` in the set's folder; a folder; False: nowhere.
-        subset: the training clips whose labels may be used, ``dict(fraction=0.01, seed=0)``, see
-            :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
+        subset: the training clips whose labels may be used, ``dict(fraction=0.01, seed=0)`` or ``dict(per_class=5)``,
+            see :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
         missing: ``(N, T, V, M)`` bool, joints that are still missing after the pipeline; None where there are none.
-        labels: (N,) int64 class indices.
+        labels: (N,) int64 class indices, -1 of an unlabelled clip.
         names: (N,) clip names.
         subjects: (N,) int64, -1 where unknown.
         classes: class names.
@@ -63,6 +63,7 @@ class SkeletonDataset(Dataset):
         part: ``'train'`` or ``'test'``.
 
     Raises:
+        NoClipsError: the part has no clips.
         DataError: the set is missing or damaged, or a clip does not come out of the pipeline finite and in shape.
         ConfigError: unknown split or part, a layout or channels that are not the set's, or a
             pipeline without ``PackClip``.
@@ -97,7 +98,9 @@ class SkeletonDataset(Dataset):
             )
         indices = split_by(packed, split)[1] if part == 'test' else labelled_clips(packed, split, subset)
         if not len(indices):
-            raise DataError(f'{packed.path}: split {split!r} leaves no {part} clips: it can be used for training alone')
+            raise NoClipsError(
+                f'{packed.path}: split {split!r} leaves no {part} clips: it can be used for training alone'
+            )
         folder = folder_of(packed.path, cache) if len(indices) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
         self.part = part

@@ -20,12 +20,12 @@ from skeattn.datasets.integrity import write_note
 from skeattn.datasets.packed import MANIFEST, PackedSet
 from skeattn.datasets.splits import held_out_subjects
 from skeattn.datasets.splits import split as split_by
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import ConfigError, DataError, NoClipsError
 from skeattn.files import sha256
 
 FOLDER = 'subsets'
 REST, HELD_OUT = 'rest', 'heldout'
-SETTINGS = {'fraction': 1.0, 'seed': 0, 'heldout': 0.0, 'part': REST}
+SETTINGS = {'fraction': 1.0, 'seed': 0, 'heldout': 0.0, 'part': REST, 'per_class': None}
 
 
 def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | None) -> np.ndarray:
@@ -34,9 +34,10 @@ def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | No
     Args:
         packed: the set.
         split: its name.
-        subset: ``fraction`` of the clips of every class (1) and ``seed`` of their choice (0); further ``heldout``, the
-            share of these clips' subjects that is held out (0), and which ``part`` is meant, the ``'rest'`` or those
-            ``'heldout'``. None: the whole split.
+        subset: ``fraction`` of the clips of every class (1), or ``per_class``, their number, and ``seed`` of their
+            choice (0); clips without a label are left out. Further ``heldout``, the share of these clips' subjects that
+            is held out (0), and which ``part`` is meant, the ``'rest'`` or those ``'heldout'``.
+            None: the whole split, with clips without a label.
 
     Raises:
         ConfigError: an unknown key, or a value outside its range.
@@ -46,8 +47,11 @@ def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | No
     if subset is None:
         return train
     settings = _checked(subset)
-    if settings['fraction'] < 1:
-        train = _read_or_choose(packed, split, train, settings['fraction'], settings['seed'])
+    train = train[packed.table['label'][train] >= 0]
+    if not len(train):
+        raise NoClipsError(f'{packed.path}: split {split!r} has no training clip with a label')
+    if settings['fraction'] < 1 or settings['per_class']:
+        train = _read_or_choose(packed, split, train, settings['fraction'], settings['seed'], settings['per_class'])
     if settings['heldout']:
         held = held_out_subjects(packed.table['subject'][train], settings['heldout'])
         train = train[held if settings['part'] == HELD_OUT else ~held]
@@ -55,19 +59,37 @@ def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | No
 
 
 def choose(
-    names: Sequence[str], labels: Sequence[int], fraction: float, seed: int, classes: Sequence[str]
+    names: Sequence[str],
+    labels: Sequence[int],
+    fraction: float,
+    seed: int,
+    classes: Sequence[str],
+    per_class: int | None = None,
 ) -> list[str]:
     """Names of ``round(fraction * n)`` of the n clips of every class that occurs, class by class.
 
+    Args:
+        names, labels: of the clips.
+        fraction: of the clips of each class.
+        seed: of the choice.
+        classes: names, for messages.
+        per_class: number of clips of each class, instead of a fraction.
+
     Raises:
-        DataError: a class would get none; names it, its count and the smallest fraction with which none goes empty.
+        DataError: a class would get none, or has fewer than ``per_class``; names it, its count and what would do.
     """
     of_class: dict[int, list[str]] = {}
     for name, label in zip(names, labels, strict=True):
         of_class.setdefault(int(label), []).append(str(name))
     labelled = []
     for label, members in sorted(of_class.items()):
-        count = round(fraction * len(members))
+        count = per_class or round(fraction * len(members))
+        if count > len(members):
+            fewest = min(map(len, of_class.values()))
+            raise DataError(
+                f'dataset.subset.per_class={per_class}, but class {classes[label]!r} has only {len(members)} labelled '
+                f'training clips; with {fewest} every class has enough'
+            )
         if not count:
             enough = smallest_fraction(min(map(len, of_class.values())))
             raise DataError(
@@ -85,9 +107,10 @@ def smallest_fraction(clips: int) -> float:
     return (math.floor(half * scale) + 1) / scale
 
 
-def subset_file(packed: PackedSet, split: str, fraction: float, seed: int) -> Path:
+def subset_file(packed: PackedSet, split: str, fraction: float, seed: int, per_class: int | None = None) -> Path:
     """Where the choice is written."""
-    return packed.path / FOLDER / f'{split}_{100 * fraction:g}percent_seed{seed}.json'
+    amount = f'{per_class}perclass' if per_class else f'{100 * fraction:g}percent'
+    return packed.path / FOLDER / f'{split}_{amount}_seed{seed}.json'
 
 
 def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +118,11 @@ def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f'dataset.subset has no {unknown[0]!r}; known: {", ".join(SETTINGS)}')
     settings: dict[str, Any] = {**SETTINGS, **subset}
-    fraction, seed, heldout, part = settings.values()
+    fraction, seed, heldout, part, per_class = settings.values()
+    if per_class is not None and (not isinstance(per_class, int) or isinstance(per_class, bool) or per_class < 1):
+        raise ConfigError(f'dataset.subset.per_class={per_class!r} must be a number of clips, 1 or more')
+    if per_class and 'fraction' in subset:
+        raise ConfigError('dataset.subset has both fraction and per_class; remove one')
     if not isinstance(fraction, int | float) or not 0 < fraction <= 1:
         raise ConfigError(f'dataset.subset.fraction={fraction!r} must lie above 0 and not above 1')
     if not isinstance(seed, int):
@@ -109,19 +136,22 @@ def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _read_or_choose(packed: PackedSet, split: str, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    path = subset_file(packed, split, fraction, seed)
+def _read_or_choose(
+    packed: PackedSet, split: str, train: np.ndarray, fraction: float, seed: int, per_class: int | None
+) -> np.ndarray:
+    path = subset_file(packed, split, fraction, seed, per_class)
     facts = {
         'protocol': split,  # as files have called it from the beginning
         'fraction': fraction,
         'seed': seed,
+        **({'per_class': per_class} if per_class else {}),
         'manifest_sha256': sha256(packed.path / MANIFEST),
     }
     label_of = {str(packed.table['name'][i]): int(packed.table['label'][i]) for i in train}
     if path.is_file():
         names = _read(path, facts, label_of, packed.classes)
     else:
-        names = choose(list(label_of), list(label_of.values()), fraction, seed, packed.classes)
+        names = choose(list(label_of), list(label_of.values()), fraction, seed, packed.classes, per_class)
         # A set that cannot be written to is no obstacle: the choice follows from the names.
         write_note(path, {**facts, 'labels': _counts(names, label_of, packed.classes), 'names': names})
     return train[np.isin(packed.table['name'][train], names)]

@@ -8,6 +8,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
 
+from skeattn.datasets.labelled import labelled_clips_of
+from skeattn.errors import NoClipsError
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
 from skeattn.registry import EVALUATORS, LOOPS
@@ -62,7 +64,8 @@ class FeatureLoop(BaseLoop):
     """Extract the features of bank and test clips once and hand them to every evaluator.
 
     Metrics are named ``<evaluator>/<metric>``. Weights, train/eval flags and random state stay as they are. All
-    processes extract; those evaluators that share their work run on all, the others on the first.
+    processes extract; those evaluators that share their work run on all, the others on the first. Clips without a label
+    are left out. Where no bank or test clips are left, a warning gives the reason, once, and nothing is evaluated.
 
     Args:
         runner: the Runner.
@@ -81,12 +84,19 @@ class FeatureLoop(BaseLoop):
         batch_size: int = 256,
     ) -> None:
         self._runner = runner
-        self.dataloader = {name: runner.build_dataset(cfg) for name, cfg in dataloader.items()}
+        self.reason: str | None = None
+        try:
+            self.dataloader = {name: labelled_clips_of(runner.build_dataset(cfg)) for name, cfg in dataloader.items()}
+        except NoClipsError as error:
+            self.dataloader, self.reason = {}, str(error)
+            runner.logger.warning(f'no evaluation: {error}')
         self.evaluator = {name: as_evaluator(EVALUATORS.build(cfg)) for name, cfg in evaluator.items()}
         self.source, self.batch_size = source, batch_size
 
     def run(self) -> dict[str, float]:
-        """Evaluate; returns the metrics."""
+        """Evaluate; returns the metrics, none where there are no clips to evaluate on."""
+        if self.reason is not None:
+            return {}
         runner, stage = self.runner, 'test' if self.runner._test_loop is self else 'val'
         runner.call_hook(f'before_{stage}')
         runner.call_hook(f'before_{stage}_epoch')

@@ -25,9 +25,10 @@ from torch import nn
 from skeattn.checkpoint import note_clip_length
 from skeattn.datasets import PackedSet
 from skeattn.datasets.inspection import copied_names
+from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.datasets.packed import MANIFEST
 from skeattn.engine.build import build_splits, load_model
-from skeattn.errors import ConfigError, RecordError
+from skeattn.errors import ConfigError, NoClipsError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
 from skeattn.evaluation.evaluator import flat_metrics, run_evaluator
@@ -72,12 +73,14 @@ class Evaluation:
         plan: source -> names of the protocols that evaluate it.
         used: name -> settings of the protocols in the plan.
         copies: names of the test clips that equal a training clip.
+        unlabelled: number of clips that are left out because they have no label.
         frames: of a clip, ``pretrained`` (None if unknown) and ``evaluated``; a difference is logged as a warning.
 
     Raises:
         ConfigError: an unknown protocol or a wrong setting, a protocol without a source, or a source that the method
             lacks.
-        DataError: a clip has no label, or a class of test clips has no training clip.
+        NoClipsError: no training or no test clip has a label.
+        DataError: a class of test clips has no training clip.
         CheckpointError: the checkpoint is damaged or does not fit.
     """
 
@@ -97,7 +100,12 @@ class Evaluation:
         evaluation = cfg.get('evaluation') or {}
         self.batch_size = evaluation.get('batch_size', 256)
         self.protocols, self.settings = read_protocols(protocols, cfg)
-        self.train, self.test = build_splits(cfg)
+        try:
+            parts = build_splits(cfg)
+            self.train, self.test = map(labelled_clips_of, parts)
+        except NoClipsError as error:
+            raise NoClipsError(f'no evaluation: {error}; protocols need training and test clips with labels') from error
+        self.unlabelled = sum(map(len, parts)) - len(self.train) - len(self.test)
         check_labels(self.train, self.test)
         self.copies = self._find_copies()
         self.model = load_model(cfg, self.checkpoint).to(self.device)
@@ -116,7 +124,12 @@ class Evaluation:
         return {
             'name': self.cfg.model.type,
             **config_facts(self.cfg),
-            'clips': {'train': len(self.train), 'test': len(self.test), 'copies': len(self.copies)},
+            'clips': {
+                'train': len(self.train),
+                'test': len(self.test),
+                'copies': len(self.copies),
+                'unlabelled': self.unlabelled,
+            },
             'num_frames': self.frames,
             'device': str(self.device),
             'seed': self.seed,

@@ -239,7 +239,9 @@ class Finetune(TrainingProtocol):
         if self.labels != 1:
             return {'fraction': self.labels, 'seed': self.labels_seed}
         subset: Mapping[str, Any] | None = target.cfg.dataset.get('subset')
-        return subset
+        packed = PackedSet.open(target.cfg.dataset.data)
+        unlabelled = subset is None and (packed.table['label'] < 0).any()
+        return {'fraction': 1.0} if unlabelled else subset  # a subset leaves out clips without a label
 
     def _stream(self, target: EvalTarget) -> str:
         """The stream whose encoder is trained."""

@@ -87,18 +87,11 @@ def _is_a(settings: Mapping[str, Any], kind: type) -> bool:
 
 
 def check_labels(train: Any, test: Any) -> None:
-    """Refuse data sets without the labels that protocols need.
+    """Refuse data sets of labelled clips on which nothing can be evaluated.
 
     Raises:
-        DataError: a clip has no label, or a class of test clips has no training clip.
+        DataError: a class of test clips has no training clip.
     """
-    for name, part in (('training', train), ('test', test)):
-        unlabelled = [clip for clip, label in zip(part.names, part.labels, strict=True) if label < 0]
-        if unlabelled:
-            raise DataError(
-                f'{len(unlabelled)} of {len(part)} {name} clips have no label, such as {unlabelled[0]}; convert the '
-                f'set with the labels of all clips'
-            )
     absent = sorted(set(map(int, test.labels)) - set(map(int, train.labels)))
     if absent:
         names = ', '.join(repr(str(test.classes[label])) for label in absent[:3])

@@ -147,7 +147,8 @@ class Record:
         baselines: row -> metrics of a baseline.
         config, cfg_options: file and overrides from the user; ``config_sha256``: of the resolved config.
         model: class of the model.
-        clips: numbers of clips: ``train``, ``test``, and ``copies``, the test clips that equal a training clip.
+        clips: numbers of clips: ``train``, ``test``, and ``copies``, the test clips that equal a training clip;
+            ``unlabelled``: left out because they have no label.
         num_frames: frames of a clip, ``pretrained`` (None if unknown) and ``evaluated``.
         device: of the feature extraction.
         dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.

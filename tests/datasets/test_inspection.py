@@ -221,3 +221,14 @@ def test_a_tree_is_measured_against_the_shortest():
     shortest = spanning_length(np.linalg.norm(np.array(BODY)[:, None] - np.array(BODY)[None], axis=-1))
     assert tree.length == pytest.approx(bones / shortest) and tree.variation == 0 and tree.asymmetry < 1e-6
     assert fit_tree([np.zeros((1, 20, 3))], layout) is None and len(LAYOUTS) > 5
+
+
+def test_parts_on_which_nothing_is_evaluated_are_named(tmp_path):
+    """A split without test clips, and one without labels, serve pre-training alone."""
+    splits = {'mine': {'field': 'subject', 'train': [1]}, 'other': {'field': 'camera', 'train': [-1]}}
+    with PackedWriter(tmp_path / 'set', 'toy', 'kinect20', ['a', 'b'], splits) as writer:
+        for i, clip in enumerate(bodies()):
+            writer.add(f'c{i}', clip, label=-1 if i < 4 else i % 2, subject=i // 4)
+    without_labels, without_test = warnings(PackedSet.open(tmp_path / 'set'))
+    assert "split 'mine': no test clip has a label: it serves pre-training" in without_labels
+    assert "split 'other': there is no test clip: it serves pre-training" in without_test

@@ -164,6 +164,9 @@ def test_rest_and_held_out_share_the_labelled_clips_by_subject(data):
         ({'heldout': 1.0}, r'heldout=1\.0 must lie in \[0, 1\)'),
         ({'heldout': 0.2, 'part': 'test'}, "part='test' be 'rest' or 'heldout'"),
         ({'part': 'heldout'}, 'set subset.heldout'),
+        ({'per_class': 0}, 'per_class=0 must be a number of clips'),
+        ({'per_class': 2.0}, r'per_class=2\.0 must be a number of clips'),
+        ({'per_class': 2, 'fraction': 0.5}, 'has both fraction and per_class; remove one'),
     ],
 )
 def test_a_wrong_setting_is_named(data, subset, why):
@@ -175,3 +178,36 @@ def test_one_percent_of_sixteen_clips_a_class_is_refused_by_name(mhad):
     with pytest.raises(DataError, match=r'0\.01 leaves class .* none of its 1[56] .* is 0\.03'):
         labelled_clips(PackedSet.open(mhad.path), 'xsub', {'fraction': 0.01})
     assert not (mhad.path / 'subsets').exists() or not list((mhad.path / 'subsets').glob('*_1percent_*'))
+
+
+def test_some_labels_a_class(data):
+    """n labels a class, which no fraction gives where classes differ in size."""
+    packed = PackedSet.open(data)
+    few = labelled_clips(packed, 'xsub', {'per_class': 5})
+    assert np.bincount(packed.table['label'][few]).tolist() == [5, 5, 5]
+    path = data / 'subsets/xsub_5perclass_seed0.json'
+    assert path == subset_file(packed, 'xsub', 1.0, 0, 5) and json.loads(path.read_text())['per_class'] == 5
+    np.testing.assert_array_equal(labelled_clips(packed, 'xsub', {'per_class': 5}), few)
+    assert set(few) < set(labelled_clips(packed, 'xsub', {'per_class': 9}))
+    assert not np.array_equal(labelled_clips(packed, 'xsub', {'per_class': 5, 'seed': 1}), few)
+    with pytest.raises(DataError, match=r"per_class=21, but class 'a' has only 20 .* with 20 every class has enough"):
+        labelled_clips(packed, 'xsub', {'per_class': 21})
+
+
+@pytest.mark.parametrize('subset', [{'fraction': 1.0}, {'fraction': 0.5}, {'per_class': 2}])
+def test_a_subset_has_only_clips_with_a_label(tmp_path, subset):
+    """Few clips have a label, the others serve pre-training alone."""
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', CLASSES, {}) as writer:
+        for i in range(30):
+            writer.add(f'c{i:02d}', clip(0), label=i % 3 if i < 15 else -1)
+    packed = PackedSet.open(tmp_path / 'toy')
+    assert len(labelled_clips(packed, 'all', None)) == 30
+    chosen = labelled_clips(packed, 'all', subset)
+    assert chosen.max() < 15 and set(packed.table['label'][chosen]) == {0, 1, 2}
+
+
+def test_a_subset_without_labels_is_refused(tmp_path):
+    with PackedWriter(tmp_path / 'toy', 'toy', 'kinect20', CLASSES, {}) as writer:
+        writer.add('c', clip(0), label=-1)
+    with pytest.raises(DataError, match="split 'all' has no training clip with a label"):
+        labelled_clips(PackedSet.open(tmp_path / 'toy'), 'all', {'fraction': 1.0})

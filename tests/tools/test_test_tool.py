@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -239,20 +240,59 @@ def test_unknown_subjects_leave_a_blank_column_with_a_reason(run: Path, tool, mo
     assert ['untrained,', 'seed', '0', *numbers] in [line.split() for line in out.splitlines()]
 
 
+def test_classes_that_cannot_be_recognised_are_refused(run: Path) -> None:
+    train, test = build_splits(resolve_config(read_config(run / 'toy.py')))
+    train.labels = torch.tensor([0, 1] * 13)
+    with pytest.raises(DataError, match=r"no training clip, .*'class2'"):
+        plan.check_labels(train, test)
+
+
+def relabelled(run: Path, out: Path, labels: Callable[[int], int]) -> str:
+    """The option that reads the same clips with other labels; the ten test clips come first."""
+    source = PackedSet.open(run / 'set')
+    with PackedWriter(out, 'toy', 'ntu25', source.classes, source.splits) as writer:
+        for i in range(len(source)):
+            clip, subject = source.clip(i), int(source.table['subject'][i])
+            writer.add(str(source.table['name'][i]), clip, label=labels(i), subject=subject)
+    return f'dataset.data={out}'
+
+
 @pytest.mark.parametrize(
-    ('labels', 'message'),
+    ('labels', 'option', 'message'),
     [
-        ([-1] * 26, '26 of 26 training clips have no label, such as clip010'),
-        ([0, 1] * 13, "no training clip, .*'class2'"),
+        (lambda i: -1 if i >= 10 else 0, '', 'none of the 26 training clips has a label, such as clip010'),
+        (lambda i: -1 if i < 10 else 0, '', 'none of the 10 test clips has a label, such as clip000'),
+        (lambda i: 0, 'dataset.split=all', "split 'all' leaves no test clips: it can be used for training alone"),
     ],
 )
-def test_clips_by_which_nothing_can_be_evaluated_are_refused(
-    run: Path, monkeypatch, labels: list, message: str
+def test_what_cannot_be_evaluated_is_one_line(
+    run: Path, tool, tmp_path: Path, labels: Callable[[int], int], option: str, message: str
 ) -> None:
-    train, test = build_splits(resolve_config(read_config(run / 'toy.py')))
-    train.labels = torch.tensor(labels)
-    with pytest.raises(DataError, match=message):
-        plan.check_labels(train, test)
+    """Evaluation's needs: without labels, or without a test part, the tool ends with one line."""
+    options = [relabelled(run, tmp_path / 'set', labels), *([option] if option else [])]
+    status, _, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--cfg-options', *options)
+    assert status == 2
+    assert err.strip().splitlines()[-1].startswith('error: no evaluation: ')
+    assert f'{message}; protocols need training and test clips with labels' in err and 'Traceback' not in err
+
+
+def test_unlabelled_clips_are_in_no_bank_and_no_accuracy(run: Path, tool, tmp_path: Path) -> None:
+    """Some clips have a label: results are those of a set that holds these alone."""
+    lost = {3, 12, 13, 30}
+    option = relabelled(run, tmp_path / 'set', lambda i: -1 if i in lost else i % CLASSES)
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', 'linear', '--out', tmp_path / 'a.json')
+    status, _, err = tool(*line, '--baselines', '--cfg-options', option)
+    assert status == 0, err
+    cfg = resolve_config(read_config(run / 'toy.py'))
+    train, test = build_splits(cfg)
+    model = load_model(cfg, run / 'epoch_7.pth')
+    bank = extract_features(model, train).select(torch.tensor([i - 10 for i in range(10, 36) if i not in lost]))
+    queries = extract_features(model, test).select(torch.tensor([i for i in range(10) if i not in lost]))
+    record = read(tmp_path / 'a.json')
+    assert record.clips == {'train': 23, 'test': 9, 'copies': 0, 'unlabelled': 4}
+    metrics = record.sources['backbone'].metrics
+    assert metrics['knn/top1_k5'] == KNNEvaluator((5,))(bank, queries)['top1_k5']
+    assert metrics['linear/top1'] == LinearProbe(seed=0)(bank, queries)['top1']
 
 
 @pytest.mark.parametrize(
@@ -338,7 +378,7 @@ def test_results_without_copies_stand_beside_the_others(run: Path, tool, tmp_pat
     status, out, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--out', tmp_path / 'a.json', *options)
     assert status == 0, err
     record, cfg = read(tmp_path / 'a.json'), read_config(run / 'toy.py', {'dataset.data': str(tmp_path / 'set')})
-    assert record.clips == {'train': 26, 'test': 10, 'copies': 4}
+    assert record.clips == {'train': 26, 'test': 10, 'copies': 4, 'unlabelled': 0}
     bank, clips = build_splits(resolve_config(cfg))
     model = load_model(cfg, run / 'epoch_7.pth')
     queries = extract_features(model, clips)

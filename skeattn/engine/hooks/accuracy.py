@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.engine.hooks.steps import curves
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import extract_features
@@ -39,7 +40,8 @@ class AccuracyHook(Hook):
         """Look, in all processes."""
         if not self.every_n_epochs(runner, self.interval) and not self.is_last_train_epoch(runner):
             return
-        features = extract_features(runner.model, runner.build_dataset(self.dataset), self.batch_size, 'logits')
+        dataset = labelled_clips_of(runner.build_dataset(self.dataset))
+        features = extract_features(runner.model, dataset, self.batch_size, 'logits')
         kept, top1 = curves(runner), accuracy(features.x, features.labels)
         kept.setdefault('epoch', []).append(runner.epoch + 1)
         kept.setdefault('top1', []).append(top1)

@@ -82,6 +82,11 @@ class Recognizer(BaseModel):
         logits = self.embed(inputs['query'], 'logits')
         # On a GPU, a label beyond the last class would end in an assertion inside a CUDA kernel.
         invalid = data_samples[(data_samples < 0) | (data_samples >= logits.shape[1])]
+        if (data_samples < 0).any():
+            raise ConfigError(
+                'a training clip has no label, but a classifier learns from labels; train on the labelled clips alone, '
+                'dataset.subset=dict(fraction=1.0), or use a self-supervised method'
+            )
         if len(invalid):
             raise ConfigError(
                 f'num_classes={logits.shape[1]}, but a training clip has label {int(invalid[0])}; '

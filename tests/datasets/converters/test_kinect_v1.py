@@ -14,7 +14,7 @@ from skeattn.datasets import PackedSet, split
 from skeattn.datasets.converters import nwucla, utdmhad
 from skeattn.errors import DataError
 from skeattn.skeletons import get_layout
-from tests.conftest import shared_path
+from tests.conftest import ROOT, shared_path
 from tests.datasets.raw import clip
 
 
@@ -46,6 +46,12 @@ def test_utdmhad_has_its_861_clips_and_the_standard_split(mhad):
     assert np.unique(mhad.table['label']).tolist() == list(range(27))
     frames = mhad.table['frames']
     assert (frames.min(), np.median(frames), frames.max()) == (41, 67, 125)
+
+
+def test_the_docs_count_its_clips_as_the_converter_does(mhad):
+    """A number in the docs is that of the data, not of 27 classes times 16 clips."""
+    train, _ = split(mhad, 'xsub')
+    assert f'{len(train)} training clips of 27 classes' in (ROOT / 'docs/results/README.md').read_text()
 
 
 def test_utdmhad_is_permuted_into_kinect20(mhad):
