@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -32,6 +33,7 @@ FLOORS = (
 """From the ground up; rooms of one floor know nothing of each other."""
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     """Module -> modules of the package that it imports, at its top or inside a function."""
     files = {module_of(file): file for file in PACKAGE.rglob('*.py') if 'builtin' not in file.parts}

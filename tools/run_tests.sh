@@ -23,7 +23,7 @@ coverage=()
 if (($# == 0)); then
     coverage=(--cov --cov-report term:skip-covered)
 fi
-stage pytest "$PYTHON" -m pytest -q -n auto --maxprocesses 8 ${coverage[@]+"${coverage[@]}"} --durations 10 \
+stage pytest "$PYTHON" -m pytest -q -n auto --maxprocesses 8 --dist worksteal ${coverage[@]+"${coverage[@]}"} --durations 10 \
     --junitxml "$report" "$@"
 "$PYTHON" - "$report" <<'EOF'
 import os

@@ -134,9 +134,11 @@ class Cell:
 
     def further(self, record: Record) -> dict[str, str] | None:
         """Overrides of a record beside those of the cell; None if the record belongs to a different cell."""
+        if self._number(record) is None:  # before the options, for which the config is read
+            return None
         own, streams = stated(self.options), ('stream', f'protocols.{self.protocol}.stream')
         options = {key: value for key, value in record.cfg_options.items() if key not in streams}
-        if self._number(record) is None or not own.items() <= options.items():
+        if not own.items() <= options.items():
             return None
         return {key: value for key, value in options.items() if key not in own}
 

@@ -64,7 +64,7 @@ def test_a_config_builds(path):
     assert ('mining' in hooks, 'momentum' in hooks, 'queue' in hooks) == (mines, moves, queues)
 
 
-@every_leaf
+@in_part_slow
 def test_a_config_survives_dump_and_load(path, tmp_path):
     cfg = read(path)
     (tmp_path / 'dumped.py').write_text(cfg.pretty_text)

@@ -62,7 +62,7 @@ def test_the_other_methods_train_as_one_process_does(runs, method):
         )
 
 
-@pytest.mark.parametrize('method', ['simsiam', 'byol'])
+@pytest.mark.parametrize('method', ['simsiam', pytest.param('byol', marks=pytest.mark.slow)])
 def test_methods_without_a_queue_train_as_one_process_does(runs, method):
     one, two = states(runs, method)
     assert one.keys() == two.keys() and not any('queue' in name for name in one)
@@ -72,7 +72,7 @@ def test_methods_without_a_queue_train_as_one_process_does(runs, method):
         )
 
 
-@pytest.mark.parametrize('method', ['neighbours', 'barlowtwins'])
+@pytest.mark.parametrize('method', ['neighbours', pytest.param('barlowtwins', marks=pytest.mark.slow)])
 def test_methods_whose_loss_is_not_a_mean_over_clips_train_on_the_same_clips(runs, method):
     """Each process compares its own clips: the weights differ, the order and the state of the queue do not."""
     one, two = notes(runs, method)

@@ -176,7 +176,9 @@ def test_what_does_not_change_the_run_is_accepted_with_a_line(finished, tmp_path
         assert 'trained with train_dataloader.pin_memory=' in log_of(runner)
 
 
-@pytest.mark.parametrize('lines', [COSINE, STEPS], ids=['cosine', 'multistep'])
+@pytest.mark.parametrize(
+    'lines', [pytest.param(COSINE, id='cosine'), pytest.param(STEPS, id='multistep', marks=pytest.mark.slow)]
+)
 def test_an_extended_run_has_the_rates_of_a_run_of_that_length(tmp_path, data, lines):
     for name, epochs in (('short', 3), ('long', 6)):
         (tmp_path / name).mkdir()

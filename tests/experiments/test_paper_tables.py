@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, DataError
+from skeattn.experiments import plan
 from skeattn.experiments.paper import TABLES, Column, Line, PaperTable
 from skeattn.experiments.paper_tables import export, fill, over_seeds, portable, read_records
 from skeattn.experiments.plan import Cell, budget_options, find_table
@@ -50,6 +52,13 @@ def test_a_record_fills_what_its_streams_and_options_say() -> None:
     assert (cells['Ours', 'M'], cells['Ours', '3S']) == ('50.0 (1)', '80.0 (1)')
     ablation = column(filled(*records, table='7'), 'NW-UCLA X-View\nours, small')
     assert list(ablation.values()) == ['–', '–', '33.0 (1)', '–']
+
+
+def test_of_all_columns_only_the_configs_of_records_are_read(monkeypatch) -> None:
+    paths = []
+    monkeypatch.setattr(plan, 'read_config', lambda path, *options: paths.append(path) or read_config(path, *options))
+    table = filled(record(OURS, 0, 33.0, options={**SMALL, 'model.mu': '1.0'}), table='7')
+    assert column(table, 'NW-UCLA X-View\nours, small') and set(paths) == {OURS}
 
 
 def test_one_source_of_several_has_the_streams_of_a_line() -> None:
