@@ -76,7 +76,9 @@ def test_a_batch_is_a_copy_so_that_nobody_changes_the_resident_clips(data):
 
 
 def test_a_step_after_which_nobody_is_there_is_named(data):
-    with pytest.raises(DataError, match=r"c0: nobody is there in any frame .* before the step 'pack' of the pipeline"):
+    with pytest.raises(
+        DataError, match=r"c0: no person is present in any frame .* before the step 'pack' of the pipeline"
+    ):
         SkeletonDataset(data, 'xsub', 'train', {'nan': {'type': '_MakeNaN'}, 'pack': {'type': 'PackClip'}})
 
 
@@ -174,7 +176,7 @@ def test_a_clip_in_which_nobody_is_ever_there_is_refused_by_name(tmp_path):
     forge(folder, lambda frames: frames[4:8].fill(0))
     pad = {'pad': {'type': 'PadFrames', 'num_frames': 4}, 'pack': {'type': 'PackClip'}}
     for pipeline in (PLAIN, pad):
-        with pytest.raises(DataError, match=r'c1: nobody is there in any frame .* leave the clip out'):
+        with pytest.raises(DataError, match=r'c1: no person is present in any frame .* leave the clip out'):
             SkeletonDataset(folder, 'xsub', 'train', pipeline)
 
 

@@ -30,7 +30,7 @@ def test_the_rules_rank_persons_and_count_those_left_out():
     kept, _ = Choice('score').apply(flat, ('x', 'y', 'score'))
     np.testing.assert_array_equal(kept, flat[[1, 0, 2]])
     with pytest.raises(
-        ConfigError, match='needs a channel score, and these clips have x, y, z; choose order, motion or'
+        ConfigError, match='needs a channel score, but these clips have x, y, z; choose order, motion or'
     ):
         Choice('score').apply(clips, AXES)
 
@@ -131,7 +131,7 @@ def test_nobody_is_left_out_by_default(tmp_path):
 
 @pytest.mark.parametrize('options', [{'persons': 'best'}, {'max_persons': 0}])
 def test_a_wrong_choice_names_the_option(tmp_path, options):
-    with pytest.raises(ConfigError, match=r'\(--persons\) is none of order, motion|\(--max-persons\) must be 1'):
+    with pytest.raises(ConfigError, match=r'\(--persons\) is not one of order, motion|\(--max-persons\) must be 1'):
         from_plain(tmp_path, **options)
 
 
