@@ -81,7 +81,7 @@ def _type(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:
 
 
 def _receivers(function: Callable[..., Any], rest: str) -> list[tuple[Any, frozenset[str]]]:
-    """Who receives ``**rest`` beside which arguments; nobody where something else is done with it, too."""
+    """Who receives ``**rest`` beside which arguments; none where something else is done with it, too."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):

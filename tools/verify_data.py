@@ -59,7 +59,7 @@ def table_problems(packed: PackedSet) -> Iterator[Finding]:
 
 
 def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
-    """Every value is finite, except all coordinates of a missing joint, and in every clip somebody is there."""
+    """Every value is finite, except all coordinates of a missing joint, and every clip has a person."""
     finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
@@ -75,7 +75,7 @@ def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
     for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
-        yield Finding(names[i], 'keypoint', 'all zero, nobody is there')
+        yield Finding(names[i], 'keypoint', 'all zero, no person is present')
 
 
 def split_problems(packed: PackedSet, name: str) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def embed(
         ``(N, D)`` float32.
 
     Raises:
-        DataError: a clip has the wrong shape or an infinite coordinate, or nobody is there in it.
+        DataError: a clip has the wrong shape or an infinite coordinate, or no person is present.
         ConfigError: no pipeline, and the model knows none.
     """
     if pipeline is None:
@@ -89,7 +89,7 @@ class _Arrays:
         if fault := broken_value(keypoint, self.channels, self.layout):
             raise DataError(f'{name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero')
         if not anybody(keypoint):
-            raise DataError(f'{name}: nobody is there, every value is zero or missing; leave the clip out')
+            raise DataError(f'{name}: no person is present, every value is zero or missing; leave the clip out')
         facts = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
         return torch.from_numpy(packed_inputs(pipeline({'keypoint': keypoint, **facts}), name, marked=True))
 

@@ -1,13 +1,13 @@
 """Prepared clips kept on disk: a split that went through a pipeline once is mapped at the next start.
 
-An entry is a plain ``.npy`` with a note beside it that holds its hash. Whatever is wrong with an entry (missing,
-truncated, changed, without note) it is built again; whatever is wrong with the folder (read-only, full, without locks)
-the clips are prepared in memory, as without a cache. A folder of entries may be removed at any time.
+An entry is a plain ``.npy`` file and a note that holds its hash. A faulty entry (missing, truncated, changed, without
+note) is built again; with an unusable folder (read-only, full, without locks) the clips are prepared in memory, as
+without a cache. A folder of entries may be removed at any time.
 
-The key covers all that the clips follow from: the set's manifest (which holds the hashes of its files), the indices of
-the clips, the steps with their arguments, the versions of skeattn and numpy, and the code. That is the files of
-:data:`CODE` and, of a step that is defined elsewhere, its file and the Python files beside it. Steps whose code cannot
-be read (a notebook), or was changed since this process began, are not cached.
+The key covers everything that determines the clips: the set's manifest (with the hashes of its files), the indices of
+the clips, the steps with their arguments, the versions of skeattn and numpy, and the code. The code is the files
+of :data:`CODE` and, for a step defined elsewhere, its file and the Python files beside it. Steps whose code cannot be
+read (a notebook), or has changed since this process started, are not cached.
 """
 
 import contextlib
@@ -45,14 +45,14 @@ CODE = (
     'datasets/packed.py',
     'datasets/transforms/*.py',
 )
-"""The files of the package that prepared clips follow from: the steps, what they import, and what calls them."""
+"""The files of the package that determine prepared clips: the steps, their imports, and their callers."""
 LIMIT_GB = 30.0
 _PACKAGE = Path(skeattn.__file__).resolve().parent
 _STARTED = time.time()
 
 
 def key_of(packed: PackedSet, indices: np.ndarray, steps: Mapping[str, Any], pipeline: Pipeline) -> str | None:
-    """Name of the entry, a hash; None where the clips may not be cached, because a change could go unnoticed.
+    """Name of the entry, a hash; None if the clips must not be cached, because a change could go unnoticed.
 
     Args:
         packed: the set.
@@ -64,22 +64,24 @@ def key_of(packed: PackedSet, indices: np.ndarray, steps: Mapping[str, Any], pip
     facts = {
         'versions': [skeattn.__version__, np.__version__],
         'manifest': sha256(packed.path / MANIFEST),
-        'layouts': repr([packed.layout, pipeline.layout_after(packed.layout)]),  # a name's definition may be the user's
+        'layouts': repr(
+            [packed.layout, pipeline.layout_after(packed.layout)]
+        ),  # the definition behind a name may be the user's
         'clips': np.asarray(indices).tolist(),
         'steps': [dict(step) for step in steps.values() if step is not None],
         'code': code,
     }
     try:
         text = json.dumps(facts, sort_keys=True)
-    except TypeError:  # an argument that no file could hold
+    except TypeError:  # an argument that JSON cannot hold
         return None
     return hashlib.sha256(text.encode()).hexdigest()[:32] if code else None
 
 
 def cached(folder: Path, key: str, build: Callable[[], np.ndarray]) -> np.ndarray:
-    """The entry of that key, mapped copy-on-write; built first where it is missing or damaged.
+    """The entry of that key, mapped copy-on-write; built first if it is missing or damaged.
 
-    Only one process builds, others that want an entry of the folder wait for it.
+    Only one process builds; others that need an entry of the folder wait for it.
 
     Args:
         folder: from :func:`folder_of`.
@@ -93,7 +95,7 @@ def cached(folder: Path, key: str, build: Callable[[], np.ndarray]) -> np.ndarra
     try:
         held = lock(folder / 'lock')
     except OSError as error:
-        warnings.warn(f'prepared clips are not kept, {folder} cannot be locked: {error}', stacklevel=2)
+        warnings.warn(f'prepared clips are not kept: {folder} cannot be locked: {error}', stacklevel=2)
         return build()
     with held:
         clips = _read(path)  # another process may have built it meanwhile
@@ -115,7 +117,7 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _store(path: Path, array: np.ndarray) -> np.ndarray:
-    """Write an entry and map it; where that fails, the array itself."""
+    """Write an entry and map it; if that fails, return the array itself."""
     try:
         write_atomic(path, lambda file: np.save(file, array))
         note_intact(path, sha256(path), path.with_suffix('.json'))
@@ -128,7 +130,7 @@ def _store(path: Path, array: np.ndarray) -> np.ndarray:
 
 
 def _bound(newest: Path) -> None:
-    """Remove the entries not used for longest until the folder keeps to its limit."""
+    """Remove the least recently used entries until the folder is within its limit."""
     try:
         limit = float(os.environ.get('SKEATTN_CACHE_GB', LIMIT_GB)) * 1e9
     except ValueError:
@@ -150,7 +152,7 @@ def _bound(newest: Path) -> None:
 
 
 def _code(pipeline: Pipeline) -> list[tuple[str, str]] | None:
-    """Names and hashes of files; None where some cannot be read or may differ from what this process runs."""
+    """Names and hashes of files; None if some cannot be read or may differ from the code that this process runs."""
     files = {file for pattern in CODE for file in _PACKAGE.glob(pattern)}
     modules = _modules(pipeline)
     if modules is None:
@@ -167,7 +169,7 @@ def _code(pipeline: Pipeline) -> list[tuple[str, str]] | None:
 
 
 def _modules(pipeline: Pipeline) -> set[str] | None:
-    """Where the steps and what they hold (steps within steps, functions) are defined; None where that is unknown."""
+    """The modules that define the steps and their contents (nested steps, functions); None if unknown."""
     names = set[str]()
 
     class Visitor(pickle.Pickler):
@@ -177,6 +179,6 @@ def _modules(pipeline: Pipeline) -> set[str] | None:
 
     try:
         Visitor(io.BytesIO()).dump(pipeline)
-    except Exception:  # such as a function without a name, or an open file
+    except Exception:  # for example a function without a name, or an open file
         return None
     return {name for name in names if name.partition('.')[0] not in sys.stdlib_module_names}

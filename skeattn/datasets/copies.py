@@ -1,6 +1,6 @@
 """Clips that hold the same recording, found by their content: exactly, or up to rounding.
 
-Compared are the coordinates of the persons who are there, in any order, without the frames in which nobody is. A clip
+The coordinates of the present persons are compared, in any order, without frames in which no person is present. A clip
 that was padded or trimmed of empty frames, stored with fewer digits or under a different name equals the original.
 """
 
@@ -13,12 +13,12 @@ import numpy as np
 from skeattn.skeletons import SkeletonLayout
 
 TOLERANCE = 0.005
-"""Largest difference of a coordinate, in trunk lengths: 2.5 mm of a person, what float16 and printed metres lose."""
+"""Largest difference of a coordinate, in trunk lengths: 2.5 mm of a person, the loss of float16 and printed metres."""
 QUARTERS = 4
 
 
 class CopyFinder:
-    """Collects clips one after the other, keeps a few numbers of each, and returns groups of equal ones.
+    """Receives clips one by one, keeps a few numbers of each, and returns groups of equal clips.
 
     Args:
         layout: of the clips.
@@ -33,7 +33,7 @@ class CopyFinder:
         self._number = 0
 
     def add(self, keypoint: np.ndarray) -> None:
-        """Take the next clip: its coordinates ``(M, T, V, D)``."""
+        """Add the next clip: its coordinates ``(M, T, V, D)``."""
         clip = canonical(keypoint)
         number, self._number = self._number, self._number + 1
         if not clip.size:
@@ -83,7 +83,7 @@ class CopyFinder:
 
 
 def canonical(keypoint: np.ndarray) -> np.ndarray:
-    """``(M', T', V, D)``: persons who are there, sorted, without frames in which nobody is; NaN and -0 become 0."""
+    """``(M', T', V, D)``: present persons, sorted, without frames that have no person; NaN and -0 become 0."""
     clip = np.nan_to_num(keypoint, nan=0.0, posinf=0.0, neginf=0.0) + np.float32(0)
     present = clip.any(axis=(2, 3))
     clip = clip[present.any(axis=1)][:, present.any(axis=0)]
@@ -94,7 +94,7 @@ def canonical(keypoint: np.ndarray) -> np.ndarray:
 
 
 def trunk_length(keypoint: np.ndarray, layout: SkeletonLayout) -> float:
-    """Median length of the trunk over persons and frames where its ends are there; 0 where they never are.
+    """Median length of the trunk over persons and frames in which its ends are present; 0 if they never are.
 
     Args:
         keypoint: coordinates ``(M, T, V, D)``.

@@ -1,4 +1,4 @@
-"""Knowing that a file is the one that was written, without reading gigabytes of it on every start."""
+"""Check that a file is unchanged since it was written, without reading gigabytes on every start."""
 
 import contextlib
 import hashlib
@@ -10,17 +10,17 @@ from typing import Any
 from skeattn.files import sha256, write_json
 
 WORTH_NOTING = 1 << 28
-"""Bytes from which on a hash costs more than a blink, so that a note of it is kept on disk."""
+"""File size in bytes above which hashing is slow, so that a note of the hash is kept on disk."""
 
 _seen: dict[Path, dict[str, Any]] = {}
 
 
 def folder_of(data: Path, cache: bool | str = True) -> Path | None:
-    """Where notes and prepared clips of a packed set lie, made if need be; None where there is no such place.
+    """The folder of notes and prepared clips of a packed set, created if necessary; None if there is none.
 
     Args:
         data: the set.
-        cache: a folder for all sets; True: ``$SKEATTN_CACHE``, else ``.cache`` in the set's own; False: None.
+        cache: a folder for all sets; True: ``$SKEATTN_CACHE``, else ``.cache`` in the set's folder; False: None.
     """
     if cache is False:
         return None
@@ -34,16 +34,16 @@ def folder_of(data: Path, cache: bool | str = True) -> Path | None:
 
 
 def is_intact(path: Path, expected: str, note: Path | None = None, again: bool = False) -> bool:
-    """Whether a file has the hash that it should have.
+    """Whether a file has the expected hash.
 
-    It is read only where it is not as it was when last found intact: size, times of change (also of the inode, which
+    It is read only if it changed since the last successful check: size, times of change (also of the inode, which
     no program can set) and inode are compared with those in memory and in the note.
 
     Args:
         path: the file.
         expected: its sha256.
-        note: small file that remembers the last check for other processes; None remembers in this process alone.
-        again: read it in any case.
+        note: small file that records the last check for other processes; with None only this process remembers it.
+        again: always read the file.
     """
     path = path.resolve()
     now = {'sha256': expected, 'file': str(path), 'stat': _stat(path)}
@@ -58,13 +58,13 @@ def is_intact(path: Path, expected: str, note: Path | None = None, again: bool =
 
 
 def note_intact(path: Path, digest: str, note: Path) -> None:
-    """Remember of a file just written what :func:`is_intact` looks for."""
+    """Record for a newly written file what :func:`is_intact` compares."""
     path = path.resolve()
     write_note(note, {'sha256': digest, 'file': str(path), 'stat': _stat(path)})
 
 
 def read_note(note: Path | None) -> dict[str, Any] | None:
-    """A note; None where there is none, or none that can be read."""
+    """A note; None if it is missing or unreadable."""
     try:
         content = json.loads(note.read_text()) if note else None
     except (OSError, ValueError):
@@ -73,7 +73,7 @@ def read_note(note: Path | None) -> dict[str, Any] | None:
 
 
 def write_note(note: Path, content: dict[str, Any]) -> None:
-    """Write a note, all or nothing; a folder that cannot be written is none to remember in, and no error."""
+    """Write a note atomically; a folder that cannot be written is silently ignored."""
     with contextlib.suppress(OSError):
         write_json(note, content)
 

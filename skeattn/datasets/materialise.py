@@ -1,4 +1,4 @@
-"""Running clips through the pipeline, on all cores where that pays."""
+"""Run clips through the pipeline, on all cores if that is faster."""
 
 import ctypes
 import mmap
@@ -20,37 +20,37 @@ from skeattn.errors import ConfigError, DataError, SkeAttnError
 from skeattn.progress import progress
 
 CLIPS_PER_PROCESS = 4000
-"""Fewer are prepared sooner than a further process is started and fed."""
+"""Fewer clips are prepared faster than a further process starts."""
 CHUNK = 128
 _PR_SET_PDEATHSIG = 1
 
 
 def materialise(
-    packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, jobs: int | None = None, marked: bool = False
+    packed: PackedSet, indices: np.ndarray, pipeline: Pipeline, jobs: int | None = None, marked: bool = False
 ) -> np.ndarray:
     """Clips after the pipeline, the same for any number of processes.
 
     Args:
         packed: the set.
-        chosen: indices of N clips.
+        indices: of N clips.
         pipeline: ends with ``PackClip``.
-        jobs: processes; by default as many as there are cores for this process and clips that keep them busy.
-        marked: append a channel that is 1 where a joint is still missing, else 0.
+        jobs: processes; by default limited by the cores of this process and the number of clips.
+        marked: append a channel that is 1 for a joint that is still missing, else 0.
 
     Returns:
         ``(N, C, T, V, M)`` float32; one channel more with ``marked``.
 
     Raises:
-        DataError: a clip does not come out finite and in the shape of the first; the first such clip is named.
+        DataError: a processed clip is not finite or not of the first clip's shape; gives the first such clip.
         ConfigError: the pipeline does not end with ``PackClip``.
     """
-    jobs = _cores(len(chosen)) if jobs is None else jobs
-    first = run(packed, int(chosen[0]), pipeline, marked)
-    shape = (len(chosen), *first.shape)
+    jobs = _cores(len(indices)) if jobs is None else jobs
+    first = run(packed, int(indices[0]), pipeline, marked)
+    shape = (len(indices), *first.shape)
     clips = np.empty(shape, np.float32) if jobs == 1 else _shared(shape)
-    prepare = partial(_prepare, packed, chosen, pipeline, marked, clips)
-    rows = map(prepare, range(len(chosen))) if jobs == 1 else _in_processes(prepare, len(chosen), jobs)
-    for _ in progress(rows, f'preparing clips of {packed.path}', total=len(chosen)):
+    prepare = partial(_prepare, packed, indices, pipeline, marked, clips)
+    rows = map(prepare, range(len(indices))) if jobs == 1 else _in_processes(prepare, len(indices), jobs)
+    for _ in progress(rows, f'preparing clips of {packed.path}', total=len(indices)):
         pass
     return clips
 
@@ -66,7 +66,7 @@ def packed_inputs(clip: Clip, name: str, marked: bool = False) -> np.ndarray:
     """The ``inputs`` ``(C, T, V, M)`` of a clip after the pipeline; for ``marked`` see :func:`materialise`.
 
     Raises:
-        DataError: NaN or infinite values; names the clip.
+        DataError: NaN or infinite values; gives the clip.
         ConfigError: the clip was not packed.
     """
     if 'inputs' not in clip:
@@ -74,40 +74,40 @@ def packed_inputs(clip: Clip, name: str, marked: bool = False) -> np.ndarray:
     inputs: np.ndarray = clip['inputs']
     if not np.isfinite(inputs).all():
         raise DataError(f'{name}: NaN or infinite coordinate after the pipeline')
-    if marked:  # a custom packing step may not know of missing joints
+    if marked:  # a custom packing step may not set missing joints
         missing = clip.get('missing', np.zeros(inputs.shape[1:], bool))
         inputs = np.concatenate([inputs, missing[None].astype(np.float32)])
     return inputs
 
 
 def _prepare(
-    packed: PackedSet, chosen: np.ndarray, pipeline: Pipeline, marked: bool, clips: np.ndarray, row: int
+    packed: PackedSet, indices: np.ndarray, pipeline: Pipeline, marked: bool, clips: np.ndarray, row: int
 ) -> None:
-    i = int(chosen[row])
+    i = int(indices[row])
     inputs = run(packed, i, pipeline, marked)
     if inputs.shape != clips.shape[1:]:
         raise DataError(
-            f'{packed.table["name"][i]}: shape {inputs.shape} after the pipeline, the clips before have '
-            f'{clips.shape[1:]}; a Resample or PadFrames step brings all to the same number of frames'
+            f'{packed.table["name"][i]}: shape {inputs.shape} after the pipeline, the previous clips have '
+            f'{clips.shape[1:]}; a Resample or PadFrames step brings all clips to the same number of frames'
         )
     clips[row] = inputs
 
 
 def _cores(clips: int) -> int:
-    """Processes that pay. Forked ones inherit the set, the steps and the result; elsewhere than on Linux one does."""
+    """Useful number of processes. Forked ones inherit the set, the steps and the result; 1 except on Linux."""
     if sys.platform != 'linux' or multiprocessing.current_process().daemon:
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), clips // CLIPS_PER_PROCESS))
 
 
 def _shared(shape: tuple[int, ...]) -> np.ndarray:
-    """Memory that forked processes write for this one."""
+    """Memory shared with forked processes."""
     size = int(np.prod(shape))
     return np.frombuffer(mmap.mmap(-1, 4 * size), np.float32, size).reshape(shape)
 
 
 def _in_processes(prepare: Callable[[int], None], rows: int, jobs: int) -> Iterator[None]:
-    """Yield once per row, in order, so that the first unusable clip is named whoever met it."""
+    """Yield once per row, in order, so that the error is that of the first unusable clip, whichever process met it."""
     context = multiprocessing.get_context('fork')
     pool = ProcessPoolExecutor(jobs, context, _begin, (prepare, os.getpid()))
     try:
@@ -115,7 +115,7 @@ def _in_processes(prepare: Callable[[int], None], rows: int, jobs: int) -> Itera
         for future in futures:
             yield from [None] * future.result()
     except BrokenProcessPool as error:
-        raise SkeAttnError('a process that prepared clips was killed, perhaps for want of memory') from error
+        raise SkeAttnError('a process that prepared clips was killed, perhaps for lack of memory') from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -124,7 +124,7 @@ _task: list[Callable[[int], None]] = []
 
 
 def _begin(prepare: Callable[[int], None], parent: int) -> None:
-    """In a new process: take the task over by inheritance, compute on one core, end with the parent."""
+    """In a new process: inherit the task, compute on one core, end with the parent."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

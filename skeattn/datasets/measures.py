@@ -1,4 +1,4 @@
-"""A packed set in numbers that show what its values mean: ranges, unit, bones, persons, missing joints."""
+"""Measurements of a packed set that show the meaning of its values: ranges, unit, bones, persons, missing joints."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ class ClipMeasures:
     """Numbers of one clip.
 
     Args:
-        low, middle, high: least, median and largest value of each channel ``(C,)`` of joints that are there; NaN where
-            none is.
-        trunk: median length, 0 where it is never there; ``flat``: the same of x and y alone.
+        low, middle, high: least, median and largest value of each channel ``(C,)`` over the present joints; NaN if
+            there are none.
+        trunk: median length, 0 if it is never present; ``flat``: the same from x and y alone.
         extent: largest diagonal of a person in most frames (95 %).
-        persons: who are there in any frame; ``trunks``: of the first two.
-        joints, missing, zero: joints of those who are there, in all frames; how many are NaN, and how many are at the
+        persons: number of persons who are present in any frame; ``trunks``: of the first two.
+        joints, missing, zero: joints of present persons in all frames; how many are NaN, and how many are at the
             origin.
     """
 
@@ -54,8 +54,8 @@ class Tree:
 
     Args:
         length: of all bones, relative to the shortest tree over the same joints: 1.1 to 1.4 for the shipped layouts in
-            3-D, 1.5 and more where joints are in a different order.
-        asymmetry: mean relative difference of mirrored bones, 0.1 and less where left and right are what they seem.
+            3-D, 1.5 and more if joints are in a different order.
+        asymmetry: mean relative difference of mirrored bones, 0.1 and less if left and right are correct.
         variation: median relative deviation of a bone's length over the frames of a clip.
     """
 
@@ -71,12 +71,12 @@ class Measures:
     Args:
         channels: name -> least, median and largest value.
         clips: of each clip.
-        trunk: median over the clips; ``unit``: what it implies.
+        trunk: median over the clips; ``unit``: the unit that it implies.
         tree: of the set's layout; None where no clip has bones.
         collinear: the joints of a person lie on a line in nearly all frames.
         empty: classes without a clip; ``unlabelled``: clips without a label.
-        missing: share of joints that are missing; ``zero``: that are at the origin, without those that always are.
-        persons: persons who are there -> number of clips.
+        missing: share of joints that are missing; ``zero``: of joints at the origin, without those that always are.
+        persons: number of present persons -> number of clips.
     """
 
     channels: dict[str, tuple[float, float, float]]
@@ -132,13 +132,13 @@ def measure_clip(clip: np.ndarray, D: int, layout: SkeletonLayout) -> ClipMeasur
     present = (np.abs(clip) > 0).any(axis=(2, 3))
     missing = np.isnan(places).any(axis=-1) & present[..., None]
     zero = (places == 0).all(axis=-1) & present[..., None]
-    there = present[..., None] & ~missing & ~zero
-    values = clip[there].astype(np.float64)
+    valid = present[..., None] & ~missing & ~zero
+    values = clip[valid].astype(np.float64)
     values = values[np.isfinite(values).all(axis=1)]
     nothing = np.full(clip.shape[-1], np.nan)
-    some = there.any(axis=2)
+    some = valid.any(axis=2)
     lowest, highest = (
-        reduce(np.where(there[some][..., None], places[some], end), axis=1)
+        reduce(np.where(valid[some][..., None], places[some], end), axis=1)
         for reduce, end in ((np.min, np.inf), (np.max, -np.inf))
     )
     extents = np.linalg.norm(highest - lowest, axis=-1)
@@ -164,7 +164,7 @@ def unit_of(trunk: float, D: int) -> str:
 
 
 def sample_bodies(packed: PackedSet) -> list[np.ndarray]:
-    """Of some clips the frames ``(N, V, D)`` in which all joints of the first person who is there are seen."""
+    """Frames ``(N, V, D)`` of some clips in which all joints of the first present person are seen."""
     D, bodies = num_coordinates(packed.channels), []
     for i in np.unique(np.linspace(0, len(packed) - 1, SAMPLE).astype(int)):
         clip = packed.clip(int(i))[..., :D]
@@ -177,7 +177,7 @@ def sample_bodies(packed: PackedSet) -> list[np.ndarray]:
 
 
 def fit_tree(bodies: list[np.ndarray], layout: SkeletonLayout) -> Tree | None:
-    """How well a layout fits bodies, the median over them; None where they have no size."""
+    """How well a layout fits bodies, the median over them; None if they have no size."""
     numbers = []
     mirrored = layout.mirrored
     for frames in bodies:
@@ -214,7 +214,7 @@ def spanning_length(distances: np.ndarray) -> float:
 
 
 def is_collinear(bodies: list[np.ndarray]) -> bool:
-    """Whether the joints lie on a line in most clips, which no body does."""
+    """Whether the joints lie on a line in most clips, which is impossible for a body."""
     if not bodies:
         return False
     ratios = []

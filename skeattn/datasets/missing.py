@@ -1,11 +1,11 @@
-"""Who and what is there: absent persons, missing joints.
+"""Absent persons and missing joints.
 
-Two values stand for what was not seen, in packed sets, in the pipeline and in arrays that are embedded:
+Packed sets, the pipeline and embedded arrays mark unseen persons and joints with two values:
 
 * An **absent person** is all zero in a frame.
-* A **missing joint** of a person who is there has NaN coordinates; its other channels, such as a score, are 0.
+* A **missing joint** of a present person has NaN coordinates; its other channels, such as a score, are 0.
 
-A person of whom no joint is there is absent. Persons who are ever there precede those who never are.
+A person without any joint is absent. Persons who are ever present precede those who never are.
 """
 
 from collections.abc import Sequence
@@ -16,33 +16,33 @@ from skeattn.channels import AXES, BY_COUNT, num_coordinates
 from skeattn.skeletons import JointOrMean, SkeletonLayout
 
 SCORES = ('score', 'confidence', 'conf', 'visibility', 'likelihood', 'probability')
-"""Names of a channel in which 0 says that a joint was not detected."""
+"""Names of a channel in which 0 means that a joint was not detected."""
 ROWS = 1 << 16
 
 
 def mark_missing(keypoint: np.ndarray, channels: Sequence[str] | None, layout: SkeletonLayout) -> np.ndarray:
-    """Turn what formats write for undetected joints into missing joints.
+    """Convert the values that formats write for undetected joints into missing joints.
 
-    A joint of a person who is there is missing where
+    A joint of a present person is missing where
 
     * a coordinate or its score is NaN;
-    * its score is 0 or less, unless no score of the clip is above 0 (then nobody wrote scores);
+    * its score is 0 or less, unless no score of the clip is above 0 (then the scores are unset);
     * all its coordinates are -1;
     * in 2-D, it lies at (0, 0), the corner of the image. One joint of the trunk (root, hip, spine) that lies there in
       every frame, with other joints on both sides of it, is the origin of centred coordinates and stays;
     * in 3-D, it lies at (0, 0, 0) and the body is elsewhere: all its other joints are farther from the origin than the
-      body is large. So the place of the camera is no joint, but a joint at the origin of centred coordinates stays.
+      body is large. So a joint at the camera is missing, but a joint at the origin of centred coordinates stays.
 
-    A person of whom nothing is left in a frame becomes absent there. A zero in one coordinate alone and absent persons
-    stay as they are. Marking twice changes nothing more.
+    A person without joints left in a frame becomes absent in it. A zero in one coordinate alone and absent persons are
+    unchanged. Marking twice has no further effect.
 
     Args:
-        keypoint: ``(M, T, V, C)``, in the units of the source and before any centring of the converter's.
-        channels: names of the C values; None: by their number.
+        keypoint: ``(M, T, V, C)``, in the units of the source and before any centring by the converter.
+        channels: names of the C values; None: inferred from their number.
         layout: of the joints.
 
     Returns:
-        the same array where nothing is missing, otherwise a copy. An array of another shape is returned as it is, since
+        the same array if nothing is missing, otherwise a copy. An array of a wrong shape is returned unchanged, since
         the writer reports it.
     """
     keypoint = np.asarray(keypoint)
@@ -67,8 +67,8 @@ def mark_missing(keypoint: np.ndarray, channels: Sequence[str] | None, layout: S
 
 def _origin_of_plane(places: np.ndarray, zero: np.ndarray, missing: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
     """(V,): the joint on which 2-D coordinates are centred, if they are."""
-    there = (~zero & ~missing).any(axis=2)
-    always = (zero | ~there[:, :, None]).all(axis=(0, 1))
+    visible = (~zero & ~missing).any(axis=2)
+    always = (zero | ~visible[:, :, None]).all(axis=(0, 1))
     ends = (layout.root, layout.hip, *layout.spine)
     trunk = [joint for end in ends for joint in ((end,) if isinstance(end, int) else end)]
     seen = places[~zero & ~missing]
@@ -89,7 +89,7 @@ def _near(places: np.ndarray, zero: np.ndarray, missing: np.ndarray) -> np.ndarr
 
 
 def settle(keypoint: np.ndarray, D: int, missing: np.ndarray | None = None) -> np.ndarray:
-    """Make joints missing as a whole, and persons without a joint absent.
+    """Make all coordinates of missing joints NaN, and persons without a joint absent.
 
     Args:
         keypoint: ``(M, T, V, C)``.
@@ -97,7 +97,7 @@ def settle(keypoint: np.ndarray, D: int, missing: np.ndarray | None = None) -> n
         missing: ``(M, T, V)`` further missing joints.
 
     Returns:
-        the same array where nothing is missing, otherwise a copy.
+        the same array if nothing is missing, otherwise a copy.
     """
     lost = missing_joints(keypoint, D) if missing is None else missing | missing_joints(keypoint, D)
     if not lost.any():
@@ -115,61 +115,61 @@ def missing_joints(keypoint: np.ndarray, D: int) -> np.ndarray:
 
 
 def present(keypoint: np.ndarray) -> np.ndarray:
-    """Which person is there in which frame, ``(M, T)`` bool: one of whom any joint is neither zero nor missing."""
+    """Which persons are present in which frames, ``(M, T)`` bool: any joint is neither zero nor missing."""
     return np.asarray((np.abs(keypoint) > 0).any(axis=(2, 3)))
 
 
 def persons_first(keypoint: np.ndarray) -> np.ndarray:
-    """Persons who are ever there before those who never are, otherwise in their order.
+    """Persons who are ever present before those who never are, otherwise in their order.
 
-    Converters, checks and every step of the pipeline follow this rule, so that person 0 is there wherever somebody is.
+    Converters, checks and every step of the pipeline follow this rule, so that person 0 exists if any does.
 
     Args:
         keypoint: ``(M, T, V, C)``.
 
     Returns:
-        the same array where it is in that order.
+        the same array if it is in that order.
     """
     ever = np.array([(np.abs(person) > 0).any() for person in keypoint], bool)
     return keypoint if (ever[:-1] >= ever[1:]).all() else keypoint[np.argsort(~ever, kind='stable')]
 
 
 def anybody(keypoint: np.ndarray) -> bool:
-    """Whether somebody is there in any frame of ``(M, T, V, C)``."""
+    """Whether any person is present in any frame of ``(M, T, V, C)``."""
     return bool((np.abs(keypoint) > 0).any())
 
 
 def fill_in_time(keypoint: np.ndarray, D: int, frames: np.ndarray | None = None) -> np.ndarray:
-    """Interpolate each missing joint linearly between the frames in which it is there; at its ends take the nearest.
+    """Interpolate each missing joint linearly between the frames that have it; at the ends take the nearest.
 
     All channels of the joint are interpolated. A joint that is missing in the whole clip stays missing.
 
     Args:
         keypoint: ``(M, T, V, C)``.
         D: number of coordinates.
-        frames: ``(M, T)`` the frames to fill; by default those in which the person is there. Where the person is
-            absent in one, all its joints are interpolated.
+        frames: ``(M, T)`` the frames to fill; by default those in which the person is present. In a frame in
+            which the person is absent, all its joints are interpolated.
 
     Returns:
         a copy.
     """
-    there = present(keypoint)
-    seen = there[:, :, None] & ~missing_joints(keypoint, D)
-    wanted = (there if frames is None else frames)[:, :, None] & ~seen & seen.any(axis=1, keepdims=True)
+    visible = present(keypoint)
+    seen = visible[:, :, None] & ~missing_joints(keypoint, D)
+    gaps = (visible if frames is None else frames)[:, :, None] & ~seen & seen.any(axis=1, keepdims=True)
     filled = keypoint.copy()
     time = np.arange(keypoint.shape[1])[None, :, None]
     before = np.maximum.accumulate(np.where(seen, time, -1), axis=1)
     after = np.minimum.accumulate(np.where(seen, time, time.size)[:, ::-1], axis=1)[:, ::-1]
     before, after = np.where(before < 0, after, before), np.where(after == time.size, before, after)
-    person, frame, joint = np.nonzero(wanted)
-    first, last = before[wanted], after[wanted]
+    person, frame, joint = np.nonzero(gaps)
+    first, last = before[gaps], after[gaps]
     weight = np.where(last > first, (frame - first) / np.maximum(last - first, 1), 0).astype(keypoint.dtype)[:, None]
-    filled[wanted] = keypoint[person, first, joint] * (1 - weight) + keypoint[person, last, joint] * weight
+    filled[gaps] = keypoint[person, first, joint] * (1 - weight) + keypoint[person, last, joint] * weight
     return filled
 
 
 def place_unseen(keypoint: np.ndarray, D: int, layout: SkeletonLayout) -> np.ndarray:
-    """Put each joint that is still missing where the nearest joint of the skeleton's tree is, its parent first.
+    """Put each joint that is still missing at the nearest joint of the skeleton's tree, its parent first.
 
     Its other channels stay 0: nothing was measured.
 
@@ -188,10 +188,10 @@ def place_unseen(keypoint: np.ndarray, D: int, layout: SkeletonLayout) -> np.nda
 
 
 def locate(keypoint: np.ndarray, joint: JointOrMean, D: int, layout: SkeletonLayout) -> np.ndarray:
-    """Where a joint is, or the mean of several, also in frames in which it is missing: ``(M, T, C)``.
+    """Position of a joint, or the mean of several, also in frames in which it is missing: ``(M, T, C)``.
 
-    Such a frame has the joint's place interpolated in time. Of a mean, joints that are never seen are left out. A joint
-    that is never seen, or a mean of such, is where :func:`place_unseen` puts it.
+    In such a frame the position is interpolated in time. A mean ignores joints that are never seen. A joint that is
+    never seen, or a mean of such, takes the position of :func:`place_unseen`.
     """
     direct = layout.locate(keypoint, joint)
     if not np.isnan(direct).any():
@@ -202,8 +202,8 @@ def locate(keypoint: np.ndarray, joint: JointOrMean, D: int, layout: SkeletonLay
         return layout.locate(complete, joint)
     places, seen = filled[:, :, list(joint)], ~missing_joints(filled, D)[:, :, list(joint)]
     total = np.where(seen[..., None], places, 0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1)[..., None]
-    known = np.asarray(seen.any(axis=2))[..., None]
-    return np.asarray(np.where(known, total, layout.locate(complete, joint)).astype(keypoint.dtype))
+    any_seen = np.asarray(seen.any(axis=2))[..., None]
+    return np.asarray(np.where(any_seen, total, layout.locate(complete, joint)).astype(keypoint.dtype))
 
 
 def _along_the_tree(joint: int, layout: SkeletonLayout) -> list[int]:
@@ -216,7 +216,7 @@ def _along_the_tree(joint: int, layout: SkeletonLayout) -> list[int]:
 
 
 def missing_share(frames: np.ndarray, offset: np.ndarray, D: int) -> np.ndarray:
-    """For each clip the share of missing joints among those of the persons who are there, ``(N,)``.
+    """For each clip the share of missing joints among those of the present persons, ``(N,)``.
 
     Args:
         frames: ``(rows, V, C)``, the clips of a packed set end to end.
@@ -232,12 +232,12 @@ def missing_share(frames: np.ndarray, offset: np.ndarray, D: int) -> np.ndarray:
 
 
 def sound_rows(rows: np.ndarray, D: int, has_missing: bool) -> np.ndarray:
-    """Which rows ``(rows, V, C)`` hold nothing but numbers and missing joints, ``(rows,)``.
+    """Which rows ``(rows, V, C)`` hold only numbers and missing joints, ``(rows,)``.
 
     Args:
         rows: persons in frames.
         D: number of coordinates.
-        has_missing: the set has missing joints, whose coordinates are all NaN. Otherwise any NaN is broken.
+        has_missing: the set has missing joints, whose coordinates are all NaN. Otherwise any NaN is a fault.
     """
     if not has_missing:
         return np.asarray(np.isfinite(rows).all(axis=(1, 2)))

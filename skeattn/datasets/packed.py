@@ -167,7 +167,7 @@ class PackedWriter:
 
         Raises:
             DataError: the clip is empty, of another joint count or a duplicate, has an infinite coordinate or a NaN
-                beside the coordinates, nobody is there, or its label has no class.
+                beside the coordinates, no person is present, or its label has no class.
         """
         with np.errstate(over='ignore'):  # becomes infinite, which is refused by name below
             clip = np.ascontiguousarray(keypoint, dtype='<f4')
@@ -188,7 +188,7 @@ class PackedWriter:
             raise DataError(f'{name}: {fault}')
         clip = persons_first(settle(clip, D))
         if not anybody(clip):
-            raise DataError(f'{name}: nobody is there, every value is zero or missing')
+            raise DataError(f'{name}: no person is present, every value is zero or missing')
         if name in self._names:
             raise DataError(f'{name}: a clip of this name was added before')
         if not UNLABELLED <= label < len(self.classes):

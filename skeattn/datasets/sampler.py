@@ -16,8 +16,8 @@ class GlobalBatchSampler(Sampler[int]):
     """Clip indices for this process, to be cut into batches of ``batch_size / world size``.
 
     Epoch e is a permutation drawn from (seed, e); global batch i is its rows ``i * B … (i + 1) * B``, of which rank r
-    takes the r-th of W equal slices: in rank order they are the batch that one process would see. The incomplete last
-    batch is dropped, and the permutation changes who is in it.
+    takes the r-th of W equal slices: in rank order they form the batch of a single process. The incomplete last batch
+    is dropped; the permutation changes its clips.
 
     Args:
         dataset: anything with a length.
@@ -26,7 +26,7 @@ class GlobalBatchSampler(Sampler[int]):
         seed: of the permutations.
 
     Raises:
-        ConfigError: the batch is larger than the data set, or does not divide among the processes.
+        ConfigError: the batch is larger than the data set, or is not divisible by the number of processes.
     """
 
     def __init__(self, dataset: Sized, batch_size: int, shuffle: bool = True, seed: int | None = None) -> None:
@@ -37,7 +37,7 @@ class GlobalBatchSampler(Sampler[int]):
                 f'complete; lower batch_size'
             )
         if batch_size % self.world_size:
-            raise ConfigError(f'batch_size={batch_size} does not divide among {self.world_size} processes')
+            raise ConfigError(f'batch_size={batch_size} is not divisible by {self.world_size} processes')
         self.clips, self.batch_size = len(dataset), batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed or 0, 0
 

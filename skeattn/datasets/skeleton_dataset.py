@@ -15,6 +15,7 @@ from skeattn.channels import AXES
 from skeattn.datasets.cache import cached, key_of
 from skeattn.datasets.integrity import folder_of
 from skeattn.datasets.materialise import materialise
+from skeattn.datasets.missing import present
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
@@ -118,6 +119,7 @@ class SkeletonDataset(Dataset):
                 f'fill them with the step dataset.pipeline.fill=dict(type="FillGaps", before="pack")',
                 stacklevel=2,
             )
+        _warn_of_dropped_persons(packed, indices, part, self.clips.shape[-1])
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -140,6 +142,20 @@ def split_missing(clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | Non
     """Clips with a last channel that marks missing joints, as clips and marks ``(N, T, V, M)``, None without any."""
     missing = clips[:, -1] > 0
     return clips[:, :-1], missing if bool(missing.any()) else None
+
+
+def _warn_of_dropped_persons(packed: PackedSet, indices: np.ndarray, part: str, packs: int) -> None:
+    """Report clips that have more persons than the pipeline packs."""
+    slots = packed.table['persons'][indices]
+    persons = [present(packed.clip(i)).any(axis=1).sum() for i in indices[slots > packs]]
+    left_out = [number - packs for number in persons if number > packs]
+    if left_out:
+        warnings.warn(
+            f'{packed.path}: {len(left_out)} of {len(indices)} {part} clips have more persons than the pipeline packs '
+            f'({packs}), and {sum(left_out)} persons are left out; choose them by convert.py --persons, or raise '
+            f'dataset.pipeline.pack.num_persons',
+            stacklevel=3,
+        )
 
 
 def _prepared(

@@ -1,8 +1,8 @@
-"""Reading pickles of arrays and plain containers without running anything that is in them.
+"""Read pickles of arrays and plain containers without running code from them.
 
-A pickle is a program that names functions and calls them. Here it can name the few that rebuild numpy arrays, and gets
-stand-ins for these, written below: no code of numpy's, which trusts its input, sees what the file says of an array
-before it is checked.
+A pickle is a program that names functions and calls them. Here it can name only those that rebuild numpy arrays, and
+receives substitutes for them, defined below: numpy's code, which trusts its input, never receives the file's
+description of an array before it is checked.
 """
 
 import math
@@ -21,17 +21,17 @@ _NUMBERS_AND_TEXT = re.compile(r'[<>|=]?(b1|[iu][1248]|f[248]|[SU]\d{1,6})')
 
 
 def load_plain(path: str | os.PathLike[str]) -> Any:
-    """What a pickle holds, of whatever protocol, as written by Python 2 or 3 and any numpy.
+    """Load a pickle of any protocol, written by Python 2 or 3 and any numpy.
 
     Args:
-        path: the file; it is read whole.
+        path: the file; it is read completely.
 
     Returns:
         numbers, text, bytes, None, lists, tuples, dicts, sets, and numpy arrays (read-only) and scalars of numbers or
         text.
 
     Raises:
-        DataError: the file is missing, damaged, or holds or names anything else.
+        DataError: the file is missing, damaged, or contains or names anything else.
     """
     path = Path(path)
     try:
@@ -44,8 +44,8 @@ def load_plain(path: str | os.PathLike[str]) -> Any:
             f'{path} is refused: it holds {error}, and only numbers, text, containers and numpy arrays of these are '
             f'read, since anything else could run code; if you trust the file, save it again with these alone'
         ) from error
-    except Exception as error:  # whatever a damaged program can come to
-        raise DataError(f'{path} is no pickle, or a damaged one ({type(error).__name__}: {error})') from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise DataError(f'{path} is not a pickle, or a damaged one ({type(error).__name__}: {error})') from error
 
 
 class _Refused(Exception):
@@ -53,14 +53,14 @@ class _Refused(Exception):
 
 
 class _Bounded:
-    """A file that does not take memory for more bytes than it has."""
+    """A file whose reads never allocate more bytes than it has."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._left = file, size
 
     def read(self, count: int) -> bytes:
         if count > self._left:
-            raise EOFError('it ends too early')
+            raise EOFError('unexpected end')
         self._left -= count
         return self._file.read(count)
 
@@ -70,17 +70,17 @@ class _Bounded:
         return line
 
 
-class _Unpickler(pickle._Unpickler):  # in Python: the one in C takes as much memory as a damaged file tells it to
+class _Unpickler(pickle._Unpickler):  # in Python: the one in C takes as much memory as a damaged file claims
     dispatch = pickle._Unpickler.dispatch.copy()  # type: ignore[misc]
 
     def __init__(self, file: _Bounded) -> None:
         super().__init__(file, encoding='latin1')  # the bytes of arrays that Python 2 wrote
 
     def find_class(self, module: str, name: str) -> Any:
-        found = _NAMES.get((module.replace('numpy._core', 'numpy.core'), name))
-        if found is None:
+        function = _NAMES.get((module.replace('numpy._core', 'numpy.core'), name))
+        if function is None:
             raise _Refused(f'{module}.{name}')
-        return _Named(found)
+        return _Named(function)
 
     def get_extension(self, code: int) -> None:
         raise _Refused(f'a name of the copyreg registry ({code})')
@@ -93,7 +93,7 @@ class _Unpickler(pickle._Unpickler):  # in Python: the one in C takes as much me
 
 
 class _Named:
-    """A function that a pickle may call, and can do nothing else with, such as set its attributes."""
+    """A function that a pickle may only call; it cannot, for example, set its attributes."""
 
     __slots__ = ('_function',)
 
@@ -108,7 +108,7 @@ class _Named:
 
 
 class _DType:
-    """What a pickle says of an array's type."""
+    """An array's type as the pickle describes it."""
 
     __slots__ = ('dtype',)
 
@@ -125,7 +125,7 @@ class _DType:
 
 
 class _Array:
-    """An array on its way: first its type and nothing else, then its state."""
+    """An array under construction: first empty, then with its state."""
 
     __slots__ = ('array',)
 
@@ -145,11 +145,11 @@ def _from_bytes(content: Any, kind: Any, shape: Any, order: Any = 'C', axes: Any
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f'{len(content)} bytes for an array of shape {shape} and type {dtype}')
     array = np.frombuffer(content, dtype)
-    if order == 'K':  # numpy 2.3 on: axes in another order than in memory
+    if order == 'K':  # numpy 2.3 on: axes in a different order than in memory
         array = array.reshape(shape).transpose(axes)
     else:
         array = array.reshape(shape, order=order)
-    # Anything but 0 and 1 in a truth value is undefined to numpy.
+    # In numpy, a bool other than 0 and 1 is undefined.
     return array.view(np.uint8) != 0 if dtype.kind == 'b' else array
 
 
@@ -164,14 +164,14 @@ def _dtype_of(kind: Any) -> np.dtype:
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
-    """How protocols before 3 write bytes."""
+    """Bytes as protocols before 3 write them."""
     if (type(text), encoding) != (str, 'latin1'):
         raise _Refused('text in another encoding')
     return bytes(text, 'latin1')
 
 
 def _bytes(*arguments: Any) -> bytes:
-    """How they write none."""
+    """Empty bytes in these protocols."""
     if arguments:
         raise _Refused('a call of bytes()')
     return b''
@@ -202,7 +202,7 @@ _CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 class _Plain:
-    """Puts arrays in the places of their stand-ins; every container is converted once, however often it is met."""
+    """Replaces substitutes by arrays; every container is converted once, however often it occurs."""
 
     def __init__(self) -> None:
         self._done: dict[int, Any] = {}
@@ -215,12 +215,12 @@ class _Plain:
         if type(value) not in _CONTAINERS:
             raise _Refused('a type, a function or a buffer')
         if id(value) not in self._done:
-            self._done[id(value)] = None  # met again on the way down: it holds itself
+            self._done[id(value)] = None  # still None if met again below: it contains itself
             self._done[id(value)] = self._converted(value)
-        found = self._done[id(value)]
-        if found is None:
-            raise _Refused('a container that holds itself')
-        return found
+        converted = self._done[id(value)]
+        if converted is None:
+            raise _Refused('a container that contains itself')
+        return converted
 
     def _converted(self, value: Any) -> Any:
         if isinstance(value, dict):

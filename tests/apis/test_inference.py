@@ -32,8 +32,8 @@ def test_embedding_raw_arrays_equals_embedding_the_packed_set(cfg) -> None:
     [
         (np.zeros((5, 24, 3)), r'clip 1 has shape \(5, 24, 3\); layout .ntu25. needs \(T, 25, 3\)'),
         (np.zeros((0, 25, 3)), 'clip 1 has shape'),
-        (np.full((5, 25, 3), np.nan), 'clip 1: nobody is there, every value is zero or missing'),
-        (np.zeros((5, 25, 3)), 'clip 1: nobody is there'),
+        (np.full((5, 25, 3), np.nan), 'clip 1: no person is present, every value is zero or missing'),
+        (np.zeros((5, 25, 3)), 'clip 1: no person is present'),
         (np.full((5, 25, 3), np.inf), 'clip 1: NaN or infinite coordinate at person 0, frame 0, joint spine_base'),
     ],
 )

@@ -167,9 +167,9 @@ def test_persons_with_data_come_first_before_every_step():
     out = Pipeline({**steps, 'pack': {'type': 'PackClip', 'num_persons': 1}})(as_clip(two))['inputs']
     expected = Centre('hip').transform(as_clip(two[1:, 5:8]))['keypoint']
     np.testing.assert_array_equal(out[..., 0], expected[0].transpose(2, 0, 1))
-    with pytest.raises(DataError, match=r"c: nobody is there .* before the step 'centre'"):
+    with pytest.raises(DataError, match=r"c: no person is present .* before the step 'centre'"):
         Pipeline(steps)(as_clip(two[:1]))
-    with pytest.raises(DataError, match=r"c: nobody is there .* before the step 'pad'"):
+    with pytest.raises(DataError, match=r"c: no person is present .* before the step 'pad'"):
         Pipeline({'pad': {'type': 'PadFrames'}})(as_clip(np.full((1, 3, 17, 3), np.nan)))
 
 

@@ -76,7 +76,9 @@ def test_a_batch_is_a_copy_so_that_nobody_changes_the_resident_clips(data):
 
 
 def test_a_step_after_which_nobody_is_there_is_named(data):
-    with pytest.raises(DataError, match=r"c0: nobody is there in any frame .* before the step 'pack' of the pipeline"):
+    with pytest.raises(
+        DataError, match=r"c0: no person is present in any frame .* before the step 'pack' of the pipeline"
+    ):
         SkeletonDataset(data, 'xsub', 'train', {'nan': {'type': '_MakeNaN'}, 'pack': {'type': 'PackClip'}})
 
 
@@ -98,7 +100,7 @@ def test_channels_that_are_not_the_models_are_refused_and_scores_reach_the_batch
     assert train.channels == ('x', 'y', 'score')
     assert not train.clips[0, :2, :, 0].any()  # the hip is the origin
     np.testing.assert_array_equal(train.clips[0, 2, :, :, 0].numpy(), clip(0)[0, ..., 2])
-    with pytest.raises(ConfigError, match='AlignView: c0 has 2 coordinates a joint, not 3; set align=None'):
+    with pytest.raises(ConfigError, match='AlignView: c0 has 2 coordinates per joint, not 3; set align=None'):
         turned = {'align': {'type': 'AlignView'}, **PLAIN}
         SkeletonDataset(tmp_path / 'flat', 'xsub', 'train', turned, channels=['x', 'y', 'score'])
 
@@ -174,7 +176,7 @@ def test_a_clip_in_which_nobody_is_ever_there_is_refused_by_name(tmp_path):
     forge(folder, lambda frames: frames[4:8].fill(0))
     pad = {'pad': {'type': 'PadFrames', 'num_frames': 4}, 'pack': {'type': 'PackClip'}}
     for pipeline in (PLAIN, pad):
-        with pytest.raises(DataError, match=r'c1: nobody is there in any frame .* leave the clip out'):
+        with pytest.raises(DataError, match=r'c1: no person is present in any frame .* leave the clip out'):
             SkeletonDataset(folder, 'xsub', 'train', pipeline)
 
 
@@ -212,3 +214,22 @@ def test_nwucla_raw_nearest_neighbour_matches_the_known_floor(ucla, joint, mode,
     nearest = torch.cdist(test.clips.flatten(1), train.clips.flatten(1)).argmin(1)
     accuracy = (train.labels[nearest] == test.labels).float().mean().item() * 100
     assert abs(accuracy - expected) < 1.5
+
+
+@pytest.mark.parametrize(('packs', 'warns'), [(1, True), (2, False)])
+def test_persons_whom_the_pipeline_leaves_out_are_counted(tmp_path, packs, warns):
+    """Kind F13 (silent truncation): the pipeline packed fewer persons than a clip has, and no line said so."""
+    empty = clip(3, persons=2)
+    empty[1] = 0
+    folder = pack(tmp_path / 'toy', clip(), clip(1, persons=2), clip(2, persons=2), empty)
+    pipeline = {**PLAIN, 'pack': {'type': 'PackClip', 'num_persons': packs}}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        data = SkeletonDataset(folder, 'xsub', 'train', pipeline)
+    lines = [str(warning.message) for warning in caught]
+    assert len(lines) == warns
+    if warns:
+        assert (
+            f'2 of {len(data)} train clips have more persons than the pipeline packs (1), and 2 persons are left out'
+            in lines[0]
+        )

@@ -224,7 +224,7 @@ def test_empty_frames_are_trimmed_where_asked_for(where, kept):
 def test_a_frame_with_any_person_is_kept_and_a_clip_of_nobody_is_named():
     two = np.concatenate([ramp([0, 1, 0, 0]), ramp([0, 0, 0, 1])])
     np.testing.assert_array_equal(TrimEmpty().transform(as_clip(two))['keypoint'], two[:, 1:])
-    with pytest.raises(DataError, match='c: nobody is there'):
+    with pytest.raises(DataError, match='c: no person is present'):
         TrimEmpty().transform(as_clip(ramp([0, 0])))
 
 
@@ -382,10 +382,10 @@ def test_a_step_after_packing_is_refused():
         ({'type': 'Resample', 'length': 'longest'}, "length='longest'"),
         (
             {'type': 'AlignView', 'mode': 'yaw'},
-            "AlignView: mode='yaw' is none of yaw_frame, yaw_first, body_first, none",
+            "AlignView: mode='yaw' is not one of yaw_frame, yaw_first, body_first, none",
         ),
         ({'type': 'PackClip', 'num_persons': 0}, 'PackClip: num_persons=0'),
-        ({'type': 'TrimEmpty', 'where': 'middle'}, "TrimEmpty: where='middle' is none of start, end, ends, all"),
+        ({'type': 'TrimEmpty', 'where': 'middle'}, "TrimEmpty: where='middle' is not one of start, end, ends, all"),
         ({'type': 'FillGaps', 'longest': -1}, 'FillGaps: longest=-1 must not be negative'),
         ({'type': 'Center'}, "did you mean 'Centre'"),
     ],
@@ -403,5 +403,5 @@ def test_a_pipeline_must_be_a_dict_of_named_steps():
 def test_an_unknown_joint_and_flat_coordinates_are_config_errors():
     with pytest.raises(ConfigError, match="'kinect20' has no joint 'tail'"):
         Centre('tail').transform(as_clip(random_clip()))
-    with pytest.raises(ConfigError, match='AlignView: c has 2 coordinates a joint, not 3'):
+    with pytest.raises(ConfigError, match='AlignView: c has 2 coordinates per joint, not 3'):
         AlignView().transform(as_clip(random_clip()[..., :2]))

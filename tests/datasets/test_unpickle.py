@@ -196,7 +196,7 @@ def test_every_way_to_name_something_is_closed(tmp_path, program):
     ],
 )
 def test_what_a_name_that_is_allowed_can_be_misused_for_is_closed(tmp_path, program):
-    with pytest.raises(DataError, match=r'file\.pkl is (refused|no pickle)'):
+    with pytest.raises(DataError, match=r'file\.pkl is (refused|not a pickle)'):
         load_plain(saved(tmp_path, program))
 
 

@@ -98,7 +98,7 @@ def nobody(frames):
     ('change', 'problem'),
     [
         ({'frames': nan}, 'c2: keypoint: NaN or infinite coordinate at person 0, frame 3, joint left_hand'),
-        ({'frames': nobody}, 'c1: keypoint: all zero, nobody is there'),
+        ({'frames': nobody}, 'c1: keypoint: all zero, no person is present'),
         ({'label': [0, 1, 2, 3, 1, 2]}, 'c3: label: 3 is outside 0..2'),
         ({'label': [-2, 1, 2, 0, 1, 2]}, 'c0: label: -2 is outside 0..2'),
         ({'camera': [0, 1, -7, 0, 1, 0]}, 'c2: camera: -7 is neither a number from 0 nor -1 (unknown)'),

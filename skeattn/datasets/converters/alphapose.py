@@ -29,7 +29,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
     """Keypoint ``(M, T, V, 3)`` and numbers of the persons ``(M, T)``.
 
     Raises:
-        DataError: the file is not of this form, or nobody is in it.
+        DataError: the file is not of this form, or no person is in it.
     """
     ((path, text),) = content
     value = parse_json(path, text)

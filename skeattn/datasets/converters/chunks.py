@@ -1,7 +1,7 @@
-"""Parsed clips kept beside a set that is being made, so that processes can share the work and none of it is lost.
+"""Parsed clips kept beside a set during its conversion, so that processes share the work and no work is lost.
 
-The files of a source are cut into chunks. Whoever parses a chunk, any process of any run, leaves what came of it as a
-file in a hidden folder beside the target, named after all that it depends on; it appears there complete or not at all.
+The files of a source are cut into chunks. The process that parses a chunk, of any run, writes the result as a file to a
+hidden folder beside the target. The file's name is a hash of all that it depends on; it is written atomically.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ from skeattn.datasets.converters.source import Source
 from skeattn.errors import DataError
 from skeattn.files import is_running, sha256, try_lock, write_atomic
 
-# Name of the clip, keypoint (M, T, V, C), the columns that its name tells, and, where the format has something to
-# count, how often it was met in the clip; the counts are summed in the manifest's notes.
+# Name of the clip, keypoint (M, T, V, C), the columns parsed from its name, and, if the format counts events, the
+# number of each in the clip; the counts are summed in the manifest's notes.
 Parsed = tuple[str, np.ndarray, dict[str, int]] | tuple[str, np.ndarray, dict[str, int], dict[str, int]]
 Parse = Callable[[str, bytes], Parsed]
 
 CHUNK = 32  # files: less than a second of work, and a few megabytes
 _LOCK = 'lock'
-# Forked where that is sound: a worker then starts at once and shares the memory of what is imported.
+# Fork where it is safe: a worker then starts at once and shares the memory of imported modules.
 _START = 'fork' if sys.platform == 'linux' else 'spawn'
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one file: a clip, or the reason why there is none."""
+    """The result of one file: a clip, or the reason why there is none."""
 
     member: str
     parsed: Parsed | None
@@ -50,9 +50,9 @@ class Chunks:
     """The work on a source, cut into pieces of :data:`CHUNK` files.
 
     Args:
-        folder: where finished chunks lie.
+        folder: of finished chunks.
         source: the files.
-        parse: what becomes of each.
+        parse: parser of one file.
     """
 
     def __init__(self, folder: Path, source: Source, parse: Parse) -> None:
@@ -63,10 +63,10 @@ class Chunks:
         self._files = [folder / f'{self._key(members, code)}.npz' for members in self._members]
 
     def _key(self, members: list[str], code: str) -> str:
-        """Of the files, their state, the parser, its options and its source text."""
+        """Hash of the files, their state, the parser, its options and its source text."""
         states = []
         for member in members:
-            with contextlib.suppress(DataError):  # said when the file is read
+            with contextlib.suppress(DataError):  # reported when the file is read
                 states.append([member, *self._source.state(member)])
         return hashlib.sha256(json.dumps([members, states, code]).encode()).hexdigest()[:32]
 
@@ -74,7 +74,7 @@ class Chunks:
         return len(self._members)
 
     def waiting(self) -> list[int]:
-        """The chunks that nobody has finished yet."""
+        """The chunks that are not finished yet."""
         return [number for number, file in enumerate(self._files) if not file.exists()]
 
     def size(self, number: int) -> int:
@@ -91,15 +91,15 @@ class Chunks:
                 yield self._load(number)
 
     def _load(self, number: int) -> list[Outcome]:
-        """A finished chunk; one that is missing or damaged, whatever became of its worker, is made here."""
+        """A finished chunk; a missing or damaged one is made here, whatever happened to its worker."""
         try:
             return _read(self._files[number])
-        except Exception:  # a file of ours, cut by a crash of the machine
+        except Exception:  # our own file, truncated by a crash of the machine
             self._make(number)
             return _read(self._files[number])
 
     def _make(self, number: int) -> None:
-        """Parse a chunk and leave the file."""
+        """Parse a chunk and write its file."""
         self._source.read_ahead(self._members[number])
         outcomes = [self._outcome(member) for member in self._members[number]]
         write_atomic(self._files[number], lambda file: _write(file, outcomes))
@@ -112,7 +112,7 @@ class Chunks:
 
     @contextlib.contextmanager
     def _workers(self, jobs: int) -> Iterator[list[Any]]:
-        """Processes that make the waiting chunks; none where one process is enough."""
+        """Processes that make the waiting chunks; none if one process is enough."""
         waiting = self.waiting()
         if min(jobs, len(waiting)) < 2:
             yield []
@@ -133,7 +133,7 @@ class Chunks:
 
 def _work(chunks: Chunks, waiting: list[int], claimed: Any, parent: int) -> None:
     """A worker: claims chunk after chunk until none is left or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and ends its workers
     while os.getppid() == parent:
         with claimed.get_lock():
             turn = claimed.value
@@ -142,7 +142,7 @@ def _work(chunks: Chunks, waiting: list[int], claimed: Any, parent: int) -> None
             return
         try:
             chunks._make(waiting[turn])
-        except Exception:  # the parent comes to this chunk, meets the same and says it
+        except Exception:  # the parent reaches this chunk, meets the same error and reports it
             return
 
 
@@ -167,7 +167,7 @@ def kept_beside(out: Path, complete: Callable[[], bool]) -> Iterator[Path]:
 
 
 def _remove_abandoned(out: Path) -> None:
-    """Remove what killed processes began to write for ``out``."""
+    """Remove partial output of killed processes for ``out``."""
     for partial in out.parent.glob(f'.{out.name}.*.partial'):
         number = partial.name.split('.')[-2]
         if number.isdigit() and not is_running(int(number)):
@@ -175,7 +175,7 @@ def _remove_abandoned(out: Path) -> None:
 
 
 def _code(parse: Parse) -> str:
-    """A hash of the parser's name, its options, and the files that it comes from."""
+    """A hash of the parser's name, its options, and its source files."""
     options: list[Any] = []
     function: Any = parse
     while isinstance(function, functools.partial):
@@ -192,7 +192,7 @@ def _write(file: BinaryIO, outcomes: list[Outcome]) -> None:
         note: dict[str, Any] = {'member': outcome.member, 'reason': outcome.reason}
         if outcome.parsed is not None:
             name, keypoint, *rest = outcome.parsed
-            with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name
+            with np.errstate(over='ignore'):  # becomes infinite, which the writer reports
                 keypoints.append(np.asarray(keypoint, '<f4').ravel())
             note['parsed'] = [name, np.shape(keypoint), *rest]
         notes.append(note)

@@ -1,7 +1,7 @@
 """The .npz file of CTR-GCN: x_train, x_test (N, T, M * V * C) and y_train, y_test, one-hot
 
-A frame's values are person by person, joint by joint. Clips are padded with empty frames at the end, which are cut off
-again. They have no names; they are called by their places, ``train_00000`` and so on.
+A frame's values are ordered by person, then joint. Clips are padded with empty frames at the end, which are removed.
+They have no names; they are numbered ``train_00000`` and so on.
 """
 
 import os
@@ -56,22 +56,22 @@ def convert(
         source: the ``.npz`` file.
         out: the packed set's folder.
         layout: the skeleton, by name or as a ``.json`` file that defines it.
-        split: what the split into training and test clips is called.
-        classes: text file with one class a line; by default numbers, as many as the rows of labels are long.
-        channels: what the values of a joint are, as ``'x,y,score'``; by default x, y, z.
+        split: name of the split into training and test clips.
+        classes: text file with one class per line; by default numbers, as many as a row of labels has values.
+        channels: names of a joint's values, as ``'x,y,score'``; by default x, y, z.
         persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip.
         overwrite: replace a set at ``out``.
 
     Raises:
-        DataError: the file is damaged or of another form, no clip is usable, or with ``strict`` one is not.
+        DataError: the file is damaged or has a different structure, no clip is usable, or with ``strict`` one is not.
         ConfigError: unknown layout or channels.
     """
     choice = Choice(persons, max_persons)
     source, skeleton, named = Path(source), read_layout(layout), parse_channels(channels) or AXES
     one_hot = {side: _one_hot(source, f'y_{side}') for side in _SIDES}
     labels = {side: _labels(rows) for side, rows in one_hot.items()}
-    names = {side: [f'{side}_{i:05d}' for i in range(len(given))] for side, given in labels.items()}
+    names = {side: [f'{side}_{i:05d}' for i in range(len(numbers))] for side, numbers in labels.items()}
     sides = {name: trains for side, trains in _SIDES.items() for name in names[side]}
     table = Table([*sides], [label for side in _SIDES for label in labels[side]], {split: sides}, classes)
 
@@ -107,7 +107,7 @@ def _one_hot(source: Path, key: str) -> np.ndarray:
 
 
 def _labels(rows: np.ndarray) -> list[int]:
-    """The place of the 1 in each row, -1 where a row is not one-hot."""
+    """The position of the 1 in each row, -1 where a row is not one-hot."""
     one_hot = (rows == 1).sum(axis=1) == 1
     one_hot &= (rows != 0).sum(axis=1) == 1
     return np.where(one_hot, rows.argmax(axis=1), -1).tolist()
@@ -124,21 +124,21 @@ def _clips(source: Path, key: str, count: int) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _member(source: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
-    """An array of the file, open behind its header, and what that says; numpy itself would read the array whole."""
+    """An array of the file, opened after its header, with shape and type; numpy would read the whole array."""
     try:
         archive = zipfile.ZipFile(source)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise DataError(f'{source} is no .npz file, or a damaged or truncated one ({error})') from error
+        raise DataError(f'{source} is not an .npz file, or a damaged or truncated one ({error})') from error
     with archive:
         if f'{key}.npy' not in archive.namelist():
-            held = ', '.join(name.removesuffix('.npy') for name in archive.namelist()[:8])
-            raise DataError(f'{source} holds no array {key}, but {held!a}')
+            keys = ', '.join(name.removesuffix('.npy') for name in archive.namelist()[:8])
+            raise DataError(f'{source} has no array {key}, but {keys!a}')
         try:
             file = archive.open(f'{key}.npy')
             header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
             shape, fortran, dtype = header(file)
         except Exception as error:  # a damaged header fails in many ways
-            raise DataError(f'{source}: {key} is no array, or a damaged one ({error!r})') from error
+            raise DataError(f'{source}: {key} is not an array, or a damaged one ({error!r})') from error
         if fortran or dtype.kind not in 'fiu' or any(size < 0 for size in shape):
             raise DataError(f'{source}: {key} holds {dtype} {shape}, not numbers, clip by clip')
         with file:
@@ -150,7 +150,7 @@ def _read(source: Path, key: str, file: IO[bytes], shape: Any, dtype: np.dtype) 
     size = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
     try:
         content = file.read(size)
-    except Exception as error:  # zlib.error is no ValueError
+    except Exception as error:  # zlib.error is not a ValueError
         raise DataError(f'{source}: {key} is damaged ({error})') from error
     if len(content) != size:
         raise DataError(f'{source}: {key} is truncated')

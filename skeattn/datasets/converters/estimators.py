@@ -27,7 +27,7 @@ def assemble(path: str, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray
     """
     shapes = {pose.shape for frame in frames for pose, _ in frame}
     if not shapes:
-        raise DataError(f'{path}: nobody is there in any of {len(frames)} frames')
+        raise DataError(f'{path}: no person is present in any of {len(frames)} frames')
     if len(shapes) > 1:
         counts = ' and '.join(str(shape[0]) for shape in sorted(shapes))
         raise DataError(f'{path}: persons of {counts} joints in one clip')

@@ -1,4 +1,4 @@
-"""The gate of every converter: missing joints are marked, persons chosen, and what is left out is counted."""
+"""The last step of every converter: mark missing joints, choose persons, and count those left out."""
 
 import numpy as np
 
@@ -27,23 +27,23 @@ def admit(
     Args:
         writer: an open writer, whose notes count the persons left out.
         name: of the clip.
-        keypoint: ``(M, T, V, C)`` as the source has it.
+        keypoint: ``(M, T, V, C)`` as in the source.
         columns: of the clip, its label among them.
         choice: of persons.
         ids: see :meth:`~skeattn.datasets.converters.persons.Choice.apply`.
-        marked: missing joints are marked already.
+        marked: missing joints are already marked.
 
     Raises:
-        DataError: nobody is there, or the writer refuses the clip.
+        DataError: no person is present, or the writer refuses the clip.
     """
     channels = writer.channels or BY_COUNT.get(keypoint.shape[-1] if np.ndim(keypoint) == 4 else 0)
     if channels is None or keypoint.ndim != 4 or keypoint.shape[2:] != (writer.layout.num_joints, len(channels)):
-        writer.add(name, keypoint, **columns)  # which says what is wrong with its shape
+        writer.add(name, keypoint, **columns)  # which reports the wrong shape
         return
     keypoint = keypoint if marked else mark_missing(keypoint, channels, writer.layout)
     kept, left_out = choice.apply(keypoint, channels, ids)
     if not present(kept).any():
-        raise DataError(f'{name}: nobody is there, every value is zero or missing')
+        raise DataError(f'{name}: no person is present, every value is zero or missing')
     writer.add(name, kept, **columns)
     if left_out:
         for note, count in ((LEFT_OUT, left_out), (CROWDED, 1)):

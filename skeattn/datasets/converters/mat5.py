@@ -1,4 +1,4 @@
-"""Numeric arrays of MATLAB 5 files (.mat), read without trust: scipy's reader can end the process on damaged bytes."""
+"""Numeric arrays of MATLAB 5 files (.mat), read without trust: scipy's reader can crash on damaged bytes."""
 
 import struct
 import zlib
@@ -9,17 +9,17 @@ import numpy as np
 _MATRIX, _COMPRESSED = 14, 15
 _TYPES = {1: 'i1', 2: 'u1', 3: '<i2', 4: '<u2', 5: '<i4', 6: '<u4', 7: '<f4', 9: '<f8', 12: '<i8', 13: '<u8'}
 _HEADER = 128
-_LARGEST = 1 << 28  # bytes of an unpacked variable: more than any clip, little enough to be safe
+_LARGEST = 1 << 28  # bytes of an unpacked variable: more than any clip, small enough to be safe
 
 
 def read_array(content: bytes, name: str) -> np.ndarray:
-    """The real array of that name.
+    """Read the real array called ``name``.
 
     Raises:
-        ValueError: no little-endian MATLAB 5 file, damaged, or no such array.
+        ValueError: not a little-endian MATLAB 5 file, damaged, or no such array.
     """
     if content[126:_HEADER] != b'IM':
-        raise ValueError('no MATLAB 5 file of this byte order')
+        raise ValueError('not a little-endian MATLAB 5 file')
     for kind, data in _elements(content[_HEADER:]):
         if kind == _COMPRESSED:
             kind, data = next(_elements(_unpacked(data)), (0, b''))
@@ -32,7 +32,7 @@ def read_array(content: bytes, name: str) -> np.ndarray:
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(type, content) of each data element; those of four bytes or fewer stand within their tag."""
+    """(type, content) of each data element; those of four bytes or fewer are within their tag."""
     at = 0
     while at < len(data):
         if at + 8 > len(data):
@@ -60,10 +60,10 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _array(parts: list[tuple[int, bytes]]) -> np.ndarray:
-    """From flags, dimensions, name and values."""
+    """The array from its flags, dimensions, name and values."""
     (_, flags), (_, sizes), _, *values = parts
     shape = np.frombuffer(sizes, '<i4')
     if len(values) != 1 or values[0][0] not in _TYPES or len(flags) != 8 or flags[1] & 8 or (shape < 0).any():
-        raise ValueError('the variable is no real numeric array')
+        raise ValueError('the variable is not a real numeric array')
     kind, stored = values[0]
     return np.frombuffer(stored, _TYPES[kind]).reshape(shape, order='F')

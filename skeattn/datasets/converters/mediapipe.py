@@ -2,7 +2,7 @@
 
 A file is a list of frames, or ``{"frames": [...]}``. A frame is a list of landmarks, each ``{"x", "y", "z",
 "visibility"}`` or ``[x, y, z, visibility]``; a list of such lists, a person each; a dict that holds one of these as
-``landmarks`` or ``pose_landmarks``; or null or empty where nobody was found.
+``landmarks`` or ``pose_landmarks``; or null or empty where no person was found.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
     """Keypoint ``(M, T, 33, 4)``, or with 3 values where there is no visibility, and numbers of the persons.
 
     Raises:
-        DataError: the file is not of this form, or nobody is in it.
+        DataError: the file is not of this form, or no person is in it.
     """
     ((path, text),) = content
     value = parse_json(path, text)

@@ -1,6 +1,6 @@
-"""Northwestern-UCLA Multiview Action 3D (Wang et al., CVPR 2014): one JSON file a clip, Kinect v1.
+"""Northwestern-UCLA Multiview Action 3D (Wang et al., CVPR 2014): one JSON file per clip, Kinect v1.
 
-The files are called ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view) and hold ``skeletons`` ``[T][20][3]``.
+The files are named ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view) and hold ``skeletons`` ``[T][20][3]``.
 """
 
 import json
@@ -34,7 +34,7 @@ def parse(path: str, content: bytes) -> Parsed:
     """Name, keypoint ``(1, T, 20, 3)`` and columns of one file.
 
     Raises:
-        DataError: the name or the content is not of this format.
+        DataError: name or content is not of this format.
     """
     name = Path(path).stem
     match = _NAME.match(name)
@@ -42,11 +42,11 @@ def parse(path: str, content: bytes) -> Parsed:
         raise DataError(f'{path}: the name is not of the form aAA_sSS_eEE_vVV.json')
     action, subject, episode, view = map(int, match.groups())
     if action not in ACTIONS:
-        raise DataError(f'{path}: no action has the code {action}; there are {", ".join(map(str, ACTIONS))}')
+        raise DataError(f'{path}: unknown action code {action}; the codes are {", ".join(map(str, ACTIONS))}')
     try:
         keypoint = np.array(json.loads(content)['skeletons'], dtype=np.float32)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise DataError(f'{path}: no JSON with "skeletons" as frames x joints x 3 numbers ({error})') from error
+        raise DataError(f'{path}: not JSON with "skeletons" as frames x joints x 3 numbers ({error})') from error
     if keypoint.ndim != 3:
         raise DataError(f'{path}: "skeletons" has the shape {keypoint.shape}, not (frames, 20, 3)')
     columns = {'label': list(ACTIONS).index(action), 'subject': subject, 'camera': view, 'replication': episode}

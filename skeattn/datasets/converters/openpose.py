@@ -47,7 +47,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
     """Keypoint ``(M, T, V, 3)`` and numbers of the persons ``(M, T)``.
 
     Raises:
-        DataError: a file is not of this form, or nobody is in any.
+        DataError: a file is not of this form, or no person is in any.
     """
     frames = [(frame_number(path), read_frame(path, parse_json(path, text))) for path, text in content]
     return assemble(content[0][0], at_their_numbers(frames))

@@ -1,8 +1,8 @@
-"""Which persons of a clip are kept, and in which order.
+"""Choose the persons of a clip and their order.
 
-An array has a row for each person. Pose estimators list persons frame by frame instead; the place in such a list means
-nothing, so that persons are followed over the frames first, by the estimator's own numbers where it gives any and by
-nearest position otherwise.
+An array has a row for each person. Pose estimators list persons frame by frame instead; the position in such a list
+has no meaning, so that persons are first followed over the frames, by the estimator's numbers if any, otherwise by
+nearest position.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from skeattn.datasets.missing import SCORES, present
 from skeattn.errors import ConfigError
 
 RULES = ('order', 'motion', 'score', 'track')
-# A person who is more than half a body away from where anybody was last seen is somebody else.
+# A person more than half a body away from every last seen position is a new person.
 FARTHEST = 0.5
 UNKNOWN = -1
 
@@ -41,7 +41,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
-            raise ConfigError(f'persons={self.rule!r} (--persons) is none of {", ".join(RULES)}')
+            raise ConfigError(f'persons={self.rule!r} (--persons) is not one of {", ".join(RULES)}')
         if self.most is not None and self.most < 1:
             raise ConfigError(f'max_persons={self.most} (--max-persons) must be 1 or more')
 
@@ -57,25 +57,25 @@ class Choice:
             keypoint: ``(M, T, V, C)``, missing joints marked as in :mod:`skeattn.datasets.missing`.
             channels: names of the C values.
             ids: ``(M, T)`` numbers of the persons that a source lists frame by frame, :data:`UNKNOWN` where it gives
-                none; None where a row is a person.
+                none; None if each row is a person.
 
         Returns:
-            ``(M', T, V, C)`` without rows in which nobody ever is (one empty row if nobody is in any), and the number
-            of persons left out.
+            ``(M', T, V, C)`` without rows that are always empty (one empty row if all are), and the number of persons
+            left out.
 
         Raises:
             ConfigError: the rule is ``'score'`` and there is no such channel.
         """
-        there = present(keypoint)
+        visible = present(keypoint)
         if self.rule == 'track' or (ids is not None and self.rule != 'order'):
-            unknown = np.full(there.shape, UNKNOWN)
+            unknown = np.full(visible.shape, UNKNOWN)
             keypoint = follow(keypoint, num_coordinates(channels), unknown if ids is None else ids)
-            there = present(keypoint)
-        rows = np.flatnonzero(there.any(axis=1))
+            visible = present(keypoint)
+        rows = np.flatnonzero(visible.any(axis=1))
         if not len(rows):
             return keypoint[:1], 0
         if self.rule != 'order':
-            worth = _WORTH[self.rule](keypoint[rows], channels, there[rows])
+            worth = _WORTH[self.rule](keypoint[rows], channels, visible[rows])
             rows = rows[np.argsort(-worth, kind='stable')]
         kept = rows[: self.most]
         unchanged = len(kept) == len(keypoint) and np.array_equal(kept, np.arange(len(kept)))
@@ -85,9 +85,9 @@ class Choice:
 def follow(keypoint: np.ndarray, D: int, ids: np.ndarray) -> np.ndarray:
     """Persons listed frame by frame as tracks, in the order of their first frames.
 
-    A known number continues the track of that number (a second listing of it in the same frame is a different person).
-    An unknown person continues the track that was last seen nearest, so that the distances of a frame are smallest in
-    sum, unless that is more than :data:`FARTHEST` of a body's larger extent away.
+    A number continues the track of that number (a second listing of it in the same frame is a different person).
+    A person without a number continues the track last seen nearest, such that the sum of distances in a frame is
+    minimal, unless that is more than :data:`FARTHEST` of a body's larger extent away.
 
     Args:
         keypoint: ``(M, T, V, C)``, of which the first D values are coordinates.
@@ -97,13 +97,13 @@ def follow(keypoint: np.ndarray, D: int, ids: np.ndarray) -> np.ndarray:
     Returns:
         ``(tracks, T, V, C)``, zero where a track is absent.
     """
-    there = present(keypoint)
+    visible = present(keypoint)
     coordinates = keypoint[..., :D].astype(float)
     numbered: dict[tuple[int, int], int] = {}
     last: list[np.ndarray] = []  # of each track, where it was last seen
     steps: list[tuple[int, int, int]] = []  # track, frame, place
     for frame in range(keypoint.shape[1]):
-        places: list[int] = np.flatnonzero(there[:, frame]).tolist()
+        places: list[int] = np.flatnonzero(visible[:, frame]).tolist()
         again: dict[int, int] = {}
         free, taken = [], set()
         for place in places:
@@ -149,26 +149,26 @@ def _nearest(seen: list[np.ndarray], bodies: list[np.ndarray]) -> dict[int, int]
     return {int(i): int(j) for i, j in zip(*linear_sum_assignment(cost), strict=True) if not far[i, j]}
 
 
-def _motion(keypoint: np.ndarray, channels: Sequence[str], there: np.ndarray) -> np.ndarray:
+def _motion(keypoint: np.ndarray, channels: Sequence[str], visible: np.ndarray) -> np.ndarray:
     coordinates = keypoint[..., : num_coordinates(channels)].astype(float)
-    places = np.where(there[..., None, None], coordinates, np.nan)
+    places = np.where(visible[..., None, None], coordinates, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', RuntimeWarning)  # a joint that is missing throughout
         return np.asarray(np.nan_to_num(np.nanvar(places, axis=1)).sum(axis=(1, 2)))
 
 
-def _score(keypoint: np.ndarray, channels: Sequence[str], there: np.ndarray) -> np.ndarray:
+def _score(keypoint: np.ndarray, channels: Sequence[str], visible: np.ndarray) -> np.ndarray:
     name = next((name for name in SCORES if name in channels), None)
     if name is None:
         raise ConfigError(
-            f'persons="score" (--persons score) needs a channel score, and these clips have {", ".join(channels)}; '
+            f'persons="score" (--persons score) needs a channel score, but these clips have {", ".join(channels)}; '
             'choose order, motion or track'
         )
     return np.asarray(np.nan_to_num(keypoint[..., list(channels).index(name)]).mean(axis=2).sum(axis=1))
 
 
-def _length(keypoint: np.ndarray, channels: Sequence[str], there: np.ndarray) -> np.ndarray:
-    return there.sum(axis=1)
+def _length(keypoint: np.ndarray, channels: Sequence[str], visible: np.ndarray) -> np.ndarray:
+    return visible.sum(axis=1)
 
 
 _WORTH: dict[str, Callable[[np.ndarray, Sequence[str], np.ndarray], np.ndarray]] = {

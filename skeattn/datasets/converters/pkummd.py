@@ -112,7 +112,7 @@ def parse(path: str, content: bytes, columns: Mapping[str, dict[str, int]]) -> P
         columns: those of each clip.
 
     Raises:
-        DataError: a line is not 150 numbers, or nobody is there.
+        DataError: a line is not 150 numbers, or no person is present.
     """
     lines = content.decode('latin-1').split('\n')
     with warnings.catch_warnings():

@@ -1,7 +1,7 @@
 """Arrays of ST-GCN and its followers: {train,val}_data.npy or _position.npy (N, C, T, V, M) and {train,val}_label.pkl
 
-``_data.npy`` is padded with empty frames at the end (to 300 for NTU RGB+D), which are cut off again; ``_position.npy``
-is preprocessed to clips of one length, and kept as it is. The pickle holds the clips' names and their labels.
+``_data.npy`` is padded with empty frames at the end (to 300 for NTU RGB+D), which are removed; ``_position.npy``
+is preprocessed to clips of one length, and kept unchanged. The pickle holds the clips' names and their labels.
 """
 
 import os
@@ -49,22 +49,22 @@ def convert(
 ) -> None:
     """Pack the pair of arrays of a folder, one clip in memory at a time.
 
-    Columns and splits of NTU RGB+D are added where the clips have its names.
+    Columns and splits of NTU RGB+D are added if the clips have its names.
 
     Args:
         source: folder with the arrays of both sides.
         out: the packed set's folder.
         layout: the skeleton, by name or as a ``.json`` file that defines it.
-        labels: folder with the label pickles, where it is another one.
-        split: what the split into the two arrays is called.
-        classes: text file with one class a line; by default NTU's, or numbers.
-        channels: what the values of a joint are, as ``'x,y,score'``; by default told by their number.
+        labels: folder with the label pickles, if it is a different one.
+        split: name of the split into the two arrays.
+        classes: text file with one class per line; by default NTU's, or numbers.
+        channels: names of a joint's values, as ``'x,y,score'``; by default inferred from their number.
         persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip.
         overwrite: replace a set at ``out``.
 
     Raises:
-        DataError: a file is missing, damaged or of another shape, no clip is usable, or with ``strict`` one is not.
+        DataError: a file is missing, damaged or of a wrong shape, no clip is usable, or with ``strict`` one is not.
         ConfigError: unknown layout or channels.
     """
     source, skeleton, choice = Path(source), read_layout(layout), Choice(persons, max_persons)
@@ -74,11 +74,11 @@ def convert(
     sides: dict[str, int] = {}
     for side, trains in _SIDES.items():
         path, data = _open(source, side, skeleton.num_joints)
-        listed, given = read_labels(Path(labels or source) / f'{side}_label.pkl', len(data))
+        listed, classes_of_clips = read_labels(Path(labels or source) / f'{side}_label.pkl', len(data))
         clips += [(name, f'{path.name}[{i}]', path, data, i) for i, name in enumerate(listed)]
         sides |= dict.fromkeys(listed, trains)
         names += listed
-        numbers += given
+        numbers += classes_of_clips
     table = Table(names, numbers, {split: sides}, classes)
 
     def read() -> Iterator[tuple[str, str, Read]]:
@@ -97,19 +97,19 @@ def read_labels(path: Path, clips: int) -> tuple[list[str], list[int]]:
     """Names, without ``.skeleton``, and labels of the clips of an array.
 
     Raises:
-        DataError: the file is missing, damaged, of another form, or of another number of clips.
+        DataError: the file is missing, damaged, of a different structure, or of a different number of clips.
     """
     content = load_plain(path)
     if not isinstance(content, (list, tuple)) or len(content) != 2:
-        raise DataError(f'{path} is no pair of names and labels')
+        raise DataError(f'{path} is not a pair of names and labels')
     names, labels = (list(part) if isinstance(part, (list, tuple, np.ndarray)) else None for part in content)
     if names is None or labels is None or not len(names) == len(labels) == clips:
         raise DataError(f'{path} does not hold the names and labels of {clips} clips, as many as its array has')
     for i, (name, label) in enumerate(zip(names, labels, strict=True)):
         if not isinstance(name, str) or not name.isprintable() or not name:
-            raise DataError(f'{path}, clip {i}: {ascii(name)[:60]} is no name')
+            raise DataError(f'{path}, clip {i}: {ascii(name)[:60]} is not a name')
         if not isinstance(label, (int, np.integer)) or isinstance(label, bool):
-            raise DataError(f'{path}, clip {i} ({name}): label {ascii(label)[:60]} is no class number')
+            raise DataError(f'{path}, clip {i} ({name}): label {ascii(label)[:60]} is not a class number')
     return [str(name).removesuffix('.skeleton') for name in names], [int(label) for label in labels]
 
 
@@ -117,11 +117,11 @@ def _open(folder: Path, side: str, V: int) -> tuple[Path, np.ndarray]:
     paths = [folder / f'{side}_{kind}.npy' for kind in (*_PADDED, *_PREPROCESSED)]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
-        raise DataError(f'{folder} holds none of {", ".join(path.name for path in paths)}')
+        raise DataError(f'{folder} has none of {", ".join(path.name for path in paths)}')
     try:
         data = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as error:  # a damaged header fails in many ways
-        raise DataError(f'{path} is no array, or a damaged or truncated one ({error})') from error
+        raise DataError(f'{path} is not an array, or a damaged or truncated one ({error})') from error
     if data.ndim != 5 or data.shape[3] != V or data.dtype.kind != 'f':
         raise DataError(f'{path} holds {data.dtype} {data.shape}, not floats (clips, channels, frames, {V}, persons)')
     return path, data

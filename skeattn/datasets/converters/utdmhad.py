@@ -1,6 +1,6 @@
-"""UTD-MHAD (Chen et al., ICIP 2015): one MATLAB file a clip, Kinect v1.
+"""UTD-MHAD (Chen et al., ICIP 2015): one MATLAB file per clip, Kinect v1.
 
-The files are called ``aA_sS_tT_skeleton.mat`` (action, subject, trial) and hold ``d_skel`` ``(20, 3, T)``.
+The files are named ``aA_sS_tT_skeleton.mat`` (action, subject, trial) and hold ``d_skel`` ``(20, 3, T)``.
 """
 
 import re
@@ -33,7 +33,7 @@ def parse(path: str, content: bytes) -> Parsed:
     """Name, keypoint ``(1, T, 20, 3)`` and columns of one file.
 
     Raises:
-        DataError: the name or the content is not of this format.
+        DataError: name or content is not of this format.
     """
     match = _NAME.match(Path(path).stem)
     if match is None:
@@ -42,10 +42,10 @@ def parse(path: str, content: bytes) -> Parsed:
     if not 1 <= action <= len(ACTIONS):
         raise DataError(f'{path}: action {action} is outside 1..{len(ACTIONS)}')
     try:
-        with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name
+        with np.errstate(over='ignore'):  # becomes infinite, which the writer reports
             stored = read_array(content, 'd_skel').astype(np.float32)
     except ValueError as error:
-        raise DataError(f'{path}: no MATLAB file with the variable d_skel ({error})') from error
+        raise DataError(f'{path}: not a MATLAB file with the variable d_skel ({error})') from error
     if stored.ndim == 2:  # MATLAB drops a last axis of size 1
         stored = stored[..., None]
     if stored.ndim != 3 or len(stored) != len(_ORDER):

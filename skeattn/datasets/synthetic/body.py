@@ -8,7 +8,7 @@ from skeattn.skeletons import get_layout
 
 LAYOUT = get_layout('ntu25')
 
-# Rigid segments, each with the one it hangs on; limbs exist on both sides.
+# Rigid segments, each with its parent segment; limbs exist on both sides.
 SEGMENTS: dict[str, str | None] = {
     'pelvis': None, 'spine': 'pelvis', 'chest': 'spine', 'head': 'chest',
     'right_arm': 'chest', 'right_forearm': 'right_arm', 'right_hand': 'right_forearm',
@@ -52,7 +52,7 @@ class Body:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> 'Body':
-        """A person of random height (1.5 to 1.95 m) and proportions."""
+        """Draw a person of random height (1.5 to 1.95 m) and proportions."""
         height = rng.uniform(1.5, 1.95)
         build = np.exp(rng.normal(0, 0.07, len(_PROPORTIONS)))
         # Legs against trunk and arms as a whole vary more between people than one bone against its neighbour.
@@ -63,7 +63,7 @@ class Body:
         """Joint positions of a body standing at the origin, its lowest joint on the ground.
 
         Args:
-            angles: ``(T, S, 3)`` flex, side and twist in radians of every segment, relative to the one it hangs on.
+            angles: ``(T, S, 3)`` flex, side and twist in radians of every segment, relative to its parent segment.
 
         Returns:
             ``(T, V, 3)`` metres; y up, facing -z when the pelvis is not turned.

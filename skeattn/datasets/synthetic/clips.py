@@ -21,7 +21,7 @@ CLASSES = tuple(motion.name for motion in MOTIONS)
 SUBJECTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14)
 CAMERAS = {1: np.deg2rad(-45), 2: 0.0, 3: np.deg2rad(45)}
 HEIGHTS = (0.6, 1.0, 1.5, 2.0)
-# Beyond NTU's own setups, so that no name is on its list of clips without skeletons.
+# Above NTU's setups, so that no name is on its list of clips without skeletons.
 FIRST_SETUP = 101
 SPLITS = {
     'xsub': {'field': 'subject', 'train': [1, 2, 4, 5, 8, 9, 13, 14]},
@@ -38,7 +38,7 @@ class SyntheticClip:
         name: ``SsssCcccPpppRrrrAaaa``, as in NTU RGB+D.
         keypoint: ``(M, T, V, 3)`` float32 metres in camera coordinates, bodies in the order a tracker lists them;
             an absent body is zero.
-        bodies: ``(M, T)`` which person stands in which place, -1 for none.
+        bodies: ``(M, T)`` the person listed in each place, -1 for none.
     """
 
     name: str
@@ -55,7 +55,7 @@ def generate(seed: int = 0, clips: int = 1200) -> Iterator[SyntheticClip]:
     """Clips 0 to ``clips - 1``; clip i depends on (seed, i) only, so a smaller set is the beginning of a larger one.
 
     Raises:
-        ConfigError: ``seed`` or ``clips`` is negative, or there are more clips than names.
+        ConfigError: ``seed`` or ``clips`` is negative, or ``clips`` exceeds the number of names.
     """
     if seed < 0 or not 0 <= clips <= MOST:
         raise ConfigError(f'synthetic set: seed={seed} and clips={clips} must lie in 0.. and 0..{MOST}')
@@ -66,7 +66,7 @@ def generate(seed: int = 0, clips: int = 1200) -> Iterator[SyntheticClip]:
 
 
 def _plan(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every (subject, camera) pair in random order, and where in it each class starts."""
+    """Every (subject, camera) pair in random order, and the position where each class starts."""
     rng = np.random.default_rng((seed, _PLAN))
     pairs = np.array([(subject, camera) for subject in SUBJECTS for camera in CAMERAS])
     return rng.permutation(pairs), rng.permutation(len(pairs))[: len(CLASSES)]
@@ -117,16 +117,16 @@ def _act(rng: np.random.Generator, motion: Motion, conditions: Conditions, perso
 def _observe(rng: np.random.Generator, joints: np.ndarray, conditions: Conditions) -> tuple[np.ndarray, np.ndarray]:
     seen = seen_from(joints, conditions.camera, conditions.place)
     noisy = np.stack([disturb(rng, body) for body in seen])
-    found, swapped = miss(rng, noisy.shape[1], 2)
-    return _listed(noisy.astype(np.float32), found[: len(noisy)], swapped)
+    detected, swapped = miss(rng, noisy.shape[1], 2)
+    return _listed(noisy.astype(np.float32), detected[: len(noisy)], swapped)
 
 
-def _listed(keypoint: np.ndarray, found: np.ndarray, swapped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bodies in the order a tracker's file would list them: the found ones, close together."""
+def _listed(keypoint: np.ndarray, detected: np.ndarray, swapped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bodies in the order a tracker's file would list them: the detected ones, without gaps."""
     M, T = keypoint.shape[:2]
     listed, bodies = np.zeros_like(keypoint), np.full((M, T), -1)
     for t in range(T):
-        order = [m for m in (range(M - 1, -1, -1) if swapped[t] else range(M)) if found[m, t]]
+        order = [m for m in (range(M - 1, -1, -1) if swapped[t] else range(M)) if detected[m, t]]
         listed[: len(order), t] = keypoint[order, t]
         bodies[: len(order), t] = order
     return listed, bodies

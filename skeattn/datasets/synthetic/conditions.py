@@ -1,4 +1,4 @@
-"""Everything about a clip that has nothing to do with its class: one draw per clip, made before the class is known."""
+"""The conditions of a clip that do not depend on its class: one draw per clip, before the class is used."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""The classes: key poses over the phase of one execution, as segment angles added to the person's own posture.
+"""The classes: key poses over the phase of one execution, as segment angles added to the person's posture.
 
 A pose maps a segment to (flex, side, twist) in degrees: flex forward, side outward (trunk: to the right), twist
-inward (trunk: to the left). Segments that a pose leaves out stay as they are at rest.
+inward (trunk: to the left). Segments that a pose omits keep their resting angles.
 """
 
 from dataclasses import dataclass

@@ -21,8 +21,8 @@ def write_skeleton_file(
 ) -> None:
     """Write one clip as a raw ``.skeleton`` file.
 
-    Bodies are listed in the order of ``keypoint``; one that is all zero in a frame is not listed there, so a frame can
-    have no body. Image coordinates, orientations and lean are made up to be plausible; floats have 7 digits.
+    Bodies are listed in the order of ``keypoint``; a body that is all zero in a frame is omitted, so a frame can
+    have no body. Image coordinates, orientations and lean are invented but plausible; floats have 7 digits.
 
     Args:
         path: the file; its folder must exist.
@@ -30,17 +30,17 @@ def write_skeleton_file(
         body_ids: tracking id of each body, integers ``(M,)`` or, where bodies change places, ``(M, T)``.
 
     Raises:
-        DataError: another shape, not finite, or ids that are no integers.
+        DataError: wrong shape, non-finite values, or ids that are not integers.
     """
     keypoint = np.asarray(keypoint, dtype=np.float64)
     if keypoint.ndim != 4 or keypoint.shape[2:] != (LAYOUT.num_joints, 3) or not np.isfinite(keypoint).all():
         raise DataError(
-            f'{path}: a raw clip is finite and of shape (M, T, {LAYOUT.num_joints}, 3), not {keypoint.shape}'
+            f'{path}: a raw clip must be finite and of shape (M, T, {LAYOUT.num_joints}, 3), not {keypoint.shape}'
         )
     M, T = keypoint.shape[:2]
     ids = np.arange(M) + FIRST_ID if body_ids is None else np.asarray(body_ids)
     if ids.dtype.kind not in 'iu':
-        raise DataError(f'{path}: tracking ids are integers, {ids.dtype} does not hold their digits')
+        raise DataError(f'{path}: tracking ids must be integers, {ids.dtype} cannot hold all digits')
     ids = np.broadcast_to(ids[:, None] if ids.ndim == 1 else ids, (M, T))
     present: np.ndarray = np.any(keypoint, axis=(2, 3))
     columns = _columns(keypoint)

@@ -1,4 +1,4 @@
-"""What a depth camera makes of a body: view, jitter, frozen and inferred joints, missed frames, swapped bodies."""
+"""How a depth camera records a body: view, jitter, frozen and inferred joints, missed frames, swapped bodies."""
 
 import numpy as np
 from scipy.signal import lfilter
@@ -28,7 +28,7 @@ def seen_from(points: np.ndarray, camera: np.ndarray, place: np.ndarray) -> np.n
     Args:
         points: metres, y up.
         camera: yaw, pitch (positive looks down) and roll in radians.
-        place: where the origin lies before the camera.
+        place: position of the origin in front of the camera.
     """
     (cy, cp, cr), (sy, sp, sr) = np.cos(camera), np.sin(camera)
     yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -43,7 +43,7 @@ def disturb(rng: np.random.Generator, keypoint: np.ndarray) -> np.ndarray:
     T, V, _ = keypoint.shape
     level = 0.004 * np.exp(rng.normal(0, 0.3))
     white = rng.normal(size=(T + 20, V, 3)) * UNREST[:, None]
-    # First-order low-pass of unit variance: jitter of neighbouring frames hangs together.
+    # First-order low-pass of unit variance: jitter of neighbouring frames is correlated.
     jitter = lfilter([0.6], [1, -0.8], white, axis=0)[20:]
     noisy = keypoint + level * jitter
     parts = list(LAYOUT.parts.values())
@@ -68,15 +68,15 @@ def miss(rng: np.random.Generator, frames: int, persons: int) -> tuple[np.ndarra
     """Which bodies the tracker reports, and in which order.
 
     Returns:
-        ``(M, T)`` bool, body found; ``(T,)`` bool, the bodies are listed the other way round.
+        ``(M, T)`` bool, body detected; ``(T,)`` bool, the bodies are listed in reverse order.
     """
-    found = np.ones((persons, frames), dtype=bool)
+    detected = np.ones((persons, frames), dtype=bool)
     for person in range(persons):
         if rng.random() < 0.12:
             start = rng.integers(frames)
-            found[person, start : start + rng.integers(1, 4)] = False
+            detected[person, start : start + rng.integers(1, 4)] = False
     swapped = np.zeros(frames, dtype=bool)
     if rng.random() < 0.04:
         start = rng.integers(frames)
         swapped[start : start + rng.integers(3, 16)] = True
-    return found, swapped
+    return detected, swapped

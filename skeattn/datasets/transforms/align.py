@@ -21,7 +21,7 @@ def yaw_per_frame(keypoint: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
     """Turn each person in each frame so that the shoulders lie along x, as the releases do.
 
     All frames of a person turn the same way, given by the sign of the shoulders' summed z; frames of the other sign
-    are turned away from x instead. The body's heading is removed from the data.
+    are turned away from x. The body's heading is removed from the data.
 
     Args:
         keypoint: ``(M, T, V, 3)``.
@@ -35,7 +35,7 @@ def yaw_per_frame(keypoint: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
 
 
 def yaw_of_first(keypoint: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
-    """Turn the whole scene by one angle: that which brings person 0's shoulders along x where they are first seen."""
+    """Turn the whole scene by one angle, so that person 0's shoulders lie along x where they are first seen."""
     left, right = layout.shoulders
     across = (keypoint[0, :, right] - keypoint[0, :, left]).astype(np.float64)
     usable = np.flatnonzero(np.hypot(across[:, 0], across[:, 2]) > _DEGENERATE)
@@ -76,8 +76,8 @@ _MODES = {'yaw_frame': yaw_per_frame, 'yaw_first': yaw_of_first, 'body_first': b
 class AlignView(BaseTransform):
     """Turn the bodies to one view.
 
-    Where a shoulder is missing, ``yaw_frame`` takes its place interpolated in time; the other modes take the first
-    frame in which the joints that they read are there. A body without direction (shoulders or spine of no length in
+    Where a shoulder is missing, ``yaw_frame`` interpolates its position in time; the other modes take the first
+    frame in which the joints that they read are present. A body without direction (shoulders or spine of no length in
     every frame) is left unchanged.
 
     Args:
@@ -89,16 +89,16 @@ class AlignView(BaseTransform):
 
     def __init__(self, mode: str = 'yaw_frame') -> None:
         if mode not in (*_MODES, 'none'):
-            raise ConfigError(f'AlignView: mode={mode!r} is none of {", ".join(_MODES)}, none')
+            raise ConfigError(f'AlignView: mode={mode!r} is not one of {", ".join(_MODES)}, none')
         self.mode = mode
 
     def transform(self, results: Clip) -> Clip:
-        """Rotate ``keypoint``; absent persons stay zero, missing joints missing."""
+        """Rotate ``keypoint``; absent persons stay zero, missing joints stay missing."""
         if self.mode == 'none':
             return results
         keypoint = results['keypoint']
         if (D := coordinates(results)) != 3:
-            raise ConfigError(f'AlignView: {results["name"]} has {D} coordinates a joint, not 3; set align=None')
+            raise ConfigError(f'AlignView: {results["name"]} has {D} coordinates per joint, not 3; set align=None')
         turned = _MODES[self.mode](keypoint[..., :D], results['layout'])
         results['keypoint'] = np.concatenate([turned, keypoint[..., D:]], axis=-1)
         return results

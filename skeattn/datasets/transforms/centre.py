@@ -11,20 +11,20 @@ from skeattn.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class Centre(BaseTransform):
-    """Take coordinates relative to one joint, or to the mean of those that stand for it in the layout.
+    """Take coordinates relative to one joint, or to the mean of the joints that the layout defines for it.
 
-    Where that joint is missing, its place interpolated in time is the origin
+    Where that joint is missing, its position interpolated in time is the origin
     (:func:`~skeattn.datasets.missing.locate`), so that a joint lost in some frames does not move the body. Missing
     joints stay missing.
 
     Args:
         joint: name or index of a joint, or ``'root'`` (the upper spine of ``ntu25``, as released) or ``'hip'``.
         reference: ``'frame'``: that joint of each person in each frame; global motion and the distance between two
-            persons are lost (as released). ``'first'``: that joint of person 0 in the first frame where it is there.
+            persons are lost (as released). ``'first'``: that joint of person 0 in the first frame with person 0.
 
     Raises:
         ConfigError: unknown reference or joint.
-        DataError: with ``'first'``, person 0 is never there.
+        DataError: with ``'first'``, person 0 is never present.
     """
 
     def __init__(self, joint: str | int = 'root', reference: str = 'frame') -> None:

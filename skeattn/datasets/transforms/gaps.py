@@ -1,4 +1,4 @@
-"""Empty frames are removed at the ends; gaps of persons and of joints are filled."""
+"""Remove empty frames; fill gaps of persons and of joints."""
 
 from itertools import pairwise
 
@@ -13,20 +13,20 @@ from skeattn.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class TrimEmpty(BaseTransform):
-    """Remove frames in which no person is there.
+    """Remove frames in which no person is present.
 
     Args:
-        where: ``'start'``, ``'end'``, ``'ends'`` (both), or ``'all'``: those in between as well, which joins what
-            was apart in time.
+        where: ``'start'``, ``'end'``, ``'ends'`` (both), or ``'all'``: also those in between, which joins frames
+            that were apart in time.
 
     Raises:
-        ConfigError: unknown place.
-        DataError: nobody is there in any frame.
+        ConfigError: unknown ``where``.
+        DataError: no person is present in any frame.
     """
 
     def __init__(self, where: str = 'ends') -> None:
         if where not in ('start', 'end', 'ends', 'all'):
-            raise ConfigError(f'TrimEmpty: where={where!r} is none of start, end, ends, all')
+            raise ConfigError(f'TrimEmpty: where={where!r} is not one of start, end, ends, all')
         self.where = where
 
     def transform(self, results: Clip) -> Clip:
@@ -34,7 +34,7 @@ class TrimEmpty(BaseTransform):
         keypoint = results['keypoint']
         seen = np.flatnonzero(present(keypoint).any(axis=0))
         if not len(seen):
-            raise DataError(f'{results["name"]}: nobody is there in any frame (every value is zero or missing)')
+            raise DataError(f'{results["name"]}: no person is present in any frame (every value is zero or missing)')
         begin = 0 if self.where == 'end' else seen[0]
         end = keypoint.shape[1] if self.where == 'start' else seen[-1] + 1
         results['keypoint'] = keypoint[:, seen if self.where == 'all' else slice(begin, end)]
@@ -44,16 +44,16 @@ class TrimEmpty(BaseTransform):
 
 @TRANSFORMS.register_module()
 class FillGaps(BaseTransform):
-    """Fill the gaps of persons and of joints, each by itself.
+    """Fill the gaps of persons and of joints, each independently.
 
-    * A person absent between two frames in which it is there is interpolated linearly. The frames before a person comes
-      and after it has gone stay empty.
-    * A joint missing in a frame in which the person is there is interpolated linearly between its own neighbouring
-      frames, however far apart; before the first and after the last of them it stays where it was seen.
-    * A joint missing in the whole clip is put where the nearest joint of the skeleton's tree is, its parent first.
+    * A person absent between two frames in which it is present is interpolated linearly. The frames before a person
+      appears and after it has left stay empty.
+    * A joint missing in a frame in which the person is present is interpolated linearly between the neighbouring
+      frames that have it, however far apart; before the first and after the last of them it keeps that position.
+    * A joint missing in the whole clip takes the position of the nearest joint of the skeleton tree, its parent first.
 
-    Other channels, such as a score, are interpolated with their joint; that of a joint never seen stays 0. The clip
-    then has ``filled``: how many joints (one a frame) were interpolated, and how many were never seen.
+    Other channels, such as a score, are interpolated with their joint; those of a joint never seen stay 0. The clip
+    receives ``filled``: how many joints (one per frame) were interpolated, and how many were never seen.
 
     Args:
         longest: the longest absence of a person that is bridged, in frames; longer ones stay. None bridges all.
@@ -70,20 +70,20 @@ class FillGaps(BaseTransform):
     def transform(self, results: Clip) -> Clip:
         """Replace ``keypoint``; add ``filled``."""
         keypoint, D = results['keypoint'], coordinates(results)
-        there = present(keypoint)
+        present_frames = present(keypoint)
         lost = missing_joints(keypoint, D)
-        filled = fill_in_time(keypoint, D, there | self._bridged(there))
+        filled = fill_in_time(keypoint, D, present_frames | self._bridged(present_frames))
         unseen = missing_joints(filled, D)
         results['keypoint'] = place_unseen(filled, D, results['layout']) if unseen.any() else filled
         never = int(unseen.any(axis=1).sum())
         results['filled'] = {'interpolated': int(lost.sum() - (lost & unseen).sum()), 'never seen': never}
         return results
 
-    def _bridged(self, there: np.ndarray) -> np.ndarray:
+    def _bridged(self, present_frames: np.ndarray) -> np.ndarray:
         """Frames ``(M, T)`` of the absences that are short enough."""
-        bridged = np.zeros_like(there)
-        longest = there.shape[1] if self.longest is None else self.longest
-        for person, in_frame in zip(bridged, there, strict=True):
+        bridged = np.zeros_like(present_frames)
+        longest = present_frames.shape[1] if self.longest is None else self.longest
+        for person, in_frame in zip(bridged, present_frames, strict=True):
             seen = np.flatnonzero(in_frame)
             for before, after in pairwise(seen.tolist()):
                 person[before + 1 : after] = after - before - 1 <= longest

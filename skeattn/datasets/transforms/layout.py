@@ -1,4 +1,4 @@
-"""Bringing clips of one skeleton layout to another one's joints."""
+"""Convert clips from one skeleton layout to another."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from skeattn.skeletons import SkeletonLayout, corresponding, get_layout
 
 @TRANSFORMS.register_module()
 class ToLayout(BaseTransform):
-    """Take the joints of another layout, by name and in its order; joints that it does not have are dropped.
+    """Select the joints of another layout, by name and in its order; other joints are dropped.
 
-    It stands first, so that the other steps see the layout that the model was trained with.
+    It comes first, so that the other steps see the layout that the model was trained with.
 
     Args:
         layout: name or definition of the layout, see :func:`~skeattn.skeletons.get_layout`.

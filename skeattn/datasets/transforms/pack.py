@@ -13,8 +13,8 @@ from skeattn.registry import TRANSFORMS
 class PackClip(BaseTransform):
     """Write ``inputs`` ``(C, T, V, M)`` float32 from ``keypoint`` ``(M, T, V, C)``.
 
-    A joint that is still missing is put in the origin where ``Centre(reference='frame')`` placed that in the body, and
-    otherwise in the mean of the person's joints that are there; its other channels are 0. ``missing`` ``(T, V, M)``
+    A joint that is still missing is put at the origin if ``Centre(reference='frame')`` placed the origin in the body,
+    otherwise at the mean of the person's present joints; its other channels are 0. ``missing`` ``(T, V, M)``
     marks such joints: their streams are 0.
 
     Args:
@@ -24,7 +24,7 @@ class PackClip(BaseTransform):
         ConfigError: ``num_persons`` is not positive.
 
     Attributes:
-        packs: no step may follow.
+        packs: True; no step may follow.
     """
 
     packs = True
@@ -48,7 +48,7 @@ class PackClip(BaseTransform):
 
 
 def _placed(keypoint: np.ndarray, lost: np.ndarray, D: int, centred: bool) -> np.ndarray:
-    """The joints with the missing ones on the body: in the origin, or in the mean of those that are there."""
+    """The joints with the missing ones on the body: at the origin, or at the mean of the present ones."""
     kept = np.where(lost[..., None], 0, keypoint)
     if centred:
         return kept

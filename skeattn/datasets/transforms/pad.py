@@ -1,4 +1,4 @@
-"""Bringing every clip to the same number of frames without changing its speed."""
+"""Bring every clip to the same number of frames without changing its speed."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -18,7 +18,7 @@ class PadFrames(BaseTransform):
         num_frames: frames of the result.
 
     Raises:
-        ConfigError: fewer than one frame asked for.
+        ConfigError: fewer than one frame requested.
     """
 
     def __init__(self, num_frames: int = 300) -> None:
@@ -38,14 +38,14 @@ class PadFrames(BaseTransform):
 
 @TRANSFORMS.register_module()
 class Window(BaseTransform):
-    """Keep ``num_frames`` consecutive frames of a longer clip; a shorter one stays as it is (PadFrames fills it up).
+    """Keep ``num_frames`` consecutive frames of a longer clip; a shorter one is unchanged (PadFrames pads it).
 
     Args:
         num_frames: frames of the result.
-        begin: the first frame kept, but never so late that frames are missing; by default the middle is kept.
+        begin: the first frame kept, limited so that ``num_frames`` follow; by default the middle is kept.
 
     Raises:
-        ConfigError: fewer than one frame asked for, or a negative begin.
+        ConfigError: fewer than one frame requested, or a negative begin.
     """
 
     def __init__(self, num_frames: int, begin: int | None = None) -> None:

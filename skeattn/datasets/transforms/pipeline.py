@@ -13,19 +13,19 @@ from skeattn.skeletons import SkeletonLayout
 from skeattn.steps import in_order
 
 # keypoint (M, T, V, C) float32 (absent persons zero, missing joints NaN), layout, name, total_frames, channels (names
-# of the C values, by default by their number); PackClip adds inputs (C, T, V, M) and missing (T, V, M).
+# of the C values, by default inferred from their number); PackClip adds inputs (C, T, V, M) and missing (T, V, M).
 Clip = dict[str, Any]
 
 
 class Pipeline:
-    """Runs the steps of a config in the order written, or where they say they go.
+    """Runs the steps of a config in the order written, or where ``before`` and ``after`` place them.
 
     Args:
         steps: ``{name: transform config}``; the name lets a child config change one step, None removes it. A step with
             ``before='pack'`` or ``after='centre'`` runs there, see :func:`~skeattn.steps.in_order`.
 
     Raises:
-        ConfigError: the steps are not a dict of configs, name no other step, or follow the one that packs the clip.
+        ConfigError: the steps are not a dict of configs, refer to no other step, or follow the one that packs the clip.
     """
 
     def __init__(self, steps: Mapping[str, Mapping[str, Any] | None]) -> None:
@@ -45,21 +45,21 @@ class Pipeline:
     def stages(self, clip: Clip) -> Iterator[tuple[str, Clip]]:
         """Each step's name and the clip after it.
 
-        Before each step, persons who are ever there precede the others
+        Before each step, persons who are ever present precede the others
         (:func:`~skeattn.datasets.missing.persons_first`).
 
         Raises:
-            DataError: nobody is there, or a coordinate is infinite; names the clip and the step.
+            DataError: no person is present, or a coordinate is infinite; gives the clip and the step.
         """
         for name, transform in self.steps.items():
             clip = transform({**clip, 'keypoint': _admitted(clip, name)})
             yield name, clip
 
     def layout_after(self, layout: SkeletonLayout) -> SkeletonLayout:
-        """The layout of clips that had this one: a step that changes it has a method of this name, too.
+        """The layout of clips that had ``layout``; a step that changes it also has a method of this name.
 
         Raises:
-            ConfigError: a step cannot make its layout of this one.
+            ConfigError: a step cannot derive its layout from this one.
         """
         for transform in self.steps.values():
             layout = transform.layout_after(layout) if hasattr(transform, 'layout_after') else layout
@@ -67,11 +67,11 @@ class Pipeline:
 
 
 def refuse_after_packing(steps: Mapping[str, Any], place: str) -> None:
-    """Refuse steps that would change nothing, because the clip is packed by then.
+    """Refuse steps without effect, because the clip is already packed.
 
     Args:
         steps: the transforms or their classes by name, in the order in which they run.
-        place: where they stand in the config, for the message.
+        place: their section of the config, for the message.
 
     Raises:
         ConfigError: a step follows one that has ``packs = True``.
@@ -81,7 +81,7 @@ def refuse_after_packing(steps: Mapping[str, Any], place: str) -> None:
     for name in names[names.index(packing) + 1 :] if names else ():
         raise ConfigError(
             f'{place}.{name} runs after {place}.{packing}, which packs the clip, and would change nothing; '
-            f'say where it goes: {name}=dict(..., before={packing!r})'
+            f'set its place: {name}=dict(..., before={packing!r})'
         )
 
 
@@ -91,24 +91,24 @@ def _admitted(clip: Clip, step: str) -> np.ndarray:
         raise DataError(f'{clip["name"]}: infinite coordinate before the step {step!r} of the pipeline')
     if not anybody(keypoint):
         raise DataError(
-            f'{clip["name"]}: nobody is there in any frame (every value is zero or missing) before the step {step!r} '
-            f'of the pipeline; leave the clip out'
+            f'{clip["name"]}: no person is present in any frame (every value is zero or missing) before the step '
+            f'{step!r} of the pipeline; leave the clip out'
         )
     return persons_first(keypoint)
 
 
 def coordinates(clip: Clip) -> int:
-    """Number of a joint's values that are its coordinates, 2 or 3; the others, such as a score, follow them."""
+    """Number of a joint's coordinates, 2 or 3; its other values, such as a score, follow them."""
     return num_coordinates(clip.get('channels') or BY_COUNT.get(clip['keypoint'].shape[-1], AXES))
 
 
 def first_frame(clip: Clip) -> int:
-    """The first frame in which person 0 is there.
+    """The first frame in which person 0 is present.
 
     Raises:
-        DataError: person 0 never is.
+        DataError: person 0 is never present.
     """
-    there = present(clip['keypoint'][:1])[0]
-    if not there.any():
+    frames = present(clip['keypoint'][:1])[0]
+    if not frames.any():
         raise DataError(f'{clip["name"]}: person 0 is absent in every frame')
-    return int(there.argmax())
+    return int(frames.argmax())

@@ -1,4 +1,4 @@
-"""Bringing every clip to the same number of frames."""
+"""Bring every clip to the same number of frames."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -12,7 +12,7 @@ from skeattn.registry import TRANSFORMS
 def resample(keypoint: np.ndarray, num_frames: int, blend_absent: bool = True) -> np.ndarray:
     """Linear interpolation in time at ``(i + 0.5) T / num_frames - 0.5``, clamped at both ends, without smoothing.
 
-    Between a frame in which a joint is there and one in which it is missing, the nearer frame decides.
+    Between a frame in which a joint is present and one in which it is missing, the nearer frame is used.
 
     Args:
         keypoint: ``(M, T, V, C)``.
@@ -30,8 +30,8 @@ def resample(keypoint: np.ndarray, num_frames: int, blend_absent: bool = True) -
         return blend
     nearest = np.where(weight[:, 0, 0] < 0.5, before, after)
     if not blend_absent:
-        there = present(keypoint)
-        missing |= ~(there[:, before] & there[:, after])[:, :, None, None]
+        visible = present(keypoint)
+        missing |= ~(visible[:, before] & visible[:, after])[:, :, None, None]
     lost = missing.any(axis=3, keepdims=True)
     return np.where(lost, keypoint[:, nearest], blend)
 
@@ -42,13 +42,13 @@ class Resample(BaseTransform):
 
     Args:
         num_frames: frames of the result.
-        length: ``'released'``: the number of frames in which person 0 is there, counted over the whole clip but cut
-            from its start, so empty frames at the start stay in and the end is lost; ``'all'``: every frame.
-        blend_absent: True, as released: between a frame in which a person is there and one in which it is not, the
-            person shrinks towards the origin. False: such a frame is the nearer of the two.
+        length: ``'released'``: the number of frames in which person 0 is present, counted over the whole clip but
+            cut from its start, so empty frames at the start are kept and the end is lost; ``'all'``: every frame.
+        blend_absent: True, as released: between a frame in which a person is present and one in which it is absent, the
+            person shrinks towards the origin. False: the nearer of the two frames is taken.
 
     Raises:
-        ConfigError: unknown length rule or fewer than one frame asked for.
+        ConfigError: unknown length rule or fewer than one frame requested.
         DataError: the length is 0.
     """
 

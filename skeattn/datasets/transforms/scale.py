@@ -1,4 +1,4 @@
-"""Bodies to one size, whatever the camera's distance."""
+"""Scale bodies to one size, independent of the camera's distance."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,21 +11,21 @@ from skeattn.skeletons import SkeletonLayout
 
 @TRANSFORMS.register_module()
 class ScaleBody(BaseTransform):
-    """Take the trunk of person 0, from the lower to the upper end of the spine, as unit of length.
+    """Use the trunk of person 0, from the lower to the upper end of the spine, as the unit of length.
 
-    Its length is the median over the frames in which the joints of both ends are there: one number for the clip, all
-    its persons and frames, so that nobody grows or shrinks in time. Pixels become comparable between cameras; a score
-    is unchanged. Without such a frame, joints at the ends that are never seen are left out, and the others interpolated
-    in time. Where an end of person 0 is never seen, the trunk of the next person counts; where none is, the unit is the
-    median size of the bodies (the longest side of the box around the joints that are there), so that no clip stays in
-    pixels. A clip in which that is zero, too, is left unchanged.
+    Its length is the median over the frames in which the joints of both ends are present: one number for all persons
+    and frames of the clip, so that no person grows or shrinks in time. Pixels become comparable between cameras; scores
+    are unchanged. Without such a frame, joints at the ends that are never seen are ignored, and the others interpolated
+    in time. If an end of person 0 is never seen, the trunk of the next person is used; if no person has both ends, the
+    unit is the median size of the bodies (the longest side of the box around the present joints), so that no clip stays
+    in pixels. A clip in which that is also zero is unchanged.
     """
 
     def transform(self, results: Clip) -> Clip:
         """Divide the coordinates of ``keypoint``."""
         keypoint, layout, D = results['keypoint'], results['layout'], coordinates(results)
         places = keypoint[..., :D]
-        bodies = [person[there] for person, there in zip(places, present(keypoint), strict=True)]
+        bodies = [person[frames] for person, frames in zip(places, present(keypoint), strict=True)]
         unit = next((trunk for body in bodies if (trunk := _trunk(body, layout)) > 0), 0.0)
         unit = unit or _size(np.concatenate(bodies))
         if unit > 0:
@@ -50,7 +50,7 @@ def _trunk(body: np.ndarray, layout: SkeletonLayout) -> float:
 
 
 def _size(bodies: np.ndarray) -> float:
-    """Median over frames ``(T, V, D)`` of the longest side of the box around the joints that are there."""
+    """Median over frames ``(T, V, D)`` of the longest side of the box around the present joints."""
     missing = np.isnan(bodies)
     highest, lowest = np.where(missing, -np.inf, bodies).max(axis=1), np.where(missing, np.inf, bodies).min(axis=1)
     return float(np.median((highest - lowest).max(axis=-1))) if len(bodies) else 0.0

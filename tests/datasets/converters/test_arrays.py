@@ -126,18 +126,18 @@ def test_large_arrays_are_mapped_not_loaded(stgcn, tmp_path):
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
-        (lambda f: (f / 'val_data.npy').unlink(), 'holds none of val_data.npy, val_data_joint.npy, val_position.npy'),
-        (lambda f: (f / 'train_data.npy').write_bytes(b'no array'), 'train_data.npy is no array'),
-        (lambda f: truncate(f / 'train_data.npy'), 'train_data.npy is no array, or a damaged or truncated one'),
+        (lambda f: (f / 'val_data.npy').unlink(), 'has none of val_data.npy, val_data_joint.npy, val_position.npy'),
+        (lambda f: (f / 'train_data.npy').write_bytes(b'no array'), 'train_data.npy is not an array'),
+        (lambda f: truncate(f / 'train_data.npy'), 'train_data.npy is not an array, or a damaged or truncated one'),
         (lambda f: np.save(f / 'train_data.npy', np.zeros((3, 3, 5, 17, 2))), r'\(3, 3, 5, 17, 2\), not floats'),
         (lambda f: np.save(f / 'train_data.npy', np.zeros((3, 3, 5, 25))), r'\(3, 3, 5, 25\), not floats'),
-        (lambda f: np.save(f / 'train_data.npy', np.array([{}])), 'train_data.npy is no array'),
-        (lambda f: truncate(f / 'train_label.pkl'), 'train_label.pkl is no pickle'),
+        (lambda f: np.save(f / 'train_data.npy', np.array([{}])), 'train_data.npy is not an array'),
+        (lambda f: truncate(f / 'train_label.pkl'), 'train_label.pkl is not a pickle'),
         (lambda f: labels(f, (['a'], [0])), 'does not hold the names and labels of 3 clips'),
-        (lambda f: labels(f, {'a': 0}), 'train_label.pkl is no pair of names and labels'),
-        (lambda f: labels(f, (['a', 'b', 7], [0, 1, 2])), 'train_label.pkl, clip 2: 7 is no name'),
-        (lambda f: labels(f, (['a', 'b', 'c'], [0, '1', 2])), r"clip 1 \(b\): label '1' is no class number"),
-        (lambda f: labels(f, 7), 'train_label.pkl is no pair'),
+        (lambda f: labels(f, {'a': 0}), 'train_label.pkl is not a pair of names and labels'),
+        (lambda f: labels(f, (['a', 'b', 7], [0, 1, 2])), 'train_label.pkl, clip 2: 7 is not a name'),
+        (lambda f: labels(f, (['a', 'b', 'c'], [0, '1', 2])), r"clip 1 \(b\): label '1' is not a class number"),
+        (lambda f: labels(f, 7), 'train_label.pkl is not a pair'),
     ],
 )
 def test_damaged_arrays_and_labels_are_named_and_nothing_is_written(stgcn, tmp_path, damage, message):
@@ -163,11 +163,11 @@ def test_bad_clips_of_arrays_are_left_out_or_stop(stgcn, tmp_path):
     packed = opened(stgcn_arrays.convert, stgcn, tmp_path / 'out')
     assert packed.table['name'].tolist() == [name.removesuffix('.skeleton') for name in NAMES['val']]
     found = {skip['name']: skip['reason'] for skip in packed.manifest['skipped']}
-    assert 'train_data.npy[0]: a: nobody is there' in found['a']
+    assert 'train_data.npy[0]: a: no person is present' in found['a']
     assert 'train_data.npy[1]: b: NaN or infinite coordinate at person 0, frame 4, joint head' in found['b']
     (third,) = found.keys() - {'a', 'b'}
     assert third == 'S001C002P003R001A001 (train_data.npy[2])' and 'label -2 is outside' in found[third]
-    with pytest.raises(DataError, match=r'train_data\.npy\[0\]: a: nobody is there.*without --strict'):
+    with pytest.raises(DataError, match=r'train_data\.npy\[0\]: a: no person is present.*without --strict'):
         stgcn_arrays.convert(stgcn, tmp_path / 'strict', strict=True)
 
 
@@ -187,7 +187,7 @@ def test_ctrgcn_arrays_lose_their_padding_and_nothing_else(tmp_path, save):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'y_test': None}, 'holds no array y_test, but '),
+        ({'y_test': None}, 'has no array y_test, but '),
         ({'y_train': np.zeros(3)}, r'y_train has the shape \(3,\), not \(clips, classes\)'),
         ({'y_train': np.eye(2)}, r'x_train has the shape \(3, 30, 150\), not \(2 clips'),
         ({'x_train': np.zeros((3, 150))}, r'x_train has the shape \(3, 150\), not'),
@@ -212,10 +212,10 @@ def test_bad_clips_of_ctrgcn_are_left_out_or_stop(tmp_path):
     packed = opened(ctrgcn.convert, tmp_path / 'file.npz', tmp_path / 'out')
     assert packed.table['name'].tolist() == ['train_00002', 'test_00000', 'test_00001']
     assert [skip['reason'].split(', ', 1)[1] for skip in packed.manifest['skipped']] == [
-        'x_train[0]: train_00000: nobody is there, every value is zero or missing',
+        'x_train[0]: train_00000: no person is present, every value is zero or missing',
         'x_train[1]: its row of labels is not one-hot: one 1, else 0',
     ]
-    with pytest.raises(DataError, match=r'nobody is there.*without --strict'):
+    with pytest.raises(DataError, match=r'no person is present.*without --strict'):
         ctrgcn.convert(tmp_path / 'file.npz', tmp_path / 'strict', strict=True)
 
 

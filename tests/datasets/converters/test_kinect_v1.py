@@ -93,15 +93,15 @@ def test_a_clip_of_one_frame_survives(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('a01_s01_e00_v01', b'', 'no JSON with "skeletons"'),
-        ('a01_s01_e00_v01', nwucla_file()[:50], 'no JSON with "skeletons"'),
-        ('a01_s01_e00_v01', nwucla_file(skeletons=[[[10**400, 0, 0]]]), 'no JSON with "skeletons"'),
-        ('a01_s01_e00_v01', b'\xff', 'no JSON with "skeletons"'),
-        ('a01_s01_e00_v01', b'[]', 'no JSON with "skeletons"'),
+        ('a01_s01_e00_v01', b'', 'not JSON with "skeletons"'),
+        ('a01_s01_e00_v01', nwucla_file()[:50], 'not JSON with "skeletons"'),
+        ('a01_s01_e00_v01', nwucla_file(skeletons=[[[10**400, 0, 0]]]), 'not JSON with "skeletons"'),
+        ('a01_s01_e00_v01', b'\xff', 'not JSON with "skeletons"'),
+        ('a01_s01_e00_v01', b'[]', 'not JSON with "skeletons"'),
         ('a01_s01_e00_v01', b'{"skeletons": []}', r'shape \(0,\), not \(frames, 20, 3\)'),
         ('a01_s01_e00_v01', b'{"skeletons": [[[1, 2, 3]]]}', r'shape \(1, 1, 1, 3\) is not'),
         ('a01_s01_e00_v01', nwucla_file().replace(b'[[[', b'[[[NaN, 1, 1], [', 1), 'NaN or infinite|shape'),
-        ('a07_s01_e00_v01', nwucla_file(), 'no action has the code 7; there are 1, 2, 3, 4, 5, 6, 8, 9, 11, 12'),
+        ('a07_s01_e00_v01', nwucla_file(), 'unknown action code 7; the codes are 1, 2, 3, 4, 5, 6, 8, 9, 11, 12'),
         ('walk', nwucla_file(), 'not of the form aAA_sSS_eEE_vVV'),
     ],
 )
@@ -115,9 +115,9 @@ def test_a_damaged_nwucla_file_is_named(tmp_path, name, content, message):
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('a1_s1_t1_skeleton', b'', 'no MATLAB file with the variable d_skel'),
-        ('a1_s1_t1_skeleton', b'MATLAB 5.0 MAT-file' + bytes(400), 'no MATLAB file with the variable d_skel'),
-        ('a1_s1_t1_skeleton', {'other': np.zeros(3)}, 'no MATLAB file with the variable d_skel'),
+        ('a1_s1_t1_skeleton', b'', 'not a MATLAB file with the variable d_skel'),
+        ('a1_s1_t1_skeleton', b'MATLAB 5.0 MAT-file' + bytes(400), 'not a MATLAB file with the variable d_skel'),
+        ('a1_s1_t1_skeleton', {'other': np.zeros(3)}, 'not a MATLAB file with the variable d_skel'),
         ('a1_s1_t1_skeleton', {'d_skel': np.zeros((25, 3, 4))}, r'shape \(25, 3, 4\), not \(20, 3, frames\)'),
         ('a28_s1_t1_skeleton', {'d_skel': np.zeros((20, 3, 4))}, r'action 28 is outside 1\.\.27'),
         ('walk', {'d_skel': np.zeros((20, 3, 4))}, 'not of the form aA_sS_tT_skeleton'),

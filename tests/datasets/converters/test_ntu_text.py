@@ -130,7 +130,7 @@ def test_the_writer_writes_as_the_recorder_does(tmp_path):
     assert len(body_id) == 17 and body_id.isdigit() and int(float(body_id)) != int(body_id)
     assert lines[4].split()[:3] == ['1.234568'] * 3
     assert lines[5].split()[:3] == ['0.001234568', '3.785547', '-0.02181153']
-    with pytest.raises(DataError, match='tracking ids are integers, float64 does not hold their digits'):
+    with pytest.raises(DataError, match='tracking ids must be integers, float64 cannot hold all digits'):
         write_skeleton_file(tmp_path / 'f.skeleton', keypoint, [72057594037931367.0])
 
 

@@ -30,7 +30,7 @@ def test_the_rules_rank_persons_and_count_those_left_out():
     kept, _ = Choice('score').apply(flat, ('x', 'y', 'score'))
     np.testing.assert_array_equal(kept, flat[[1, 0, 2]])
     with pytest.raises(
-        ConfigError, match='needs a channel score, and these clips have x, y, z; choose order, motion or'
+        ConfigError, match='needs a channel score, but these clips have x, y, z; choose order, motion or'
     ):
         Choice('score').apply(clips, AXES)
 
@@ -131,7 +131,7 @@ def test_nobody_is_left_out_by_default(tmp_path):
 
 @pytest.mark.parametrize('options', [{'persons': 'best'}, {'max_persons': 0}])
 def test_a_wrong_choice_names_the_option(tmp_path, options):
-    with pytest.raises(ConfigError, match=r'\(--persons\) is none of order, motion|\(--max-persons\) must be 1'):
+    with pytest.raises(ConfigError, match=r'\(--persons\) is not one of order, motion|\(--max-persons\) must be 1'):
         from_plain(tmp_path, **options)
 
 
@@ -147,7 +147,7 @@ def test_missing_frames_cells_and_joints_do_not_cost_the_clip(tmp_path):
     (folder / 'labels.csv').write_text('name,label\na,0\n')
     plain.convert(folder, tmp_path / 'out', 'coco17', channels='x,y,score')
     stored = PackedSet.open(tmp_path / 'out').clip(0)
-    assert not stored[0, 1].any()  # nobody was found
+    assert not stored[0, 1].any()  # no person was found
     for frame, joint in ((2, 5), (3, 6)):
         assert np.isnan(stored[0, frame, joint, :2]).all() and stored[0, frame, joint, 2] == 0
     expected = keypoint[[0, 4, 5]]

@@ -164,10 +164,10 @@ BAD = {
     'nan': (
         'b,wave,1,train',
         ('b.npy', np.full((4, 20, 3), np.nan)),
-        'b: nobody is there, every value is zero or missing',
+        'b: no person is present, every value is zero or missing',
     ),
-    'zero': ('b,wave,1,train', ('b.npy', np.zeros((4, 20, 3))), 'b: nobody is there, every value is zero'),
-    'empty': ('b,wave,1,train', ('b.npy', np.zeros((0, 20, 3))), 'b: nobody is there'),
+    'zero': ('b,wave,1,train', ('b.npy', np.zeros((4, 20, 3))), 'b: no person is present, every value is zero'),
+    'empty': ('b,wave,1,train', ('b.npy', np.zeros((0, 20, 3))), 'b: no person is present'),
     'text': ('b,wave,1,train', ('b.npy', np.array([['a']])), 'b.npy: it holds <U1, not numbers'),
     'flat': ('b,wave,1,train', ('b.npy', np.ones((4, 20, 2))), 'b: 2 values a joint, the set has 3: x, y, z'),
     'token': ('b,wave,1,train', ('b.csv', b'1,2,3\n1,2x,3\n'), "b.csv: row 2, column 2: '2x' is no number"),

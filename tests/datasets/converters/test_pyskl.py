@@ -154,13 +154,13 @@ BAD = {
     'text': (annotation(1, keypoint=np.array(['x'])), r'clip1: keypoint is no array of numbers \(<U1\)'),
     'nan': (
         annotation(1, keypoint=np.full((1, 6, V, 2), np.nan)),
-        'clip1: nobody is there, every value is zero or missing',
+        'clip1: no person is present, every value is zero or missing',
     ),
     'large': (annotation(1, keypoint=np.full((1, 6, V, 2), 1e300)), 'clip1: NaN or infinite'),
-    'nobody': (annotation(1, persons=0), 'clip1: nobody is there'),
+    'nobody': (annotation(1, persons=0), 'clip1: no person is present'),
     'zero': (
         annotation(1, keypoint=np.zeros((1, 6, V, 2)), keypoint_score=np.zeros((1, 6, V))),
-        'clip1: nobody is there, every value is zero',
+        'clip1: no person is present, every value is zero',
     ),
     'twice': (annotation(0), r'clip0: a clip of this name was added before'),
     'image': (annotation(1, img_shape=(1080,)), r'img_shape=\(1080,\) is not \(height, width\)'),
