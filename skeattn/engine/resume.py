@@ -128,7 +128,9 @@ def compare(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]
         if manifests[0] != manifests[1] and 'dataset.data' not in keys:
             found.append(Difference('manifest_sha256', *manifests))
     if not below_any(keys, 'model') and 'paper_vs_release' in then:
-        choices = [{name: value for name, (value, _) in facts['paper_vs_release'].items()} for facts in (then, now)]
+        # A choice that the earlier version did not have: its default is what that version did.
+        known = then['paper_vs_release']
+        choices = [{k: v for k, (v, _) in facts['paper_vs_release'].items() if k in known} for facts in (then, now)]
         found += differences(choices[0], choices[1], 'paper_vs_release')
     for key in ('world_size', 'versions'):
         if key in then:

@@ -38,6 +38,20 @@ class FeatureMap(NamedTuple):
         values = self.values if mask is None else self.values * mask
         return self._over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
 
+    def pool_under(self, masks: Tensor) -> Tensor:
+        """Every clip's map under every mask, ``(L, N, C)``: in row i and column j :meth:`pool` of clip j with mask i.
+
+        Autocast does not apply: bfloat16 would round the masks, which differ little from each other.
+
+        Args:
+            masks: ``(L, M', C, T', V')``, each for all N clips.
+        """
+        frames = slice(None) if self.pooling == 'mean' else slice(-1, None)
+        values, masks = self.values[:, :, :, frames].to(masks.dtype), masks[:, :, :, frames]
+        weights = self.persons.to(masks.dtype) / values[0, 0, 0].numel()
+        with torch.autocast(masks.device.type, enabled=False):
+            return torch.einsum('imctv,jmctv->ijc', masks, values * weights[:, :, None, None, None])
+
     def region(self, cells: Tensor) -> Tensor:
         """Mean over some positions ``(N, T', V)`` (bool) and persons, ``(N, C)`` (SkeleMixCLR).
 

@@ -13,11 +13,15 @@ def gather_rows(x: Tensor) -> Tensor:
     return torch.cat(all_gather(x.detach().contiguous())) if get_world_size() > 1 else x
 
 
+def own_rows(x: Tensor) -> Tensor:
+    """The indices, ``(N,)``, of this process's rows among those of all processes."""
+    return get_rank() * len(x) + torch.arange(len(x), device=x.device)
+
+
 def partner_rows(x: Tensor, shift: Tensor) -> Tensor:
     """For each row the one ``shift`` ``(N,)`` places later in the global batch, from any process."""
     rows = gather_rows(x)
-    index = get_rank() * len(x) + torch.arange(len(x), device=x.device)
-    return rows[(index + shift) % len(rows)]
+    return rows[(own_rows(x) + shift) % len(rows)]
 
 
 class FeatureQueue(nn.Module):

@@ -62,6 +62,23 @@ def test_the_other_methods_train_as_one_process_does(runs, method):
         )
 
 
+@pytest.mark.slow
+def test_matched_negatives_of_two_processes_are_those_of_one(runs):
+    one, two = states(runs, 'matched')
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
+@pytest.mark.slow
+def test_matched_negatives_per_process_are_fewer(runs):
+    together, (one, two) = states(runs, 'matched'), states(runs, 'apart')
+    assert all(torch.equal(value, together[0][name]) for name, value in one.items())
+    assert max((two[name] - value).abs().max() for name, value in one.items() if value.is_floating_point()) > 1e-4
+
+
 @pytest.mark.parametrize('method', ['simsiam', pytest.param('byol', marks=pytest.mark.slow)])
 def test_methods_without_a_queue_train_as_one_process_does(runs, method):
     one, two = states(runs, method)

@@ -22,6 +22,8 @@ STEPS = 5
 CASES: dict[str, dict[str, Any]] = {
     'frozen': dict(model='skeattnclr'),
     'free': dict(model='skeattnclr'),
+    'matched': dict(model='skeattnclr', model__negatives='matched'),
+    'apart': dict(model='skeattnclr', model__negatives='matched', model__gather_maps=False),
     'skelemixclr': dict(model='skelemixclr'),
     'crossclr': dict(model='crossclr'),
     # Dropped edges are drawn like dropout, by each process.

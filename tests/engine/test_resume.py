@@ -267,6 +267,20 @@ def test_processes_and_versions_are_said_and_choices_that_a_new_version_makes_ar
     assert compare(facts(), facts()) == []
 
 
+def test_a_choice_that_an_earlier_version_did_not_have_is_no_difference():
+    now = facts(paper_vs_release={'pool': ['mean', 'paper'], 'negatives': ['queue', 'paper']})
+    assert compare(facts(), now) == []
+    assert [d.key for d in compare(now, facts())] == ['paper_vs_release.negatives']
+
+
+def test_matched_negatives_resume_bit_for_bit(tmp_path, data):
+    (tmp_path / 'whole').mkdir()
+    toy_runner(tmp_path / 'whole', data=data, model__negatives='matched', **QUIET).train()
+    resumed(tmp_path / 'on', tmp_path / 'whole', data, 1, model__negatives='matched')
+    assert logged(tmp_path / 'on/run') == logged(tmp_path / 'whole/run')[3:]
+    assert_equal_state(*(read_checkpoint(tmp_path / name / 'run/epoch_3.pth') for name in ('whole', 'on')))
+
+
 SETTINGS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),
     lambda inner: st.dictionaries(st.sampled_from('abcd'), inner, max_size=3),

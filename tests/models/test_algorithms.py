@@ -203,7 +203,15 @@ def test_choices_name_value_and_origin():
 
 
 @pytest.mark.parametrize(
-    'change', [dict(heads='both'), dict(mu=1.5), dict(key_init='zeros'), dict(key_bn='off'), dict(persons='first')]
+    'change',
+    [
+        dict(heads='both'),
+        dict(mu=1.5),
+        dict(key_init='zeros'),
+        dict(key_bn='off'),
+        dict(persons='first'),
+        dict(negatives='batch'),
+    ],
 )
 def test_unknown_choices_are_refused(change):
     with pytest.raises(ConfigError, match=next(iter(change))):

@@ -1,5 +1,6 @@
 """SkeAttnCLR: part aware contrastive learning (Hua et al., IJCAI 2023)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -7,7 +8,9 @@ from torch import Tensor, nn
 
 from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
+from skeattn.models.encoder import FeatureMap
 from skeattn.models.losses import l2_normalize
+from skeattn.models.queue import gather_rows, own_rows
 from skeattn.registry import MODELS, NECKS
 
 
@@ -29,10 +32,16 @@ class SkeAttnCLR(MomentumContrast):
             BN statistics.
         mask_gradient: let the local losses train the mask and, through the mask, the encoder. False (ours) keeps the
             initial parameters of the mask, so that a clip cannot be identified by its mask.
+        negatives: of the local losses. ``'queue'``: the queue's keys, which no mask was applied to (eq. 8, 9).
+            ``'matched'`` (ours): the keys of the other clips of the batch under the query's own mask, so that the mask
+            does not identify the pair. L_global always uses the queue. With gradient accumulation a batch is one
+            micro-batch.
+        gather_maps: with ``negatives='matched'`` and several processes, the candidates are the clips of all of them.
+            False: each process's clips alone, without communication.
         kwargs: see :class:`MomentumContrast`.
 
     Raises:
-        ConfigError: unknown ``heads``, or mu outside [0, 1].
+        ConfigError: unknown ``heads`` or ``negatives``, mu outside [0, 1], or a loss without ``matched``.
     """
 
     released_temperature = 0.2
@@ -46,12 +55,22 @@ class SkeAttnCLR(MomentumContrast):
         opposite_negative: bool = True,
         project_mix: bool = False,
         mask_gradient: bool = True,
+        negatives: str = 'queue',
+        gather_maps: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if heads not in ('paper', 'released') or not 0 <= mu <= 1:
             raise ConfigError(f'model.heads={heads!r}, model.mu={mu}: heads is "paper" or "released", mu in [0, 1]')
+        if negatives not in ('queue', 'matched'):
+            raise ConfigError(f'model.negatives={negatives!r}; choose "queue" or "matched"')
+        if negatives == 'matched' and not hasattr(self.contrast, 'matched'):
+            raise ConfigError(
+                f'model.negatives="matched": {type(self.contrast).__name__} has no method matched(query, candidates, '
+                f'positive, negative); set model.loss.type="InfoNCE" or add the method'
+            )
         self.mu, self.heads = mu, heads
+        self.negatives, self.gather_maps = negatives, gather_maps
         self.opposite_negative, self.project_mix = opposite_negative, project_mix
         self.mask_gradient = mask_gradient
         self.mhsam = NECKS.build(mhsam, default_args={'channels': self.encoder_q.backbone.out_channels})
@@ -71,24 +90,42 @@ class SkeAttnCLR(MomentumContrast):
         mask_s = self.mhsam(F_mix.values, F_mix.persons > 0)
         if not self.mask_gradient:
             mask_s = mask_s.detach()
-        mask_ns = 1 - mask_s
         if self.project_mix:
             self._query(F_mix.pool(), 'z')
         q_s = self._query(F_mix.pool(mask_s), 's')  # eq. 6
-        q_ns = self._query(F_mix.pool(mask_ns), 'ns')
+        q_ns = self._query(F_mix.pool(1 - mask_s), 'ns')
 
         with torch.no_grad():  # the key side: same masks, momentum copy of encoder and projector
             F_k = self.encoder_k.map(inputs['key'])
-            z_k, k_s, k_ns = (self._key(F_k.pool(mask)) for mask in (None, mask_s, mask_ns))
+            z_k = self._key(F_k.pool())
+            keys = self._local_keys(F_k, mask_s)
 
-        m = self.queue.keys
-        opposite_s, opposite_ns = (q_ns.detach(), q_s.detach()) if self.opposite_negative else (None, None)
-        L_global = self.contrast(z_q, z_k, m)  # eq. 1
-        L_s = self.contrast(q_s, k_s, m, opposite_s)  # eq. 8
-        L_ns = self.contrast(q_ns, k_ns, m, opposite_ns)  # eq. 9
+        L_global = self.contrast(z_q, z_k, self.queue.keys)  # eq. 1
+        L_s, L_ns = self._local_losses((q_s, q_ns), keys)
         loss = L_global + self.mu * L_s + (1 - self.mu) * L_ns  # eq. 10, 11
         self.queue.stage(z_k)
         return {'loss': loss, 'L_global': L_global, 'L_s': L_s, 'L_ns': L_ns}
+
+    def _local_keys(self, F_k: FeatureMap, mask_s: Tensor) -> tuple[Tensor, Tensor]:
+        """k_s and k_ns, each ``(N, D)``; with matched negatives those of every candidate j under every mask i."""
+        if self.negatives == 'queue':
+            return self._key(F_k.pool(mask_s)), self._key(F_k.pool(1 - mask_s))
+        values, persons = (gather_rows(x) if self.gather_maps else x for x in (F_k.values, F_k.persons))
+        candidates = FeatureMap(values.to(mask_s.dtype), persons, F_k.pooling)
+        p_s = candidates.pool_under(mask_s)  # (N, B, C)
+        p_ns = candidates.pool() - p_s  # the two masks sum to one
+        k_s, k_ns = (self._key(p.flatten(0, 1)).unflatten(0, p.shape[:2]) for p in (p_s, p_ns))
+        return k_s, k_ns
+
+    def _local_losses(self, queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor]) -> Iterator[Tensor]:
+        """L_s (eq. 8) and L_ns (eq. 9): each query against its keys and, as one more negative, the other query."""
+        for query, key, other in zip(queries, keys, reversed(queries), strict=True):
+            opposite = other.detach() if self.opposite_negative else None
+            if self.negatives == 'queue':
+                yield self.contrast(query, key, self.queue.keys, opposite)
+            else:
+                positive = own_rows(query) if self.gather_maps else torch.arange(len(query), device=query.device)
+                yield self.contrast.matched(query, key, positive, opposite)
 
     def _query(self, pooled: Tensor, branch: str) -> Tensor:
         g = self.encoder_q.projector(pooled)
@@ -127,5 +164,15 @@ class SkeAttnCLR(MomentumContrast):
             'mhsam.lam': (lam, 'as released; not in the paper' if lam == 2 else 'custom; the release used 2'),
             'mhsam.granularity': (granularity, 'paper' if granularity == 'channel' else 'ours; the paper: channel'),
             'mask_gradient': (self.mask_gradient, 'paper' if self.mask_gradient else 'ours: the mask is not trained'),
+            **self._choice_of_negatives(),
             **super().paper_vs_release(),
+        }
+
+    def _choice_of_negatives(self) -> PaperVsRelease:
+        if self.negatives == 'queue':
+            return {'negatives': ('queue', 'paper (eq. 8, 9)')}
+        gathered = 'ours: candidates of all processes' if self.gather_maps else 'ours: candidates of one process'
+        return {
+            'negatives': ('matched', "ours: pooled under the query's mask; the paper: the queue"),
+            'gather_maps': (self.gather_maps, gathered),
         }

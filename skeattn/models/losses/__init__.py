@@ -1,6 +1,7 @@
 """Losses: pure functions with thin registered modules."""
 
 from skeattn.models.losses.contrast import (
+    candidate_similarities,
     first_positive,
     follow,
     l2_normalize,
@@ -9,14 +10,16 @@ from skeattn.models.losses.contrast import (
     nearest_keys,
     similarities,
 )
-from skeattn.models.losses.info_nce import InfoNCE, info_nce
+from skeattn.models.losses.info_nce import InfoNCE, info_nce, matched_info_nce
 
 __all__ = [
     'InfoNCE',
+    'candidate_similarities',
     'first_positive',
     'follow',
     'info_nce',
     'l2_normalize',
+    'matched_info_nce',
     'mean_of_logs',
     'mined_info_nce',
     'nearest_keys',

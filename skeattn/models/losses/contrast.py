@@ -31,6 +31,24 @@ def similarities(query: Tensor, key: Tensor, queue: Tensor, negative: Tensor | N
         return torch.cat(columns, dim=1)
 
 
+def candidate_similarities(query: Tensor, candidates: Tensor, negative: Tensor | None = None) -> Tensor:
+    """``[q_i.k_i1 … q_i.k_iB | q_i.n_i]``: every query has its own candidates.
+
+    Args:
+        query: unit vectors ``(N, D)``.
+        candidates: unit vectors ``(N, B, D)``.
+        negative: see :func:`similarities`.
+
+    Returns:
+        ``(N, B)``, with ``negative`` ``(N, B + 1)``.
+    """
+    with torch.autocast(query.device.type, enabled=False):
+        columns = [torch.einsum('id,ijd->ij', query, candidates)]
+        if negative is not None:
+            columns.append((query * negative).sum(dim=1, keepdim=True))
+        return torch.cat(columns, dim=1)
+
+
 def first_positive(logits: Tensor) -> Tensor:
     """Cross entropy with column 0 as the positive, mean over the batch: InfoNCE."""
     return cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))

@@ -1,8 +1,9 @@
 """InfoNCE with a queue of negatives, and with the extra negative of the local losses."""
 
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-from skeattn.models.losses.contrast import first_positive, similarities
+from skeattn.models.losses.contrast import candidate_similarities, first_positive, similarities
 from skeattn.registry import LOSSES
 
 
@@ -18,6 +19,21 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float, nega
     return first_positive(similarities(query, key, queue, negative) / temperature)
 
 
+def matched_info_nce(
+    query: Tensor, candidates: Tensor, positive: Tensor, temperature: float, negative: Tensor | None = None
+) -> Tensor:
+    """InfoNCE of queries that have their own candidates each, mean over the batch.
+
+    Ours, not the paper's: SkeAttnCLR's local losses with ``negatives='matched'``.
+
+    Args:
+        query, candidates, negative: see :func:`~skeattn.models.losses.contrast.candidate_similarities`.
+        positive: which candidate is the query's key, int64 ``(N,)``; the others are negatives.
+        temperature: tau.
+    """
+    return cross_entropy(candidate_similarities(query, candidates, negative) / temperature, positive)
+
+
 @LOSSES.register_module()
 class InfoNCE(nn.Module):
     """:func:`info_nce` with its temperature, as a config component."""
@@ -29,6 +45,10 @@ class InfoNCE(nn.Module):
     def forward(self, query: Tensor, key: Tensor, queue: Tensor, negative: Tensor | None = None) -> Tensor:
         """See :func:`info_nce`."""
         return info_nce(query, key, queue, self.temperature, negative)
+
+    def matched(self, query: Tensor, candidates: Tensor, positive: Tensor, negative: Tensor | None = None) -> Tensor:
+        """See :func:`matched_info_nce`."""
+        return matched_info_nce(query, candidates, positive, self.temperature, negative)
 
     def logits(self, query: Tensor, key: Tensor, queue: Tensor) -> Tensor:
         """Similarities divided by the temperature, ``(N, 1 + K)``, for losses with more than one positive."""
