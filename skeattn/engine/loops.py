@@ -10,6 +10,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
+from skeattn.models.readout import LOGITS, MEAN, with_readout
 from skeattn.registry import EVALUATORS, LOOPS
 
 
@@ -70,6 +71,7 @@ class FeatureLoop(BaseLoop):
         evaluator: named evaluator configs.
         source: which features, see ``Algorithm.features``.
         batch_size: clips per forward pass.
+        readout: of a source that names none, see :mod:`skeattn.models.readout`.
     """
 
     def __init__(
@@ -79,11 +81,12 @@ class FeatureLoop(BaseLoop):
         evaluator: dict[str, Any],
         source: str = 'backbone',
         batch_size: int = 256,
+        readout: str = MEAN,
     ) -> None:
         self._runner = runner
         self.dataloader = {name: runner.build_dataset(cfg) for name, cfg in dataloader.items()}
         self.evaluator = {name: as_evaluator(EVALUATORS.build(cfg)) for name, cfg in evaluator.items()}
-        self.source, self.batch_size = source, batch_size
+        self.source, self.batch_size = source if source == LOGITS else with_readout(source, readout), batch_size
 
     def run(self) -> dict[str, float]:
         """Evaluate; returns the metrics."""
