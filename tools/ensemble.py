@@ -14,6 +14,7 @@ from skeattn.errors import ConfigError
 from skeattn.evaluation.fusion import EQUAL, WEIGHT_SETS
 from skeattn.results.ensemble import FUSED, SELECTIONS, Ensemble, fuse_files
 from skeattn.results.record import Record
+from skeattn.results.report import corner
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,7 +78,7 @@ def table(record: Record) -> str:
         [name, number(weight, '.2g'), *(number(metrics[key]) for key in fused), number(heldout)]
         for name, weight, metrics, heldout in rows
     ]
-    headings = ['', 'weight', *fused, 'top1 on\nheld-out clips']
+    headings = [corner(record.sources[FUSED].readout), 'weight', *fused, 'top1 on\nheld-out clips']
     align = ('left', *['right'] * (len(headings) - 1))
     return tabulate(lines, headings, tablefmt='simple', disable_numparse=True, colalign=align)
 

@@ -18,12 +18,13 @@ from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.runner import default_work_dir
+from skeattn.models.readout import MEAN, READOUTS, split_source
 from skeattn.protocols.evaluate import RAW, UNTRAINED, WITHOUT, Evaluation
 from skeattn.protocols.plan import trains
 from skeattn.protocols.settings import protocol_names
 from skeattn.results.provenance import pretrained_facts
 from skeattn.results.record import Record
-from skeattn.results.report import NOTE, blanks, protocol_tables
+from skeattn.results.report import NOTE, RAW_ROW, blanks, by_readout, of_readout, protocol_tables
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +50,15 @@ def parser() -> argparse.ArgumentParser:
         metavar='SOURCE',
         help='features to evaluate: backbone, projector, predictor, logits, joint/backbone …, if the method has them, '
         'or raw for the coordinates; several at once (default: those of the protocol, the config and the method)',
+    )
+    top.add_argument(
+        '--readout',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='READOUT',
+        help=f'{", ".join(READOUTS)}: how a map becomes a vector; several at once, a table each (default: the mean, or '
+        f'that of the protocol or the config)',
     )
     top.add_argument('--dataset', metavar='CONFIG', help='evaluate on the data set of another config: transfer')
     top.add_argument('--seed', type=int, default=0, help='of the protocols, and first seed of untrained networks (0)')
@@ -85,15 +95,17 @@ def connect(launcher: str) -> None:
 
 
 def rows_of(record: Record) -> dict[str, dict[str, float]]:
-    """Row name -> metrics."""
+    """Row name, with its readout, -> metrics."""
     stem = Path(str(record.checkpoint)).stem if record.checkpoint else f'{UNTRAINED}, seed {record.seed}'
-    names = {source: stem if len(record.sources) == 1 else f'{stem}, {source}' for source in record.sources}
-    names |= {RAW: 'raw coordinates'}
+    several = len({split_source(source)[0] for source in record.sources}) > 1
     rows = dict(record.baselines)
     for source, part in record.sources.items():
-        rows[names[source]] = part.metrics
+        features = split_source(source)[0]
+        name = RAW_ROW if features == RAW else f'{stem}, {features}' if several else stem
+        name = of_readout(name, part.readout)
+        rows[name] = part.metrics
         if part.metrics_without_copies:
-            rows[names[source] + WITHOUT] = part.metrics_without_copies
+            rows[name + WITHOUT] = part.metrics_without_copies
     return rows
 
 
@@ -132,9 +144,11 @@ def main() -> None:
         args.seed,
         args.baselines,
         args.device,
+        listed(args.readout),
     )
     beside = Path(args.checkpoint).parent if args.checkpoint else default_work_dir(args.config)
-    stem = f'test_{Path(args.checkpoint or UNTRAINED).stem}_{evaluation.id[:8]}'
+    readouts = [readout for readout in evaluation.readouts if readout != MEAN]
+    stem = '_'.join(['test', Path(args.checkpoint or UNTRAINED).stem, *readouts, evaluation.id[:8]])
     out = Path(args.out or Path(args.work_dir or beside) / f'{stem}.json')
     record = evaluation.run(out, {**facts, **args.facts})
     if not is_main_process():
@@ -143,7 +157,8 @@ def main() -> None:
     print(f'{args.config}, {record.streams} stream, {record.data} {record.split}, {sources} features')
     if record.pretrained:
         print(transfer_text(record.pretrained, evaluation.cfg))
-    print('\n\n'.join(protocol_tables(rows_of(record))))
+    tables = by_readout(rows_of(record))
+    print('\n\n'.join(table for readout, rows in tables.items() for table in protocol_tables(rows, readout)))
     if copies := record.clips['copies']:
         print(f'\n{copies} of {record.clips["test"]} test clips equal a training clip; rows "without copies" omit them')
     trainings = [name for name, settings in evaluation.used.items() if trains(settings)]

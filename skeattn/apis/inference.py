@@ -25,6 +25,7 @@ def embed(
     pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
     source: str = 'backbone',
     batch_size: int = 256,
+    readout: str | None = None,
 ) -> np.ndarray:
     """Features of clips given as arrays.
 
@@ -38,13 +39,15 @@ def embed(
             Different ones, or clips of a different length, are reported in a line.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
         batch_size: clips per forward pass.
+        readout: ``'mean'`` (the default), ``'joints'`` or ``'joints+segments'`` of the backbone's map, see
+            :mod:`skeattn.models.readout`.
 
     Returns:
         ``(N, D)`` float32.
 
     Raises:
         DataError: a clip has the wrong shape or an infinite coordinate, or no person is present.
-        ConfigError: no pipeline, and the model knows none.
+        ConfigError: no pipeline, and the model knows none; or an unknown readout.
     """
     if pipeline is None:
         pipeline = (getattr(model, 'trained_on', None) or {}).get('pipeline')
@@ -55,7 +58,7 @@ def embed(
     note_pipeline(model, pipeline)
     preprocessor: Any = model.data_preprocessor
     clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
-    return extract_features(model, clips, batch_size, source).x.numpy()
+    return extract_features(model, clips, batch_size, source, readout).x.numpy()
 
 
 class _Arrays:

@@ -167,7 +167,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``seed``         ``randomness``
     ``batch_size``   the sampler (global) and the training loader (each process its share)
     ``dataset``      all loaders, with the part they need; its pipeline's ``num_persons``: a backbone that takes it
-    ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``batch_size``: the loops
+    ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``readout``, ``batch_size``
     ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
     ===============  ==================================================================================================
@@ -275,7 +275,7 @@ def _resolve_evaluation(cfg: Config) -> None:
     evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
     if not evaluators:
         return
-    options = {key: evaluation[key] for key in ('source', 'batch_size') if key in evaluation}
+    options = {key: evaluation[key] for key in ('source', 'readout', 'batch_size') if key in evaluation}
     sets = {'bank': of_part(cfg.dataset, 'train'), 'test': of_part(cfg.dataset, 'test')}
     for stage in ('val', 'test') if cfg.get('train_cfg') is not None else ('test',):
         _write(cfg, f'{stage}_dataloader', sets, 'dataset')

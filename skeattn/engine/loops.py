@@ -12,6 +12,7 @@ from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.errors import NoClipsError
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
+from skeattn.models.readout import LOGITS, MEAN, with_readout
 from skeattn.registry import EVALUATORS, LOOPS
 
 
@@ -73,6 +74,7 @@ class FeatureLoop(BaseLoop):
         evaluator: named evaluator configs.
         source: which features, see ``Algorithm.features``.
         batch_size: clips per forward pass.
+        readout: of a source that names none, see :mod:`skeattn.models.readout`.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class FeatureLoop(BaseLoop):
         evaluator: dict[str, Any],
         source: str = 'backbone',
         batch_size: int = 256,
+        readout: str = MEAN,
     ) -> None:
         self._runner = runner
         self.reason: str | None = None
@@ -91,7 +94,7 @@ class FeatureLoop(BaseLoop):
             self.dataloader, self.reason = {}, str(error)
             runner.logger.warning(f'no evaluation: {error}')
         self.evaluator = {name: as_evaluator(EVALUATORS.build(cfg)) for name, cfg in evaluator.items()}
-        self.source, self.batch_size = source, batch_size
+        self.source, self.batch_size = source if source == LOGITS else with_readout(source, readout), batch_size
 
     def run(self) -> dict[str, float]:
         """Evaluate; returns the metrics, none where there are no clips to evaluate on."""

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from skeattn.datasets import subsets
 from skeattn.models.queue import FeatureQueue
+from skeattn.models.readout import READOUTS
 from skeattn.registry import (
     AUGMENTS,
     BACKBONES,
@@ -149,7 +150,8 @@ NAMED = {
     'evaluators': Kind(EVALUATORS),
 }
 OPERATION = Kind(AUGMENTS, also=PLACING)
-PROTOCOL = Kind(EVALUATORS, also=('source',))
+PROTOCOL = Kind(EVALUATORS, also=('source', 'readout'))
+READOUT: Any = Literal.__getitem__(tuple(READOUTS))
 
 
 def _arguments(*functions: Any) -> dict[str, Any]:
@@ -162,7 +164,9 @@ def _without(types: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 # Keys of dicts that are no components and their types, by what holds them (an empty name: the top level) and name.
 SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
-    ('', 'evaluation'): {'interval': int, 'evaluators': Mapping | None, 'source': str, 'batch_size': int},
+    ('', 'evaluation'): {
+        'interval': int, 'evaluators': Mapping | None, 'source': str, 'readout': READOUT, 'batch_size': int,
+    },
     ('', 'train_dataloader'): _arguments(DataLoader) | {'num_workers': int, 'batch_size': int | None},
     ('', 'randomness'): _arguments(Runner.set_randomness),
     ('', 'custom_imports'): {'imports': str | Sequence[str], 'allow_failed_imports': bool},

@@ -8,11 +8,16 @@ from torch import nn
 
 from skeattn.evaluation.evaluator import Evaluator, evaluate_all
 from skeattn.evaluation.features import calibrate_bn, extract_features, raw_features
+from skeattn.models.readout import MEAN
 
 
-def evaluate_raw(evaluators: Mapping[str, Evaluator], train: Any, test: Any) -> dict[str, float]:
-    """Metrics of the coordinates as the pipeline leaves them; ``train`` and ``test`` are data sets."""
-    return evaluate_all(evaluators, raw_features(train), raw_features(test))
+def evaluate_raw(evaluators: Mapping[str, Evaluator], train: Any, test: Any, readout: str = MEAN) -> dict[str, float]:
+    """Metrics of the coordinates as the pipeline leaves them; ``train`` and ``test`` are data sets.
+
+    Args:
+        readout: see :func:`~skeattn.evaluation.features.raw_features`.
+    """
+    return evaluate_all(evaluators, raw_features(train, readout), raw_features(test, readout))
 
 
 def evaluate_untrained(

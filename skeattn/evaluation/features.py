@@ -17,10 +17,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skeattn.checkpoint import note_clip_length
 from skeattn.datasets.splits import held_out_subjects
 from skeattn.errors import NonFiniteError
+from skeattn.models.encoder import FeatureMap, present_persons
+from skeattn.models.readout import MEAN, READOUTS, check_readout, with_readout
 from skeattn.progress import progress
 
 NO_HELD_OUT = 'the subjects of the training clips are unknown or only one'
 """Reason of :func:`hold_out` for None."""
+CLIPS = 1024
+"""Clips that are read at a time."""
 
 
 @dataclass
@@ -50,7 +54,9 @@ class Features:
         return Features(self.x[indices], self.labels[indices], self.subjects[indices], names, self.num_streams)
 
 
-def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone') -> Features:
+def extract_features(
+    model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone', readout: str | None = None
+) -> Features:
     """Run the frozen encoder once over a data set.
 
     The model is in eval mode without gradients; train/eval flags and random state are restored afterwards. In a
@@ -60,12 +66,14 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
         model: an algorithm with ``features(data, source)``; may be wrapped for distributed training.
         dataset: a ``SkeletonDataset``.
         batch_size: clips per forward pass.
-        source: ``'backbone'``, ``'projector'`` or ``'predictor'``.
+        source: ``'backbone'``, ``'projector'`` or ``'predictor'``; the first also as ``'backbone@joints'``.
+        readout: of a source that names none, see :mod:`skeattn.models.readout`; by default the mean.
 
     Raises:
+        ConfigError: the model has no such features, or the readout is unknown.
         NonFiniteError: a feature is NaN or infinite; names the clips.
     """
-    model = _unwrapped(model)
+    model, source = _unwrapped(model), with_readout(source, readout)
     N = len(dataset)
     rank, world = get_dist_info()
     share = -(-N // world)
@@ -84,9 +92,28 @@ def extract_features(model: nn.Module, dataset: Any, batch_size: int = 256, sour
     return _features(dataset, x[:N].cpu(), streams(source) if streams else 1)
 
 
-def raw_features(dataset: Any) -> Features:
-    """The flattened clips: a baseline that an encoder has to beat."""
-    return _features(dataset, torch.as_tensor(dataset.clips).flatten(1).float().cpu())
+def raw_features(dataset: Any, readout: str = MEAN) -> Features:
+    """The coordinates: a baseline that an encoder has to beat.
+
+    Args:
+        dataset: its ``clips`` are ``(N, C, T, V, M)``.
+        readout: ``'mean'`` flattens the whole clip and averages nothing, as the mean over the joints of a centred body
+            says nothing. Others read the clip like an encoder's map, see :mod:`skeattn.models.readout`; absent
+            persons are left out.
+
+    Raises:
+        ConfigError: an unknown readout.
+    """
+    clips, read = torch.as_tensor(dataset.clips), READOUTS[check_readout(readout)]
+    if readout == MEAN:
+        return _features(dataset, clips.flatten(1).float().cpu())
+    return _features(dataset, torch.cat([read(_as_map(part.float().cpu())) for part in clips.split(CLIPS)]))
+
+
+def _as_map(clips: Tensor) -> FeatureMap:
+    values = clips.permute(0, 4, 1, 2, 3)
+    present = present_persons(values).float()
+    return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1))
 
 
 @torch.no_grad()

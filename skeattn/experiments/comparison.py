@@ -13,10 +13,12 @@ from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.plan import method_name
 from skeattn.experiments.run import Run
+from skeattn.models.readout import MEAN, with_readout
 from skeattn.results.record import Record
-from skeattn.results.report import heading, mean_std
+from skeattn.results.report import corner, heading, mean_std
 
 RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
+RAW_SOURCE = 'raw'
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
 
@@ -70,7 +72,7 @@ def plan_comparison(
     for method, cfg in cfgs.items():
         references.setdefault(str(cfg.stream), configs[method])
     compared = {method: cfgs[method] for method in methods or configs}
-    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, ('raw',))]
+    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, _raw_sources(cfgs.values()))]
     for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
         config = references[stream]
         baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
@@ -79,6 +81,14 @@ def plan_comparison(
         for seed in seeds  # the outer loop, for an early first table
         for method, cfg in compared.items()
     ]
+
+
+def _raw_sources(cfgs: Iterable[Any]) -> tuple[str, ...]:
+    """The whole clip, and the clip read with each readout of the configs."""
+    readouts = dict.fromkeys((cfg.get('evaluation') or {}).get('readout') or MEAN for cfg in cfgs)
+    read = [with_readout(RAW_SOURCE, readout) for readout in readouts if readout != MEAN]
+    # An explicit mean keeps a readout of the config from the whole clip.
+    return (f'{RAW_SOURCE}@{MEAN}', *read) if read else (RAW_SOURCE,)
 
 
 def unequal_clips(runs: Iterable[Run]) -> str | None:
@@ -97,9 +107,10 @@ class ComparisonRow:
     Args:
         name: the method.
         streams: of the features.
+        readout: of the features; None for raw coordinates of which nothing is averaged, a row of every table.
         seeds: of the runs in the row.
         metrics: metric -> value for each seed, in percent.
-        gain: linear accuracy over the untrained encoder on the same streams, in points.
+        gain: linear accuracy over the untrained encoder on the same streams and readout, in points.
         parameters: of the encoder.
         gmacs: of the encoder, per clip.
         step_gmacs: of a training step, per clip.
@@ -109,6 +120,7 @@ class ComparisonRow:
 
     name: str
     streams: tuple[str, ...]
+    readout: str | None
     seeds: list[int]
     metrics: dict[str, list[float]]
     gain: float | None
@@ -130,9 +142,9 @@ def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
         for source, part in record.sources.items():
             groups[record.name, source, tuple(part.streams)].append(record)
     rows = [_row(name, source, group) for (name, source, _), group in groups.items()]
-    untrained = {row.streams: row for row in rows if row.step_gmacs is None and row.parameters}
+    untrained = {(row.streams, row.readout): row for row in rows if row.step_gmacs is None and row.parameters}
     for row in rows:
-        baseline = untrained.get(row.streams)
+        baseline = untrained.get((row.streams, row.readout))
         if baseline and row is not baseline and row.parameters and LINEAR in row.metrics:
             row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(baseline.metrics[LINEAR])
     return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
@@ -148,6 +160,7 @@ def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
     return ComparisonRow(
         name=name,
         streams=tuple(parts[0].streams),
+        readout=None if source == RAW_SOURCE else parts[0].readout,
         seeds=[record.seed for record in records if record.seed is not None],
         metrics=metrics,
         gain=None,
@@ -160,12 +173,19 @@ def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
 
 
 def render(rows: Sequence[ComparisonRow], fmt: str = 'simple') -> str:
-    """The table as text; ``fmt`` is a tabulate format, ``'github'`` for Markdown."""
+    """The table as text, one for each readout; ``fmt`` is a tabulate format, ``'github'`` for Markdown."""
+    readouts = list(dict.fromkeys(row.readout for row in rows if row.readout is not None)) or [MEAN]
+    return '\n\n'.join(
+        _render([row for row in rows if row.readout in (None, readout)], readout, fmt) for readout in readouts
+    )
+
+
+def _render(rows: Sequence[ComparisonRow], readout: str, fmt: str) -> str:
     costs = ['parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch']
-    headings = ['', 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
+    headings = [corner(readout), 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
     lines = [
         [
-            row.name,
+            row.name if row.readout or readout == MEAN else f'{row.name}, whole clip',
             '+'.join(row.streams),
             *(mean_std(row.metrics.get(metric, [])) for metric in METRICS),
             '' if row.gain is None else f'{row.gain:+.1f}',

@@ -14,6 +14,7 @@ from skeattn.errors import DataError
 from skeattn.experiments.paper import Column, Line, PaperTable
 from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
+from skeattn.models.readout import MEAN
 from skeattn.results.ensemble import FUSED
 from skeattn.results.record import Record
 from skeattn.results.report import mean_std
@@ -117,8 +118,10 @@ class FilledTable:
         for column in self.shown:
             title = column.title + DOUBTFUL * column.doubtful
             headings += [f'{title}\npaper'] if self._printed(column) else []
-            ours = ['ours' if budget == 'full' else f'ours, {budget}' for budget in self._budgets(column)]
-            headings += [f'{title}\n{name}' for name in ours]
+            for budget in self._budgets(column):
+                readout = self.cell(self.table.lines[0], column, budget).readout
+                words = ['ours', *([budget] if budget != 'full' else []), *([readout] if readout != MEAN else [])]
+                headings.append(f'{title}\n{", ".join(words)}')
         return headings
 
     @property

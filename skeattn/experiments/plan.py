@@ -13,6 +13,7 @@ from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
+from skeattn.models.readout import MEAN
 from skeattn.registry import MODELS
 from skeattn.results.ensemble import FUSED, fuse_files
 from skeattn.results.parts import read_parts
@@ -150,9 +151,19 @@ class Cell:
         tuned = record.cfg_options.get(f'protocols.{self.protocol}.stream')
         for part in record.sources.values():
             streams = [tuned] if tuned else sorted(part.streams)
-            if streams == sorted(self.line.streams) and metric in part.metrics:
+            fits = part.readout == self.readout and streams == sorted(self.line.streams)
+            if fits and metric in part.metrics:
                 return part.metrics[metric]
         return None
+
+    @property
+    def readout(self) -> str:
+        """The readout of its features: that of the overrides, otherwise the mean, as in the paper."""
+        if self.protocol not in FROZEN:
+            return MEAN
+        options = self.options
+        readout: str = options.get(f'protocols.{self.protocol}.readout') or options.get('evaluation.readout') or MEAN
+        return readout
 
     def runs(self, seed: int) -> dict[str, Run]:
         """Stream -> run; a single run for features of several streams that a method trains together."""

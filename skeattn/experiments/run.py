@@ -17,6 +17,7 @@ from skeattn.cli import as_argument
 from skeattn.datasets import PackedSet, split
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.files import sha256, write_text
+from skeattn.models.readout import MEAN
 from skeattn.protocols.settings import read_protocol
 from skeattn.results.record import Record, read
 
@@ -107,8 +108,10 @@ class Run:
     def evaluation_id(self) -> str:
         """Identity of the evaluation of the weights, and name of the record."""
         settings = {name: read_protocol(name, self.cfg) for name in self.protocols}
-        source = (self.cfg.get('evaluation') or {}).get('source')
-        return f'{"_".join(self.protocols)}-{_digest(settings, source, self.sources)[:8]}'
+        evaluation = self.cfg.get('evaluation') or {}
+        source, readout = evaluation.get('source'), evaluation.get('readout') or MEAN
+        named = [readout] if readout != MEAN else []
+        return '-'.join(['_'.join(self.protocols), *named, _digest(settings, source, self.sources, *named)[:8]])
 
     def folder(self, root: Path) -> Path:
         """Folder of its logs, checkpoints and records."""

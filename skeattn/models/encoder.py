@@ -36,7 +36,7 @@ class FeatureMap(NamedTuple):
         features add up to the global one.
         """
         values = self.values if mask is None else self.values * mask
-        return self._over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
+        return self.over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
 
     def pool_under(self, masks: Tensor) -> Tensor:
         """Every clip's map under every mask, ``(L, N, C)``: in row i and column j :meth:`pool` of clip j with mask i.
@@ -61,10 +61,12 @@ class FeatureMap(NamedTuple):
         if self.values.shape[4] == 1:
             cells = cells.sum(dim=2, keepdim=True)
         total = (self.values * cells[:, None, None]).sum(dim=(3, 4))
-        return self._over_persons(total / cells.sum(dim=(1, 2)).clamp(min=1)[:, None, None])
+        return self.over_persons(total / cells.sum(dim=(1, 2)).clamp(min=1)[:, None, None])
 
-    def _over_persons(self, x: Tensor) -> Tensor:
-        return (x * self.persons[:, :, None].to(x.dtype)).sum(dim=1)
+    def over_persons(self, x: Tensor) -> Tensor:
+        """Weighted mean over the persons of ``(N, M', ...)``: ``(N, ...)``."""
+        weights = self.persons.reshape(*self.persons.shape, *[1] * (x.ndim - 2))
+        return (x * weights.to(x.dtype)).sum(dim=1)
 
 
 class Encoder(BaseModule):

@@ -31,22 +31,24 @@ from skeattn.engine.build import build_splits, load_model
 from skeattn.errors import ConfigError, NoClipsError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
-from skeattn.evaluation.evaluator import flat_metrics, run_evaluator
+from skeattn.evaluation.evaluator import Evaluator, flat_metrics, run_evaluator
 from skeattn.evaluation.exclusion import WithoutClips, without_clips
 from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
 from skeattn.evaluation.metrics import confusion, per_class
 from skeattn.evaluation.result import ProtocolResult
 from skeattn.files import sha256, try_lock, write_atomic
-from skeattn.protocols.plan import ENCODER, LOGITS, check_labels, plan_sources, read_protocols, reads_logits, trains
+from skeattn.models.readout import LOGITS, MEAN, split_source, with_readout
+from skeattn.protocols.plan import ENCODER, check_labels, plan_sources, read_protocols, reads_logits, trains
 from skeattn.protocols.settings import build_protocol
 from skeattn.protocols.target import EvalTarget
 from skeattn.results import record as records
 from skeattn.results.provenance import completion, config_facts, training_facts
 from skeattn.results.record import ProtocolRecord, Record, SourceRecord, TrainingRecord
-from skeattn.results.report import selection
+from skeattn.results.report import RAW_ROW, of_readout, selection
 from skeattn.results.score_file import ScoreFile
 
 RAW, UNTRAINED = 'raw', 'untrained'
+UNTRAINED_ROW = 'untrained, 3 seeds'
 IDENTITY = ('config_sha256', 'manifest_sha256', 'checkpoint_sha256', 'seed', 'protocols')
 """Fields of a record that determine its numbers, beside its sources and baselines."""
 SCORE_FACTS = ('name', 'data', 'manifest_sha256', 'split', 'checkpoint_sha256', 'seed')
@@ -68,9 +70,11 @@ class Evaluation:
         seed: of all random draws, and the first seed of the untrained networks.
         baselines: also evaluate the coordinates and the untrained network.
         device: ``cpu`` or ``cuda``; by default the accelerator if there is one.
+        readouts: of the sources that name none, see :mod:`skeattn.models.readout`; by default those of the protocol's
+            settings, the config, or the mean.
 
     Attributes:
-        plan: source -> names of the protocols that evaluate it.
+        plan: source with its readout -> names of the protocols that evaluate it.
         used: name -> settings of the protocols in the plan.
         copies: names of the test clips that equal a training clip.
         unlabelled: number of clips that are left out because they have no label.
@@ -93,6 +97,7 @@ class Evaluation:
         seed: int = 0,
         baselines: bool = False,
         device: str | None = None,
+        readouts: Sequence[str] = (),
     ) -> None:
         self.cfg, self.seed, self.baselines = cfg, seed, baselines
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -112,10 +117,11 @@ class Evaluation:
         self.frames = self._compare_frames()
         own = self.model.feature_sources()  # type: ignore[operator]
         offered = dict.fromkeys([evaluation.get('source', ENCODER), *own])
-        self.plan = plan_sources(self.protocols, self.settings, list(sources), list(offered))
+        readout = evaluation.get('readout') or MEAN
+        self.plan = plan_sources(self.protocols, self.settings, list(sources), list(offered), list(readouts), readout)
         self.used = {name: self.settings[name] for names in self.plan.values() for name in names}
         with frozen(self.model):
-            for source in self.plan.keys() - {RAW}:  # a source that the method lacks fails before hours are spent
+            for source in filter(_of_network, self.plan):  # a source that the method lacks fails before hours are spent
                 self.model.features(self.train.__getitems__([0]), source=source)  # type: ignore[operator]
 
     @cached_property
@@ -137,6 +143,11 @@ class Evaluation:
             'checkpoint_sha256': self.checkpoint and sha256(self.checkpoint),
             'protocols': self.used,
         }
+
+    @property
+    def readouts(self) -> list[str]:
+        """The readouts of the plan, in its order."""
+        return list(dict.fromkeys(split_source(source)[1] for source in self.plan))
 
     @property
     def id(self) -> str:
@@ -189,7 +200,8 @@ class Evaluation:
         evaluators = [name for name in self.plan[source] if not trains(self.settings[name])]
         model = self._network(source) if evaluators else self.model
         features = [self._features(model, part, source) for part in (self.train, self.test)] if evaluators else []
-        stream = source.rpartition('/')[0] or ('joint' if source == RAW else self.cfg.get('stream', 'joint'))
+        readout = split_source(source)[1]
+        stream = source.rpartition('/')[0] or (self.cfg.get('stream', 'joint') if _of_network(source) else 'joint')
         cost = encoder_cost(model, sample_batch(self.train), source) if model else {'parameters': 0, 'gmacs': 0.0}
         results: dict[str, ProtocolResult] = {}
         without: dict[str, ProtocolResult] = {}
@@ -206,14 +218,23 @@ class Evaluation:
                 without[name] = without_clips(results[name], self.copies)
             protocols[name] = ProtocolRecord(seconds=round(time.monotonic() - start, 3))
             if is_main_process():
-                stem = '.'.join([out.stem, *([source.replace('/', '-')] if len(self.plan) > 1 else []), name])
+                named = len(self.plan) > 1 or readout != MEAN
+                stem = '.'.join([out.stem, *([source.replace('/', '-')] if named else []), name])
                 facts = {key: getattr(record, key) for key in SCORE_FACTS}
-                facts |= {'stream': stream, 'source': source, 'protocol': name, 'settings': self.settings[name], **cost}
+                facts |= {
+                    'stream': stream,
+                    'source': source,
+                    'readout': readout,
+                    'protocol': name,
+                    'settings': self.settings[name],
+                    **cost,
+                }
                 fields = self._write(results[name], scratch / stem, facts)
                 protocols[name] = replace(protocols[name], **fields)
         streams = [stream] if isinstance(stream, str) else list(stream)
         return SourceRecord(
             streams=streams,
+            readout=readout,
             metrics=flat_metrics(results),
             metrics_without_copies=flat_metrics(without),
             protocols=protocols,
@@ -308,32 +329,32 @@ class Evaluation:
 
     def _network(self, source: str) -> nn.Module | None:
         """The network of the features; None for the coordinates."""
-        if source == RAW:
+        if not _of_network(source):
             return None
         if self.checkpoint is None:
             return untrained(self._fresh, self.train, self.seed, self.batch_size, source)
         return self.model
 
     def _features(self, model: nn.Module | None, part: Any, source: str) -> Features:
-        return raw_features(part) if model is None else extract_features(model, part, self.batch_size, source)
+        if model is None:
+            return raw_features(part, split_source(source)[1])
+        return extract_features(model, part, self.batch_size, source)
 
     def _evaluate_baselines(self) -> dict[str, dict[str, float]]:
-        """Row -> metrics of a baseline, by the protocols that read features."""
-        source = next((source for source in self.plan if source not in (LOGITS, RAW)), ENCODER)
-        evaluators = {
-            name: self._build(name)
-            for name in self.protocols
-            if not trains(self.settings[name]) and not reads_logits(self.settings[name])
-        }
-        if self.copies:
-            evaluators |= {f'{name}{WITHOUT}': WithoutClips(self._build(name), self.copies) for name in [*evaluators]}
+        """Row -> metrics of a baseline, by the protocols that read features; the network's rows for each readout."""
+        results: dict[str, dict[str, float]] = {RAW_ROW: evaluate_raw(self._evaluators(), self.train, self.test)}
         seeds = range(self.seed, self.seed + 3)
-        results = {
-            'raw coordinates': evaluate_raw(evaluators, self.train, self.test),
-            'untrained, 3 seeds': evaluate_untrained(
-                evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source
-            ),
-        }
+        for readout in self.readouts:
+            evaluators = self._evaluators(readout)
+            sources = [source for source in self.plan if _of_network(source) and source != LOGITS]
+            source = next((one for one in sources if split_source(one)[1] == readout), with_readout(ENCODER, readout))
+            if readout != MEAN:
+                raw = evaluate_raw(evaluators, self.train, self.test, readout)
+                results[of_readout(RAW_ROW, readout)] = raw
+            if evaluators:
+                results[of_readout(UNTRAINED_ROW, readout)] = evaluate_untrained(
+                    evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source
+                )
         rows: dict[str, dict[str, float]] = {}
         for row, metrics in results.items():
             for key, value in metrics.items():
@@ -341,6 +362,24 @@ class Evaluation:
                 end = WITHOUT if name.endswith(WITHOUT) else ''
                 rows.setdefault(row + end, {})[f'{name.removesuffix(WITHOUT)}/{metric}'] = value
         return rows
+
+    def _evaluators(self, readout: str | None = None) -> dict[str, Evaluator]:
+        """The requested evaluators of features, by default with any readout, also without the copies."""
+        readers = {
+            name for source, names in self.plan.items() if readout in (None, split_source(source)[1]) for name in names
+        }
+        evaluators: dict[str, Evaluator] = {
+            name: self._build(name)
+            for name in self.protocols
+            if name in readers and not trains(self.settings[name]) and not reads_logits(self.settings[name])
+        }
+        if self.copies:
+            evaluators |= {f'{name}{WITHOUT}': WithoutClips(self._build(name), self.copies) for name in [*evaluators]}
+        return evaluators
+
+
+def _of_network(source: str) -> bool:
+    return split_source(source)[0] != RAW
 
 
 @contextlib.contextmanager

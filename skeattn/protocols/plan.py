@@ -8,12 +8,13 @@ from mmengine.config import Config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.topk import TopK
+from skeattn.models.readout import LOGITS, MEAN, split_source, with_readout
 from skeattn.protocols.settings import configured, protocol_name, read_protocol
 from skeattn.protocols.target import TrainingProtocol
 from skeattn.registry import EVALUATORS
 
 DEFAULT = ('knn', 'linear')
-LOGITS, ENCODER = 'logits', 'backbone'
+ENCODER = 'backbone'
 
 
 def read_protocols(protocols: Sequence[str], cfg: Config) -> tuple[list[str], dict[str, dict[str, Any]]]:
@@ -39,20 +40,30 @@ def read_protocols(protocols: Sequence[str], cfg: Config) -> tuple[list[str], di
 
 
 def plan_sources(
-    protocols: Sequence[str], settings: Mapping[str, Mapping[str, Any]], sources: Sequence[str], offered: Sequence[str]
+    protocols: Sequence[str],
+    settings: Mapping[str, Mapping[str, Any]],
+    sources: Sequence[str],
+    offered: Sequence[str],
+    readouts: Sequence[str] = (),
+    readout: str = MEAN,
 ) -> dict[str, list[str]]:
-    """Source -> the protocols that evaluate it.
+    """Source, with its readout, -> the protocols that evaluate it.
 
     Args:
         protocols: names of the requested protocols.
         settings: of these and of the protocols that read logits.
         sources: requested sources; they override the ``source`` of settings.
         offered: sources of the config and the method.
+        readouts: requested readouts; they override the ``readout`` of settings. A source that names its readout keeps
+            it, and logits and training protocols have none.
+        readout: of the config.
 
     Raises:
-        ConfigError: no source fits a protocol.
+        ConfigError: no source fits a protocol, or a readout is unknown.
     """
-    plan: dict[str, list[str]] = {source: [] for source in sources or offered}
+    plan: dict[str, list[str]] = {
+        key: [] for source in sources or offered for key in _read(source, readouts or [readout])
+    }
     for name in protocols:
         own = settings[name].get('source')
         candidates = sources or ([own] if own else offered)
@@ -64,11 +75,19 @@ def plan_sources(
                 f'protocol {name!r} cannot evaluate {", ".join(candidates)}; use logits with protocols that read them, '
                 f'such as topk, and other sources with the others'
             )
-        for source in fitting:
-            plan.setdefault(source, []).append(name)
+        wanted = [MEAN] if trains(settings[name]) else readouts or [settings[name].get('readout') or readout]
+        for key in dict.fromkeys(key for source in fitting for key in _read(source, wanted)):
+            plan.setdefault(key, []).append(name)
     if not plan.get(LOGITS, True) and not all(trains(settings[name]) for name in protocols):
         plan[LOGITS] = [name for name, item in settings.items() if reads_logits(item)]
     return {source: names for source, names in plan.items() if names}
+
+
+def _read(source: str, readouts: Sequence[str]) -> list[str]:
+    """The source with each of the readouts."""
+    if split_source(source)[0] == LOGITS:
+        return [source]
+    return list(dict.fromkeys(with_readout(source, readout) for readout in readouts))
 
 
 def trains(settings: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Settings of protocols, from a file and from the changes of a config.
 
 A protocol is a config file whose top-level keys are its settings: ``type``, an entry of ``EVALUATORS``; the arguments
-of the type; and optionally ``source``, the features to evaluate instead of those of the config.
+of the type; and optionally ``source`` and ``readout``, the features to evaluate instead of those of the config.
 """
 
 import inspect
@@ -17,6 +17,8 @@ from skeattn.protocols.target import TrainingProtocol
 from skeattn.registry import EVALUATORS, PROTOCOL_FILES
 
 FOLDER = PROTOCOL_FILES
+FEATURES = ('source', 'readout')
+"""Settings that choose the features; they are no arguments of the type."""
 
 
 def protocol_names() -> list[str]:
@@ -46,7 +48,7 @@ def read_protocol(protocol: str, cfg: Config) -> dict[str, Any]:
         cfg: the config of the network, resolved or not.
 
     Returns:
-        ``type``, its arguments and optionally ``source``.
+        ``type``, its arguments and optionally ``source`` and ``readout``.
 
     Raises:
         ConfigError: the protocol, the NAME of a ``protocols.NAME``, the ``type`` or a setting is unknown.
@@ -87,7 +89,7 @@ def arguments(settings: Mapping[str, Any]) -> set[str] | None:
 def build_protocol(settings: Mapping[str, Any], **defaults: Any) -> Evaluator | TrainingProtocol:
     """The evaluator or training protocol of settings; it receives those ``defaults`` that it accepts."""
     accepted = arguments(settings) or set()
-    own = {key: value for key, value in settings.items() if key != 'source'}
+    own = {key: value for key, value in settings.items() if key not in FEATURES}
     component = EVALUATORS.build({**{key: value for key, value in defaults.items() if key in accepted}, **own})
     return component if isinstance(component, TrainingProtocol) else as_evaluator(component)
 
@@ -115,8 +117,8 @@ def _check(name: str, file: Path | None, settings: Mapping[str, Any], origin: Ma
             f'{origin["type"]}: type={kind!r} is no evaluator; {did_you_mean(str(kind), EVALUATORS.names())}'
         )
     accepted = arguments(settings)
-    for key in settings.keys() - {'type', 'source'}:
+    for key in settings.keys() - {'type', *FEATURES}:
         if accepted is not None and key not in accepted:
-            hint = did_you_mean(key, sorted(accepted | {'source'}))
+            hint = did_you_mean(key, sorted(accepted | {*FEATURES}))
             where = f', {file}' if file else ''
             raise ConfigError(f'{origin[key]}: {kind} takes no {key!r} (protocol {name!r}{where}); {hint}')

@@ -97,6 +97,7 @@ class Ensemble:
         sources = [part.source_record for part in self.parts]
         source = SourceRecord(
             streams=[part.stream for part in self.parts],
+            readout=self.parts[0].readout,
             metrics=metrics(self.protocol, fused.test),
             protocols={self.protocol: result},
             parameters=_total(source and source.parameters for source in sources),
@@ -224,6 +225,7 @@ def _facts(parts: Sequence[Part], protocol: str) -> dict[str, Any]:
     return {
         **{key: parts[0].file.facts.get(key) for key in ('data', 'manifest_sha256', 'split')},
         'stream': [part.stream for part in parts],
+        'readout': parts[0].readout,
         'checkpoint_sha256': None,
         'name': f'{" + ".join(methods)}, {len(parts)} fused',
         'protocol': protocol,
@@ -248,6 +250,11 @@ def _check_together(parts: Sequence[Part], protocol: str, same_stream: bool) -> 
                     for item in (first.file.facts, facts)
                 )
                 raise DataError(f'{pair} are of different {kind}: {both}; evaluate both on the same one')
+        if part.readout != first.readout:
+            raise DataError(
+                f'{pair} have different readouts, {first.readout} and {part.readout}; evaluate both with the same one '
+                f'(tools/test.py --readout)'
+            )
         if part.file.classes != first.file.classes:
             differing = sorted(set(part.file.classes) ^ set(first.file.classes)) or ['the same in a different order']
             raise DataError(f'{pair} have different classes: {shorten(differing)}; evaluate both on the same set')

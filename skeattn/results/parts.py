@@ -8,6 +8,7 @@ from typing import Any
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256
+from skeattn.models.readout import MEAN
 from skeattn.results import record as records
 from skeattn.results.record import Record, SourceRecord
 from skeattn.results.score_file import ScoreFile
@@ -50,6 +51,12 @@ class Part:
     def source_record(self) -> SourceRecord | None:
         """The recorded results of the source."""
         return self.record.sources[self.source] if self.record and self.source else None
+
+    @property
+    def readout(self) -> str:
+        """The readout of the features behind the scores; older files have the mean."""
+        source = self.source_record
+        return source.readout if source else self.file.facts.get('readout', MEAN)
 
     @property
     def scores_of(self) -> str | None:

@@ -60,6 +60,8 @@ class SourceRecord:
 
     Attributes:
         streams: streams of the features.
+        readout: of the encoder's map, see :mod:`skeattn.models.readout`. Older records have the mean. For raw
+            coordinates the mean stands for the whole clip, of which nothing is averaged.
         metrics: ``protocol/metric`` -> value; accuracies are in percent.
         metrics_without_copies: the same on the test clips that equal no training clip; empty if there are no copies.
         parameters: of the encoder; ``gmacs``: of a forward pass of one clip.
@@ -67,6 +69,7 @@ class SourceRecord:
     """
 
     streams: list[str] = field(default_factory=list)
+    readout: str = 'mean'
     metrics: dict[str, float]
     metrics_without_copies: dict[str, float] = field(default_factory=dict)
     parameters: float | None = None

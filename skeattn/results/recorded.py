@@ -21,7 +21,7 @@ class RecordedResult:
         name: of the method.
         seed: of the training, or of the evaluation if nothing was trained; None if the record has none.
         stream: joint, motion, bone, several of them or an ensemble.
-        source: of the features.
+        source: of the features; ``readout``: theirs.
         test_set: (digest of the packed set's manifest, split), equal for the same test clips.
         result: the recorded result.
     """
@@ -31,6 +31,7 @@ class RecordedResult:
     seed: int | None
     stream: str
     source: str
+    readout: str
     test_set: tuple[str, str]
     result: ProtocolRecord
 
@@ -99,6 +100,7 @@ def read_result(path: str | os.PathLike[str], protocol: str = 'linear', source: 
         seed=record.seed if trained is None else trained,
         stream=record.streams,
         source=sources[0],
+        readout=record.sources[sources[0]].readout,
         test_set=(str(record.manifest_sha256), record.split),
         result=results[sources[0]][protocol],
     )
@@ -109,7 +111,7 @@ def check_comparable(results: Sequence[RecordedResult], keys: Sequence[str] = ()
 
     Args:
         results: at least one.
-        keys: attributes that must be equal besides classes and test clips, such as ``name``.
+        keys: attributes that must be equal besides classes, test clips and readout, such as ``name``.
 
     Raises:
         DataError: a record is listed twice, or two records differ; names both.
@@ -119,7 +121,7 @@ def check_comparable(results: Sequence[RecordedResult], keys: Sequence[str] = ()
         if one.path.resolve() in seen:
             raise DataError(f'{one.path} is listed twice, its clips would count twice; list it once')
         seen.add(one.path.resolve())
-        for key in ('classes', 'test_set', *keys):
+        for key in ('classes', 'test_set', 'readout', *keys):
             if getattr(one, key) != getattr(first, key):
                 raise DataError(
                     f'{one.path} and {first.path} differ in {_NAMES.get(key, key)}: {_short(getattr(one, key))} and '
@@ -127,7 +129,12 @@ def check_comparable(results: Sequence[RecordedResult], keys: Sequence[str] = ()
                 )
 
 
-_NAMES = {'test_set': 'their test clips (packed set, split)', 'classes': 'their classes', 'name': 'their method'}
+_NAMES = {
+    'test_set': 'their test clips (packed set, split)',
+    'classes': 'their classes',
+    'name': 'their method',
+    'readout': 'the readout of their features',
+}
 
 
 def _short(value: Any) -> str:

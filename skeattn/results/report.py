@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from skeattn.models.readout import MEAN
+
 # Headings of metrics, in the order of the columns: pattern of the protocol's name, pattern of the metric, heading. The
 # first match counts; {0} is the group of the metric's pattern.
 _HEADINGS = (
@@ -39,22 +41,73 @@ NOTE = (
 )
 
 
-def metrics_table(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str] | None = None) -> str:
+RAW_ROW = 'raw coordinates'
+WHOLE_ROW = f'{RAW_ROW}, whole clip'
+"""Raw coordinates of which nothing is averaged, in a table of another readout than the mean."""
+_OF_READOUT = re.compile(r', readout ([^,]+)')
+
+
+def of_readout(row: str, readout: str) -> str:
+    """The name of a row of a readout; the mean is not written."""
+    return row if readout == MEAN else f'{row}, readout {readout}'
+
+
+def by_readout(rows: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Mapping[str, float]]]:
+    """Readout -> its rows, as they are named without it; a table never mixes readouts.
+
+    Raw coordinates of which nothing is averaged stand in every table, with the table's protocols.
+
+    Args:
+        rows: name, see :func:`of_readout`, -> metrics as ``protocol/metric``.
+    """
+    whole, tables = dict[str, Mapping[str, float]](), dict[str, dict[str, Mapping[str, float]]]()
+    for row, metrics in rows.items():
+        match = _OF_READOUT.search(row)
+        if row.startswith(RAW_ROW) and not match:
+            whole[row] = metrics
+        else:
+            tables.setdefault(match.group(1) if match else MEAN, {})[_OF_READOUT.sub('', row)] = metrics
+    if not tables:
+        return {MEAN: whole}
+    return {readout: {**_beside(table, whole, readout), **table} for readout, table in tables.items()}
+
+
+def _beside(
+    table: Mapping[str, Mapping[str, float]], whole: Mapping[str, Mapping[str, float]], readout: str
+) -> dict[str, Mapping[str, float]]:
+    """The rows ``whole`` for a table, with its protocols."""
+    protocols = {key.partition('/')[0] for metrics in table.values() for key in metrics}
+    named = {row if readout == MEAN else row.replace(RAW_ROW, WHOLE_ROW, 1): metrics for row, metrics in whole.items()}
+    return {
+        row: {key: value for key, value in metrics.items() if key.partition('/')[0] in protocols}
+        for row, metrics in named.items()
+    }
+
+
+def metrics_table(
+    rows: Mapping[str, Mapping[str, float]], columns: Sequence[str] | None = None, readout: str = MEAN
+) -> str:
     """One row per encoder, one column per metric, percent with one decimal.
 
     Args:
         rows: name -> metrics as ``protocol/metric``; a missing metric is left blank.
         columns: metrics to show; by default all with a heading, KNN and the linear probe first.
+        readout: of all rows, in the header of the first column; a table of the mean has none.
     """
     columns = columns or _sorted(key for row in rows.values() for key in row)
-    headings = ['', *(heading(column) for column in columns)]
+    headings = [corner(readout), *(heading(column) for column in columns)]
     lines = [[name, *(_cell(row.get(column)) for column in columns)] for name, row in rows.items()]
     align = ('left', *['right'] * len(columns))
     return tabulate(lines, headings, tablefmt='simple', disable_numparse=True, colalign=align)
 
 
-def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """A table for each protocol, with the rows that it evaluated.
+def corner(readout: str) -> str:
+    """Header of the first column of a table of a readout."""
+    return '' if readout == MEAN else f'readout\n{readout}'
+
+
+def protocol_tables(rows: Mapping[str, Mapping[str, float]], readout: str = MEAN) -> list[str]:
+    """A table for each protocol, with the rows that it evaluated, all of one readout.
 
     A protocol with epochs has a column for each way to choose the epoch, even if that number is missing.
     """
@@ -69,7 +122,7 @@ def protocol_tables(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
         columns = {key for row in parts.values() for key in row}
         if f'{protocol}/top1' in columns:
             columns |= {f'{protocol}/{choice}' for choice in _CHOICES}
-        tables.append(metrics_table(parts, _sorted(columns)))
+        tables.append(metrics_table(parts, _sorted(columns), readout))
     return tables
 
 

@@ -27,7 +27,7 @@ class ScoreFile:
         test: of the test clips.
         heldout: of held-out training clips, by a classifier trained without them; None without such clips.
         classes: class names in label order.
-        facts: their origin as plain values: ``data``, ``manifest_sha256``, ``split``, ``stream``,
+        facts: their origin as plain values: ``data``, ``manifest_sha256``, ``split``, ``stream``, ``readout``,
             ``checkpoint_sha256``, ``name`` (the method), ``protocol`` with its ``settings``.
 
     Raises:

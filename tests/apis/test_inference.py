@@ -25,6 +25,9 @@ def test_embedding_raw_arrays_equals_embedding_the_packed_set(cfg) -> None:
     clips[0] = clips[0][0]  # one person without the axis of persons
     features = embed(model, clips, cfg.dataset.pipeline)
     torch.testing.assert_close(torch.from_numpy(features), extract_features(model, test).x)
+    by_joint = embed(model, clips, cfg.dataset.pipeline, readout='joints')
+    torch.testing.assert_close(torch.from_numpy(by_joint), extract_features(model, test, readout='joints').x)
+    assert by_joint.shape == (len(clips), 25 * features.shape[1])
 
 
 @pytest.mark.parametrize(

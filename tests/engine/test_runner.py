@@ -13,9 +13,11 @@ from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
+from skeattn.engine.build import build_splits
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.runner import default_work_dir
 from skeattn.errors import CheckpointError, ConfigError
+from skeattn.evaluation import KNNEvaluator, extract_features
 from skeattn.models.momentum import cosine_momentum
 from tests.engine.runs import assert_equal_state, curves, logged, same
 from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
@@ -160,6 +162,13 @@ def test_evaluating_leaves_the_model_as_it_was(finished, data):
     assert set(metrics) >= {'knn/top1_k1', 'knn/top1_k5'} and all(0 <= value <= 100 for value in metrics.values())
     assert runner.model.training and same(runner.model.state_dict(), before)
     assert runner.test() == metrics
+
+
+def test_the_readout_of_the_config_holds_in_training(tmp_path, data):
+    runner = toy_runner(tmp_path, data=data, evaluation__readout='joints')
+    bank, test = (extract_features(runner.model, part, readout='joints') for part in build_splits(runner.cfg))
+    assert bank.x.shape[1] == 25 * runner.model.encoder.backbone.out_channels
+    assert runner.test()['knn/top1_k5'] == KNNEvaluator((5,))(bank, test)['top1_k5']
 
 
 def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp_path, data):

@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from skeattn.errors import NonFiniteError
+from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation import Features, calibrate_bn, extract_features, raw_features
 from skeattn.evaluation.features import hold_out
 from tests.distributed.launching import two_processes
@@ -126,3 +126,27 @@ def test_every_process_gets_the_whole_in_order(tmp_path: Path) -> None:
         for x, names in ranks:
             torch.testing.assert_close(x, expected.x)
             assert names == expected.names
+
+
+def test_raw_coordinates_have_readouts_that_leave_absent_persons_out() -> None:
+    dataset = clip_set(3)
+    alone = dataset.clips
+    dataset.clips = torch.cat([alone, torch.zeros_like(alone)], dim=4)
+    by_joint = raw_features(dataset, 'joints').x
+    torch.testing.assert_close(by_joint, alone[..., 0].mean(dim=2).transpose(1, 2).flatten(1))
+    assert raw_features(dataset, 'joints+segments').x.shape == (3, (2 + 4) * 3)
+    assert torch.equal(raw_features(dataset, 'mean').x, dataset.clips.flatten(1))
+    with pytest.raises(ConfigError, match="unknown readout 'parts'"):
+        raw_features(dataset, 'parts')
+
+
+def test_a_readout_reaches_the_model_as_part_of_its_source() -> None:
+    class Sources(Encoder):
+        def features(self, data: dict, source: str = 'backbone') -> torch.Tensor:
+            asked.append(source)
+            return super().features(data)
+
+    asked: list[str] = []
+    for options in ({}, {'readout': 'mean'}, {'readout': 'joints'}, {'source': 'x@joints', 'readout': 'mean'}):
+        extract_features(Sources(), clip_set(2), **options)
+    assert asked == ['backbone', 'backbone', 'backbone@joints', 'x@joints']

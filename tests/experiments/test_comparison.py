@@ -147,3 +147,29 @@ def test_clips_seen_are_said_and_compared() -> None:
     more = [*RECORDS[:2], record('C', 0, 60.0, training=trained(1.0, clips=2400))]
     line = 'The methods drew different numbers of clips in training: A 1200, C 2400.'
     assert clips_seen(make_rows(more)) == line
+
+
+def of(readout: str, record: Record) -> Record:
+    """The record with another readout."""
+    sources = {f'{key}@{readout}': dataclasses.replace(part, readout=readout) for key, part in record.sources.items()}
+    return dataclasses.replace(record, sources=sources)
+
+
+def test_readouts_have_separate_tables_and_gains_and_raw_coordinates_stand_in_each() -> None:
+    records = [RECORDS[0], record('untrained', 0, 30.0), raw(50.0)]
+    others = [of('joints', record('A', 0, 90.0, training=trained(10.0))), of('joints', record('untrained', 0, 55.0))]
+    rows = make_rows([*records, *others, of('joints', raw(60.0))])
+    assert {(row.name, row.readout): row.gain for row in rows if row.gain is not None} == {
+        ('A', 'mean'): 30.0,
+        ('A', 'joints'): 35.0,
+    }
+    joints, mean = render(rows).split('\n\n')
+    assert joints.startswith('readout') and joints.splitlines()[1].startswith('joints')
+    assert [line.split('  ')[0] for line in joints.splitlines()[-4:]] == ['A', 'raw', 'untrained', 'raw, whole clip']
+    assert mean == render(make_rows(records))
+
+
+def test_a_comparison_with_a_readout_has_raw_coordinates_whole_and_read(checkout) -> None:
+    plan = plan_comparison(find_configs('toy'), None, [0], {'evaluation.readout': 'joints'})
+    assert plan[0].sources == ('raw@mean', 'raw@joints')
+    assert '-joints-' in plan[-1].evaluation_id and plan[-1].evaluation_id.startswith('knn_linear-')

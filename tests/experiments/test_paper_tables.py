@@ -192,3 +192,14 @@ def test_a_cell_knows_its_config_and_what_it_lacks() -> None:
     assert Cell(TABLES['1'], line, ntu).config == 'configs/skeletonclr/stgcn_ntu60_xsub_paper.py'
     assert Cell(TABLES['1'], line, ucla).config == THEIRS
     assert Cell(TABLES['2'], line, Column('ucf', 'stgcn', '')).config is None
+
+
+def test_a_table_of_the_paper_is_of_the_mean_unless_an_override_names_a_readout() -> None:
+    options = {**SMALL, 'evaluation.readout': 'joints'}
+    mean, joints = record(OURS, 0, 70.0), record(OURS, 0, 80.0, options=options)
+    joints['sources'] = {'backbone@joints': {**joints['sources']['backbone'], 'readout': 'joints'}}
+    assert column(filled(mean, joints), 'NW-UCLA X-View\nours, small')['Ours', 'J'] == '70.0 (1)'
+    read = filled(mean, joints, overrides={'evaluation.readout': 'joints'})
+    assert column(read, 'NW-UCLA X-View\nours, small, joints')['Ours', 'J'] == '80.0 (1)'
+    both = {**record(OURS, 0, 70.0), 'sources': {**joints['sources'], **mean['sources']}}
+    assert column(filled(both), 'NW-UCLA X-View\nours, small')['Ours', 'J'] == '70.0 (1)'

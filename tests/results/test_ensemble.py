@@ -187,3 +187,14 @@ def test_what_is_no_record_is_named(tmp_path, content):
 def test_an_unknown_way_to_choose_is_refused(records):
     with pytest.raises(ConfigError, match=r"unknown select='train'; choose"):
         fuse_files(records, select='train')
+
+
+def test_readouts_are_never_fused_with_one_another(tmp_path):
+    mean = write_part(tmp_path, 'joint', 0)
+    first, second = (write_part(tmp_path, name, i, readout='joints') for i, name in enumerate(('bone', 'motion'), 1))
+    with pytest.raises(DataError, match=r'have different readouts, mean and joints; evaluate both with the same one'):
+        fuse_files([mean, first])
+    fusion = fuse_files([first, second], weights=[1, 1])
+    assert fusion.record().sources['fusion'].readout == 'joints'
+    fusion.write(fusion.default_path)
+    assert read_parts(fusion.default_path)[0].readout == 'joints'

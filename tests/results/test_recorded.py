@@ -87,3 +87,14 @@ def test_the_same_record_does_not_count_twice(tmp_path: Path) -> None:
     path = write_record(tmp_path / 'a.json')
     with pytest.raises(DataError, match=r'a\.json is listed twice'):
         check_comparable([read_result(path), read_result(tmp_path / '.' / 'a.json')])
+
+
+def test_records_without_a_readout_have_the_mean_and_others_are_not_compared_with_them(tmp_path: Path) -> None:
+    old, new = write_record(tmp_path / 'old.json'), write_record(tmp_path / 'new.json')
+    content = json.loads(new.read_text())
+    content['sources']['backbone']['readout'] = 'joints'
+    new.write_text(json.dumps(content))
+    results = [read_result(path) for path in (old, new)]
+    assert [one.readout for one in results] == ['mean', 'joints']
+    with pytest.raises(DataError, match=r'differ in the readout of their features: joints and mean; give records'):
+        check_comparable(results)

@@ -6,7 +6,7 @@ import pytest
 
 from skeattn.files import sha256, write_json
 from skeattn.results.provenance import environment
-from skeattn.results.report import heading, mean_std, metrics_table
+from skeattn.results.report import by_readout, heading, mean_std, metrics_table, of_readout
 
 METRICS = {
     'linear/top1_heldout': 71.0,
@@ -85,3 +85,28 @@ def test_sha256_of_a_file(tmp_path: Path) -> None:
 )
 def test_mean_and_sample_deviation_and_none_for_one_value(values: list[float], digits: int, text: str) -> None:
     assert mean_std(values, digits) == text
+
+
+def test_tables_are_separate_for_each_readout_and_raw_coordinates_stand_in_all() -> None:
+    rows = {
+        'raw coordinates': {'knn/top1_k1': 1.0, 'linear/top1': 2.0},
+        'raw coordinates, readout joints': {'knn/top1_k1': 3.0},
+        of_readout('a', 'mean'): {'linear/top1': 4.0},
+        of_readout('a', 'joints'): {'knn/top1_k1': 5.0},
+        of_readout('a', 'joints') + ', without copies': {'knn/top1_k1': 6.0},
+    }
+    tables = by_readout(rows)
+    assert tables == {
+        'joints': {
+            'raw coordinates, whole clip': {'knn/top1_k1': 1.0},
+            'raw coordinates': {'knn/top1_k1': 3.0},
+            'a': {'knn/top1_k1': 5.0},
+            'a, without copies': {'knn/top1_k1': 6.0},
+        },
+        'mean': {'raw coordinates': {'linear/top1': 2.0}, 'a': {'linear/top1': 4.0}},
+    }
+    headers = [metrics_table(rows, readout=readout).splitlines()[:2] for readout, rows in tables.items()]
+    assert [line.split() for line in headers[0]] == [['readout', 'KNN'], ['joints', 'K=1']]
+    assert [line.strip() for line in headers[1]] == ['linear', 'last epoch']
+    alone = {'raw coordinates': rows['raw coordinates']}
+    assert by_readout(alone) == {'mean': alone}

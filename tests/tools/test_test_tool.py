@@ -393,3 +393,66 @@ def test_results_without_copies_stand_beside_the_others(run: Path, tool, tmp_pat
     assert rows.count('a, without copies') == 0 and rows.count('epoch_7, without copies') == 2
     assert rows.count('untrained, 3 seeds, without copies') == 2
     assert '4 of 10 test clips equal a training clip; rows "without copies" omit them' in out
+
+
+def test_readouts_have_separate_sources_files_and_tables(run: Path, tool, tmp_path: Path) -> None:
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', '--baselines', '--work-dir', tmp_path)
+    status, out, err = tool(*line, '--readout', 'mean', 'joints')
+    assert status == 0, err
+    record = written(out)
+    assert {source: part.readout for source, part in record.sources.items()} == {
+        'backbone': 'mean',
+        'backbone@joints': 'joints',
+    }
+    cfg = resolve_config(read_config(run / 'toy.py'))
+    model, parts = load_model(cfg, run / 'epoch_7.pth'), build_splits(cfg)
+    for source in record.sources:
+        features = [extract_features(model, part, source=source) for part in parts]
+        assert record.sources[source].metrics['knn/top1_k5'] == KNNEvaluator((5,))(*features)['top1_k5']
+    raw = [raw_features(part, 'joints') for part in parts]
+    assert record.baselines['raw coordinates, readout joints']['knn/top1_k5'] == KNNEvaluator((5,))(*raw)['top1_k5']
+    assert list(record.baselines) == [
+        'raw coordinates', 'untrained, 3 seeds',
+        'raw coordinates, readout joints', 'untrained, 3 seeds, readout joints',
+    ]  # fmt: skip
+    names = [line.split('  ')[0].strip() for line in out.splitlines()]
+    rows = ['untrained, 3 seeds', 'epoch_7']
+    mean, joints = names.index('raw coordinates'), names.index('raw coordinates, whole clip')
+    assert names[mean + 1 : mean + 3] == rows and names[joints + 1 : joints + 4] == ['raw coordinates', *rows]
+    assert names[joints - 3 : joints - 1] == ['readout', 'joints']
+    assert any(path.name.endswith('.backbone@joints.knn.npz') for path in tmp_path.iterdir())
+    assert [path.name[: len('test_epoch_7_joints_')] for path in tmp_path.glob('*.json')] == ['test_epoch_7_joints_']
+
+
+@pytest.mark.parametrize(
+    ('options', 'sources'),
+    [
+        (['--cfg-options', 'evaluation.readout=joints'], ['backbone@joints']),
+        (['--cfg-options', 'protocols.knn.readout=joints'], ['backbone', 'backbone@joints']),
+        (['--cfg-options', 'evaluation.readout=joints', '--readout', 'mean'], ['backbone']),
+        (
+            ['--source', 'backbone@joints+segments,raw', '--readout', 'joints'],
+            ['backbone@joints+segments', 'raw@joints'],
+        ),
+    ],
+)
+def test_a_readout_comes_from_command_protocol_or_config(
+    run: Path, tool, tmp_path: Path, options: list, sources: list
+) -> None:
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', 'linear', '--out', tmp_path / 'r.json')
+    status, _, err = tool(*line, *options, '--cfg-options', 'protocols.linear.epochs=1')
+    assert status == 0, err
+    assert sorted(read(tmp_path / 'r.json').sources) == sources
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--readout', 'joint'], "unknown readout 'joint'"),
+        (['--source', 'projector', '--readout', 'joints'], "readout='joints' cannot read 'projector' features"),
+        (['--cfg-options', 'evaluation.readout=joint'], "evaluation.readout='joint'"),
+    ],
+)
+def test_a_readout_that_does_not_exist_is_refused(run: Path, tool, options: list, message: str) -> None:
+    status, _, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', *options)
+    assert status == 2 and message in err

@@ -46,9 +46,14 @@ def curves_of_records(
     """Quantity -> run -> values by epoch of each seed.
 
     Raises:
-        DataError: a record has no curves or lacks a requested one, or the records have no curve in common.
+        DataError: a record has no curves or lacks a requested one, or the records have no curve in common or different
+            readouts.
     """
-    curves = {name: [read_result(path, protocol, source).curves for path in paths] for name, paths in runs.items()}
+    results = {name: [read_result(path, protocol, source) for path in paths] for name, paths in runs.items()}
+    readouts = dict.fromkeys(one.readout for group in results.values() for one in group)
+    if len(readouts) > 1:
+        raise DataError(f'the records differ in their readouts, {", ".join(readouts)}; draw them in separate calls')
+    curves = {name: [one.curves for one in group] for name, group in results.items()}
     common = [
         key for key in next(iter(curves.values()))[0] if all(key in one for group in curves.values() for one in group)
     ]

@@ -21,6 +21,7 @@ from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
 from skeattn.evaluation.embedding_map import METHODS, check_method
+from skeattn.models.readout import MEAN, READOUTS, split_source, with_readout
 from skeattn.registry import DATASETS
 from skeattn.visualization.embedding import draw_embedding
 
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument('--method', choices=METHODS, default='tsne', help='umap needs umap-learn (tsne)')
     parser.add_argument('--split', choices=['train', 'test'], default='test')
     parser.add_argument('--source', help='features: backbone, projector … (those of the config)')
+    parser.add_argument('--readout', choices=READOUTS, help='how a map becomes a vector (that of the config, or mean)')
     parser.add_argument('--colour', choices=COLOURS, default='label', help='(label)')
     parser.add_argument(
         '--limit', type=int, default=2000, help='maximum number of evenly spaced clips on the map (2000)'
@@ -66,15 +68,20 @@ def main() -> None:
         raise ConfigError(f'--limit {args.limit} is too small; give at least 4')
     file = None if args.checkpoint == 'untrained' else newest(args.checkpoint)
     beside = file.parent if file else Path('work_dirs')
-    out = cli.output(args.out, beside / f'embedding_{args.method}_{args.colour}.png')
     cfg = resolve_config(read_config(args.config, args.cfg_options))
     evaluation = cfg.get('evaluation') or {}
-    source = args.source or evaluation.get('source', 'backbone')
+    source = with_readout(
+        args.source or evaluation.get('source', 'backbone'), args.readout or evaluation.get('readout')
+    )
+    kind, readout = split_source(source)
+    words = ['embedding', args.method, args.colour, *([readout] if readout != MEAN else [])]
+    out = cli.output(args.out, beside / f'{"_".join(words)}.png')
     model = load_model(cfg, file).to(args.device)
     clips = DATASETS.build(of_part(cfg.dataset, args.split))
     features = extract_features(model, clips, evaluation.get('batch_size', 256), source)
     features, names = coloured(features, PackedSet.open(cfg.dataset.data), args.colour)
-    title = f'{cfg.model.type}, {source} features, {args.split} clips'
+    read = '' if readout == MEAN else f', readout {readout}'
+    title = f'{cfg.model.type}, {kind} features{read}, {args.split} clips'
     draw_embedding({args.method: features}, names, out, title, args.seed, args.limit, args.method, COLOURS[args.colour])
     print(f'wrote {out}: {min(args.limit, len(features))} of {len(features)} {args.split} clips')
 

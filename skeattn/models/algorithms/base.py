@@ -12,6 +12,7 @@ from skeattn.models.encoder import Encoder
 from skeattn.models.losses import l2_normalize
 from skeattn.models.momentum import key_copy, load_query, momentum_update
 from skeattn.models.queue import FeatureQueue
+from skeattn.models.readout import READOUTS, refuse_readout, split_source
 from skeattn.registry import LOSSES, MODELS
 
 PaperVsRelease = dict[str, tuple[Any, str]]
@@ -51,7 +52,8 @@ class Pretraining(BaseModel):
 
         Args:
             data: a batch of the dataset.
-            source: ``'backbone'`` (pooled map), ``'projector'`` or ``'predictor'``.
+            source: ``'backbone'`` (the map), also with a readout, see :mod:`skeattn.models.readout`; ``'projector'`` or
+                ``'predictor'``.
 
         Raises:
             ConfigError: the method has no such source.
@@ -60,9 +62,10 @@ class Pretraining(BaseModel):
 
     def embed(self, clips: Any, source: str) -> Tensor:
         """:meth:`features` of clips ``(N, M, C, T, V)``."""
-        predictor = getattr(self, 'predictor', None)
+        predictor, (source, readout) = getattr(self, 'predictor', None), split_source(source)
         if source == 'backbone':
-            return self.encoder.map(clips).pool()
+            return READOUTS[readout](self.encoder.map(clips))
+        refuse_readout(source, readout)
         if source == 'projector' and self.encoder.projector is not None:
             return self.encoder(clips)
         if source == 'predictor' and predictor is not None:

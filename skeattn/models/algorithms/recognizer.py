@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import PaperVsRelease, common_choices, refuse_several_streams
 from skeattn.models.encoder import Encoder
+from skeattn.models.readout import READOUTS, refuse_readout, split_source
 from skeattn.registry import HEADS, MODELS
 
 MODES = {'train': 'sound', 'eval': 'as released for fine-tuning: fixed BatchNorm statistics, no dropout'}
@@ -100,7 +101,7 @@ class Recognizer(BaseModel):
 
         Args:
             data: a batch of the dataset.
-            source: ``'backbone'`` (pooled map) or ``'logits'``.
+            source: ``'backbone'`` (the map), also with a readout, see :mod:`skeattn.models.readout`; or ``'logits'``.
 
         Raises:
             ConfigError: any other source.
@@ -109,12 +110,16 @@ class Recognizer(BaseModel):
 
     def embed(self, clips: Tensor, source: str) -> Tensor:
         """:meth:`features` of clips ``(N, M, C, T, V)``."""
+        source, readout = split_source(source)
         if source not in self.feature_sources():
             reason = ', because it has no classifier for these classes (model.head=None)' if source == 'logits' else ''
             raise ConfigError(f'{type(self).__name__} has no features from {source!r}{reason}; it has '
                               f'{" and ".join(map(repr, self.feature_sources()))}')  # fmt: skip
-        pooled = self.encoder.map(clips).pool()
-        return pooled if source == 'backbone' or self.head is None else self.head(pooled)
+        F = self.encoder.map(clips)
+        if source == 'backbone' or self.head is None:
+            return READOUTS[readout](F)
+        refuse_readout(source, readout)
+        return self.head(F.pool())
 
     def feature_sources(self) -> tuple[str, ...]:
         """The sources from which a table evaluates the method."""
