@@ -6,7 +6,7 @@ How much the loss costs without the cure: `--cfg-options dataset.pipeline.fill=N
 _base_ = './stgcn_demo.py'
 dataset = dict(
     pipeline=dict(
-        lose=dict(type='LoseJoints', share=0.1, before='centre'),
-        fill=dict(_delete_=True, type='FillGaps', before='centre'),
+        lose=dict(type='LoseJoints', share=0.1, before='fill'),
+        fill=dict(_delete_=True, type='FillGaps'),
     ),
 )

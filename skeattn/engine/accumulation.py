@@ -12,7 +12,7 @@ from skeattn.models.queue import gather_rows, queues_of
 
 
 def pending_state(runner: Any) -> dict[str, Any] | None:
-    """What the batches since the last optimiser step have left; all processes call it, after an iteration.
+    """Gradients and keys of the batches since the last optimiser step; all processes call it, after an iteration.
 
     Returns:
         ``gradients``: name of a parameter -> one tensor for each process; ``keys``: for each queue the keys of every
@@ -31,7 +31,7 @@ def pending_state(runner: Any) -> dict[str, Any] | None:
 
 
 def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequence[str]) -> None:
-    """Continue an incomplete optimiser step of a checkpoint; says where its batches are lost.
+    """Continue an incomplete optimiser step of a checkpoint; report batches that are lost.
 
     Args:
         runner: the Runner, with its progress restored.

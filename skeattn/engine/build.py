@@ -112,10 +112,10 @@ def newest(checkpoint: str | os.PathLike[str]) -> Path:
     path = Path(checkpoint)
     if not path.is_dir():
         return path
-    found = find_newest(path)
-    if found is None:
+    checkpoint_file = find_newest(path)
+    if checkpoint_file is None:
         raise CheckpointError(f'{path} holds no checkpoint; train first, with --work-dir {path}')
-    return found
+    return checkpoint_file
 
 
 def _is_checkpoint(path: str | os.PathLike[str]) -> bool:

@@ -49,7 +49,7 @@ PLAIN = (str, numbers.Number, list, tuple)
 
 
 def check_config(cfg: Config, origin: Origin | None = None) -> dict[str, list[Any]]:
-    """Refuse every key that nobody would read, every component that does not exist, and every wrong value.
+    """Refuse every key that is never read, every component that does not exist, and every wrong value.
 
     Args:
         cfg: the config, overrides merged, resolved or not.
@@ -61,8 +61,8 @@ def check_config(cfg: Config, origin: Origin | None = None) -> dict[str, list[An
     Raises:
         ConfigError: an unknown key at the top, an unknown ``type``, an argument that it does not take, a base whose
             settings were not laid over the others, a step that goes nowhere, a transform after the clip is packed, or
-            a value of a wrong type or outside its range. Says where it is written, and the nearest known or what the
-            value must be.
+            a value of a wrong type or outside its range. The message gives the file and line, and the nearest known
+            name or the allowed values.
     """
     check = _Check(origin or Origin())
     for key, value in cfg.items():
@@ -78,7 +78,7 @@ def check_config(cfg: Config, origin: Origin | None = None) -> dict[str, list[An
 
 
 class _Owner(NamedTuple):
-    """What a key belongs to.
+    """The owner of a key.
 
     Args:
         kind: the registry of a component, the name of settings, or an empty name at the top.
@@ -91,7 +91,7 @@ class _Owner(NamedTuple):
     known: bool = True
 
     def gives_meaning(self, argument: str) -> bool:
-        """Whether the toolbox or mmengine says what a key means, and no class of the user's."""
+        """Whether the toolbox or mmengine defines what a key means, and no custom class."""
         modules = ('skeattn.', 'mmengine.', 'torch.')
         return self.known and (self.component is None or _module_of(self.component, argument).startswith(modules))
 
@@ -134,11 +134,11 @@ class _Check:
         """A value is of its type and in its range."""
         if isinstance(value, str) and ',' in value and place in self.origin.options and takes_list(kind):
             value = self.lists[place] = parse_list(value)
-        if wanted := complaint(value, kind, limits):
-            self.refuse(place, f'{place}={shown(value)} must be {wanted}')
+        if expected := complaint(value, kind, limits):
+            self.refuse(place, f'{place}={shown(value)} must be {expected}')
 
     def value(self, place: str, name: str, value: Any, owner: _Owner) -> None:
-        """What stands under a key, by the key's name and what it belongs to."""
+        """Check the value of a key, by the key's name and its owner."""
         if (owner.kind, name) in SETTINGS_OF_EACH and isinstance(value, Mapping):
             for key, item in value.items():
                 self.settings(f'{place}.{key}', key, item, SETTINGS_OF_EACH[owner.kind, name])
@@ -155,7 +155,7 @@ class _Check:
             self.nested(place, value, owner.kind)
 
     def nested(self, place: str, value: Any, registry: Registry) -> None:
-        """What a component receives under a name that says nothing of it: perhaps components of its own kind."""
+        """Check an argument whose name has no defined meaning: it may hold components of the same kind."""
         if isinstance(value, Mapping) and 'type' in value:
             if _looked_up(value['type'], registry) is not None:
                 self.component(place, value, Kind(registry), TOP)
@@ -194,8 +194,8 @@ class _Check:
             name = place.rpartition('.')[2]
             others = [other for other in known if other != name]
             hint = f'; {did_you_mean(name, others)}' if others else ''
-            there = f' beside {", ".join(map(repr, step))}' if isinstance(step, Mapping) and step else ''
-            self.refuse(place, f'{place}: no base has {name!r}, and a new one needs a type{there}{hint}')
+            others_set = f' beside {", ".join(map(repr, step))}' if isinstance(step, Mapping) and step else ''
+            self.refuse(place, f'{place}: no base has {name!r}, and a new one needs a type{others_set}{hint}')
         self.component(place, step, kind, TOP)
 
     def view(self, place: str, name: str, views: Mapping[str, Any]) -> None:
@@ -239,39 +239,39 @@ class _Check:
                 self.refuse(place, f'{place} has no type; its keys are {", ".join(map(repr, component))}')
             self.nested(place, component, kind.registry)  # several by name, as mmengine allows of schedulers
             return
-        found = _looked_up(name, kind.registry)
-        if found is None and not known and owner.kind is not MODELS:
+        target = _looked_up(name, kind.registry)
+        if target is None and not known and owner.kind is not MODELS:
             return
-        if found is None:
+        if target is None:
             near = did_you_mean(str(name), kind.registry.names())
             what = f'{place}: type={name!r} is not in the registry {kind.registry.name!r}; {near}'
             self.refuse(f'{place}.type', what)
         # The constructor of an optimiser wrapper reads what it likes.
         custom = 'constructor' in kind.also and component.get('constructor') is not None
         if not custom:
-            self.arguments(place, component, getattr(name, '__name__', name), found, kind)
+            self.arguments(place, component, getattr(name, '__name__', name), target, kind)
         for key in sorted(component.keys() - ({'type', 'paramwise_cfg'} if custom else {'type'})):
-            self.value(f'{place}.{key}', key, component[key], _Owner(kind.registry, found))
+            self.value(f'{place}.{key}', key, component[key], _Owner(kind.registry, target))
 
-    def arguments(self, place: str, component: Mapping[str, Any], name: str, found: Any, kind: Kind) -> None:
-        """A component receives nothing that it does not take."""
-        known, any_other = arguments_of(found)
+    def arguments(self, place: str, component: Mapping[str, Any], name: str, target: Any, kind: Kind) -> None:
+        """Check that a component accepts all its arguments."""
+        known, any_other = arguments_of(target)
         known |= {'type', '_scope_', *kind.also}
         for key in [] if any_other else sorted(component.keys() - known):
             hint = did_you_mean(key, known - {'_scope_'})
             if place == 'model.backbone' or hint.startswith('known'):  # most often an argument of the base's component
-                hint += f'; to drop what a base says, write _delete_=True into {place}'
+                hint += f'; to drop the settings of a base, write _delete_=True into {place}'
             for top, places in GIVEN.items():
                 if f'{place}.{key}' in places:
                     hint = f'it comes from {top!r} at the top of the config: let it take {key!r}'
             self.refuse(f'{place}.{key}', f'{place}: {name} takes no {key!r}; {hint}')
-        types, owner = types_of(found), _Owner(kind.registry, found)
+        types, owner = types_of(target), _Owner(kind.registry, target)
         for key in sorted(component.keys() & types.keys()):
             ours = owner.gives_meaning(key)
             if ours and key in COMPONENTS and isinstance(component[key], str | numbers.Number):
                 continue  # refused as a component
             limits = range_of(key, name) if ours else None
-            self.typed(f'{place}.{key}', component[key], _type_of(found, key, types[key]), limits)
+            self.typed(f'{place}.{key}', component[key], _type_of(target, key, types[key]), limits)
 
 
 def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None:
@@ -314,8 +314,8 @@ def _liked(views: Mapping[str, Any], view: str) -> set[str]:
 
 def _looked_up(kind: Any, registry: Registry) -> Any:
     """The class or function of a ``type``; None where there is none."""
-    found = registry.get(kind) if kind and isinstance(kind, str) else kind
-    return found if callable(found) else None
+    target = registry.get(kind) if kind and isinstance(kind, str) else kind
+    return target if callable(target) else None
 
 
 def _type_of(component: Any, argument: str, annotation: Any) -> Any:

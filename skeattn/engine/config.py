@@ -1,4 +1,4 @@
-"""What stands once at the top of a config, written to every place that needs it.
+"""Settings at the top of a config, copied to every place that needs them.
 
 mmengine carries neither a child config's ``stream='bone'`` nor ``--cfg-options stream=bone`` into values that were
 built from ``stream`` elsewhere, so the places are filled when the Runner is built. The config that is printed, dumped
@@ -69,8 +69,8 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
         options: overrides by dotted key.
 
     Raises:
-        ConfigError: no such file, or it cannot be read; a key of the file, of its bases or of the overrides that nobody
-            would read (see :func:`~skeattn.engine.checks.check_config`), or a step set to None that no base has.
+        ConfigError: no such file, or it cannot be read; a key of the file, of its bases or of the overrides that is
+            never read (see :func:`~skeattn.engine.checks.check_config`), or a step set to None that no base has.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
@@ -137,10 +137,10 @@ def _as_its_list(cfg: Config, key: str, value: Any) -> Any:
 
 
 def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
-    """``dataset.protocol``, as it was called before, is read as ``dataset.split``.
+    """Read ``dataset.protocol``, the old name, as ``dataset.split``.
 
-    Where both are there, the one counts that stands in the config itself, or in the first of its bases that has one.
-    Without a file that is the old one: it was added to what had been read already.
+    If both are set, the key of the config itself counts, otherwise that of its first base that has one. Without a file
+    the old name counts: it was added to a config that had been read before.
     """
     dataset = lookup(cfg, 'dataset')
     kind = dataset.get('type')
@@ -180,8 +180,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
         a new config for the Runner; resolving it again changes nothing.
 
     Raises:
-        ConfigError: a place says something else than the top level, a value is missing or does not divide, or nobody
-            would read a key, see :func:`~skeattn.engine.checks.check_config`.
+        ConfigError: a place disagrees with the top level, a value is missing or does not divide, or a key is never
+            read, see :func:`~skeattn.engine.checks.check_config`.
     """
     cfg = copy.deepcopy(cfg)
     _read_renamed_keys(cfg, Origin())
@@ -222,7 +222,7 @@ def _learn_layout(cfg: Config) -> str:
     """The layout's name; a layout that is defined in the config or by the packed set is known from then on."""
     layout, data = cfg.layout, lookup(cfg, 'dataset').get('data')
     if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
-        with contextlib.suppress(DataError):  # said when the set is read
+        with contextlib.suppress(DataError):  # reported when the set is read
             PackedSet.open(data)
     return get_layout(layout).name
 

@@ -15,12 +15,12 @@ Labels = tuple[str, ...]
 
 
 class Stated(NamedTuple):
-    """Where a key stands.
+    """Position of a key in the files of a config.
 
     Args:
         file: the config file.
-        line: in it; None where no line is found, as in JSON.
-        listed_in: the file that names this one as its base; None for the config itself.
+        line: line number; None if unknown, as in JSON.
+        listed_in: the file whose ``_base_`` lists this one; None for the config itself.
     """
 
     file: str
@@ -32,10 +32,10 @@ class Stated(NamedTuple):
 
 
 class Origin:
-    """Where the keys of a config come from; files are looked through when somebody asks.
+    """Sources of the keys of a config. Files are searched on demand.
 
     Args:
-        path: the config file; None of a config that was put together in Python.
+        path: the config file; None for a config built in Python.
         options: overrides by dotted key.
     """
 
@@ -51,14 +51,14 @@ class Origin:
         return f'{stated}: ' if stated else ''
 
     def stated(self, place: str) -> Stated | None:
-        """The file and line that say most of a place, the config before its bases; None without a file."""
-        wanted = _labels(place)
+        """The file and line that match most of a place, the config before its bases; None without a file."""
+        target = _labels(place)
         best, most = None, 0
         for file, listed_in in self.files:
             for labels, line in _stated_in(file):
-                if len(wanted) == 1 and len(labels) > 1:
+                if len(target) == 1 and len(labels) > 1:
                     continue
-                shared = _common_end(labels, wanted)
+                shared = _common_end(labels, target)
                 if shared > most:
                     best, most = Stated(file, line, listed_in), shared
         if best is None and self.path is not None:
@@ -66,11 +66,11 @@ class Origin:
         return best
 
     def last_word(self, *places: str) -> str:
-        """The one of several keys that the config writes, or else the first base that has one; else the first key."""
-        wanted = {_labels(place): place for place in places}
+        """The key that the config sets; otherwise that of the first base that sets one; otherwise the first key."""
+        targets = {_labels(place): place for place in places}
         for file, _ in self.files:
             written = {labels for labels, _ in _stated_in(file)}
-            for labels, place in wanted.items():
+            for labels, place in targets.items():
                 if any(other[-len(labels) :] == labels for other in written):
                     return place
         return places[0]
@@ -81,7 +81,7 @@ class Origin:
         return [] if self.path is None else list(_with_bases(self.path, None))
 
     def option(self, place: str) -> str | None:
-        """The override that set what stands at a place, or a part of it."""
+        """The override that set the value at a place, or a part of it."""
         for key in self.options:
             if f'{place}.'.startswith(f'{key}.') or key.startswith(f'{place}.'):
                 return key
@@ -126,7 +126,7 @@ def _keys(node: ast.AST, above: Labels) -> Iterator[tuple[Labels, int]]:
     for name, value, line in named:
         yield (*above, name), line
         yield from _keys(value, (*above, name))
-    known = [value for _, value, _ in named]
+    values = [value for _, value, _ in named]
     for child in ast.iter_child_nodes(node):
-        if child not in known:
+        if child not in values:
             yield from _keys(child, above)

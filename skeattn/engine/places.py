@@ -1,4 +1,4 @@
-"""What a config holds: the keys of its top level, and what the value of a key is, by the key's name.
+"""The keys of a config's top level, and the kind of a key's value, by the key's name.
 
 ``optim_wrapper`` is an optimiser wrapper at the top of a config and in a protocol that trains, ``dataset`` a data set
 at the top and in a hook. One table therefore describes a config at every depth.
@@ -86,7 +86,7 @@ TOP_LEVEL: dict[str, Any] = {
     ), Any),
 }  # fmt: skip
 
-# What config.py writes where.
+# Top-level key -> the places to which config.py copies it.
 CONFIG_TARGETS = {
     'stream': ('model.data_preprocessor.stream',),
     'layout': ('model.data_preprocessor.layout', 'model.backbone.layout', 'dataset.layout'),
@@ -102,13 +102,13 @@ MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_sche
 
 @dataclass(frozen=True)
 class Kind:
-    """What a component can be.
+    """The kind of a component.
 
     Args:
         registry: where its ``type`` is looked up.
         default: its ``type`` where none is written.
-        also: keys beside the arguments of its class, which somebody else reads.
-        several: a list of them can stand there, too.
+        also: further keys, which are read elsewhere and are no arguments of the class.
+        several: a list of them is also allowed.
     """
 
     registry: Registry

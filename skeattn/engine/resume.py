@@ -1,4 +1,4 @@
-"""What a checkpoint knows of its run, how that differs from a config, and how a schedule follows a changed config."""
+"""Facts of a checkpoint's run, their differences from a config, and schedules that follow a changed config."""
 
 import contextlib
 import math
@@ -118,24 +118,24 @@ def compare(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]
     """
     written = then['config'] if 'config' in then else _from_text(then)
     present = now['config'] if 'config' in then else {k: v for k, v in now['config'].items() if k in written}
-    found = list(differences(written, present))
-    keys = [difference.key for difference in found]
-    found = [d for d in found if d.key not in OF_THE_COMMAND and not _follows(d.key, keys)]
+    listed = list(differences(written, present))
+    keys = [difference.key for difference in listed]
+    listed = [d for d in listed if d.key not in OF_THE_COMMAND and not _follows(d.key, keys)]
     manifests = [facts.get('manifest_sha256') for facts in (then, now)]
     if None not in manifests:
         # The same clips in a different folder are the same data.
-        found = [d for d in found if d.key != 'dataset.data' or manifests[0] != manifests[1]]
+        listed = [d for d in listed if d.key != 'dataset.data' or manifests[0] != manifests[1]]
         if manifests[0] != manifests[1] and 'dataset.data' not in keys:
-            found.append(Difference('manifest_sha256', *manifests))
+            listed.append(Difference('manifest_sha256', *manifests))
     if not below_any(keys, 'model') and 'paper_vs_release' in then:
         # A choice that the earlier version did not have: its default is what that version did.
         known = then['paper_vs_release']
         choices = [{k: v for k, (v, _) in facts['paper_vs_release'].items() if k in known} for facts in (then, now)]
-        found += differences(choices[0], choices[1], 'paper_vs_release')
+        listed += differences(choices[0], choices[1], 'paper_vs_release')
     for key in ('world_size', 'versions'):
         if key in then:
-            found += differences(then[key], now[key], key)
-    return found
+            listed += differences(then[key], now[key], key)
+    return listed
 
 
 def below_any(keys: Sequence[str], name: str) -> bool:
@@ -143,23 +143,23 @@ def below_any(keys: Sequence[str], name: str) -> bool:
     return any(below(key, [name]) for key in keys)
 
 
-def check_changes(source: str, found: Sequence[Difference], accepted: Sequence[str]) -> list[Difference]:
+def check_changes(source: str, listed: Sequence[Difference], accepted: Sequence[str]) -> list[Difference]:
     """The differences that change the run and were accepted.
 
     Args:
         source: the checkpoint, for the message.
-        found: of :func:`compare`.
+        listed: differences of :func:`compare`.
         accepted: keys that may differ, with everything below them.
 
     Raises:
-        ConfigError: others change the run; lists them all.
+        ConfigError: further differences change the run; the message lists all of them.
     """
-    changes = [difference for difference in found if not difference.harmless]
+    changes = [difference for difference in listed if not difference.harmless]
     refused = [difference for difference in changes if not below(difference.key, accepted)]
     if refused:
-        listed = '; '.join(map(str, refused))
+        text = '; '.join(map(str, refused))
         raise ConfigError(
-            f'{source} was trained with {listed}; restore these settings, start a new run in a different work_dir, or '
+            f'{source} was trained with {text}; restore these settings, start a new run in a different work_dir, or '
             f'continue with the new ones: --resume-with-changes {" ".join(d.key for d in refused)}'
         )
     return changes
@@ -274,7 +274,7 @@ def _text(value: Any, most: int = 70) -> str:
 
 
 def note(difference: Difference, meta: Mapping[str, Any]) -> str:
-    """What follows from a difference that is easily overlooked.
+    """An easily overlooked consequence of a difference.
 
     Args:
         difference: of :func:`compare`.

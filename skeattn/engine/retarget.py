@@ -1,4 +1,4 @@
-"""Transfer: an encoder trained on one data set, judged on another."""
+"""Transfer: an encoder trained on one data set, evaluated on a different one."""
 
 import copy
 from collections.abc import Mapping
@@ -17,28 +17,28 @@ STEP = 'to_layout'
 
 
 def retarget(cfg: Config, target: str | Path, num_frames: int | None = None) -> OrderedConfig:
-    """The config of a pre-trained model over another data set.
+    """The config of a pre-trained model on a different data set.
 
     From the target come data, split, pipeline and number of classes. The model, its stream and layout are those of
-    pre-training. Where the target has another layout, a first step ``to_layout`` takes the model's joints by name. A
-    classifier trained for another number of classes is left out (``model.head=None``).
+    pre-training. If the target has a different layout, a first step ``to_layout`` takes the model's joints by name. A
+    classifier trained for a different number of classes is left out (``model.head=None``).
 
     Args:
         cfg: the config of the pre-training, not resolved.
-        target: a config file with a data set; a file of ``configs/_base_/datasets`` will do.
+        target: a config file with a data set; a file of ``configs/_base_/datasets`` suffices.
         num_frames: frames of a clip; by default as many as in pre-training.
 
     Raises:
-        ConfigError: the target has no data set, other channels, or lacks joints of the model's layout.
+        ConfigError: the target has no data set or different channels, or lacks joints of the model's layout.
     """
     new, theirs = OrderedConfig.of(copy.deepcopy(cfg)), resolve_config(read_config(target))
     if 'dataset' not in theirs:
-        raise ConfigError(f'{target} has no data set to judge on; name a config with dataset=dict(data=...)')
-    channels, wanted = (list(item.get('channels') or AXES) for item in (cfg, theirs))
-    if channels != wanted:
+        raise ConfigError(f'{target} has no data set to evaluate on; give a config with dataset=dict(data=...)')
+    channels, target_channels = (list(item.get('channels') or AXES) for item in (cfg, theirs))
+    if channels != target_channels:
         raise ConfigError(
-            f'channels={channels} of the model, but {target} has channels={wanted}; pre-train on data with these, or '
-            f'judge on data with {channels}'
+            f'channels={channels} of the model, but {target} has channels={target_channels}; pre-train on data with '
+            f'these, or evaluate on data with {channels}'
         )
     ours = resolve_config(cfg)
     steps = {name: dict(step) for name, step in (theirs.dataset.get('pipeline') or {}).items()}
@@ -47,7 +47,7 @@ def retarget(cfg: Config, target: str | Path, num_frames: int | None = None) -> 
         steps = {name: step | ({'num_frames': frames} if 'num_frames' in step else {}) for name, step in steps.items()}
     if ours.get('layout') is not None:
         model_layout = get_layout(ours.layout)
-        # Its definition, where one's own was learnt from the set of the pre-training, which is not read any more.
+        # A custom layout was defined by the data set of pre-training, which is no longer read.
         new.layout = describe_layout(model_layout)
         if theirs.get('layout') not in (None, model_layout.name):
             corresponding(get_layout(theirs.layout), model_layout)
@@ -59,12 +59,12 @@ def retarget(cfg: Config, target: str | Path, num_frames: int | None = None) -> 
 
 
 def transfer_text(pretrained: Mapping[str, Any], cfg: Config) -> str:
-    """What was trained where and is judged where: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'.
+    """Data sets of training and of evaluation: 'pre-trained on data/ntu60 xsub (ntu25), evaluated on …'.
 
     Args:
         pretrained: ``data``, ``split`` (or ``protocol``, as it was called before) and ``layout`` of the pre-training,
             as far as they are known.
-        cfg: the resolved config that the model is judged by.
+        cfg: the resolved config of the evaluation.
     """
     here = {
         'data': cfg.dataset.data,
@@ -82,14 +82,14 @@ def _place(facts: Mapping[str, Any]) -> str:
 
 
 def _frames(cfg: Config) -> int | None:
-    """Frames of a clip of a resolved config, which its last step of that kind says."""
+    """Frames of a clip of a resolved config, set by its last step with ``num_frames``."""
     steps = (cfg.get('dataset') or {}).get('pipeline') or {}
     frames = [step['num_frames'] for step in steps.values() if 'num_frames' in step]
     return frames[-1] if frames else None
 
 
 def _change_classes(cfg: Config, num_classes: int | None) -> None:
-    """A classifier for another number of classes says nothing about these; nobody shall ask for its logits."""
+    """Remove a classifier for a different number of classes, and every evaluator that reads its logits."""
     before = cfg.get('num_classes')
     if num_classes is not None:
         cfg.num_classes = num_classes

@@ -64,7 +64,7 @@ ORIGIN = ('method', 'stream', 'layout', 'num_frames', 'epoch')
 SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
 """Scalars that are logged as means over a window: all of training but rates; metrics of evaluations have a slash."""
 PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
-"""What a message hub knows of the run that is going on, not of the one that is resumed."""
+"""Facts of a message hub that belong to the present run, not to the resumed one."""
 ONLY_IN_FILE = (
     'System environment:',
     'Config:',
@@ -92,7 +92,7 @@ def _wrong_in(place: str) -> Iterator[None]:
 
 
 def default_work_dir(config: str) -> Path:
-    """A folder of its own for every config: those of two methods often have the same name."""
+    """A separate folder for every config: configs of two methods often have the same name."""
     path = Path(config).with_suffix('')
     inside = path.parts[len(path.parts) - path.parts[::-1].index('configs') :] if 'configs' in path.parts else ()
     return Path('work_dirs', *(inside or (path.name,)))
@@ -100,7 +100,7 @@ def default_work_dir(config: str) -> Path:
 
 @master_only
 def _open_backends(visualizer: Any) -> None:
-    """Open them now rather than at the first value: some need a package that is not installed."""
+    """Open the backends now rather than at the first value: some need a package that is not installed."""
     for backend in visualizer._vis_backends.values():
         _ = backend.experiment
 
@@ -153,7 +153,7 @@ class SkeAttnRunner(Runner):
 
     @property
     def layout(self) -> str | None:
-        """Name of the config's layout, which may stand there as a definition."""
+        """Name of the config's layout, which may be a name or a definition."""
         layout = self.cfg.get('layout')
         return None if layout is None else get_layout(layout).name
 

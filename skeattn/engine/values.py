@@ -1,7 +1,7 @@
 """Values of a config: which types and ranges they have, in one form of error.
 
-Types are the annotations of the constructors (:func:`~skeattn.signatures.types_of`). Ranges stand here, once for each
-name: a ``batch_size`` means the same wherever it is.
+Types are the annotations of the constructors (:func:`~skeattn.signatures.types_of`). Ranges are defined here, once for
+each name: a ``batch_size`` has the same meaning everywhere.
 """
 
 import enum

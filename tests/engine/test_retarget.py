@@ -112,7 +112,7 @@ def test_other_channels_are_refused(tmp_path):
 
 def test_a_target_without_data_is_refused(tmp_path):
     (tmp_path / 'empty.py').write_text('num_classes = 3\n')
-    with pytest.raises(ConfigError, match=r'empty\.py has no data set to judge on'):
+    with pytest.raises(ConfigError, match=r'empty\.py has no data set to evaluate on'):
         retarget(read_config(write_model(tmp_path, 'ntu25')), tmp_path / 'empty.py')
 
 

@@ -47,10 +47,10 @@ class SafeCheckpointHook(Hook):
         record = Path(runner.work_dir) / 'best.json'
         if runner.iter > 0 and record.is_file():
             try:
-                found = json.loads(record.read_text())
+                entries = json.loads(record.read_text())
             except ValueError as error:
                 raise CheckpointError(f'{record} is damaged ({error}); remove it') from error
-            self.best = {metric: entry for metric, entry in found.items() if entry['epoch'] <= runner.epoch}
+            self.best = {metric: entry for metric, entry in entries.items() if entry['epoch'] <= runner.epoch}
         elif runner.iter == 0 and epoch_files(Path(runner.work_dir)):
             runner.logger.warning(
                 f'{runner.work_dir} holds checkpoints of an earlier run, which this one replaces one by one; '

@@ -49,7 +49,7 @@ class MomentumUpdateHook(Hook):
         self.buffers, self.ahead_epochs = buffers, ahead_epochs
 
     def before_train(self, runner: Any) -> None:
-        """Make sure there is something to update, and say how many batches come between two updates."""
+        """Check that there is a key encoder, and set the number of batches between two updates."""
         model = bare_model(runner)
         if not hasattr(model, 'update_key_encoder'):
             raise without_work(runner, 'momentum', 'has no key encoder')

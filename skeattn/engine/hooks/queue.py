@@ -22,7 +22,7 @@ class QueueUpdateHook(Hook):
     priority = 'ABOVE_NORMAL'
 
     def before_train(self, runner: Any) -> None:
-        """Find the queues, and say how many batches of keys a step stages."""
+        """Find the queues, and set the number of batches of keys that a step stages."""
         self.queues = queues_of(bare_model(runner))
         if not self.queues:
             raise without_work(runner, 'queue', 'has no queue')

@@ -15,7 +15,7 @@ from skeattn.registry import HOOKS
 class RandomnessHook(Hook):
     """Seed each training iteration anew, so that a resumed run needs no stored random state.
 
-    Augmentations follow from (seed, iteration) and the place in the global batch, whatever the number of processes.
+    Augmentations depend on (seed, iteration) and the position in the global batch, not on the number of processes.
     Dropout, drawn from torch's global generator, also depends on the process.
     """
 

@@ -1,4 +1,4 @@
-"""What several hooks ask of a Runner: the bare model, where it stands in its optimiser steps, and what it keeps."""
+"""Helpers that several hooks share: the bare model, the state of optimiser steps, the recorded curves."""
 
 import math
 from typing import Any
@@ -32,14 +32,14 @@ def stepped(runner: Any) -> bool:
 
 
 def steps(runner: Any, iterations: int) -> int:
-    """Optimiser steps in so many iterations, a last incomplete one included."""
+    """Number of optimiser steps in a number of iterations, including a last incomplete one."""
     return math.ceil(iterations / micro_batches(runner))
 
 
 def curves(runner: Any) -> dict[str, list[float]]:
-    """The training's curves by name, to be added to; a checkpoint holds them, so that resuming continues them."""
+    """The training's curves by name, which the caller extends; a checkpoint holds them, so resuming continues them."""
     hub = runner.message_hub
     if CURVES not in hub.runtime_info:
         hub.update_info(CURVES, {})
-    found: dict[str, list[float]] = hub.get_info(CURVES)
-    return found
+    recorded: dict[str, list[float]] = hub.get_info(CURVES)
+    return recorded
