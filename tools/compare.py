@@ -18,7 +18,7 @@ from skeattn.experiments import NOTE, Run, clips_seen, make_rows, prepare_data, 
 from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
 from skeattn.experiments.comparison import find_configs, plan_comparison, unequal_clips
 from skeattn.experiments.plan import budget_options, check_models
-from skeattn.experiments.run import RUNS
+from skeattn.experiments.run import FROZEN, RUNS
 from skeattn.files import write_json
 from skeattn.results.provenance import environment
 
@@ -41,6 +41,13 @@ def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> None:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, small='clips of 32 frames', methods='all with a config')
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        default=list(FROZEN),
+        metavar='NAME',
+        help=f'of all rows ({" ".join(FROZEN)}); probe adds a column',
+    )
     parser.add_argument('--work-dir', type=Path, metavar='DIR', help=f'{RUNS}, the table in work_dirs/compare/NAME')
     parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
     parser.add_argument('--table-only', action='store_true', help='run nothing; print the table of the finished runs')
@@ -52,7 +59,7 @@ def main() -> int:
     clock = begin('compare', ROOT)
     root, out = args.work_dir or RUNS, args.work_dir or Path('work_dirs/compare') / args.dataset
     options = {**budget_options(args.budget), **args.cfg_options}
-    runs = plan_comparison(find_configs(args.dataset), args.methods, args.seeds, options)
+    runs = plan_comparison(find_configs(args.dataset), args.methods, args.seeds, options, args.protocol)
     for folder in dict.fromkeys(run.cfg.dataset.data for run in runs):
         prepare_data(Path(folder), clock.report)
     check_models(runs)

@@ -69,6 +69,9 @@ RANGES = {
     **_named('momentum base_momentum dampening probability mu drop add RandomJointMask.ratio', SHARE),
     **_named('betas dropout heldout', SHARE_BELOW_1),
     'fraction': Range(0, 1, low_open=True),
+    'folds': Range(2),
+    **_named('penalties tolerance', POSITIVE),
+    'max_iterations': COUNT,
     **_named('seed labels_seed', SEED),
 }
 """By the name of an argument, or by class and argument where two classes give a name different meanings."""

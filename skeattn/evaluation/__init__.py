@@ -5,6 +5,7 @@ from skeattn.evaluation.evaluator import Evaluator, FunctionEvaluator
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
 from skeattn.evaluation.knn import KNNEvaluator, knn_scores
 from skeattn.evaluation.linear_probe import LinearProbe
+from skeattn.evaluation.probe import LogisticProbe
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.evaluation.retrieval import Retrieval
 from skeattn.evaluation.topk import TopK
@@ -16,6 +17,7 @@ __all__ = [
     'FunctionEvaluator',
     'KNNEvaluator',
     'LinearProbe',
+    'LogisticProbe',
     'ProtocolResult',
     'Retrieval',
     'Scores',

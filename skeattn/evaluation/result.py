@@ -37,7 +37,8 @@ class ProtocolResult:
         curves: name -> one value per epoch.
         arrays: kind -> arrays by name, written beside a record; ``points`` is also drawn as a map.
         notes: metric -> reason why it is missing.
-        facts: other facts for the record; ``scores_of``: the epoch or K of ``test``.
+        facts: other facts for the record; ``scores_of``: the epoch or K of ``test``; ``selection``: metric -> how it
+            was chosen, where there is no epoch or K.
     """
 
     metrics: dict[str, float]

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.plan import method_name
-from skeattn.experiments.run import Run
+from skeattn.experiments.run import FROZEN, Run
 from skeattn.models.readout import MEAN, with_readout
 from skeattn.results.record import Record
 from skeattn.results.report import corner, heading, mean_std
@@ -21,6 +21,8 @@ RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1,
 RAW_SOURCE = 'raw'
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
+FURTHER = ('probe/top1',)
+"""Metrics with a column only if a row has them."""
 
 NOTE = (
     'Accuracy on the test clips in %, mean ± standard deviation over seeds. "linear": a classifier on frozen features '
@@ -49,7 +51,11 @@ def find_configs(dataset: str) -> dict[str, str]:
 
 
 def plan_comparison(
-    configs: Mapping[str, str], methods: Sequence[str] | None, seeds: Sequence[int], options: Mapping[str, Any]
+    configs: Mapping[str, str],
+    methods: Sequence[str] | None,
+    seeds: Sequence[int],
+    options: Mapping[str, Any],
+    protocols: Sequence[str] = FROZEN,
 ) -> list[Run]:
     """The runs of the table: the methods with each seed, and the baselines without training.
 
@@ -60,6 +66,7 @@ def plan_comparison(
         methods: the requested methods; None for all.
         seeds: of the trainings.
         options: overrides of every config, by dotted key.
+        protocols: of all rows, baselines included.
 
     Raises:
         ConfigError: a method has no config.
@@ -72,12 +79,16 @@ def plan_comparison(
     for method, cfg in cfgs.items():
         references.setdefault(str(cfg.stream), configs[method])
     compared = {method: cfgs[method] for method in methods or configs}
-    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, _raw_sources(cfgs.values()))]
+    baselines = [
+        Run(RAW, next(iter(configs.values())), 0, options, False, _raw_sources(cfgs.values()), tuple(protocols))
+    ]
     for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
         config = references[stream]
-        baselines += [Run(UNTRAINED, config, seed, options, False, ('backbone',)) for seed in UNTRAINED_SEEDS]
+        baselines += [
+            Run(UNTRAINED, config, seed, options, False, ('backbone',), tuple(protocols)) for seed in UNTRAINED_SEEDS
+        ]
     return baselines + [
-        Run(method_name(method, cfg), configs[method], seed, options)
+        Run(method_name(method, cfg), configs[method], seed, options, protocols=tuple(protocols))
         for seed in seeds  # the outer loop, for an early first table
         for method, cfg in compared.items()
     ]
@@ -145,7 +156,7 @@ def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
     untrained = {(row.streams, row.readout): row for row in rows if row.step_gmacs is None and row.parameters}
     for row in rows:
         baseline = untrained.get((row.streams, row.readout))
-        if baseline and row is not baseline and row.parameters and LINEAR in row.metrics:
+        if baseline and row is not baseline and row.parameters and LINEAR in row.metrics.keys() & baseline.metrics:
             row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(baseline.metrics[LINEAR])
     return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
 
@@ -181,13 +192,14 @@ def render(rows: Sequence[ComparisonRow], fmt: str = 'simple') -> str:
 
 
 def _render(rows: Sequence[ComparisonRow], readout: str, fmt: str) -> str:
+    metrics = [*METRICS, *(metric for metric in FURTHER if any(metric in row.metrics for row in rows))]
     costs = ['parameters\nM', 'GMACs\nencoder', 'GMACs\nstep', 's/epoch']
-    headings = [corner(readout), 'streams', *map(heading, METRICS), 'gain', *costs, 'seeds']
+    headings = [corner(readout), 'streams', *map(heading, metrics), 'gain', *costs, 'seeds']
     lines = [
         [
             row.name if row.readout or readout == MEAN else f'{row.name}, whole clip',
             '+'.join(row.streams),
-            *(mean_std(row.metrics.get(metric, [])) for metric in METRICS),
+            *(mean_std(row.metrics.get(metric, [])) for metric in metrics),
             '' if row.gain is None else f'{row.gain:+.1f}',
             f'{row.parameters / 1e6:.3f}' if row.parameters else '',
             f'{row.gmacs:.3f}' if row.parameters else '',

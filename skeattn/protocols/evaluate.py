@@ -244,8 +244,11 @@ class Evaluation:
     def _write(self, result: ProtocolResult, stem: Path, score_facts: dict[str, Any]) -> dict[str, Any]:
         """Write scores, arrays and pictures under ``stem``; returns the fields of the result's record."""
         facts = dict(result.facts)
+        chosen = facts.pop('selection', {})
         return {
-            'selection': {metric: text for metric in result.metrics if (text := selection(metric))},
+            'selection': {
+                metric: text for metric in result.metrics if (text := chosen.get(metric) or selection(metric))
+            },
             'notes': result.notes,
             'curves': result.curves,
             **{key: facts.pop(key) for key in ('scores_of', 'labelled', 'device') if key in facts},

@@ -15,6 +15,9 @@ _HEADINGS = (
     (r'knn.*', r'top1_heldout', 'held-out K'),
     (r'topk', r'top1', 'top-1'),
     (r'topk', r'top5', 'top-5'),
+    (r'probe.*', r'top1', 'top-1'),
+    (r'probe.*', r'top5', 'top-5'),
+    (r'probe.*', r'heldout_top1', 'held-out'),
     (r'.*', r'top1', 'last epoch'),
     (r'.*', r'top1_best', 'best on test'),
     (r'.*', r'top1_heldout', 'held-out epoch'),
@@ -25,7 +28,7 @@ _HEADINGS = (
     (r'tsne.*', r'knn', 'same class nearby'),
 )
 _TITLES = {'knn': 'KNN', 'topk': 'classifier'}
-_ORDER = ('knn', 'linear', 'finetune', 'semi', 'topk')
+_ORDER = ('knn', 'linear', 'probe', 'finetune', 'semi', 'topk')
 _CHOICES = ('top1', 'top1_best', 'top1_heldout')
 _SELECTION = (
     (r'top1_k(\d+)', '{0} neighbours'),
@@ -120,7 +123,7 @@ def protocol_tables(rows: Mapping[str, Mapping[str, float]], readout: str = MEAN
         }
         parts = {name: row for name, row in parts.items() if row}
         columns = {key for row in parts.values() for key in row}
-        if f'{protocol}/top1' in columns:
+        if f'{protocol}/top1_best' in columns or (f'{protocol}/top1' in columns and protocol.startswith('topk')):
             columns |= {f'{protocol}/{choice}' for choice in _CHOICES}
         tables.append(metrics_table(parts, _sorted(columns), readout))
     return tables

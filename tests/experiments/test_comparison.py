@@ -173,3 +173,18 @@ def test_a_comparison_with_a_readout_has_raw_coordinates_whole_and_read(checkout
     plan = plan_comparison(find_configs('toy'), None, [0], {'evaluation.readout': 'joints'})
     assert plan[0].sources == ('raw@mean', 'raw@joints')
     assert '-joints-' in plan[-1].evaluation_id and plan[-1].evaluation_id.startswith('knn_linear-')
+
+
+def test_other_protocols_are_those_of_all_rows_and_the_probe_has_a_column(checkout) -> None:
+    plan = plan_comparison(find_configs('toy'), None, [0], {}, ['knn', 'probe'])
+    assert {run.protocols for run in plan} == {('knn', 'probe')}
+    row = record('A', 0, 60.0)
+    part = dataclasses.replace(row.sources['backbone'], metrics={'knn/top1_k1': 40.0, 'probe/top1': 66.6})
+    lines = render(make_rows([dataclasses.replace(row, sources={'backbone': part})]), 'github').splitlines()
+    assert [cell.strip() for cell in lines[0].split('|')][3:7] == [
+        'KNN K=1',
+        'KNN K=20',
+        'linear last epoch',
+        'probe top-1',
+    ]
+    assert [cell.strip() for cell in lines[2].split('|')][3:7] == ['40.0', '', '', '66.6']

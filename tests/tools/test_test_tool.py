@@ -13,7 +13,7 @@ from skeattn.apis import build_splits, load_model
 from skeattn.datasets import PackedSet, PackedWriter, split
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import DataError
-from skeattn.evaluation import KNNEvaluator, LinearProbe, extract_features, raw_features
+from skeattn.evaluation import KNNEvaluator, LinearProbe, LogisticProbe, extract_features, raw_features
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
 from skeattn.evaluation.metrics import accuracy
@@ -456,3 +456,24 @@ def test_a_readout_comes_from_command_protocol_or_config(
 def test_a_readout_that_does_not_exist_is_refused(run: Path, tool, options: list, message: str) -> None:
     status, _, err = tool(run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', *options)
     assert status == 2 and message in err
+
+
+def test_the_probe_has_a_table_without_epochs_and_scores_for_fusion(run: Path, tool, tmp_path: Path) -> None:
+    line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'probe', '--readout', 'joints')
+    status, out, err = tool(*line, '--out', tmp_path / 'r.json')
+    assert status == 0, err
+    part = read(tmp_path / 'r.json').sources['backbone@joints']
+    result = part.protocols['probe']
+    cfg = resolve_config(read_config(run / 'toy.py'))
+    model = load_model(cfg, run / 'epoch_7.pth')
+    features = [extract_features(model, dataset, readout='joints') for dataset in build_splits(cfg)]
+    assert part.metrics == {f'probe/{key}': value for key, value in LogisticProbe()(*features).items()}
+    assert result.selection['top1'] == 'penalty chosen on held-out training subjects'
+    assert result.facts['chosen_on'] == 'held-out training subjects, 3 folds' and result.facts['converged']
+    scores = ScoreFile.read(tmp_path / result.scores)
+    assert accuracy(scores.test.scores, scores.test.labels) == part.metrics['probe/top1']
+    assert len(scores.heldout) == len(features[0]) and scores.facts['readout'] == 'joints'
+    table = [line.split() for line in out.splitlines()]
+    assert ['readout', 'probe', 'probe'] in table and ['joints', 'top-1', 'held-out'] in table
+    numbers = [f'{part.metrics[f"probe/{key}"]:.1f}' for key in ('top1', 'heldout_top1')]
+    assert ['epoch_7', *numbers] in table
