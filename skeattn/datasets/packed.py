@@ -384,6 +384,13 @@ class PackedSet:
                 raise DataError(f'{path} is damaged (sha256 differs from {MANIFEST}): convert it again')
 
 
+def class_name(classes: Sequence[str], label: int) -> str:
+    """The name of a label: ``unlabelled`` for -1, ``label 7`` where no class has this number."""
+    if label == UNLABELLED:
+        return 'unlabelled'
+    return str(classes[label]) if 0 <= label < len(classes) else f'label {label}'
+
+
 def broken_value(clip: np.ndarray, channels: Sequence[str], layout: SkeletonLayout) -> str:
     """The first value that is neither a number nor a missing joint's, with its place; empty where all are.
 

@@ -15,6 +15,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
+from skeattn.datasets.packed import class_name
 from skeattn.errors import DataError
 from skeattn.evaluation.features import frozen
 from skeattn.files import write_atomic
@@ -49,10 +50,10 @@ def masked_clips(models: Mapping[str, Any], dataset: Any, indices: Sequence[int]
     for name, model in models.items():
         with frozen(model):
             masks[name] = model.salient_mask(data).float().cpu().numpy()
-    clips, labels = data['inputs'].numpy(), data['labels'].tolist()
+    clips, titles = data['inputs'].numpy(), [class_name(dataset.classes, label) for label in data['labels'].tolist()]
     return [
-        MaskedClip(str(dataset.classes[label]).replace('_', ' '), clip, {name: mask[i] for name, mask in masks.items()})
-        for i, (clip, label) in enumerate(zip(clips, labels, strict=True))
+        MaskedClip(title.replace('_', ' '), clip, {name: mask[i] for name, mask in masks.items()})
+        for i, (clip, title) in enumerate(zip(clips, titles, strict=True))
     ]
 
 

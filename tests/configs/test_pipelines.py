@@ -79,3 +79,9 @@ def test_the_pipeline_of_2d_sets_fills_missing_joints_before_any_step_reads_them
     out = Pipeline(steps)({**facts, 'keypoint': lost})
     assert np.isfinite(out['inputs']).all() and not out['missing'].any()
     np.testing.assert_allclose(out['inputs'][:, :, layout.hip, 0].mean(axis=2)[:2], 0, atol=1e-5)
+
+
+def test_the_lossy_demo_loses_joints_before_it_fills_them():
+    """A new step before ``centre`` would come after the slot of ``fill``, and nothing would be filled."""
+    steps = read_config(BASES.parent / 'skeattnclr/stgcn_demo_lossy.py').dataset.pipeline
+    assert list(Pipeline(steps.to_dict()).steps) == ['lose', 'fill', 'centre', 'resample', 'align', 'pack']

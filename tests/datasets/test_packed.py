@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skeattn.datasets import PackedSet, PackedWriter
-from skeattn.datasets.packed import COLUMNS, COPIES, FRAMES, MANIFEST, SAMPLES
+from skeattn.datasets.packed import COLUMNS, COPIES, FRAMES, MANIFEST, SAMPLES, class_name
 from skeattn.errors import ConfigError, DataError
 from skeattn.renaming import note_renamed
 from tests.datasets.raw import SPLITS, clip, write_set
@@ -122,6 +122,11 @@ def test_an_error_in_the_middle_leaves_the_old_set_untouched(tmp_path):
         raise RuntimeError('stop')
     assert (tmp_path / 'toy' / MANIFEST).read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ['toy']
+
+
+@pytest.mark.parametrize(('label', 'name'), [(0, 'a'), (1, 'b'), (2, 'label 2'), (-1, 'unlabelled'), (-2, 'label -2')])
+def test_a_label_without_class_is_not_the_last_class(label, name):
+    assert class_name(['a', 'b'], label) == name
 
 
 def test_a_killed_conversion_leaves_nothing_under_the_final_name(tmp_path):

@@ -19,6 +19,7 @@ from skeattn import cli
 from skeattn.augment.functional import STREAMS
 from skeattn.datasets import PackedSet, Pipeline, split
 from skeattn.datasets.materialise import materialise
+from skeattn.datasets.packed import class_name
 from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
@@ -90,7 +91,7 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
             clips, missing = split_missing(clips) if packed.has_missing else (clips, None)
             preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
             panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing)
-    return f'{name}: {packed.classes[label]} ({packed.path}, {args.split})', packed, panels
+    return f'{name}: {class_name(packed.classes, label)} ({packed.path}, {args.split})', packed, panels
 
 
 def main() -> None:
