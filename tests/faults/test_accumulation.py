@@ -10,7 +10,7 @@ import pytest
 
 from skeattn.checkpoint import read_checkpoint
 from tests.conftest import ROOT
-from tests.engine.test_runner import assert_equal_state
+from tests.engine.runs import assert_equal_state
 from tests.engine.toy import write_set
 
 WORKER = str(ROOT / 'tests/faults/accumulation_worker.py')
