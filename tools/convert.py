@@ -190,7 +190,8 @@ def by_kind(skipped: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for skip in skipped:
         names = {skip['name'], PurePath(skip['name']).name}
-        reason = re.sub('|'.join(re.escape(name) for name in sorted(names, key=len, reverse=True)), '', skip['reason'])
+        either = '|'.join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+        reason = re.sub(rf'(?<!\w)(?:{either})(?!\w)', '', skip['reason'])
         kinds.setdefault(re.sub(r'\S*/\S*|\d+', '#', reason), []).append(skip)
     return sorted(kinds.values(), key=lambda skips: -len(skips))
 

@@ -58,6 +58,14 @@ def test_a_conversion_that_loses_clips_does_not_end_well(tmp_path, tool):
     assert status == 2 and err == 'error: --allow-skipped 2 is no share between 0 and 1\n'
 
 
+def test_reasons_of_one_kind_are_counted_together_whatever_the_names(tmp_path, tool):
+    """The name p is not cut out of .npy."""
+    folder = clips_of_two_widths(tmp_path / 'mine', 3, 0)
+    (folder / 'labels.csv').write_text('name,label\nc0,0\nc1,0\nc2,0\np,0\nq,0\n')
+    status, out, _ = tool('convert.py', 'plain', folder, '--layout', 'kinect20', '--out', tmp_path / 'out')
+    assert status == 1 and 'skipped 2 clips, such as p: ' in out
+
+
 def test_files_that_no_row_names_are_lost_clips(tmp_path, tool):
     folder = clips_of_two_widths(tmp_path / 'mine', 3, 0)
     (folder / 'labels.csv').write_text('name,label\nc0,0\n')

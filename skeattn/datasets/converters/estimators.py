@@ -118,6 +118,8 @@ def recognise(value: Any) -> str:
             return 'kinetics'
         if LANDMARKS & value.keys() or isinstance(value.get('frames'), list):
             return 'mediapipe'
+        if value and all(key.isdecimal() and isinstance(item, list) for key, item in value.items()):
+            return 'mediapipe'
         if any(isinstance(item, dict) and ({'bodies', 'people'} & item.keys()) for item in value.values()):
             return 'alphapose'
     return ''

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import SkeletonLayout
 
 NO_LABELS = 'none'
+_ABSOLUTE = re.compile(r'/|[A-Za-z]:/')
 _LABELS = ('.csv', '.tsv', '.txt', '.npy')
 # What names in a table end with, when they are those of videos.
 _VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.m4v')
@@ -61,7 +63,7 @@ class ClipFolder:
     Args:
         suffixes: of the clips' files.
         read: the reader of a clip's files.
-        file_of: the clip of a file, from its path within the source.
+        file_of: the clip of a file, from its path within the source; None for one that is part of no clip.
         channels: names of the values of a joint, by their number.
         layouts: by their number of joints, for clips whose layout is not named.
         label: the label that the file of a clip holds, if the format has any; and the side of the clip's split, from
@@ -70,7 +72,7 @@ class ClipFolder:
 
     suffixes: tuple[str, ...]
     read: ReadClip | None = None
-    file_of: Callable[[str], FileOf] = whole_file
+    file_of: Callable[[str], FileOf | None] = whole_file
     channels: dict[int, tuple[str, ...]] | None = None
     layouts: dict[int, str] | None = None
     label: Callable[[str, str, bytes], tuple[str, dict[str, int]]] | None = None
@@ -129,12 +131,12 @@ class ClipFolder:
         skeleton, named = None if layout is None else read_layout(layout), parse_channels(channels)
         extra = tuple(suffix for suffix in _LABELS if suffix not in self.suffixes)
         files = Source(source, (*self.suffixes, *extra))
-        beside = _labels_beside(files, labels)
+        beside = _labels_beside(files)
         clips = Clips(files, self, without={*beside, *_resolved(layout, classes, labels)})
         if not clips.members:
             there = f'; it holds {describe(files.others)}' if files.others else ''
             raise DataError(f'{source} holds no {" or ".join(self.suffixes)} file of a clip{there}')
-        rows = self._rows(clips, labels, next(iter(beside), None))
+        rows = self._rows(clips, labels, next(iter(beside), None) if labels is None else None)
         class_names = number_labels(rows, None if classes is None else read_classes(classes))
         sides: dict[str, dict[str, int]] = defaultdict(dict)
         for row in rows:
@@ -154,7 +156,7 @@ class ClipFolder:
     def _rows(self, clips: 'Clips', labels: str | os.PathLike[str] | None, member: str | None) -> list[Row]:
         names = [clips.names[clip] for clip in clips.members]
         if labels is not None and os.fspath(labels) == NO_LABELS:
-            return unlabelled(names)
+            return unlabelled(names, [PurePosixPath(clip).name for clip in clips.members])
         if labels is None and member is None:
             if self.label is not None:
                 return [self._own_label(clips, number, clip) for number, clip in enumerate(clips.members, 1)]
@@ -175,7 +177,7 @@ class ClipFolder:
 
     def _own_label(self, clips: 'Clips', number: int, clip: str) -> Row:
         member = clips.members[clip][0]
-        row = Row(number, clips.names[clip], '')
+        row = Row(number, clips.names[clip], '', where=clips.files.inner(member))
         assert self.label is not None
         with contextlib.suppress(DataError):  # said when the clip is read
             row.label, row.sides = self.label(clips.files.inner(member), member, clips.files.read(member))
@@ -232,7 +234,8 @@ class Clips:
             if not member.lower().endswith(kind.suffixes):
                 files.others[Path(member).suffix.lower()] += 1
                 continue
-            of = kind.file_of(files.inner(member))
+            if (of := kind.file_of(files.inner(member))) is None:
+                continue
             placed[of.clip].append((of.place, member))
             self.names[of.clip] = of.name
         order = sorted(placed, key=lambda clip: (self.names[clip], clip))
@@ -270,6 +273,11 @@ class Clips:
         wanted = [name.strip('/'), name.removeprefix(f'{own.name}/'), name.removeprefix(f'{own.stem}/')]
         for suffix in (*self._suffixes, *_VIDEOS):
             wanted += [text[: -len(suffix)] for text in dict.fromkeys(wanted) if text.lower().endswith(suffix)]
+        if _ABSOLUTE.match(name):  # where the folder lay on some machine; what is left should be the whole of a name
+            for text in dict.fromkeys(wanted):
+                parts = text.split('/')
+                ends = ('/'.join(parts[start:]) for start in range(1, len(parts)))
+                wanted += [end for end in ends if end in self._levels[0]]
         for level in self._levels:
             for key in dict.fromkeys(wanted):
                 clips = list(dict.fromkeys(level.get(key) or level.get(key.casefold()) or ()))
@@ -318,19 +326,20 @@ class Clips:
                 name = PurePosixPath(self.names[clip]).name
                 where = PurePosixPath(clip).name
                 others.append((name, where, partial(absent, 'no row of the table of labels names it')))
-        return [(row.name, f'row {row.number} of the table', partial(pack, i)) for i, row in enumerate(rows)], others
+        return [(row.name, row.where, partial(pack, i)) for i, row in enumerate(rows)], others
 
 
-def _labels_beside(files: Source, labels: str | os.PathLike[str] | None) -> list[str]:
-    """The table of labels in the source or beside its archive: ``labels.csv``, ``.tsv``, ``.txt`` or ``.npy``."""
-    if labels is not None:
-        return []
+def _labels_beside(files: Source) -> list[str]:
+    """Tables of labels in the source, else the one beside its archive: ``labels.csv``, ``.tsv``, ``.txt`` or ``.npy``.
+
+    The first is the one to use; none is a clip.
+    """
     inside = [
         member for member in files if Path(member).stem.lower() == 'labels' and Path(member).suffix.lower() in _LABELS
     ]
     inside.sort(key=lambda member: (len(Path(member).parts), _LABELS.index(Path(member).suffix.lower())))
     near = [path.with_name(f'labels{suffix}') for path in files.paths if path.is_file() for suffix in _LABELS]
-    return inside[:1] or [str(path) for path in near if path.is_file()][:1]
+    return inside or [str(path) for path in near if path.is_file()][:1]
 
 
 def _resolved(*paths: object) -> Iterable[str]:

@@ -21,10 +21,17 @@ from skeattn.datasets.converters.estimators import (
     parse_json,
     pose_of,
 )
-from skeattn.datasets.converters.folder import ClipFolder, Content
+from skeattn.datasets.converters.folder import ClipFolder, Content, FileOf, whole_file
 
 LAYOUTS = {18: 'openpose18', 17: 'coco17', 25: 'body25'}
 _SIDE = re.compile(r'(?:^|[_-])(train|val|validation|test)(?:$|[_-])', re.IGNORECASE)
+
+_LIST = re.compile(r'(?:train|val|validation|test)_label\.json$', re.IGNORECASE)
+
+
+def file_of(inner: str) -> FileOf | None:
+    """A clip a file; the lists of labels that come with the clips repeat what these hold."""
+    return None if _LIST.search(inner) else whole_file(inner)
 
 
 def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
@@ -66,4 +73,4 @@ def label_of(inner: str, path: str, content: bytes) -> tuple[str, dict[str, int]
     return '' if label is None else str(label), sides
 
 
-convert = ClipFolder(('.json',), read_clip, channels=XY_SCORE, layouts=LAYOUTS, label=label_of).convert
+convert = ClipFolder(('.json',), read_clip, file_of, channels=XY_SCORE, layouts=LAYOUTS, label=label_of).convert

@@ -1,5 +1,6 @@
 """Labels beside the clips: a table with a row a clip, or a .npy array in the order of the clips' names."""
 
+import codecs
 import csv
 import io
 import re
@@ -13,6 +14,7 @@ from skeattn.datasets.converters.clips import TESTS, TRAINS
 from skeattn.datasets.packed import COLUMNS, FIELDS, UNLABELLED
 from skeattn.errors import DataError
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NO_LABEL = ('', 'nan', '-1')
 _SIDES = {'train': TRAINS, 'test': TESTS, 'val': TESTS}
 _SIDE_WORDS = {**_SIDES, 'training': TRAINS, 'testing': TESTS, 'valid': TESTS, 'validation': TESTS}
@@ -30,6 +32,7 @@ class Row:
         columns: integers by column.
         sides: ``{split: TRAINS or TESTS}``.
         wrong: the fault of the row, if it has one.
+        where: the row for messages; the file of the clip where there is no table.
     """
 
     number: int
@@ -38,19 +41,23 @@ class Row:
     columns: dict[str, int] = field(default_factory=dict)
     sides: dict[str, int] = field(default_factory=dict)
     wrong: str = ''
+    where: str = ''
+
+    def __post_init__(self) -> None:
+        self.where = self.where or f'row {self.number} of the table'
 
 
 def lines_of(content: bytes) -> list[tuple[int, list[str]]]:
     """(row number, values) of separated text.
 
     The separator is the comma, semicolon or tab that the first line has most of; a text without any is split at blanks.
-    Where commas do not separate, a comma in a number is its decimal point.
+    Where commas do not separate, a comma in a number is its decimal point. The text is UTF-8, or UTF-16 with its mark.
 
     Raises:
         DataError: it is no text, or empty.
     """
     try:
-        text = content.decode('utf-8-sig')
+        text = content.decode('utf-16' if content.startswith(_UTF16) else 'utf-8-sig')
         first = text.lstrip('\r\n').split('\n', 1)[0]
         separator = _separator(first)
         if not first.count(separator):
@@ -128,9 +135,9 @@ def read_array(path: str, content: bytes, names: Sequence[str]) -> list[Row]:
     return [_row(i + 1, ['name', 'label'], [name, str(labels[i])]) for i, name in enumerate(names)]
 
 
-def unlabelled(names: Sequence[str]) -> list[Row]:
-    """A row without a label for each clip."""
-    return [Row(i + 1, name, '') for i, name in enumerate(names)]
+def unlabelled(names: Sequence[str], files: Sequence[str]) -> list[Row]:
+    """A row without a label for each clip; ``files`` are the clips' for messages."""
+    return [Row(i, name, '', where=file) for i, (name, file) in enumerate(zip(names, files, strict=True), 1)]
 
 
 def _row(number: int, header: list[str], values: list[str]) -> Row:

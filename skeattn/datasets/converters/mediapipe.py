@@ -1,6 +1,7 @@
 """MediaPipe Pose: one .json file of landmarks a clip, 33 a frame, and a table labels.csv with a row for each
 
-A file is a list of frames, or ``{"frames": [...]}``. A frame is a list of landmarks, each ``{"x", "y", "z",
+A file is a list of frames, or a dict that holds it as ``frames``, ``landmarks`` or ``pose_landmarks``, or holds each
+frame by its number. A frame is a list of landmarks, each ``{"x", "y", "z",
 "visibility"}`` or ``[x, y, z, visibility]``; a list of such lists, a person each; a dict that holds one of these as
 ``landmarks`` or ``pose_landmarks``; or null or empty where no person was found.
 """
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import AXES
-from skeattn.datasets.converters.estimators import LANDMARKS, Frame, assemble, misread, parse_json
+from skeattn.datasets.converters.estimators import LANDMARKS, Frame, assemble, at_their_numbers, misread, parse_json
 from skeattn.datasets.converters.folder import ClipFolder, Content
 from skeattn.datasets.converters.persons import UNKNOWN
 
@@ -28,11 +29,21 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
     ((path, text),) = content
     value = parse_json(path, text)
     try:
-        frames = [_frame(frame) for frame in (value['frames'] if isinstance(value, dict) else value)]
+        frames = _frames(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f'file of MediaPipe, a list of frames of landmarks with x, y, z and visibility ({error!r:.100})'
         raise misread(path, what, value, 'mediapipe') from error
     return assemble(path, frames)
+
+
+def _frames(value: Any) -> list[Frame]:
+    if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
+        return at_their_numbers([(int(key), _frame(frame)) for key, frame in value.items()])
+    if isinstance(value, dict) and 'frames' not in value:
+        key = next((key for key in sorted(LANDMARKS) if key in value), 'frames')
+        first = next((item for item in value[key] if item), None)
+        value = {'frames': [value] if isinstance(first, dict) and 'x' in first else value[key]}
+    return [_frame(frame) for frame in (value['frames'] if isinstance(value, dict) else value)]
 
 
 def _frame(value: Any) -> Frame:

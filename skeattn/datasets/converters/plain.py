@@ -162,19 +162,33 @@ def _numbers(value: object) -> np.ndarray:
 
 
 def _from_rows(rows: np.ndarray, V: int, channels: Sequence[str] | None) -> np.ndarray:
-    """Rows of a frame each, of a joint each, or of a frame after its number, as ``(M, T, V, C)``.
+    """Rows of a frame each or of a joint each, also after their numbers, as ``(M, T, V, C)``.
+
+    A last column that is empty throughout, where each line ends with a separator, does not count if the rest fits.
 
     Raises:
         DataError: the rows are none of these.
     """
     C, (count, width) = len(channels or AXES), rows.shape
+    if V > 1 and count and count % V == 0 and C < width <= C + 2 and _number_joints(rows[:, : width - C], V):
+        rows, width = rows[:, width - C :], C
     if width == C and V > 1 and count % V == 0 and count:
         return rows.reshape(1, -1, V, C)
     if width % (V * C) == 1 and width > 1 and len(rows) > 1 and (np.diff(rows[:, 0]) == 1).all():
         rows = rows[:, 1:]
+    elif width > C and width % (V * C) and np.isnan(rows[:, -1]).all():
+        return _from_rows(rows[:, :-1], V, channels)
     elif width == C and V > 1:
         raise DataError(f'{count} rows of {width} values are no whole number of frames of {V} joints, one a row')
     return unflatten(rows, V, C)
+
+
+def _number_joints(index: np.ndarray, V: int) -> bool:
+    """Whether columns before the values number the joints of each frame, the frames, or the frames and the joints."""
+    frame, joint = index.reshape(-1, V, index.shape[1])[..., 0], index.reshape(-1, V, index.shape[1])[..., -1]
+    by_frame = (frame == frame[:, :1]).all() and (np.diff(frame[:, 0]) > 0).all()
+    by_joint = (joint == joint[0, 0] + np.arange(V)).all() and joint[0, 0] in (0, 1)
+    return bool(by_frame and by_joint if index.shape[1] == 2 else by_frame or by_joint)
 
 
 _FROM = {'.npy': _from_npy, '.json': _from_json}

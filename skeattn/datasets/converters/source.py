@@ -77,8 +77,9 @@ class Source:
         )
 
     def _list_archive(self, path: Path) -> list[str]:
-        inner = [name for name in self._archive(path).namelist() if not name.endswith('/') and not _hidden(Path(name))]
-        members = {str(path / name): (path, name) for name in inner if self._takes(Path(name))}
+        written = {name.replace('\\', '/'): name for name in self._archive(path).namelist()}  # some tools write \
+        inner = [name for name in written if not name.endswith('/') and not _hidden(Path(name))]
+        members = {str(path / name): (path, written[name]) for name in inner if self._takes(Path(name))}
         self.others.update(Path(name).suffix.lower() for name in inner if not self._takes(Path(name)))
         self._inside.update(members)
         return list(members)

@@ -124,7 +124,7 @@ def test_alphapose(tmp_path, form):
     np.testing.assert_allclose(packed.clip(0)[0], keypoint, rtol=1e-6)
 
 
-@pytest.mark.parametrize('form', ['list', 'rows', 'dict', 'persons', 'protobuf', 'frames'])
+@pytest.mark.parametrize('form', ['list', 'rows', 'dict', 'persons', 'protobuf', 'frames', 'key', 'numbers'])
 def test_mediapipe(tmp_path, form):
     folder, keypoint = labelled(tmp_path / 'in'), np.random.default_rng(0).random((T, 33, 4)).round(4) + 0.01
     names = ('x', 'y', 'z', 'visibility')
@@ -137,6 +137,8 @@ def test_mediapipe(tmp_path, form):
         'persons': [{'pose_landmarks': [frame] if frame else []} for frame in frames],
         'protobuf': [{'poseLandmarks': frame and {'landmark': frame}} for frame in frames],
         'frames': {'frames': frames},
+        'key': {'pose_landmarks': frames},
+        'numbers': {str(t): frame for t, frame in enumerate(frames) if frame},
     }[form]
     (folder / 'v.json').write_text(json.dumps(value))
     packed = converted(mediapipe, folder)
@@ -166,7 +168,10 @@ def test_kinetics_labels_and_sides_are_in_its_own_files(tmp_path):
     kinetics_clip(tmp_path / 'in' / 'kinetics_train' / 'a.json', keypoint)
     kinetics_clip(tmp_path / 'in' / 'kinetics_val' / 'b.json', keypoint, label='clap')
     kinetics_clip(tmp_path / 'in' / 'kinetics_val' / 'c.json', keypoint, label=None, label_index=None)
+    for side in ('train', 'val'):  # as they come with the clips
+        (tmp_path / 'in' / f'kinetics_{side}_label.json').write_text('{"a": {"label": "wave", "label_index": 3}}')
     packed = converted(kinetics, tmp_path / 'in')
+    assert packed.manifest['skipped'] == []
     assert packed.layout.name == 'openpose18' and packed.classes == ['clap', 'wave']
     assert packed.table['label'].tolist() == [1, 0, -1]
     assert [side.tolist() for side in split(packed, 'split')] == [[0], [1, 2]]
@@ -183,6 +188,48 @@ def test_text_with_a_joint_a_line(tmp_path, separator, suffix):
     lines = '\n'.join(separator.join(f'{value:.4f}' for value in joint) for joint in keypoint.reshape(-1, 3))
     (folder / f'v.{suffix}').write_text(lines + '\n')
     np.testing.assert_array_equal(converted(plain, folder, layout='kinect20').clip(0), keypoint)
+
+
+@pytest.mark.parametrize('first', [0, 1])
+@pytest.mark.parametrize('index', ['frame', 'joint', 'frame,joint'])
+def test_a_joint_a_line_after_its_numbers(tmp_path, index, first):
+    folder, keypoint = labelled(tmp_path / 'in'), clip(0, 1, T)
+    lines = [f'{index},x,y,z']
+    for t, frame in enumerate(keypoint[0]):
+        for v, joint in enumerate(frame.tolist()):
+            numbers = {'frame': t + first, 'joint': v + first}
+            lines.append(','.join(map(repr, [*(numbers[name] for name in index.split(',')), *joint])))
+    (folder / 'v.csv').write_text('\n'.join(lines))
+    np.testing.assert_array_equal(converted(plain, folder, layout='kinect20').clip(0), keypoint)
+
+
+def test_joints_in_a_different_order_are_not_taken_for_numbered_ones(tmp_path):
+    folder, keypoint = labelled(tmp_path / 'in'), clip(0, 1, T)[0]
+    rows = [','.join(map(repr, [19 - v, *joint])) for frame in keypoint.tolist() for v, joint in enumerate(frame)]
+    (folder / 'v.csv').write_text('\n'.join(rows))
+    with pytest.raises(DataError, match='4 values a frame are no whole number of persons'):
+        converted(plain, folder, layout='kinect20')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('by_joint', [False, True])
+def test_lines_may_end_with_a_separator_in_either_encoding(tmp_path, by_joint, encoding):
+    folder, keypoint = labelled(tmp_path / 'in'), clip(0, 1, T)
+    rows = keypoint.reshape(-1, 3 if by_joint else 60).tolist()
+    text = ''.join(','.join(map(repr, row)) + ',\n' for row in rows)
+    (folder / 'v.csv').write_text(text, encoding=encoding)
+    (folder / 'labels.csv').write_text('name,label\nv,wave\n', encoding=encoding)
+    np.testing.assert_array_equal(converted(plain, folder, layout='kinect20').clip(0), keypoint)
+
+
+def test_an_empty_last_coordinate_after_a_frame_number_stays_a_missing_one(tmp_path):
+    """A trailing separator is looked for only where the rows do not fit otherwise."""
+    folder, keypoint = labelled(tmp_path / 'in'), clip(0, 1, T)
+    rows = [','.join([str(t), *map(repr, frame.ravel().tolist()[:-1]), '']) for t, frame in enumerate(keypoint[0])]
+    (folder / 'v.csv').write_text('\n'.join(rows))
+    packed = converted(plain, folder, layout='kinect20').clip(0)
+    np.testing.assert_array_equal(packed[0, :, :19], keypoint[0, :, :19])
+    assert np.isnan(packed[0, :, 19]).all()
 
 
 def test_rows_after_a_frame_number_and_with_decimal_commas(tmp_path):
@@ -218,6 +265,8 @@ NAMES = {
     'own folder': ('day1/c.npy', 'in/day1/c'),
     'folder of one': ('c/keypoints.npy', 'c'),
     'dots': ('c.v1.npy', 'c.v1'),
+    'absolute': ('day1/c.npy', '/data/in/day1/c.npy'),
+    'absolute on windows': ('day1/c.npy', r'C:\data\poses\day1\c.npy'),
 }
 
 
@@ -248,6 +297,31 @@ def test_a_zip_may_hold_one_folder_and_its_table_may_lie_beside(tmp_path):
         out.write(tmp_path / 'v.json', 'poses/v.json')
         out.writestr('__MACOSX/poses/._v.json', b'')
     assert converted(alphapose, folder / 'clips.zip').table['name'].tolist() == ['v']
+
+
+def test_an_absolute_path_does_not_mean_the_file_of_another_folder(tmp_path):
+    """What is left of a path should be the whole name of a clip: day2/c is not day1/c."""
+    folder = labelled(tmp_path / 'in', 'name,label\n/data/in/day1/c.npy,a\n/data/in/day2/c.npy,b\n')
+    (folder / 'day1').mkdir()
+    np.save(folder / 'day1' / 'c.npy', clip())
+    packed = converted(plain, folder, layout='kinect20')
+    assert len(packed) == 1 and 'there is no file /data/in/day2/c.npy' in packed.manifest['skipped'][0]['reason']
+
+
+def test_an_archive_may_write_backslashes_between_folders(tmp_path):
+    """Names as other systems write them: table, clips and hidden files are found in such an archive, too."""
+    keypoint = clip()
+    np.save(tmp_path / 'c.npy', keypoint)
+    with zipfile.ZipFile(tmp_path / 'in.zip', 'w') as out:
+        for name, content in {
+            'set\\day1\\c.npy': (tmp_path / 'c.npy').read_bytes(),
+            'set\\labels.csv': b'name,label\nday1\\c,wave\n',
+            '__MACOSX\\set\\._c.npy': b'junk',
+        }.items():
+            out.writestr(name, content)
+    packed = converted(plain, tmp_path / 'in.zip', layout='kinect20')
+    np.testing.assert_array_equal(packed.clip(0), keypoint)
+    assert packed.manifest['skipped'] == [] and 'files not read' not in packed.manifest.get('notes', {})
 
 
 @pytest.mark.parametrize('labels', [np.array([2, 0, 1]), np.array(['c', 'a', 'b']), np.array([[2.0], [0.0], [1.0]])])
@@ -295,6 +369,26 @@ def test_without_a_table_every_clip_can_be_an_unlabelled_one(tmp_path):
         converted(plain, folder, layout='kinect20')
     packed = converted(plain, folder, layout='kinect20', labels='none')
     assert packed.table['label'].tolist() == [-1] and split(packed, 'all')[0].tolist() == [0]
+
+
+@pytest.mark.parametrize('labels', ['none', 'other.csv'])
+def test_a_table_that_is_not_used_is_no_clip(tmp_path, labels):
+    """Files beside the clips are no clips: a table of labels, also where an option replaces it."""
+    folder = labelled(tmp_path / 'in', 'name,label\na,wave\n')
+    np.save(folder / 'a.npy', clip())
+    (tmp_path / 'other.csv').write_text('name,label\na,clap\n')
+    packed = converted(plain, folder, layout='kinect20', labels=labels if labels == 'none' else tmp_path / labels)
+    assert packed.table['name'].tolist() == ['a'] and packed.manifest['skipped'] == []
+    assert packed.classes == ([] if labels == 'none' else ['clap'])
+
+
+def test_without_a_table_messages_name_the_file(tmp_path):
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    for name, joints in (('a', 20), ('b', 17)):
+        np.save(folder / f'{name}.npy', clip(joints=joints))
+    (skip,) = converted(plain, folder, layout='kinect20', labels='none').manifest['skipped']
+    assert skip['reason'].startswith(f'{folder}, b.npy: ') and 'of the table' not in skip['reason']
 
 
 def test_files_that_are_not_read_are_counted_by_suffix_with_their_format(tmp_path):
