@@ -50,7 +50,7 @@ def start(name: str, work_dir: Path, options: dict[str, Any]) -> Job:
 
 
 def wait_for(job: Job, running: list[Job]) -> None:
-    """Wait for the end of one training, and report the progress of all."""
+    """Wait for the end of one training; report the progress of all."""
     shown = time.monotonic()
     while job.process.poll() is None:
         time.sleep(0.5)

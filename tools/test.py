@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def checkpoint(argument: str) -> str | None:
-    """The file that the command line means; None for the untrained network."""
+    """The file of the argument CHECKPOINT; None for the untrained network."""
     return None if argument == UNTRAINED else str(newest(argument))
 
 

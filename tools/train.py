@@ -2,7 +2,7 @@
 
 Logs, checkpoints and the config are written to the work_dir, by default ``work_dirs/<method>/<config>``. The same
 command gives the same numbers again, bit for bit on the CPU; ``--resume`` continues a stopped run with the same result.
-A config that differs from the checkpoint's is refused unless ``--resume-with-changes`` names what may differ.
+A config that differs from the checkpoint's is refused unless ``--resume-with-changes`` lists the keys that may differ.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> None:
 
 @contextmanager
 def failed_start_removed(work_dir: Path) -> Iterator[None]:
-    """Where a training ends with an error of the user before its first step, the folders that it made are removed."""
+    """Remove the new folders of a training that ends with a user error before its first step."""
     made = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
     before = {path.name for path in work_dir.iterdir()} if work_dir.is_dir() else set()
     try:
@@ -103,7 +103,7 @@ def failed_start_removed(work_dir: Path) -> Iterator[None]:
 
 
 def how_to_continue(work_dir: str) -> str:
-    """The end of an interrupted training's message."""
+    """The end of the message of an interrupted training."""
     newest = find_newest(work_dir)
     if newest is None:
         return f'no checkpoint was written to {work_dir} yet; the same command starts again'
@@ -111,7 +111,7 @@ def how_to_continue(work_dir: str) -> str:
 
 
 def summary(runner: SkeAttnRunner, config: str) -> str:
-    """The last line: where everything is, and what evaluates it."""
+    """The last line: places of all results, and the command that evaluates them."""
     newest = find_newest(runner.work_dir)
     command = shlex.join(['python', 'tools/test.py', config, runner.work_dir])
     return f'trained: {newest or "no checkpoint"}; config, log and curves: {runner.work_dir}; evaluate: {command}'
@@ -134,7 +134,7 @@ def describe(runner: SkeAttnRunner) -> str:
 
 
 def together(choices: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[str, str]]:
-    """The choices as text; one that all operations of a view share is a single row, ``views.key.*.per``."""
+    """The choices as text; a choice that all operations of a view share is a single row, ``views.key.*.per``."""
     groups: dict[str, dict[str, tuple[str, str]]] = {}
     for name, (value, origin) in choices.items():
         groups.setdefault(re.sub(r'^(views\.[^.]+)\.[^.]+\.', r'\1.*.', name), {})[name] = (str(value), origin)

@@ -33,7 +33,7 @@ APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setu
 
 
 def problems_of(packed: PackedSet) -> Iterator[Finding]:
-    """All that is wrong with an opened set."""
+    """All problems of an opened set."""
     for file, expected in packed.manifest['sha256'].items():
         if not is_intact(packed.path / file, expected, again=True):
             yield Finding(file, 'sha256', f'is damaged: differs from {MANIFEST}')
@@ -50,7 +50,7 @@ def table_problems(packed: PackedSet) -> Iterator[Finding]:
         yield Finding(names[i], 'label', f'{labels[i]} is outside 0..{len(packed.classes) - 1}')
     unique, counts = np.unique(names, return_counts=True)
     for name, count in zip(unique[counts > 1], counts[counts > 1], strict=True):
-        yield Finding(name, 'name', f'stands {count} times in the table')
+        yield Finding(name, 'name', f'occurs {count} times in the table')
     for name in sorted(set(unique.tolist()) & {skip['name'] for skip in packed.manifest['skipped']}):
         yield Finding(name, 'name', 'is listed as skipped, but the set holds it')
     for field in FIELDS[1:]:
@@ -98,14 +98,14 @@ def shared_values(packed: PackedSet, field: str, train: np.ndarray, test: np.nda
 
 
 def summary_of(packed: PackedSet) -> dict[str, Any]:
-    """What the set holds, as JSON can say it."""
+    """Summary of the set, in types that JSON can hold."""
     table, frames = packed.table, packed.table['frames']
     width = -(-(int(np.ptp(frames)) + 1) // BINS)
     binned = np.bincount((frames - frames.min()) // width)
     subjects, of_subject = np.unique(table['subject'], return_counts=True)
     inside = table['label'][(table['label'] >= 0) & (table['label'] < len(packed.classes))]
     per_class = np.bincount(inside, minlength=len(packed.classes)).tolist()
-    known = {field: len(np.unique(table[field])) for field in FIELDS if (table[field] >= 0).all()}
+    distinct = {field: len(np.unique(table[field])) for field in FIELDS if (table[field] >= 0).all()}
     return {
         'path': str(packed.path),
         'dataset': packed.manifest['dataset'],
@@ -114,7 +114,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
         'clips': len(packed),
         'skipped': len(packed.manifest['skipped']),
         'notes': packed.manifest.get('notes', {}),
-        'distinct': known,
+        'distinct': distinct,
         'persons': {str(m): int(n) for m, n in zip(*np.unique(table['persons'], return_counts=True), strict=True)},
         'frames': {
             'min': int(frames.min()),
@@ -129,7 +129,7 @@ def summary_of(packed: PackedSet) -> dict[str, Any]:
 
 
 def span(first: int, width: int) -> str:
-    """``'8 to 15'``, or ``'8'`` where one number is meant."""
+    """``'8 to 15'``, or ``'8'`` if it is one number."""
     return f'{first} to {first + width - 1}' if width > 1 else str(first)
 
 
@@ -150,7 +150,7 @@ def parts_of(packed: PackedSet, name: str) -> dict[str, Any]:
 
 
 def histogram(title: str, counts: dict[str, int]) -> str:
-    """A bar a line; of many the largest and the smallest."""
+    """One bar per line; of many only the largest and the smallest."""
     width, most = max(map(len, counts), default=0), max(counts.values(), default=0)
     lines = [
         f'  {name:>{width}} {count:7d} {"#" * round(BAR * count / max(most, 1))}' for name, count in counts.items()
@@ -199,7 +199,7 @@ def report(summary: dict[str, Any]) -> str:
 
 
 def measures_summary(measures: Measures) -> dict[str, Any]:
-    """The measures of a set as JSON, each clip's left out; numbers have four digits."""
+    """The measures of a set as JSON, without those of single clips; numbers have four digits."""
     return {
         'channels': {name: [short(value) for value in values] for name, values in measures.channels.items()},
         'trunk': short(measures.trunk),
@@ -221,7 +221,7 @@ def short(value: float) -> float:
 
 
 def measures_text(measures: dict[str, Any]) -> str:
-    """The same as a table."""
+    """The measures as a table."""
 
     def percent(value: float | None) -> str:
         return '-' if value is None else f'{100 * value:.3g} %'
@@ -241,7 +241,7 @@ def measures_text(measures: dict[str, Any]) -> str:
 
 
 def copies_text(copies: dict[str, Any]) -> str:
-    """How many clips are copies, in a cell of a table."""
+    """Number of copied clips, as a cell of a table."""
     if not copies['clips']:
         return '0'
     splits = [f'{n} test clips of {name} equal a training clip' for name, n in copies['test_clips'].items() if n]

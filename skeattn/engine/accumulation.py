@@ -35,7 +35,7 @@ def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequenc
 
     Args:
         runner: the Runner, with its progress restored.
-        checkpoint: that it resumes from.
+        checkpoint: the checkpoint that it resumes from.
         changed: keys in which the config differs.
     """
     state, counts, iteration = checkpoint.get('pending'), micro_batches(runner), checkpoint['meta']['iter']
@@ -67,7 +67,7 @@ def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequenc
 
 
 def _of_all_processes(tensors: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
-    """Each tensor as a list with that of every process, exchanged in one message."""
+    """For each tensor a list with the tensors of all processes, exchanged in one message."""
     if get_world_size() == 1:
         return {name: [value] for name, value in tensors.items()}
     ranks = all_gather(torch.cat([value.flatten() for value in tensors.values()]))

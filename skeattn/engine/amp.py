@@ -15,8 +15,8 @@ from skeattn.engine.places import OPTIM_WRAPPERS
 class AutocastOptimWrapper(OptimWrapper):
     """Forward pass under bfloat16 autocast; weights, gradients and optimiser stay in float32.
 
-    bfloat16 has the range of float32, so no loss scaling is needed. mmengine's wrapper refuses the CPU, this one runs
-    everywhere.
+    bfloat16 has the range of float32, so no loss scaling is needed. mmengine's wrapper refuses the CPU; this one runs
+    on every device.
 
     Args:
         kwargs: see mmengine's OptimWrapper.

@@ -23,7 +23,7 @@ from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODEL
 from skeattn.steps import in_order
 
 KEPT = ('stream', 'layout', 'channels', 'num_classes', 'seed', 'dataset', 'model')
-"""Keys of a checkpoint's config that a network and its data set follow from."""
+"""Keys of a checkpoint's config that determine a network and its data set."""
 REGISTRIES = (MODELS, BACKBONES, NECKS, HEADS, LOSSES, AUGMENTS, TRANSFORMS, DATASETS)
 
 
@@ -60,7 +60,7 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
 
 
 def config_of(checkpoint: str | os.PathLike[str]) -> Config:
-    """The resolved config that a checkpoint stores, as far as its network and its data set follow from it.
+    """The resolved config that a checkpoint stores, reduced to the keys that determine its network and data set.
 
     It is read as plain values: no code runs, and no module is imported.
 
@@ -75,8 +75,8 @@ def config_of(checkpoint: str | os.PathLike[str]) -> Config:
     stored = training_config(read_checkpoint(path)['meta'])
     if not isinstance(stored.get('model'), Mapping):
         raise CheckpointError(f'{path} does not hold its config; pass the config file as well')
-    known = {name for registry in REGISTRIES for name in registry.names()}
-    unknown = [name for name in _types(stored.get('model')) + _types(stored.get('dataset')) if name not in known]
+    registered = {name for registry in REGISTRIES for name in registry.names()}
+    unknown = [name for name in _types(stored.get('model')) + _types(stored.get('dataset')) if name not in registered]
     if unknown:
         raise CheckpointError(
             f'{path}: its config names the component {unknown[0]!r}, which is not registered; import the module that '
@@ -89,7 +89,7 @@ def config_of(checkpoint: str | os.PathLike[str]) -> Config:
 
 
 def note_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> None:
-    """Warn, in one line, of a pipeline that prepares clips in a different way than the one of the training."""
+    """Warn, in one line, of a pipeline that differs from that of the training."""
     facts = getattr(model, 'trained_on', None) or {}
     if not facts.get('pipeline') or not pipeline:
         return

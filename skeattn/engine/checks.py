@@ -1,7 +1,7 @@
 """Typos and wrong values in configs, reported with the file, the place and what was meant, before anything is built.
 
 Files and overrides are merged first and looked at together, so what is refused on the command line is refused in a
-file. Free are the names of steps, views, hooks, evaluators and protocols, those of parameters in
+file. Not checked are the names of steps, views, hooks, evaluators and protocols, those of parameters in
 ``paramwise_cfg.custom_keys``, ``env_cfg.dist_cfg``, ``compile``, what the toolbox writes itself (loaders and evaluators
 of validation and test), and the arguments of a class that takes any, because it does more with its ``**kwargs`` than
 hand them on.
@@ -100,7 +100,7 @@ TOP = _Owner('')
 
 
 class _Check:
-    """One look at a config, key by key."""
+    """A check of a config, key by key."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -111,7 +111,7 @@ class _Check:
         raise ConfigError(f'{self.origin(place)}{what}')
 
     def top_level(self, key: str, value: Any) -> None:
-        """A key at the top is known, or a variable of the file."""
+        """Check that a key at the top is known, or a variable of the file."""
         if key in TOP_LEVEL:
             self.typed(key, value, TOP_LEVEL[key], range_of(key))
             if value is None and key in ('model', 'dataset'):
@@ -122,7 +122,7 @@ class _Check:
         stated = self.origin.stated(key)
         listed_in = stated.listed_in if stated and isinstance(value, Mapping) and value else None
         if listed_in and value.keys() <= {*TOP_LEVEL}:
-            what = f'{key!r} was not laid over the other bases of {listed_in} and has no effect'
+            what = f'{key!r} was not merged over the other bases of {listed_in} and has no effect'
             self.refuse(key, f'{what}; add this line there, below _base_: _base_.merge(_base_.pop({key!r}))')
         if listed_in and stated and Path(stated.file).stem.startswith(key):
             hint = f'{listed_in} takes it into a part of the config by _base_.pop({key!r})'
@@ -131,7 +131,7 @@ class _Check:
         self.refuse(key, f'the config has no {key!r}; {hint}')
 
     def typed(self, place: str, value: Any, kind: Any, limits: Range | None) -> None:
-        """A value is of its type and in its range."""
+        """Check the type and range of a value."""
         if isinstance(value, str) and ',' in value and place in self.origin.options and takes_list(kind):
             value = self.lists[place] = parse_list(value)
         if expected := complaint(value, kind, limits):
@@ -166,21 +166,21 @@ class _Check:
             for i, item in enumerate(value):
                 self.nested(f'{place}[{i}]', item, registry)
 
-    def settings(self, place: str, name: str, settings: Any, known: Mapping[str, Any]) -> None:
-        """A dict of known keys and types."""
+    def settings(self, place: str, name: str, settings: Any, types: Mapping[str, Any]) -> None:
+        """Check a dict whose keys and types are known."""
         if isinstance(settings, PLAIN):
-            self.refuse(place, f'{place}={shown(settings)} must be a dict; its keys are {", ".join(known)}')
+            self.refuse(place, f'{place}={shown(settings)} must be a dict; its keys are {", ".join(types)}')
         for key, value in (settings or {}).items():
-            if key not in known:
-                self.refuse(f'{place}.{key}', f'{place} has no {key!r}; {did_you_mean(key, known)}')
-            self.typed(f'{place}.{key}', value, known[key], range_of(key))
+            if key not in types:
+                self.refuse(f'{place}.{key}', f'{place} has no {key!r}; {did_you_mean(key, types)}')
+            self.typed(f'{place}.{key}', value, types[key], range_of(key))
             self.value(f'{place}.{key}', key, value, _Owner(name))
         missing = [key for key in REQUIRED.get(name, ()) if settings is not None and key not in settings]
         if missing:
-            self.refuse(place, f'{place} lacks {missing[0]!r}, which must be {describe(known[missing[0]])}')
+            self.refuse(place, f'{place} lacks {missing[0]!r}, which must be {describe(types[missing[0]])}')
 
     def steps(self, place: str, steps: Mapping[str, Any], kind: Kind) -> None:
-        """Named components of one kind; those of a pipeline also in their order."""
+        """Check named components of one kind; those of a pipeline also in their order."""
         for name, step in steps.items():
             self.step(f'{place}.{name}', step, kind, [*steps])
         if kind.registry is TRANSFORMS:
@@ -188,18 +188,18 @@ class _Check:
             kinds = {name: _looked_up(steps[name]['type'], TRANSFORMS) for name in order if steps[name]}
             self.located(refuse_after_packing, kinds, place)
 
-    def step(self, place: str, step: Any, kind: Kind, known: Sequence[str]) -> None:
-        """A named component: a dict with a type, which it has from a base if one has that name."""
+    def step(self, place: str, step: Any, kind: Kind, names: Sequence[str]) -> None:
+        """Check a named component: a dict with a type, which a base may define under the same name."""
         if isinstance(step, PLAIN) or (isinstance(step, Mapping) and 'type' not in step):
             name = place.rpartition('.')[2]
-            others = [other for other in known if other != name]
+            others = [other for other in names if other != name]
             hint = f'; {did_you_mean(name, others)}' if others else ''
             others_set = f' beside {", ".join(map(repr, step))}' if isinstance(step, Mapping) and step else ''
             self.refuse(place, f'{place}: no base has {name!r}, and a new one needs a type{others_set}{hint}')
         self.component(place, step, kind, TOP)
 
     def view(self, place: str, name: str, views: Mapping[str, Any]) -> None:
-        """The operations of a training view."""
+        """Check the operations of a training view."""
         self.typed(place, views[name], Mapping, None)
         for key in ('source', 'like'):
             self.typed(f'{place}.{key}', views[name].get(key), str | None, None)
@@ -221,7 +221,7 @@ class _Check:
             self.refuse(str(error).split(maxsplit=1)[0].rstrip(':'), str(error))
 
     def component(self, place: str, component: Any, kind: Kind, owner: _Owner) -> None:
-        """A component, or a list of them: its type exists and takes its arguments, which are looked at in turn."""
+        """Check a component or a list of them: its type exists, accepts its arguments, and these are valid."""
         for i, item in enumerate(component) if isinstance(component, list | tuple) else ():
             self.component(f'{place}[{i}]', item, replace(kind, several=True), owner)
         known = owner.gives_meaning(place.rpartition('.')[2])
@@ -275,37 +275,37 @@ class _Check:
 
 
 def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None:
-    """Refuse a step that is set to None and was never there: ``pipeline=dict(aling=None)`` would merge in silence.
+    """Refuse a step that is set to None but does not exist: ``pipeline=dict(aling=None)`` would merge silently.
 
     Args:
         cfg: the config, merged.
-        bases: what it was merged from, without the last word.
+        bases: the configs below it, without the last layer.
         origin: where its keys were written.
 
     Raises:
         ConfigError: such a step, with the nearest ones.
     """
-    # Some bases hold settings under a name of their own, for a config to lay over the others: pipelines/clean.py.
-    laid_over = [part for base in bases for part in base.values() if isinstance(part, Mapping)]
+    # Some bases hold settings under a separate name, which a config merges over the others: pipelines/clean.py.
+    overlays = [part for base in bases for part in base.values() if isinstance(part, Mapping)]
     views = lookup(cfg, VIEWS)
     for place in (*STEPS, *(f'{VIEWS}.{view}' for view in views)):
         steps, inherited = lookup(cfg, place), {name for base in bases for name in lookup(base, place)}
         if inherited - steps.keys():  # replaced
             continue
-        known = {*inherited, *(name for part in laid_over for name in lookup(part, place))}
+        names = {*inherited, *(name for part in overlays for name in lookup(part, place))}
         if place.startswith(VIEWS):
-            known |= _liked(views, place.rpartition('.')[2])
-        if not known:  # there was nothing
+            names |= _liked(views, place.rpartition('.')[2])
+        if not names:  # nothing to remove
             continue
         if place == 'default_hooks':
-            known |= {*MMENGINE_HOOKS}
-        for name in [name for name, step in steps.items() if step is None and name not in known]:
+            names |= {*MMENGINE_HOOKS}
+        for name in [name for name, step in steps.items() if step is None and name not in names]:
             where = f'{place}.{name}'
-            raise ConfigError(f'{origin(where)}{place} has no {name!r} to remove; {did_you_mean(name, known)}')
+            raise ConfigError(f'{origin(where)}{place} has no {name!r} to remove; {did_you_mean(name, names)}')
 
 
 def _liked(views: Mapping[str, Any], view: str) -> set[str]:
-    """The operations that a training view has from the one that it is ``like``."""
+    """The operations that a training view inherits by ``like``."""
     seen = [view]
     while seen[-1] not in seen[:-1] and (like := lookup(views, seen[-1]).get('like')):
         seen.append(like)

@@ -36,7 +36,7 @@ OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 class OrderedConfig(Config):
     """A config whose text keeps the order of its keys; mmengine's sorts them.
 
-    Pipelines and views run in the order written, so a sorted text would be another experiment when run again.
+    Pipelines and views run in the order written, so a sorted text would be a different experiment.
     """
 
     @classmethod
@@ -74,7 +74,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise ConfigError(f'no config file {path}; those of the toolbox lie in configs/<method>/')
+        raise ConfigError(f'no config file {path}; those of the toolbox are in configs/<method>/')
     try:
         cfg = OrderedConfig.of(Config.fromfile(path))
     except (OSError, SyntaxError, KeyError, NameError, TypeError, ImportError) as error:
@@ -92,7 +92,7 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
 
 
 def _check_removals_in_files(cfg: Config, path: str) -> None:
-    """Whatever a file or one of its bases sets to None is there to be removed."""
+    """Refuse steps that a file or one of its bases sets to None but that do not exist."""
     for file, _ in Origin(path).files:
         bases = bases_of(file) if 'None' in Path(file).read_text(encoding='utf-8') else []
         if bases:
@@ -129,7 +129,7 @@ def _import_custom(cfg: Config, origin: Origin) -> None:
 
 
 def _as_its_list(cfg: Config, key: str, value: Any) -> Any:
-    """``a,b`` is a list where the config holds one."""
+    """``a,b`` is a list if the config has a list there."""
     above, _, last = key.rpartition('.')
     if isinstance(value, str) and isinstance(lookup(cfg, above).get(last), list | tuple):
         return parse_list(value)
@@ -155,13 +155,13 @@ def _read_renamed_keys(cfg: Config, origin: Origin) -> None:
 
 
 def resolve_config(cfg: Config, world_size: int = 1) -> Config:
-    """Fill every place of a config that follows from its top level; the argument is left as it is.
+    """Fill every place of a config that follows from its top level; the argument is not changed.
 
     ===============  ==================================================================================================
     top level        written to
     ===============  ==================================================================================================
     ``stream``       the preprocessor (default: joint; a list for a method that reads several)
-    ``layout``       the preprocessor, the backbone, the data set, by name; one's own may be defined here (a dict)
+    ``layout``       the preprocessor, the backbone, the data set, by name; a dict defines a custom layout
     ``channels``     the preprocessor, the data set, and by their number the backbone (default: x, y, z)
     ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``

@@ -38,7 +38,7 @@ from skeattn.signatures import types_of
 from skeattn.skeletons import SkeletonLayout
 from skeattn.steps import PLACING
 
-# Nothing of ours but one optimiser wrapper; mmengine looks here first, and warns where there is no such place.
+# Empty except for one optimiser wrapper; mmengine searches here first, and warns if a registry is missing.
 OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS, VISUALIZERS, VISBACKENDS, WRAPPERS, LOGS, *_ = (
     Registry(parent.name, parent=parent, scope='skeattn')
     for parent in (
@@ -162,7 +162,7 @@ def _without(types: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: kind for key, kind in types.items() if key != name}
 
 
-# Keys of dicts that are no components and their types, by what holds them (an empty name: the top level) and name.
+# Keys and types of dicts that are no components, by their owner (an empty name: the top level) and their name.
 SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
     ('', 'evaluation'): {
         'interval': int, 'evaluators': Mapping | None, 'source': str, 'readout': READOUT, 'batch_size': int,
@@ -187,11 +187,11 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
         'dwconv_decay_mult': float, 'flat_decay_mult': float, 'dcn_offset_lr_mult': float, 'bypass_duplicate': bool,
     },
 }  # fmt: skip
-# Keys of each of several such dicts with names of the user's.
+# Keys of each dict among several whose names the user chooses.
 SETTINGS_OF_EACH: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
     ('paramwise_cfg', 'custom_keys'): {'lr_mult': float, 'decay_mult': float},
 }
-# Keys without which such a dict means nothing.
+# Required keys of such a dict.
 REQUIRED = {'queue': ('size',), 'custom_imports': ('imports',)}
 # Types of arguments that mmengine does not annotate, or wrongly.
 ANNOTATIONS = {'window_size': int, 'by_epoch': bool, 'vis_backends': Any}

@@ -114,7 +114,7 @@ def simple(value: Any) -> Any:
 def compare(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
     """The differences between the ``meta`` of a checkpoint and that of the present run.
 
-    A checkpoint of an earlier version, which knows its config as text alone, is compared as far as that can be read.
+    A checkpoint of an earlier version, which keeps its config as text only, is compared as far as the text can be read.
     """
     written = then['config'] if 'config' in then else _from_text(then)
     present = now['config'] if 'config' in then else {k: v for k, v in now['config'].items() if k in written}
@@ -176,7 +176,7 @@ def restore_optimizer(wrapper: Any, state: Mapping[str, Any]) -> str | None:
     """Load the state of an optimiser, such as its momentum, but keep rates and other settings as built.
 
     Returns:
-        why it starts without state; None where it was loaded.
+        the reason why it starts without state; None if the state was loaded.
     """
     built = [{key: value for key, value in group.items() if key != 'params'} for group in wrapper.param_groups]
     try:
@@ -191,14 +191,14 @@ def restore_optimizer(wrapper: Any, state: Mapping[str, Any]) -> str | None:
 
 
 def replay(schedulers: Sequence[Any], epochs: int, iterations: int, length: int, losses: Sequence[float]) -> None:
-    """Bring freshly built schedules to where a training of their own settings would have brought them.
+    """Advance new schedules to the state that a training with their settings would have reached.
 
     Args:
         schedulers: as built; they have not been stepped yet.
-        epochs: whole epochs that are done.
-        iterations: iterations that are done.
+        epochs: completed epochs.
+        iterations: completed iterations.
         length: iterations in an epoch.
-        losses: mean training loss of every epoch, for schedules that wait for a plateau; empty where it is unknown.
+        losses: mean training loss of every epoch, for schedules that wait for a plateau; empty if unknown.
     """
     by_iteration = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
     by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
@@ -222,7 +222,7 @@ def epoch_losses(checkpoint: Mapping[str, Any]) -> list[float]:
 
 
 def _from_text(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a checkpoint of an earlier version, as far as its text holds plain values."""
+    """The config of a checkpoint of an earlier version, limited to plain values in its text."""
     stated = {key: meta[key] for key in ('seed', 'stream', 'batch_size') if key in meta} | stated_config(meta)
     with contextlib.suppress(ConfigError):
         stated = resolve_config(Config(stated)).to_dict()
@@ -264,7 +264,7 @@ def _empty(value: Any) -> bool:
 
 
 def _follows(key: str, keys: Sequence[str]) -> bool:
-    """Whether a place only repeats a setting that differs, too."""
+    """Whether a place only repeats a setting that is itself among the differences."""
     return any(below(key, [place]) and below_any(keys, source) for place, source in FILLED.items())
 
 

@@ -78,7 +78,7 @@ _started: Counter[str] = Counter()
 
 @contextmanager
 def _wrong_in(place: str) -> Iterator[None]:
-    """Where mmengine refuses a key or a value of that place of the config: a ConfigError that names it."""
+    """Turn mmengine's refusal of a key or value at a place of the config into a ConfigError that names the place."""
     try:
         yield
     except SkeAttnError:
@@ -106,7 +106,7 @@ def _open_backends(visualizer: Any) -> None:
 
 
 def _check_work_dir(path: Path) -> None:
-    """A folder, or one that can be made."""
+    """Refuse a path that is no writable folder and cannot become one."""
     nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder))
     if not nearest.is_dir():
         raise ConfigError(f'work_dir={str(path)!r} must be a folder; {nearest} is a file')
@@ -126,9 +126,9 @@ class SkeAttnRunner(Runner):
     def from_cfg(cls, cfg: Config, resume_with_changes: Sequence[str] = ()) -> 'SkeAttnRunner':
         """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
 
-        ``runner.cfg`` stays as it was written, so that the dumped file can be changed in one place and run again. The
-        work_dir is ``work_dirs/<method>/<config>`` where the config names none (``work_dirs/<config>``
-        for one outside ``configs/``).
+        ``runner.cfg`` keeps the settings as written, so that the dumped file can be changed in one place and run again.
+        The default work_dir is ``work_dirs/<method>/<config>`` (``work_dirs/<config>`` for a config outside
+        ``configs/``).
 
         Args:
             cfg: a config as read from file, overrides merged.
@@ -158,7 +158,7 @@ class SkeAttnRunner(Runner):
         return None if layout is None else get_layout(layout).name
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """Connect processes by gloo where there is no accelerator; mmengine would ask CUDA for a device."""
+        """Connect processes by gloo if there is no accelerator; mmengine would request a CUDA device."""
         if self.distributed and not is_distributed():
             rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
             if get_device() == 'cpu':
@@ -180,7 +180,7 @@ class SkeAttnRunner(Runner):
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs: Any) -> MMLogger:
-        """mmengine's, with environment, config and order of the hooks in the file alone."""
+        """mmengine's logger; environment, config and order of the hooks go to the file alone."""
 
         def brief(record: logging.LogRecord) -> bool:
             return not record.getMessage().lstrip('\n-').startswith(ONLY_IN_FILE)
@@ -192,11 +192,11 @@ class SkeAttnRunner(Runner):
         return logger
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
-        """Through our registry, so that an unknown name is a ConfigError."""
+        """Build it by our registry, so that an unknown name raises a ConfigError."""
         return model if isinstance(model, nn.Module) else MODELS.build(model)
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
-        """Through our registry, so that an unknown name is a ConfigError."""
+        """Build it by our registry, so that an unknown name raises a ConfigError."""
         if isinstance(hook, dict):
             hook = dict(hook)
             priority = hook.pop('priority', priority)
@@ -204,19 +204,19 @@ class SkeAttnRunner(Runner):
         super().register_hook(hook, priority)
 
     def build_dataset(self, cfg: dict[str, Any]) -> Any:
-        """A data set, built once however many loaders and loops read it."""
-        known: dict[str, Any] = self.__dict__.setdefault('_datasets', {})
+        """A data set, built once for all loaders and loops that read it."""
+        datasets: dict[str, Any] = self.__dict__.setdefault('_datasets', {})
         key = repr(Config(dict(cfg)).to_dict())
-        if key not in known:
-            dataset = known[key] = DATASETS.build(cfg)
+        if key not in datasets:
+            dataset = datasets[key] = DATASETS.build(cfg)
             if not hasattr(dataset, 'metainfo'):
                 dataset.metainfo = {'classes': [str(name) for name in dataset.classes], 'layout': dataset.layout.name}
-        return known[key]
+        return datasets[key]
 
     def build_dataloader(  # type: ignore[override]
         self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """mmengine's, without its deep copy of the data set."""
+        """mmengine's loader, without its deep copy of the data set."""
         if isinstance(dataloader, DataLoader):
             return dataloader
         cfg = dict(dataloader)
@@ -227,7 +227,7 @@ class SkeAttnRunner(Runner):
         return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """mmengine's, without a line of log for every parameter, and with a ConfigError for a wrong key or value."""
+        """mmengine's wrapper, without a log line for every parameter; a wrong key or value raises a ConfigError."""
 
         def terse(record: logging.LogRecord) -> bool:
             text = record.getMessage()
@@ -244,17 +244,17 @@ class SkeAttnRunner(Runner):
             self.logger.removeFilter(terse)
 
     def build_train_loop(self, loop: Any) -> Any:
-        """mmengine's, with a ConfigError for a wrong key or value."""
+        """mmengine's loop; a wrong key or value raises a ConfigError."""
         with _wrong_in('train_cfg'):
             return super().build_train_loop(loop)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """mmengine's, with a ConfigError for a wrong key or value."""
+        """mmengine's schedules; a wrong key or value raises a ConfigError."""
         with _wrong_in('param_scheduler'):
             return super().build_param_scheduler(scheduler)
 
     def train(self) -> nn.Module:
-        """mmengine's, without its warning of lost gradients: checkpoints keep those of an incomplete step."""
+        """mmengine's training, without its warning of lost gradients: checkpoints keep those of an incomplete step."""
 
         def ours(record: logging.LogRecord) -> bool:
             return 'GradientCumulativeOptimizerHook' not in record.getMessage()
@@ -266,13 +266,13 @@ class SkeAttnRunner(Runner):
             self.logger.removeFilter(ours)
 
     def build_log_processor(self, log_processor: Any) -> Any:
-        """mmengine's, which smooths all that a loss returns alike, so that the logged parts add up to the total."""
+        """mmengine's processor; it smooths all values of a loss alike, so that the logged parts add up to the total."""
         if isinstance(log_processor, dict) and log_processor.get('type', 'LogProcessor') == 'LogProcessor':
             log_processor = {'mean_pattern': SMOOTHED, **log_processor}
         return super().build_log_processor(log_processor)
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
-        """mmengine's; TensorBoard is left out where it is not installed."""
+        """mmengine's visualiser; TensorBoard is left out if it is not installed."""
         backends = visualizer.get('vis_backends') if isinstance(visualizer, dict) else None
         if backends and importlib.util.find_spec('tensorboard') is None:
             kept = [backend for backend in backends if backend.get('type') != 'TensorboardVisBackend']
@@ -285,7 +285,7 @@ class SkeAttnRunner(Runner):
         return built
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        """mmengine's, but on the CPU without the device ids that DistributedDataParallel refuses there."""
+        """mmengine's wrapper; on the CPU without device ids, which DistributedDataParallel refuses there."""
         if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
         # 1x1 kernels have two equivalent memory orders; torch reports one as the other in every process.
@@ -304,13 +304,13 @@ class SkeAttnRunner(Runner):
         pending: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Write a checkpoint atomically, out of builtin types and tensors alone.
+        """Write a checkpoint atomically; it holds builtin types and tensors only.
 
         Args:
-            out_dir, filename: where.
+            out_dir, filename: folder and name of the file.
             save_optimizer, save_param_scheduler: whether training can resume from it.
             meta: facts that replace those of the Runner.
-            pending: what an incomplete optimiser step has gathered, see
+            pending: gradients and keys of an incomplete optimiser step, see
                 :func:`~skeattn.engine.accumulation.pending_state`.
 
         Raises:
@@ -367,11 +367,11 @@ class SkeAttnRunner(Runner):
     def load_checkpoint(  # type: ignore[override]
         self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any
     ) -> dict[str, Any]:
-        """Load weights, safely, and log where they come from and what matched.
+        """Load weights safely; log their origin and the matching tensors.
 
         Raises:
             CheckpointError: the file is damaged, does not fit, or was trained on a different stream, layout or
-                channels; ``strict`` wants every tensor.
+                channels; ``strict`` requires every tensor.
         """
         checkpoint = read_checkpoint(filename, map_location)
         check_origin(filename, checkpoint['meta'], self._origin())
@@ -484,7 +484,7 @@ class SkeAttnRunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config, as it was given, to the work_dir."""
+        """Write the config to the work_dir, unresolved."""
         name = Path(self.cfg.filename).name if self.cfg.filename else f'{self.timestamp}.py'
         write_text(Path(self.work_dir) / name, self.cfg.pretty_text)
 
@@ -500,7 +500,7 @@ def hub_state(hub: MessageHub) -> dict[str, Any]:
 
 
 def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:
-    """Undo :func:`hub_state`; what describes the present run, such as its config, stays."""
+    """Undo :func:`hub_state`; facts of the present run, such as its config, stay."""
     scalars = {name: HistoryBuffer(s['values'], s['counts']) for name, s in state['log_scalars'].items()}
     present = {key: hub.get_info(key) for key in PRESENT if key in hub.runtime_info}
     info = {**state['runtime_info'], **present}

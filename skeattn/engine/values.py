@@ -78,17 +78,17 @@ RANGES = {
 
 
 def range_of(name: str, component: str = '') -> Range | None:
-    """The range of a number with that name; None where every number will do."""
+    """The range of a number with that name; None if every number is allowed."""
     return RANGES.get(f'{component}.{name}') or RANGES.get(name)
 
 
 def complaint(value: Any, kind: Any, limits: Range | None = None) -> str | None:
-    """What a value must be instead; None where it is right.
+    """Description of the allowed values; None if the value is one of them.
 
     Args:
-        value: the value; a whole number is a number, too, and so is a scalar of numpy.
-        kind: its type, as an annotation. Other classes than those of plain values are objects, which a config writes
-            as a dict.
+        value: the value; whole numbers and numpy scalars also count as numbers.
+        kind: its type, as an annotation. A class that is no plain type means an object, which a config writes as a
+            dict.
         limits: the range of each number in it.
     """
     if fits(value, kind) and (limits is None or all(number in limits for number in _numbers(value))):
@@ -123,7 +123,7 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def takes_list(kind: Any) -> bool:
-    """Whether lists are of a type; then ``a,b`` on the command line is one."""
+    """Whether a type allows lists; then ``a,b`` on the command line is a list."""
     if get_origin(kind) in (Union, types.UnionType, Annotated):
         return any(map(takes_list, get_args(kind)))
     return _is_list(get_origin(kind) or kind)
@@ -162,7 +162,7 @@ def describe(kind: Any, limits: str = '', plural: bool = False) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value for a message, cut where it is long."""
+    """A value for a message, shortened if it is long."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     return short.repr(value)

@@ -1,4 +1,4 @@
-"""A typo in a config is refused wherever it stands, in a file as on the command line."""
+"""A typo in a config is refused everywhere, in a file as on the command line."""
 
 import copy
 import re
@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 CONFIGS = [*LEAVES[::4], *ABLATIONS[::4]]
 BASES = ROOT / 'configs/_base_'
 DEMO = ROOT / 'configs/skeattnclr/stgcn_demo.py'
-# Where keys are names that a user chooses; None stands for any name.
+# Places whose keys are names that a user chooses; None matches any name.
 NAMES = (
     ('protocols', None),
     ('env_cfg', 'dist_cfg', None),
@@ -81,7 +81,7 @@ def typos(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def misspelt(draw: st.DrawFn) -> tuple[Path, dict[str, Any], Place, str]:
-    """A config of the toolbox, what is written there, one of its keys, and a typo of that."""
+    """A config of the toolbox, its settings, one of its keys, and a typo of that key."""
     path = draw(st.sampled_from(CONFIGS))
     cfg = written(path)
     place = draw(st.sampled_from([*places(cfg)]))
@@ -92,7 +92,7 @@ def misspelt(draw: st.DrawFn) -> tuple[Path, dict[str, Any], Place, str]:
 
 
 def value(cfg: Any, place: Place) -> Any:
-    """What stands at a place."""
+    """The value at a place."""
     for key in place:
         cfg = cfg[key]
     return cfg
@@ -108,26 +108,26 @@ def test_a_misspelt_key_at_any_depth_is_refused(case):
     renamed = {typo if key == place[-1] else key: item for key, item in siblings.items()}
     siblings.clear()
     siblings.update(renamed)
-    # Without its _delete_, a dict has what was to be deleted, too.
+    # Without its _delete_, a dict also keeps the settings to be deleted.
     named = typo if place[-1] != '_delete_' else 'takes no'
     with pytest.raises(ConfigError, match=rf'\b{named}\b'):
         check_config(Config(changed))
 
 
 def without_types(node: Any) -> Any:
-    """What a child config would repeat of its base."""
+    """The keys of its base that a child config would repeat."""
     return {key: without_types(item) for key, item in node.items() if key != 'type'} if isinstance(node, dict) else node
 
 
 @settings(max_examples=20)
 @given(misspelt())
 def test_a_misspelt_key_of_a_child_config_is_refused_with_file_and_line(folder, case):
-    """Names, too: what a base has under the right one, its type above all, is missing under the wrong one."""
+    """Names as well: settings of a base under the right name, above all its type, are missing under the wrong one."""
     path, cfg, place, typo = case
     changed = without_types(value(cfg, place))
     assume(all(isinstance(key, str) for key in place))
     assume(not is_name(place) or place[0] in ('dataset', 'default_hooks', 'evaluation', 'model'))
-    assume(not (place[-2:-1] == ('views',) and changed.keys() <= {'like', 'source'}))  # as good as any view
+    assume(not (place[-2:-1] == ('views',) and changed.keys() <= {'like', 'source'}))  # as valid as any view
     *above, _ = place
     for key in reversed([*above[1:], typo] if above else []):
         changed = {key: changed}
@@ -174,12 +174,12 @@ def test_the_file_is_named_in_which_the_key_stands(folder):
         read_config(DEMO, {'model.queue.siez': 64})
 
 
-def test_a_base_that_was_not_laid_over_the_others_is_named_with_the_missing_line(folder):
+def test_a_base_that_was_not_merged_over_the_others_is_named_with_the_missing_line(folder):
     bigru = BASES / 'models/bigru.py'
     line = "_base_.merge(_base_.pop('bigru'))"
     read_config(child(folder, line, DEMO, bigru))
     forgotten = child(folder, 'stream = "bone"', DEMO, bigru)
-    message = rf"models/bigru\.py, line 3: 'bigru' was not laid over .* {forgotten} .*: {re.escape(line)}"
+    message = rf"models/bigru\.py, line 3: 'bigru' was not merged over .* {forgotten} .*: {re.escape(line)}"
     with pytest.raises(ConfigError, match=message):
         read_config(forgotten)
     with pytest.raises(ConfigError, match=message):
@@ -210,7 +210,7 @@ def test_a_removal_of_nothing_is_found_in_a_base_too(folder):
 SCALE = "dataset = dict(pipeline=dict(scale=dict(type='ScaleBody'{})))"
 
 
-def test_a_new_step_says_where_it_goes(folder):
+def test_a_new_step_gives_its_position(folder):
     with pytest.raises(
         ConfigError, match=r"line 2: dataset.pipeline.scale runs after dataset.pipeline.pack.* before='pack'"
     ):
@@ -228,15 +228,15 @@ def test_a_new_step_says_where_it_goes(folder):
 
 
 def dumped(cfg: Config, folder: Path) -> Path:
-    """The file that a run leaves of its config."""
+    """The config file that a run writes."""
     path = folder / 'dumped.py'
     path.write_text(cfg.pretty_text)
     return path
 
 
-def test_an_operation_of_a_view_says_where_it_goes(folder):
+def test_an_operation_of_a_view_gives_its_position(folder):
     views = "model = dict(data_preprocessor=dict(views=dict(key=dict(flip=dict(type='SpatialFlip', before='{}')))))"
-    cfg = resolve_config(read_config(child(folder, views.format('shear'), DEMO)))  # which key has from query
+    cfg = resolve_config(read_config(child(folder, views.format('shear'), DEMO)))  # which key inherits from query
     assert list(MODELS.build(cfg.model.data_preprocessor).ops['key']) == ['crop', 'flip', 'shear']
     with pytest.raises(ConfigError, match=r"line 2: model.data_preprocessor.views.key.flip: before='sheer' .* 'shear'"):
         read_config(child(folder, views.format('sheer'), DEMO))
@@ -250,7 +250,7 @@ def test_an_operation_of_a_view_that_is_not_there_names_the_view(folder):
 
 @pytest.fixture
 def own():
-    """Components of a user's, whose arguments mean what they like."""
+    """Custom components, whose arguments have custom meanings."""
 
     @MODELS.register_module()
     class Own(nn.Module):

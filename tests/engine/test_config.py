@@ -1,4 +1,4 @@
-"""What stands once at the top of a config reaches every place, and contradictions are refused."""
+"""Settings at the top of a config reach every place, and contradictions are refused."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def evaluation_input(cfg: Config, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the backbone is given for a clip, and what it should be given for the bone stream."""
+    """The backbone's input for a clip, and its expected input for the bone stream."""
     cfg.work_dir = str(folder / 'run')
     preprocessor = SkeAttnRunner.from_cfg(cfg).model.data_preprocessor
     clips = torch.randn(2, 3, 16, 25, 1, generator=torch.Generator().manual_seed(0))
@@ -155,10 +155,10 @@ def test_an_evaluation_option_with_a_typing_error_is_refused(folder):
         resolve_config(toy_config(folder, evaluation__intervall=5))
 
 
-def test_a_cosine_decay_ends_with_the_last_epoch_unless_told_otherwise(folder):
+def test_a_cosine_decay_ends_with_the_last_epoch_unless_set_otherwise(folder):
     cosine = dict(type='CosineAnnealingLR', _delete_=True)
-    for given, period in (({}, 7), ({'T_max': 5}, 5)):
-        cfg = toy_config(folder, param_scheduler={**cosine, **given}, train_cfg__max_epochs=7)
+    for settings, period in (({}, 7), ({'T_max': 5}, 5)):
+        cfg = toy_config(folder, param_scheduler={**cosine, **settings}, train_cfg__max_epochs=7)
         assert resolve_config(cfg).param_scheduler.T_max == period
 
 
@@ -193,14 +193,14 @@ def test_a_wrong_key_or_value_names_its_place(folder, option, message):
         ({'dataset.pipeline.resample.type': 'Resampel'}, "dataset.pipeline.resample: .* did you mean 'Resample'"),
     ],
 )
-def test_a_typing_error_is_told_with_its_place_before_anything_is_built(folder, option, message):
+def test_a_typo_is_reported_with_its_place_before_anything_is_built(folder, option, message):
     cfg = toy_config(folder)
     cfg.merge_from_dict(option)
     with pytest.raises(ConfigError, match=message):
         resolve_config(cfg)
 
 
-def test_a_backbone_that_does_not_take_the_layout_is_told_where_it_comes_from(folder):
+def test_a_backbone_that_does_not_take_the_layout_is_refused_with_its_origin(folder):
     cfg = toy_config(folder, model__backbone=dict(_delete_=True, type=torch.nn.Flatten))
     with pytest.raises(
         ConfigError, match=r"model.backbone: Flatten takes no 'layout'; it comes from 'layout' at the top"
@@ -208,7 +208,7 @@ def test_a_backbone_that_does_not_take_the_layout_is_told_where_it_comes_from(fo
         resolve_config(cfg)
 
 
-def test_an_own_module_that_cannot_be_imported_says_where_to_put_it(tmp_path):
+def test_a_custom_module_that_cannot_be_imported_is_refused_with_the_cure(tmp_path):
     (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['no_such_module_here'])")
     with pytest.raises(ConfigError, match='PYTHONPATH'):
         read_config(tmp_path / 'own.py')
@@ -251,7 +251,7 @@ def test_a_child_config_that_removes_a_step_that_is_not_there_is_refused(tmp_pat
     [
         'dataset = dict(pipeline=dict(resample=None))',
         'default_hooks = dict(momentum=None, runtime_info=None)',
-        'model = dict(data_preprocessor=dict(views=dict(key=dict(shear=None))))',  # which key has from query
+        'model = dict(data_preprocessor=dict(views=dict(key=dict(shear=None))))',  # which key inherits from query
         'model = dict(data_preprocessor=dict(views=dict(third=dict(like="key", shear=None))))',
         'dataset = dict(pipeline=dict(_delete_=True, place=None, pack=dict(type="PackClip")))',
         'model = dict(mhsam=dict(norm_cfg=None), init_cfg=None)',  # arguments, not steps
@@ -292,7 +292,7 @@ def nothing_noted():
 @pytest.mark.usefixtures('nothing_noted')
 @pytest.mark.parametrize('way', ['file', 'option', 'value', 'python'])
 def test_dataset_protocol_is_read_as_dataset_split_with_one_note(folder, tmp_path, way):
-    """The name that the key had before."""
+    """The old name of the key."""
     (tmp_path / 'child.py').write_text(f"_base_ = '{folder}/toy.py'\ndataset = dict(protocol='xview')\n")
     ways = {
         'file': lambda: read_config(tmp_path / 'child.py'),

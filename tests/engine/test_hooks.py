@@ -1,4 +1,4 @@
-"""When keys, momentum and randomness advance: once per optimiser step, and loudly when a hook is missing."""
+"""When keys, momentum and randomness advance: once per optimiser step, and a missing hook raises an error."""
 
 from types import SimpleNamespace
 
@@ -23,7 +23,7 @@ def data(tmp_path_factory):
 
 
 class Recorder(Hook):
-    """Notes what each batch saw and when the key encoder moved."""
+    """Records the queue that each batch saw and the updates of the key encoder."""
 
     priority = 'LOWEST'
 
@@ -193,7 +193,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_what_is_known(tmp_pa
 
 
 def test_weights_that_are_not_finite_never_reach_a_checkpoint(tmp_path, data):
-    """The last step of an epoch breaks the weights after its loss was found finite."""
+    """The last step of an epoch breaks the weights after the check of its loss."""
     runner = toy_runner(tmp_path, data=data)
     runner.register_hook(Poison(after=5))
     with pytest.raises(NonFiniteError, match=r'mhsam\.proj\.bias; epoch_2\.pth was not written'):

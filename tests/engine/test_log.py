@@ -1,4 +1,4 @@
-"""Kind: smoothing by name. Loss parts were logged as they were last, the total as a mean, so they did not add up."""
+"""Smoothing by name: loss parts were logged by their last value, the total as a mean, so they did not add up."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_the_logged_parts_of_a_loss_add_up_to_the_logged_total(run):
 
 
 def test_rates_and_metrics_are_logged_as_they_are(run):
-    """A rate or an accuracy averaged over a window would be one that never was."""
+    """A rate or an accuracy averaged over a window would be a value that never occurred."""
     momenta = [line['momentum'] for line in logged(run)]
     assert momenta[0] == 0.996 and momenta == sorted(momenta) and momenta[-1] > 0.9995
     scores = {line['step']: line['knn/top1_k1'] for line in curves(run) if 'knn/top1_k1' in line}

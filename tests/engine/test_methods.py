@@ -51,9 +51,9 @@ def runner(folder, data, method, **options):
 
 @every_method
 def test_a_method_trains_and_is_evaluated_without_the_hooks_it_has_no_use_for(finished, method):
-    found = logged(finished(method) / 'run')
-    assert len(found) == 9 and all(math.isfinite(line['loss']) for line in found)
-    assert len({line['loss'] for line in found}) == 9
+    lines = logged(finished(method) / 'run')
+    assert len(lines) == 9 and all(math.isfinite(line['loss']) for line in lines)
+    assert len({line['loss'] for line in lines}) == 9
     assert (finished(method) / 'run/best_knn_top1_k1.pth').is_file()
 
 
@@ -87,7 +87,7 @@ def test_resuming_continues_bit_for_bit(finished, tmp_path, data, method):
 
 
 class Recorder(Hook):
-    """Notes after every iteration the trained weights, those that follow, and how full the queues are."""
+    """Records the weights with and without gradients, and the queues' pointers, after every iteration."""
 
     priority = 'LOWEST'
 
@@ -125,8 +125,8 @@ def test_the_command_prints_choices_only_of_a_method_that_has_a_release(tmp_path
     work_dir = ['--work-dir', str(tmp_path / 'run')]
     monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'toy.py'), *work_dir, *options])
     tool('train').main()
-    said = capfd.readouterr().out
-    assert 'ToySimSiam: stream joint' in said and 'paper and release' not in said
+    printed = capfd.readouterr().out
+    assert 'ToySimSiam: stream joint' in printed and 'paper and release' not in printed
 
 
 def test_the_command_prints_a_custom_method_s_choices_by_their_old_name_too():

@@ -1,4 +1,4 @@
-"""Schedules that wait for a plateau follow the training loss, and resume exactly; accuracy curves resume, too."""
+"""Schedules that wait for a plateau follow the training loss, and resume exactly; accuracy curves also resume."""
 
 import shutil
 from types import SimpleNamespace
@@ -52,7 +52,7 @@ param_scheduler = dict(_delete_=True, type='ReduceOnPlateauLR', factor=0.1, pati
 
 
 def schedule(patience):
-    """A hook, and a stand-in for the Runner around a schedule."""
+    """A hook, and a substitute for the Runner with a schedule."""
     sgd = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
     wrapper = OptimWrapper(sgd)
     plateau = ReduceOnPlateauLR(wrapper, factor=0.1, patience=patience)

@@ -1,4 +1,4 @@
-"""Kind: two sources of truth at resume. The config's settings count, and every difference is shown and recorded."""
+"""At resume the config's settings count, and every difference is shown and recorded."""
 
 import copy
 import json
@@ -150,7 +150,7 @@ def test_another_optimiser_starts_without_state_once_it_was_accepted(finished, t
 
 @pytest.mark.parametrize(('batch_size', 'length'), [(4, 6), (13, 2), (26, 1)])
 def test_another_batch_size_keeps_the_place_in_the_training(finished, tmp_path, data, batch_size, length):
-    """A larger batch used to train no iteration at all, a smaller one to end with iterations missing."""
+    """A larger batch once trained no iteration at all; a smaller one ended with iterations missing."""
     runner = resumed(tmp_path, finished, data, 1, ('batch_size',), batch_size=batch_size, model__queue__size=40)
     assert (runner.epoch, runner.iter) == (3, 3 * length) and runner.max_iters == 3 * length
     assert len(logged(tmp_path / 'run')) == 2 * length
@@ -256,10 +256,10 @@ def facts(**changes) -> dict:
     }  # fmt: skip
 
 
-def test_processes_and_versions_are_said_and_choices_that_a_new_version_makes_are_refused():
+def test_processes_and_versions_are_reported_and_choices_that_a_new_version_makes_are_refused():
     now = facts(world_size=2, versions={'torch': '2.5'}, paper_vs_release={'pool': ['last', 'release']})
-    found = compare(facts(), now)
-    assert [(d.key, d.harmless) for d in found] == [
+    listed = compare(facts(), now)
+    assert [(d.key, d.harmless) for d in listed] == [
         ('paper_vs_release.pool', False),
         ('world_size', True),
         ('versions.torch', True),
@@ -312,7 +312,7 @@ def test_the_command_refuses_and_accepts_changes(finished, tmp_path, data, monke
     assert rates(run) == [0.005] * 3
 
 
-def test_weights_to_start_from_say_where_they_come_from(finished, tmp_path, data):
+def test_weights_to_start_from_are_logged_with_their_origin(finished, tmp_path, data):
     runner = toy_runner(tmp_path, data=data, load_from=str(finished / 'run/epoch_3.pth'), **QUIET)
     runner.load_or_resume()
     assert 'epoch_3.pth: method SkeAttnCLR, stream joint, layout ntu25, num_frames 16, epoch 3; ' in log_of(runner)
@@ -325,7 +325,7 @@ def test_weights_of_another_stream_are_refused(finished, tmp_path, data):
 
 
 def test_an_incomplete_optimiser_step_survives_resuming(tmp_path, data):
-    """Kind: state between optimiser steps. Three batches an epoch, steps of two: gradients and keys were lost."""
+    """State between optimiser steps: three batches an epoch, steps of two: gradients and keys were lost."""
     (tmp_path / 'whole').mkdir()
     toy_runner(tmp_path / 'whole', data=data, **ACCUMULATED).train()
     runner = resumed(tmp_path / 'on', tmp_path / 'whole', data, 1, **ACCUMULATED)
@@ -336,7 +336,7 @@ def test_an_incomplete_optimiser_step_survives_resuming(tmp_path, data):
     assert 'GradientCumulativeOptimizerHook' not in log_of(runner) and 'lost' not in log_of(runner)
 
 
-def test_an_extended_run_says_that_its_last_step_was_cut(tmp_path, data):
+def test_an_extended_run_reports_that_its_last_step_was_cut(tmp_path, data):
     (tmp_path / 'whole').mkdir()
     toy_runner(tmp_path / 'whole', data=data, train_cfg__max_epochs=1, **ACCUMULATED).train()
     runner = resumed(tmp_path / 'on', tmp_path / 'whole', data, 1, train_cfg__max_epochs=2, **ACCUMULATED)

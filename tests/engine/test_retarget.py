@@ -45,7 +45,7 @@ def test_a_base_file_of_a_data_set_is_a_target(tmp_path):
 
 
 def test_joints_of_another_layout_reach_the_model_by_name(tmp_path):
-    """A model of kinect20 sees of ntu25 clips what it would see of the same clips in kinect20's order."""
+    """A model of kinect20 reads ntu25 clips like the same clips in kinect20's order."""
     ntu, kinect = get_layout('ntu25'), get_layout('kinect20')
     other = {'spine_base': 'hip_centre', 'spine_mid': 'spine', 'spine_upper': 'shoulder_centre'}
     order = [[other.get(name, name) for name in ntu.joints].index(joint) for joint in kinect.joints]
@@ -75,7 +75,7 @@ def test_a_layout_with_joints_that_the_clips_lack_is_refused(tmp_path):
 
 
 def test_a_layout_of_ones_own_comes_along_from_the_set_of_the_pre_training(tmp_path):
-    """The set of the pre-training defines the layout; the target is another order of NTU's joints."""
+    """The set of the pre-training defines the layout; the target has NTU's joints in a different order."""
     ntu = get_layout('ntu25')
     order = [*range(24, -1, -1)]
     place = {old: new for new, old in enumerate(order)}
@@ -96,7 +96,7 @@ def test_a_layout_of_ones_own_comes_along_from_the_set_of_the_pre_training(tmp_p
     path = write_model(tmp_path, 'backwards')
     path.write_text(path.read_text().replace(str(tmp_path / 'gone'), str(tmp_path / 'own')))
     new = retarget(read_config(path), write_target(tmp_path))
-    del LAYOUTS['backwards']  # what was written of it has to do
+    del LAYOUTS['backwards']  # only its written definition is left
     train, _ = build_splits(resolve_config(new))
     assert train.layout == moved
     # The same clips in either order.
@@ -135,13 +135,13 @@ def test_a_classifier_of_as_many_classes_is_kept(tmp_path):
     assert new.model.head.num_classes == 4 and new.evaluation.source == 'logits'
 
 
-def test_what_was_trained_where_is_told(tmp_path):
+def test_a_transfer_names_both_data_sets(tmp_path):
     runner = toy_runner(tmp_path, model='skeletonclr', max_iters=1, evaluation=dict(evaluators=None))
     runner.train()
     meta = read_checkpoint(runner.work_dir + '/epoch_1.pth')['meta']
     new = resolve_config(retarget(read_config(tmp_path / 'toy.py'), write_target(tmp_path)))
-    here, there = tmp_path / 'set', tmp_path / 'set_ntu25'
-    assert transfer_text(meta, new) == f'pre-trained on {here} xsub (ntu25), evaluated on {there} xsub (ntu25)'
-    before = {'data': here, 'protocol': 'xsub', 'layout': 'ntu25'}  # as checkpoints said it once
+    ours, theirs = tmp_path / 'set', tmp_path / 'set_ntu25'
+    assert transfer_text(meta, new) == f'pre-trained on {ours} xsub (ntu25), evaluated on {theirs} xsub (ntu25)'
+    before = {'data': ours, 'protocol': 'xsub', 'layout': 'ntu25'}  # the old key in checkpoints
     assert transfer_text(before, new) == transfer_text(meta, new)
-    assert transfer_text({}, new) == f'pre-trained on unknown data, evaluated on {there} xsub (ntu25)'
+    assert transfer_text({}, new) == f'pre-trained on unknown data, evaluated on {theirs} xsub (ntu25)'

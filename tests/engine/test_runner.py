@@ -1,4 +1,4 @@
-"""A run writes what it should, evaluates without side effects, resumes exactly, and refuses what does not fit."""
+"""A run writes its files, evaluates without side effects, resumes exactly, and refuses unsuitable checkpoints."""
 
 import importlib.util
 import json
@@ -46,7 +46,7 @@ def test_a_run_leaves_checkpoints_pointer_best_config_and_curves(finished):
     assert len(logged(run)) == 9
 
 
-def test_every_checkpoint_loads_with_nothing_allow_listed_and_says_what_it_is(finished):
+def test_every_checkpoint_loads_with_nothing_allow_listed_and_holds_its_facts(finished):
     for path in (finished / 'run').glob('*.pth'):
         meta = torch.load(path, weights_only=True)['meta']
         assert (meta['stream'], meta['layout'], meta['seed'], meta['batch_size']) == ('joint', 'ntu25', 0, 8)
@@ -112,7 +112,7 @@ def test_resuming_with_nothing_there_starts_at_the_beginning(tmp_path, data):
     assert runner.iter == 1
 
 
-def test_resuming_passes_over_a_truncated_checkpoint_and_says_so(finished, tmp_path, data):
+def test_resuming_passes_over_a_truncated_checkpoint_and_warns(finished, tmp_path, data):
     shutil.copytree(finished / 'run', tmp_path / 'run')
     newest = tmp_path / 'run/epoch_3.pth'
     newest.write_bytes(newest.read_bytes()[:1000])
@@ -198,9 +198,9 @@ def test_the_command_prints_the_switches_and_trains(tmp_path, data, monkeypatch,
     options = ['--seed', '3', '--cfg-options', 'max_iters=1', 'stream=motion', 'model.heads=released']
     monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path / 'run'), *options])
     tool('train').main()
-    said = capfd.readouterr().out
-    assert 'stream motion, layout ntu25, batch size 8, seed 3' in said
-    assert 'as released: projector and three query-only predictors' in said and f'{tmp_path}/run' in said
+    printed = capfd.readouterr().out
+    assert 'stream motion, layout ntu25, batch size 8, seed 3' in printed
+    assert 'as released: projector and three query-only predictors' in printed and f'{tmp_path}/run' in printed
     meta = read_checkpoint(tmp_path / 'run/epoch_1.pth')['meta']
     assert (meta['stream'], meta['seed']) == ('motion', 3)
 
@@ -211,8 +211,9 @@ def test_the_command_ends_in_one_line_where_the_user_can_help(tmp_path, data, mo
     monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path / 'run'), *options])
     with pytest.raises(SystemExit) as ended:
         cli.run(tool('train').main)
-    said = capfd.readouterr().err
-    assert ended.value.code == 2 and said.startswith('error: ') and 'nothing' in said and 'Traceback' not in said
+    printed = capfd.readouterr().err
+    assert ended.value.code == 2 and printed.startswith('error: ')
+    assert 'nothing' in printed and 'Traceback' not in printed
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_a_head_that_streams_share_is_learnt_once_under_any_optimiser(tmp_path, 
     assert len(groups) == len(set(map(id, groups)))
 
 
-def test_a_finished_run_says_that_nothing_is_left(tmp_path, finished, data, caplog):
+def test_a_finished_run_reports_that_nothing_is_left(tmp_path, finished, data, caplog):
     folder = tmp_path / 'again'
     shutil.copytree(finished, folder)
     runner = toy_runner(folder, data=data, resume=True)
@@ -253,7 +254,7 @@ def test_a_finished_run_says_that_nothing_is_left(tmp_path, finished, data, capl
     assert 'nothing left to train: epoch 3 of 3 is done' in logs
 
 
-def test_a_checkpoint_of_another_method_is_not_judged(tmp_path, finished, data):
+def test_a_checkpoint_of_a_different_method_is_not_evaluated(tmp_path, finished, data):
     newest = next(finished.rglob('epoch_3.pth'))
     with pytest.raises(CheckpointError, match='was trained by SkeAttnCLR, the config says SkeletonCLR'):
         load_model(toy_config(tmp_path, model='skeletonclr', data=data), newest)

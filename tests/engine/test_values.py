@@ -1,4 +1,4 @@
-"""A value of a wrong type or outside its range is refused wherever it stands, in one form."""
+"""A value of a wrong type or outside its range is refused everywhere, in one form."""
 
 import copy
 import os
@@ -28,7 +28,7 @@ DEMO = ROOT / 'configs/skeattnclr/stgcn_demo.py'
 
 
 @pytest.mark.parametrize(
-    ('value', 'kind', 'limits', 'wanted'),
+    ('value', 'kind', 'limits', 'expected'),
     [
         (1, float, None, None),
         (np.float32(1), float, None, None),
@@ -65,12 +65,12 @@ DEMO = ROOT / 'configs/skeattnclr/stgcn_demo.py'
         ('SGD', torch.optim.Optimizer, None, 'a Optimizer'),
     ],
 )
-def test_a_value_is_compared_with_its_annotation(value, kind, limits, wanted):
-    assert complaint(value, kind, limits) == wanted
+def test_a_value_is_compared_with_its_annotation(value, kind, limits, expected):
+    assert complaint(value, kind, limits) == expected
 
 
 @pytest.mark.parametrize(
-    ('option', 'wanted'),
+    ('option', 'expected'),
     [
         ('evaluation.interval=0', 'a whole number of at least 1'),
         ('evaluation.batch_size=0', 'a whole number of at least 1'),
@@ -117,10 +117,10 @@ def test_a_value_is_compared_with_its_annotation(value, kind, limits, wanted):
         ('layout=3', 'text or a dict or a SkeletonLayout or None'),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_form(option, wanted):
+def test_a_wrong_value_is_refused_in_one_form(option, expected):
     """Of the kind: keys are checked, values are not."""
     key, _, typed = option.partition('=')
-    with pytest.raises(ConfigError, match=rf'^--cfg-options {key}: {key}.* must be {re.escape(wanted)}$'):
+    with pytest.raises(ConfigError, match=rf'^--cfg-options {key}: {key}.* must be {re.escape(expected)}$'):
         read_config(DEMO, {key: parse_value(typed)})
 
 
@@ -192,7 +192,7 @@ def test_values_of_a_custom_class_have_its_types_but_no_ranges(tmp_path):
     ],
 )
 def test_commas_make_a_list_where_the_key_holds_one(option, read):
-    """Of the kind: a parser that guesses, where the type of the key is known."""
+    """A parser must not guess if the type of the key is known."""
     key, _, typed = option.partition('=')
     node = read_config(DEMO, {key: parse_value(typed)})
     for name in key.split('.'):
@@ -207,7 +207,7 @@ def test_a_list_of_the_config_is_replaced_by_commas(tmp_path):
 
 
 def test_modules_of_an_override_are_imported(tmp_path, monkeypatch):
-    """Of the kind: an override that is accepted and ignored."""
+    """An override must not be accepted and ignored."""
     (tmp_path / 'own_module_of_an_option.py').write_text(
         'from skeattn.registry import EVALUATORS\n\n\n'
         '@EVALUATORS.register_module()\nclass OwnOfAnOption:\n    def __init__(self, width: int = 1):\n        pass\n'

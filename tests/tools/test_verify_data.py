@@ -102,7 +102,7 @@ def nobody(frames):
         ({'label': [0, 1, 2, 3, 1, 2]}, 'c3: label: 3 is outside 0..2'),
         ({'label': [-2, 1, 2, 0, 1, 2]}, 'c0: label: -2 is outside 0..2'),
         ({'camera': [0, 1, -7, 0, 1, 0]}, 'c2: camera: -7 is neither a number from 0 nor -1 (unknown)'),
-        ({'name': ['c0', 'c0', 'c2', 'c3', 'c4', 'c5']}, 'c0: name: stands 2 times in the table'),
+        ({'name': ['c0', 'c0', 'c2', 'c3', 'c4', 'c5']}, 'c0: name: occurs 2 times in the table'),
         ({'name': ['c0', 'lost', 'c2', 'c3', 'c4', 'c5']}, 'lost: name: is listed as skipped, but the set holds it'),
     ],
 )

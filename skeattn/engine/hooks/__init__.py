@@ -1,4 +1,4 @@
-"""When things happen: the arithmetic lives in the models."""
+"""Hooks decide when state changes; the models compute the new state."""
 
 from skeattn.engine.hooks.accuracy import AccuracyHook
 from skeattn.engine.hooks.bn_statistics import AverageBNStatsHook

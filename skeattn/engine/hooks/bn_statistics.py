@@ -16,13 +16,13 @@ class AverageBNStatsHook(Hook):
     """Average running mean and variance over the processes at the end of each epoch, before checkpoint and evaluation.
 
     Each process normalises its own slice, so their statistics drift apart; a checkpoint would hold the first one's.
-    Nothing else is touched: queue, pointer and counters are equal already.
+    Nothing else changes: queue, pointer and counters are already equal.
     """
 
     priority = 'NORMAL'
 
     def after_train_epoch(self, runner: Any) -> None:
-        """Average in one message."""
+        """Average all statistics in one message."""
         layers = [m for m in bare_model(runner).modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
         statistics: list[Any] = [buffer for layer in layers for buffer in (layer.running_mean, layer.running_var)]
         if get_world_size() == 1 or not statistics:

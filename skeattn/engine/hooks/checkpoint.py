@@ -1,4 +1,4 @@
-"""When checkpoints are written, which are kept, and which is best."""
+"""Writing checkpoints, removing old ones, and keeping the best."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ class SafeCheckpointHook(Hook):
         self.best: dict[str, dict[str, Any]] = {}
 
     def before_train(self, runner: Any) -> None:
-        """Recall the best so far when resuming; otherwise an earlier run's does not count."""
+        """Read the best scores when resuming; those of an earlier run do not count."""
         self.best = {}
         record = Path(runner.work_dir) / 'best.json'
         if runner.iter > 0 and record.is_file():
@@ -53,7 +53,7 @@ class SafeCheckpointHook(Hook):
             self.best = {metric: entry for metric, entry in entries.items() if entry['epoch'] <= runner.epoch}
         elif runner.iter == 0 and epoch_files(Path(runner.work_dir)):
             runner.logger.warning(
-                f'{runner.work_dir} holds checkpoints of an earlier run, which this one replaces one by one; '
+                f'{runner.work_dir} holds checkpoints of an earlier run, which this run replaces one by one; '
                 f'--resume would have continued it'
             )
         evaluators = runner.val_loop.evaluator if runner.val_loop is not None else self.metrics

@@ -1,4 +1,4 @@
-"""When a method begins to mine positives from its queue."""
+"""The epoch from which a method mines positives from its queue."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from skeattn.registry import HOOKS
 
 @HOOKS.register_module()
 class MiningHook(Hook):
-    """Switch the model's ``mining`` on from an epoch on; whether a run was resumed makes no difference.
+    """Switch on the model's ``mining`` from a given epoch; resumed runs behave the same.
 
     Args:
         begin: epochs trained without mining, a whole number (the releases: 150 of 300); or, below 1, their share of
@@ -27,11 +27,11 @@ class MiningHook(Hook):
         self.begin = begin
 
     def before_train(self, runner: Any) -> None:
-        """Make sure there is something to switch."""
+        """Check that the model can mine."""
         if not hasattr(bare_model(runner), 'mining'):
             raise without_work(runner, 'mining', 'mines no positives')
 
     def before_train_epoch(self, runner: Any) -> None:
-        """Decide for this epoch."""
+        """Set ``mining`` for this epoch."""
         begin = self.begin * runner.max_epochs if 0 < self.begin < 1 else self.begin
         bare_model(runner).mining = runner.epoch >= begin

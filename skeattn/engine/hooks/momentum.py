@@ -1,4 +1,4 @@
-"""When the key encoder follows the query encoder, and how fast."""
+"""Time and momentum of the key encoder's updates."""
 
 from typing import Any
 

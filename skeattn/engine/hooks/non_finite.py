@@ -17,13 +17,13 @@ class NonFiniteHook(Hook):
     """Raise on a NaN or infinite loss.
 
     Raises:
-        NonFiniteError: names iteration, loss terms, clips of the batch and the last good checkpoint.
+        NonFiniteError: gives iteration, loss terms, clips of the batch and the last good checkpoint.
     """
 
     priority = 'HIGHEST'
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Look at every logged value."""
+        """Check every logged value."""
         values = {name: torch.as_tensor(value).item() for name, value in (outputs or {}).items()}
         bad = {name: value for name, value in values.items() if not math.isfinite(value)}
         if not bad:

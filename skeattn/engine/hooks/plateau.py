@@ -12,9 +12,9 @@ from skeattn.registry import HOOKS
 
 @HOOKS.register_module()
 class LossScheduleHook(ParamSchedulerHook):
-    """mmengine's, but a schedule that waits for a plateau (``ReduceOnPlateauLR``) watches the training loss.
+    """mmengine's hook, but a schedule that waits for a plateau (``ReduceOnPlateauLR``) watches the training loss.
 
-    mmengine's own steps it with the metrics of an evaluation, which for lack of a validation set would be test metrics.
+    mmengine's hook steps it with the metrics of an evaluation: test metrics, since there is no validation set.
     The loss is its mean over the batches of an epoch and over all processes; the curves ``loss`` and ``lr`` (that of
     the epoch) keep it, one value per epoch, and checkpoints keep the curves.
     """
@@ -24,7 +24,7 @@ class LossScheduleHook(ParamSchedulerHook):
         self._losses: list[torch.Tensor] = []
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Note the loss."""
+        """Record the loss."""
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         self._losses.append(torch.as_tensor(outputs['loss']).detach().double())
 
@@ -32,9 +32,9 @@ class LossScheduleHook(ParamSchedulerHook):
         """Step all schedules that count epochs, those that wait for a plateau with the epoch's loss."""
         mean = torch.stack(self._losses).mean()
         all_reduce(mean, op='mean')
-        kept = curves(runner)
-        kept.setdefault('loss', []).append(mean.item())
-        kept.setdefault('lr', []).append(runner.optim_wrapper.get_lr()['lr'][0])
+        history = curves(runner)
+        history.setdefault('loss', []).append(mean.item())
+        history.setdefault('lr', []).append(runner.optim_wrapper.get_lr()['lr'][0])
         super().after_train_epoch(runner)
         for scheduler in runner.param_schedulers or []:
             if getattr(scheduler, 'need_val_args', False):

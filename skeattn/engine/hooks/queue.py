@@ -1,4 +1,4 @@
-"""When keys enter the memory bank."""
+"""The time at which keys enter the queue."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from skeattn.registry import HOOKS
 class QueueUpdateHook(Hook):
     """Enqueue the staged keys of all processes once per optimiser step, so that its micro-batches see one queue.
 
-    Every :class:`~skeattn.models.queue.FeatureQueue` of the model is served.
+    This applies to every :class:`~skeattn.models.queue.FeatureQueue` of the model.
 
     Raises:
         ConfigError: the model has no queue.
