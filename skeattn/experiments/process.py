@@ -15,6 +15,8 @@ from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import Lock
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
+UNBUFFERED = {'PYTHONUNBUFFERED': '1'}
+"""Keeps output and errors of Python in the order written, so that a log ends with the error."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -64,7 +66,7 @@ class Job:
                 command,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **env},
+                env={**os.environ, **UNBUFFERED, **env},
                 pass_fds=[keep.fileno()] if keep else [],
                 preexec_fn=_end_with(os.getpid()),
             )

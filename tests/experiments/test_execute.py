@@ -64,7 +64,8 @@ def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     assert [text.count(text[0]) for text in lines] == [1, 1, 1]
 
 
-def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_path: Path) -> None:
+def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv('PYTHONUNBUFFERED', raising=False)  # output to a file would come after the error
     runs = [Fake('bad', status=3), *fakes(2)]
     (failure,) = execute(runs, tmp_path, jobs=1, report=lambda text: None)
     assert (failure.run, failure.status) == (runs[0], 1)
