@@ -13,21 +13,7 @@ import numpy as np
 from tabulate import tabulate
 
 from skeattn import cli
-from skeattn.datasets import PackedSet, synthetic
-from skeattn.datasets.converters import (
-    alphapose,
-    ctrgcn,
-    kinetics,
-    mediapipe,
-    ntu,
-    nwucla,
-    openpose,
-    pkummd,
-    plain,
-    pyskl,
-    stgcn_arrays,
-    utdmhad,
-)
+from skeattn.datasets import PackedSet, converters, synthetic
 from skeattn.datasets.converters.persons import RULES
 from skeattn.datasets.inspection import copy_findings
 from skeattn.datasets.packed import UNLABELLED
@@ -45,7 +31,7 @@ class Format(NamedTuple):
 
 NTU = {
     '--dataset': {'choices': ['ntu60', 'ntu120'], 'help': 'default: derived from the actions in the files'},
-    '--bodies': {'choices': list(ntu.BODIES), 'default': 'file_order', 'help': 'earlier name of --persons'},
+    '--bodies': {'choices': list(converters.ntu.BODIES), 'default': 'file_order', 'help': 'earlier name of --persons'},
 }
 PKUMMD = {
     '--part': {'type': int, 'choices': [1, 2], 'help': 'default: derived from the names of the videos'},
@@ -96,20 +82,20 @@ GENERATED = {
 
 # A new format needs only a line here.
 FORMATS = {
-    'ntu': Format(ntu, NTU, several=True),
-    'pkummd': Format(pkummd, PKUMMD, several=True),
-    'nwucla': Format(nwucla),
-    'pyskl': Format(pyskl, PYSKL),
+    'ntu': Format(converters.ntu, NTU, several=True),
+    'pkummd': Format(converters.pkummd, PKUMMD, several=True),
+    'nwucla': Format(converters.nwucla),
+    'pyskl': Format(converters.pyskl, PYSKL),
     'stgcn_arrays': Format(
-        stgcn_arrays, {**ARRAYS, '--labels': {'metavar': 'DIR', 'help': 'folder of the .pkl files'}}
+        converters.stgcn_arrays, {**ARRAYS, '--labels': {'metavar': 'DIR', 'help': 'folder of the .pkl files'}}
     ),
-    'ctrgcn': Format(ctrgcn, ARRAYS),
-    'plain': Format(plain, PLAIN),
-    'openpose': Format(openpose, ESTIMATOR),
-    'alphapose': Format(alphapose, ESTIMATOR),
-    'mediapipe': Format(mediapipe, ESTIMATOR),
-    'kinetics': Format(kinetics, ESTIMATOR),
-    'utdmhad': Format(utdmhad),
+    'ctrgcn': Format(converters.ctrgcn, ARRAYS),
+    'plain': Format(converters.plain, PLAIN),
+    'openpose': Format(converters.openpose, ESTIMATOR),
+    'alphapose': Format(converters.alphapose, ESTIMATOR),
+    'mediapipe': Format(converters.mediapipe, ESTIMATOR),
+    'kinetics': Format(converters.kinetics, ESTIMATOR),
+    'utdmhad': Format(converters.utdmhad),
     'synthetic': Format(synthetic, GENERATED),
 }
 
@@ -234,8 +220,8 @@ def main() -> int:
         raise
     packed = PackedSet.open(options['out'])
     print(summary(packed))
-    if module is ntu:
-        print(ntu.compare_with_published(packed))
+    if module is converters.ntu:
+        print(converters.ntu.compare_with_published(packed))
     if problem := lost(packed, allowed):
         print(problem, file=sys.stderr)
     return 1 if problem else 0

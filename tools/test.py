@@ -17,7 +17,7 @@ from skeattn import cli
 from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
-from skeattn.engine.runner import default_work_dir
+from skeattn.engine.work_dir import default_work_dir
 from skeattn.models.readout import MEAN, READOUTS, split_source
 from skeattn.protocols.evaluate import RAW, UNTRAINED, WITHOUT, Evaluation
 from skeattn.protocols.plan import trains

@@ -6,12 +6,9 @@ A config that differs from the checkpoint's is refused unless ``--resume-with-ch
 """
 
 import argparse
-import contextlib
 import re
 import shlex
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +20,7 @@ from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.resume import paper_vs_release
-from skeattn.engine.runner import default_work_dir
-from skeattn.errors import SkeAttnError
+from skeattn.engine.work_dir import default_work_dir, failed_start_removed
 
 
 def parse_args() -> argparse.Namespace:
@@ -80,26 +76,6 @@ def main() -> None:
             raise KeyboardInterrupt(how_to_continue(runner.work_dir)) from None
     if is_main_process():
         print(summary(runner, args.config))
-
-
-@contextmanager
-def failed_start_removed(work_dir: Path) -> Iterator[None]:
-    """Remove the new folders of a training that ends with a user error before its first step."""
-    made = [folder for folder in (work_dir, *work_dir.parents) if not folder.exists()]
-    before = {path.name for path in work_dir.iterdir()} if work_dir.is_dir() else set()
-    try:
-        yield
-    except SkeAttnError:
-        new = [path for path in work_dir.iterdir() if path.name not in before] if work_dir.is_dir() else []
-        logs = [path for path in new if re.fullmatch(r'\d{8}_\d{6}(_\d+)?', path.name)]
-        started = any((log / 'vis_data/scalars.json').exists() for log in logs) or find_newest(work_dir) is not None
-        if not started and is_main_process():
-            for path in new:
-                shutil.rmtree(path) if path in logs else path.suffix == '.py' and path.unlink()
-            for folder in made:
-                with contextlib.suppress(OSError):  # something else is in it
-                    folder.rmdir()
-        raise
 
 
 def how_to_continue(work_dir: str) -> str:

@@ -10,8 +10,7 @@ from torch import nn
 import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn.datasets import Pipeline
 from skeattn.datasets.materialise import packed_inputs
-from skeattn.datasets.missing import anybody, mark_missing
-from skeattn.datasets.packed import broken_value
+from skeattn.datasets.missing import anybody, broken_value, mark_missing
 from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.engine.build import note_pipeline
 from skeattn.errors import ConfigError, DataError

@@ -1,6 +1,6 @@
 """From raw files to batches: the packed format, its splits, the pipeline and the dataset."""
 
-from skeattn.datasets.packed import PackedSet, PackedWriter
+from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.sampler import GlobalBatchSampler
 from skeattn.datasets.skeleton_dataset import SkeletonDataset, take_whole_batch
 from skeattn.datasets.splits import held_out_subjects, split
@@ -17,6 +17,7 @@ from skeattn.datasets.transforms import (
     TrimEmpty,
     Window,
 )
+from skeattn.datasets.writer import PackedWriter
 
 __all__ = [
     'AlignView',

@@ -10,7 +10,7 @@ import numpy as np
 from skeattn.channels import num_coordinates
 from skeattn.datasets.copies import members
 from skeattn.datasets.measures import Measures, Tree, fit_tree, sample_bodies
-from skeattn.datasets.packed import PackedSet
+from skeattn.datasets.packed import PackedSet, class_name
 from skeattn.datasets.splits import PARTS, split
 from skeattn.errors import DataError
 from skeattn.skeletons import LAYOUTS
@@ -126,7 +126,8 @@ def copy_findings(packed: PackedSet, groups: Groups) -> list[Finding]:
 
 
 def _class(packed: PackedSet, label: int) -> str:
-    return repr(packed.classes[label]) if 0 <= label < len(packed.classes) else f'label {label}'
+    name = class_name(packed.classes, label)
+    return repr(name) if 0 <= label < len(packed.classes) else name
 
 
 def _by_class(packed: PackedSet, clips: np.ndarray, test: np.ndarray) -> str:

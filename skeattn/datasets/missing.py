@@ -244,3 +244,21 @@ def sound_rows(rows: np.ndarray, D: int, has_missing: bool) -> np.ndarray:
     nan = np.isnan(rows)
     whole = nan[..., :D].all(axis=2) == nan[..., :D].any(axis=2)
     return np.asarray(whole.all(axis=1) & ~nan[..., D:].any(axis=(1, 2)) & ~np.isinf(rows).any(axis=(1, 2)))
+
+
+def broken_value(clip: np.ndarray, channels: Sequence[str], layout: SkeletonLayout) -> str:
+    """The first value that is neither a number nor a missing joint's, with its place; empty where all are.
+
+    Args:
+        clip: ``(M, T, V, C)``.
+        channels: names of the C values. NaN coordinates are a missing joint; any other NaN, and infinity, are broken.
+        layout: of the joints.
+    """
+    D = num_coordinates(channels)
+    broken = np.isinf(clip)
+    broken[..., D:] |= np.isnan(clip[..., D:])
+    if not broken.any():
+        return ''
+    person, frame, joint, channel = np.argwhere(broken)[0]
+    where = f'person {person}, frame {frame}, joint {layout.joints[joint]}'
+    return f'NaN or infinite {"coordinate" if channel < D else channels[channel]} at {where}'

@@ -52,6 +52,7 @@ from skeattn.engine.resume import (
     restore_optimizer,
     run_facts,
 )
+from skeattn.engine.work_dir import check_work_dir, default_work_dir
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
 from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
@@ -91,27 +92,11 @@ def _wrong_in(place: str) -> Iterator[None]:
         raise ConfigError(f'{place}: {error.args[0] if error.args else error}') from error
 
 
-def default_work_dir(config: str) -> Path:
-    """A separate folder for every config: configs of two methods often have the same name."""
-    path = Path(config).with_suffix('')
-    inside = path.parts[len(path.parts) - path.parts[::-1].index('configs') :] if 'configs' in path.parts else ()
-    return Path('work_dirs', *(inside or (path.name,)))
-
-
 @master_only
 def _open_backends(visualizer: Any) -> None:
     """Open the backends now rather than at the first value: some need a package that is not installed."""
     for backend in visualizer._vis_backends.values():
         _ = backend.experiment
-
-
-def _check_work_dir(path: Path) -> None:
-    """Refuse a path that is no writable folder and cannot become one."""
-    nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder))
-    if not nearest.is_dir():
-        raise ConfigError(f'work_dir={str(path)!r} must be a folder; {nearest} is a file')
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ConfigError(f'work_dir={str(path)!r} must be a folder that you can write; {nearest} is not')
 
 
 @RUNNERS.register_module()
@@ -145,7 +130,7 @@ class SkeAttnRunner(Runner):
         if len(absent) == 1:
             raise ConfigError(f'{absent[0]}=None: a config that trains has train_cfg and optim_wrapper, others neither')
         resolved.work_dir = cfg.get('work_dir') or str(default_work_dir(cfg.filename or 'run'))
-        _check_work_dir(Path(resolved.work_dir))
+        check_work_dir(Path(resolved.work_dir))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         runner = cls(**arguments, cfg=cfg)
         runner._accepted = tuple(resume_with_changes)

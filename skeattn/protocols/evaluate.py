@@ -1,15 +1,11 @@
 """Evaluation of a network by protocols: the features of a source are extracted once, all results are in one record."""
 
-import contextlib
-import glob
 import hashlib
 import json
 import logging
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from torch import nn
 
@@ -36,9 +32,10 @@ from skeattn.evaluation.exclusion import WithoutClips, without_clips
 from skeattn.evaluation.features import Features, extract_features, frozen, raw_features
 from skeattn.evaluation.metrics import confusion, per_class
 from skeattn.evaluation.result import ProtocolResult
-from skeattn.files import sha256, try_lock, write_atomic
+from skeattn.files import sha256, write_atomic
 from skeattn.models.readout import LOGITS, MEAN, split_source, with_readout
 from skeattn.protocols.plan import ENCODER, check_labels, plan_sources, read_protocols, reads_logits, trains
+from skeattn.protocols.scratch import scratch_folder
 from skeattn.protocols.settings import build_protocol
 from skeattn.protocols.target import EvalTarget
 from skeattn.results import record as records
@@ -383,42 +380,3 @@ class Evaluation:
 
 def _of_network(source: str) -> bool:
     return split_source(source)[0] != RAW
-
-
-@contextlib.contextmanager
-def scratch_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside a record, locked while it is used; all processes call it.
-
-    The first process removes folders that killed processes left for the same record.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if is_main_process():
-        sweep(out)
-    barrier()
-    with tempfile.TemporaryDirectory(prefix=f'.{out.stem}.', dir=out.parent) as folder, locked(Path(folder)):
-        yield Path(folder)
-
-
-def sweep(out: Path) -> None:
-    """Remove the scratch folders that killed processes left for a record; folders in use are locked and stay."""
-    for folder in out.parent.glob(f'.{glob.escape(out.stem)}.????????'):
-        with contextlib.suppress(FileNotFoundError), locked(folder) as taken:
-            if taken:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder; it ends with the process.
-
-    Yields:
-        whether it was taken: False if another process holds it, or on a file system without locks.
-    """
-    lock = None
-    with contextlib.suppress(OSError):
-        lock = try_lock(folder)
-    try:
-        yield lock is not None
-    finally:
-        if lock:
-            lock.close()

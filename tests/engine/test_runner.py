@@ -15,7 +15,7 @@ from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.build import build_splits
 from skeattn.engine.hooks.steps import bare_model
-from skeattn.engine.runner import default_work_dir
+from skeattn.engine.work_dir import default_work_dir
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.evaluation import KNNEvaluator, extract_features
 from skeattn.models.momentum import cosine_momentum

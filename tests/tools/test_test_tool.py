@@ -19,7 +19,7 @@ from skeattn.evaluation.complexity import encoder_cost, sample_batch
 from skeattn.evaluation.metrics import accuracy
 from skeattn.experiments import make_rows
 from skeattn.files import sha256
-from skeattn.protocols import evaluate, plan
+from skeattn.protocols import evaluate, plan, scratch
 from skeattn.results.record import Record, read
 from skeattn.results.score_file import ScoreFile
 from tests.engine.toy import CLASSES, write_config
@@ -344,7 +344,7 @@ def test_scratch_of_a_killed_evaluation_is_swept_and_one_in_use_stays(run: Path,
         folder.mkdir()
         (folder / 'r.knn.npz').touch()
     line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'knn', '--out', tmp_path / 'r.json')
-    with evaluate.locked(used):
+    with scratch.locked(used):
         assert tool(*line)[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {'r.json', 'r.knn.npz', used.name, of_another.name}
 

@@ -14,8 +14,8 @@ from skeattn.datasets.converters.intake import EVERYBODY, admit
 from skeattn.datasets.converters.ntu import parse_ntu_name
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import bundled
-from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.splits import SPLITS
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout, get_layout

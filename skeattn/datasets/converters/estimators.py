@@ -15,6 +15,8 @@ XY_SCORE: dict[int, tuple[str, ...]] = {3: ('x', 'y', 'score')}
 # Frames are numbered by their files; numbers that leave more gaps than frames count something else, such as time.
 MOST_GAPS = 10
 
+LANDMARKS = {'landmarks', 'pose_landmarks', 'poseLandmarks', 'pose_world_landmarks', 'poseWorldLandmarks'}
+
 # Of a frame, each person's joints (V, C) and number, UNKNOWN where there is none.
 Frame = list[tuple[np.ndarray, int]]
 
@@ -97,7 +99,10 @@ def look_like(content: bytes) -> str:
         value = json.loads(content)
     except (ValueError, RecursionError, MemoryError):
         return ''
-    name = recognise(value)
+    return _hint(recognise(value))
+
+
+def _hint(name: str) -> str:
     return f'; it looks like a file of the format {name}: python tools/convert.py {name}' if name else ''
 
 
@@ -125,11 +130,7 @@ def recognise(value: Any) -> str:
     return ''
 
 
-LANDMARKS = {'landmarks', 'pose_landmarks', 'poseLandmarks', 'pose_world_landmarks', 'poseWorldLandmarks'}
-
-
 def misread(path: str, what: str, value: Any, name: str) -> DataError:
     """The error for JSON of another form than that of the format ``name``."""
     other = recognise(value)
-    hint = f'; it looks like a file of the format {other}: python tools/convert.py {other}' if other else ''
-    return DataError(f'{path}: it is no {what}{hint if other != name else ""}')
+    return DataError(f'{path}: it is no {what}{_hint(other) if other != name else ""}')

@@ -25,7 +25,8 @@ from skeattn.datasets.converters.labels import Row, number_labels, read_array, r
 from skeattn.datasets.converters.loop import note_others
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import Source, describe
-from skeattn.datasets.packed import FIELDS, PackedWriter
+from skeattn.datasets.packed import FIELDS
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import SkeletonLayout
 
@@ -95,7 +96,7 @@ class ClipFolder:
         Args:
             source: folder, searched through, or zip archive.
             out: the packed set's folder.
-            layout: the skeleton, by name or as a ``.json`` file that defines it; by default told by the number of
+            layout: the skeleton, by name or as a ``.json`` file that defines it; by default that of the number of
                 joints.
             labels: the table or array of labels, where it is not ``labels.csv`` or ``labels.npy`` in the folder;
                 ``'none'`` packs every clip as an unlabelled one.
@@ -107,7 +108,7 @@ class ClipFolder:
         Raises:
             DataError: the source or the labels are missing or of another form, no clip is usable, or with ``strict``
                 one is not.
-            ConfigError: unknown layout, or a number of joints that tells none.
+            ConfigError: unknown layout, or a number of joints of no layout.
         """
         assert self.read is not None
         choice = Choice(persons, max_persons)
@@ -134,8 +135,8 @@ class ClipFolder:
         beside = _labels_beside(files)
         clips = Clips(files, self, without={*beside, *_resolved(layout, classes, labels)})
         if not clips.members:
-            there = f'; it holds {describe(files.others)}' if files.others else ''
-            raise DataError(f'{source} holds no {" or ".join(self.suffixes)} file of a clip{there}')
+            hint = f'; it holds {describe(files.others)}' if files.others else ''
+            raise DataError(f'{source} holds no {" or ".join(self.suffixes)} file of a clip{hint}')
         rows = self._rows(clips, labels, next(iter(beside), None) if labels is None else None)
         class_names = number_labels(rows, None if classes is None else read_classes(classes))
         sides: dict[str, dict[str, int]] = defaultdict(dict)
@@ -146,7 +147,7 @@ class ClipFolder:
         own = sorted({column for row in rows for column in row.columns if column not in FIELDS})
         listed, others = clips.listed(rows, read, table)
         if skeleton is None or named is None:
-            skeleton, named = self._told_by_the_clips(clips, read, skeleton, named)
+            skeleton, named = self._inferred(clips, read, skeleton, named)
         names, columns = class_names or table.class_names(), [*table.columns, *own]
         dataset = Path(out).name
         with PackedWriter(out, dataset, skeleton, names, table.splits(), overwrite, named, columns) as writer:
@@ -179,11 +180,11 @@ class ClipFolder:
         member = clips.members[clip][0]
         row = Row(number, clips.names[clip], '', where=clips.files.inner(member))
         assert self.label is not None
-        with contextlib.suppress(DataError):  # said when the clip is read
+        with contextlib.suppress(DataError):  # reported when the clip is read
             row.label, row.sides = self.label(clips.files.inner(member), member, clips.files.read(member))
         return row
 
-    def _told_by_the_clips(
+    def _inferred(
         self, clips: 'Clips', read: ReadClip, skeleton: SkeletonLayout | None, named: tuple[str, ...] | None
     ) -> tuple[SkeletonLayout, tuple[str, ...] | None]:
         """The layout and the channels by the shape of the first clip that can be read."""
@@ -243,8 +244,8 @@ class Clips:
         self._levels = self._index()
 
     def _index(self) -> list[Index]:
-        """Clips by what they can be called: by name, by the end of it, by their folder, whatever the capitals."""
-        exact, ends, anyhow = ({}, {}, {})  # type: tuple[Index, Index, Index]
+        """Clips by name, by the end of their name or their folder, and by these without regard to capitals."""
+        exact, ends, folded = ({}, {}, {})  # type: tuple[Index, Index, Index]
         in_folder: dict[str, list[str]] = defaultdict(list)
         for clip in self.members:
             for name in dict.fromkeys((clip, self.names[clip])):
@@ -260,8 +261,8 @@ class Clips:
                     ends.setdefault('/'.join(parts[start:]), []).append(inside[0])
         for level in (exact, ends):
             for name, inside in level.items():
-                anyhow.setdefault(name.casefold(), []).extend(inside)
-        return [exact, ends, anyhow]
+                folded.setdefault(name.casefold(), []).extend(inside)
+        return [exact, ends, folded]
 
     def find(self, name: str) -> str:
         """The clip that a row of a table means.
@@ -270,16 +271,16 @@ class Clips:
             DataError: there is none, or several.
         """
         own = self.files.paths[0]
-        wanted = [name.strip('/'), name.removeprefix(f'{own.name}/'), name.removeprefix(f'{own.stem}/')]
+        spellings = [name.strip('/'), name.removeprefix(f'{own.name}/'), name.removeprefix(f'{own.stem}/')]
         for suffix in (*self._suffixes, *_VIDEOS):
-            wanted += [text[: -len(suffix)] for text in dict.fromkeys(wanted) if text.lower().endswith(suffix)]
-        if _ABSOLUTE.match(name):  # where the folder lay on some machine; what is left should be the whole of a name
-            for text in dict.fromkeys(wanted):
+            spellings += [text[: -len(suffix)] for text in dict.fromkeys(spellings) if text.lower().endswith(suffix)]
+        if _ABSOLUTE.match(name):  # where the folder lay on some machine; the rest must be a whole name
+            for text in dict.fromkeys(spellings):
                 parts = text.split('/')
                 ends = ('/'.join(parts[start:]) for start in range(1, len(parts)))
-                wanted += [end for end in ends if end in self._levels[0]]
+                spellings += [end for end in ends if end in self._levels[0]]
         for level in self._levels:
-            for key in dict.fromkeys(wanted):
+            for key in dict.fromkeys(spellings):
                 clips = list(dict.fromkeys(level.get(key) or level.get(key.casefold()) or ()))
                 if len(clips) > 1:
                     paths = ', '.join(sorted(PurePosixPath(clip).name for clip in clips)[:4])
@@ -314,7 +315,7 @@ class Clips:
         for row in rows:
             try:
                 named.add(self.find(row.name))
-            except DataError:  # said when the clip is read
+            except DataError:  # reported when the clip is read
                 named.update(clip for level in self._levels[:1] for clip in level.get(row.name, ()))
         suffixes = {Path(clip).suffix.lower() for clip in named}
         unnamed = [clip for clip in self.members if clip not in named]

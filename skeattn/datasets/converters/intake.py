@@ -5,7 +5,7 @@ import numpy as np
 from skeattn.channels import BY_COUNT
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.missing import mark_missing, present
-from skeattn.datasets.packed import PackedWriter
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import DataError
 
 LEFT_OUT, CROWDED = 'persons left out', 'clips with persons left out'

@@ -13,7 +13,7 @@ from skeattn.datasets.converters.chunks import Chunks, Outcome, Parse, kept_besi
 from skeattn.datasets.converters.intake import EVERYBODY, admit
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import Source, describe
-from skeattn.datasets.packed import PackedWriter
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout

@@ -17,8 +17,9 @@ from skeattn.datasets.converters.intake import CROWDED, LEFT_OUT
 from skeattn.datasets.converters.loop import add_all, note_others
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import Source, bundled
-from skeattn.datasets.packed import PackedSet, PackedWriter
+from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import SPLITS
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 

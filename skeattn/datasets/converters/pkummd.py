@@ -22,8 +22,8 @@ from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.loop import add_all
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.converters.source import Source, bundled
-from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.splits import SPLITS
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import get_layout
 

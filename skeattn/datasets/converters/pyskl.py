@@ -18,9 +18,10 @@ from skeattn.channels import BY_COUNT, num_coordinates
 from skeattn.datasets.converters.clips import Read, Table, absent, add_clips, pair, parse_channels, read_layout
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.missing import mark_missing, present
-from skeattn.datasets.packed import UNLABELLED, PackedSet, PackedWriter
+from skeattn.datasets.packed import UNLABELLED, PackedSet
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.unpickle import load_plain
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import write_atomic
 from skeattn.progress import progress

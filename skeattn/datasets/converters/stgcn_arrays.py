@@ -22,8 +22,8 @@ from skeattn.datasets.converters.clips import (
     without_padding,
 )
 from skeattn.datasets.converters.persons import Choice
-from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.unpickle import load_plain
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import DataError
 from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from skeattn.datasets.packed import PackedWriter
 from skeattn.datasets.synthetic.body import LAYOUT
 from skeattn.datasets.synthetic.conditions import Conditions, Person, Stance
 from skeattn.datasets.synthetic.motions import MOTIONS, Motion, angles
 from skeattn.datasets.synthetic.raw import FIRST_ID, write_skeleton_file
 from skeattn.datasets.synthetic.sensor import disturb, miss, seen_from
+from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError
 
 CLASSES = tuple(motion.name for motion in MOTIONS)
