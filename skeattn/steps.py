@@ -28,17 +28,19 @@ def in_order(steps: Steps, place: str) -> dict[str, dict[str, Any] | None]:
     beside: dict[str, dict[str, list[str]]] = {name: {key: [] for key in PLACING} for name in steps}
     free = []
     for name, step in steps.items():
-        told = {key: step[key] for key in PLACING if isinstance(step, Mapping) and step.get(key) is not None}
-        if len(told) > 1:
-            raise ConfigError(f'{place}.{name} says before={told["before"]!r} and after={told["after"]!r}; keep one')
-        for key, anchor in told.items():
+        placing = {key: step[key] for key in PLACING if isinstance(step, Mapping) and step.get(key) is not None}
+        if len(placing) > 1:
+            raise ConfigError(
+                f'{place}.{name} says before={placing["before"]!r} and after={placing["after"]!r}; keep one'
+            )
+        for key, anchor in placing.items():
             others = [other for other in steps if other != name]
             if anchor not in others:
                 raise ConfigError(
                     f'{place}.{name}: {key}={anchor!r} names no other step; {did_you_mean(str(anchor), others)}'
                 )
             beside[anchor][key].append(name)
-        if not told:
+        if not placing:
             free.append(name)
 
     def run(name: str) -> Iterator[str]:

@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         help=f'{", ".join(READOUTS)}: how a map becomes a vector; several at once, a table each (default: the mean, or '
         f'that of the protocol or the config)',
     )
-    top.add_argument('--dataset', metavar='CONFIG', help='evaluate on the data set of another config: transfer')
+    top.add_argument('--dataset', metavar='CONFIG', help='evaluate on the data set of a different config (transfer)')
     top.add_argument('--seed', type=int, default=0, help='of the protocols, and first seed of untrained networks (0)')
     top.add_argument('--work-dir', metavar='DIR', help='folder of the JSON record (beside the checkpoint)')
     top.add_argument(

@@ -60,11 +60,11 @@ def table_problems(packed: PackedSet) -> Iterator[Finding]:
 
 def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
     """Every value is finite, except all coordinates of a missing joint, and every clip has a person."""
-    finite, there = (np.empty(len(packed.frames), bool) for _ in range(2))
+    finite, occupied = (np.empty(len(packed.frames), bool) for _ in range(2))
     for start in progress(range(0, len(finite), ROWS), f'checking coordinates of {packed.path}'):
         rows = np.asarray(packed.frames[start : start + ROWS])
         finite[start : start + ROWS] = sound_rows(rows, num_coordinates(packed.channels), packed.has_missing)
-        there[start : start + ROWS] = present(rows[None])[0]
+        occupied[start : start + ROWS] = present(rows[None])[0]
     names, offset = packed.table['name'], packed.table['offset']
     for i in np.flatnonzero(~np.logical_and.reduceat(finite, offset)):
         clip = packed.clip(i)
@@ -74,7 +74,7 @@ def coordinate_problems(packed: PackedSet) -> Iterator[Finding]:
         joint = int(np.argmax(~np.isfinite(rows[row]).all(axis=1)))
         where = f'person {person}, frame {frame}, joint {packed.layout.joints[joint]}'
         yield Finding(names[i], 'keypoint', f'NaN or infinite coordinate at {where}')
-    for i in np.flatnonzero(~np.logical_or.reduceat(there, offset)):
+    for i in np.flatnonzero(~np.logical_or.reduceat(occupied, offset)):
         yield Finding(names[i], 'keypoint', 'all zero, no person is present')
 
 

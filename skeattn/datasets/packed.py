@@ -136,7 +136,7 @@ class PackedSet:
         """Compare the files with the manifest's hashes.
 
         Args:
-            again: read them in any case; otherwise once per process, for as long as they are unchanged.
+            again: always read them; otherwise once per process, for as long as they are unchanged.
             cache: where notes on large files let later processes do without reading them, see
                 :func:`~skeattn.datasets.integrity.folder_of`.
 

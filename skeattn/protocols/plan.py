@@ -75,8 +75,8 @@ def plan_sources(
                 f'protocol {name!r} cannot evaluate {", ".join(candidates)}; use logits with protocols that read them, '
                 f'such as topk, and other sources with the others'
             )
-        wanted = [MEAN] if trains(settings[name]) else readouts or [settings[name].get('readout') or readout]
-        for key in dict.fromkeys(key for source in fitting for key in _read(source, wanted)):
+        own_readouts = [MEAN] if trains(settings[name]) else readouts or [settings[name].get('readout') or readout]
+        for key in dict.fromkeys(key for source in fitting for key in _read(source, own_readouts)):
             plan.setdefault(key, []).append(name)
     if not plan.get(LOGITS, True) and not all(trains(settings[name]) for name in protocols):
         plan[LOGITS] = [name for name, item in settings.items() if reads_logits(item)]

@@ -92,8 +92,8 @@ def unflatten(rows: np.ndarray, V: int, C: int) -> np.ndarray:
 
 def without_padding(keypoint: np.ndarray) -> np.ndarray:
     """``(M, T, V, C)`` without the all-zero frames at its end and the all-zero persons at its end."""
-    there = np.argwhere(keypoint.any(axis=(2, 3)))
-    M, T = there.max(axis=0) + 1 if len(there) else (0, 0)
+    occupied = np.argwhere(keypoint.any(axis=(2, 3)))
+    M, T = occupied.max(axis=0) + 1 if len(occupied) else (0, 0)
     return keypoint[:M, :T]
 
 
@@ -125,7 +125,7 @@ class Table:
             numbers.
 
     Attributes:
-        told: the columns that each clip's name tells, where it is a name of NTU RGB+D.
+        parsed: columns from each clip's name, if it is a name of NTU RGB+D.
     """
 
     names: Sequence[str]
@@ -134,13 +134,14 @@ class Table:
     classes: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        self.told = [parse_ntu_name(name) or {} for name in self.names]
+        self.parsed = [parse_ntu_name(name) or {} for name in self.names]
         self._columns = {split: f'{split}_side' for split in self.sides}
 
     @property
     def _ntu(self) -> str | None:
         """``'ntu60'`` or ``'ntu120'`` where every clip has its name and label."""
-        if not self.told or any(told.get('label') != label for told, label in zip(self.told, self.labels, strict=True)):
+        pairs = zip(self.parsed, self.labels, strict=True)
+        if not self.parsed or any(columns.get('label') != label for columns, label in pairs):
             return None
         highest = max(self.labels)
         return 'ntu60' if highest < 60 else 'ntu120' if highest < 120 else None
@@ -158,12 +159,12 @@ class Table:
         """Those of the source, and those of NTU RGB+D that leave neither side empty."""
         listed = {name: {'field': column, 'train': [TRAINS], 'test': [TESTS]} for name, column in self._columns.items()}
         known = SPLITS[self._ntu] if self._ntu else {}
-        told = {
+        two_sided = {
             name: rule
             for name, rule in known.items()
-            if len({told[rule['field']] in rule['train'] for told in self.told}) == 2
+            if len({columns[rule['field']] in rule['train'] for columns in self.parsed}) == 2
         }
-        return {**told, **listed}
+        return {**two_sided, **listed}
 
     @property
     def columns(self) -> list[str]:
@@ -173,7 +174,7 @@ class Table:
     def row(self, i: int) -> dict[str, int]:
         """The columns of clip i."""
         listed = {self._columns[name]: sides.get(self.names[i], NEITHER) for name, sides in self.sides.items()}
-        return {**self.told[i], 'label': self.labels[i], **listed}
+        return {**self.parsed[i], 'label': self.labels[i], **listed}
 
 
 def pair(lists: Mapping[str, Iterable[str]], source: str) -> tuple[dict[str, dict[str, int]], dict[str, str]]:

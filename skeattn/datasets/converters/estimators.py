@@ -25,7 +25,7 @@ def assemble(path: str, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray
     """Keypoint ``(M, T, V, C)`` by the place in each frame's list, and the numbers ``(M, T)`` of the persons.
 
     Raises:
-        DataError: nobody is in any frame, or persons have different shapes.
+        DataError: no person is in any frame, or persons have different shapes.
     """
     shapes = {pose.shape for frame in frames for pose, _ in frame}
     if not shapes:

@@ -57,8 +57,8 @@ def convert(
     Args:
         source: folder, searched through, or zip archive, or folder of zip archives; or several of them.
         out: the packed set's folder.
-        dataset: ``'ntu60'`` or ``'ntu120'``; by default told by the actions found. ``'ntu60'`` takes from a folder that
-            holds both only the first 60 actions.
+        dataset: ``'ntu60'`` or ``'ntu120'``; by default derived from the actions in the files. From a folder that
+            holds both, ``'ntu60'`` takes only the first 60 actions.
         bodies: which bodies become persons, see :mod:`skeattn.datasets.converters.bodies`; ``'file_order'``, as
             released, ``'motion'`` or ``'track'``.
         persons: the same by the names of other formats: ``'order'`` is ``'file_order'``.

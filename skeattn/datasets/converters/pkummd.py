@@ -63,7 +63,7 @@ def convert(
     Args:
         source: folder, searched through, or zip archive, or several, with skeletons, labels and the two split files.
         out: the packed set's folder.
-        part: 1 or 2; by default told by the names of the videos.
+        part: 1 or 2; by default derived from the names of the videos.
         skip_list: text file of clips or videos to leave out, one name a line.
         unlisted: where clips of a video that a split file does not name go: to ``'neither'`` side or, as in the
             releases, to the ``'test'`` side.
@@ -144,17 +144,19 @@ class Action:
 
     @property
     def columns(self) -> dict[str, int]:
-        """Label, and what the video's name tells: number, view and, in part II after the N, the subject."""
+        """Label, and the parts of the video's name: number, view and, in part II after the N, the subject."""
         *numbers, view = next(filter(None, (name.fullmatch(self.video) for name in _VIDEO.values()))).groups()
-        told = dict(zip(('video', 'subject'), map(int, numbers), strict=False))
-        return {'label': self.label, 'camera': _VIEWS.index(view) + 1, **told}
+        parts = dict(zip(('video', 'subject'), map(int, numbers), strict=False))
+        return {'label': self.label, 'camera': _VIEWS.index(view) + 1, **parts}
 
     @property
     def name(self) -> str:
         """Name of the clip."""
-        told = self.columns
-        video = f'A{told["video"]:03d}N{told["subject"]:03d}' if 'subject' in told else f'F{told["video"]:03d}'
-        return f'{video}V{told["camera"]}C{self.label + 1:03d}L{self.line:03d}'
+        columns = self.columns
+        video = (
+            f'A{columns["video"]:03d}N{columns["subject"]:03d}' if 'subject' in columns else f'F{columns["video"]:03d}'
+        )
+        return f'{video}V{columns["camera"]}C{self.label + 1:03d}L{self.line:03d}'
 
 
 def read_action(path: str, line: str, number: int) -> Action:
@@ -313,7 +315,7 @@ def _part_by_names(files: Source) -> int:
 
 
 def _find_videos(files: Source, part: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Skeleton and label files by video. They have the same names; which a folder holds is told by looking into it."""
+    """Skeleton and label files by video. They have the same names; the content of a folder decides which it holds."""
     folders: dict[Path, dict[str, str]] = defaultdict(dict)
     for member in files:
         if _VIDEO[part].fullmatch(Path(member).stem):
@@ -344,8 +346,8 @@ def _find_splits(files: Source, part: int) -> dict[str, str]:
         pattern = re.compile(_SPLIT[part].format(by), re.IGNORECASE)
         members = [member for member in files if pattern.fullmatch(Path(member).name)]
         if len(members) != 1:
-            wanted = f'cross_{by}{"_v2" if part == 2 else ""}.txt'
+            expected = f'cross_{by}{"_v2" if part == 2 else ""}.txt'
             listed = f': {", ".join(members)}' if members else ''
-            raise DataError(f'{files} holds {len(members)} files {wanted}, not the one of part {part}{listed}')
+            raise DataError(f'{files} holds {len(members)} files {expected}, not the one of part {part}{listed}')
         found[split] = members[0]
     return found

@@ -54,8 +54,8 @@ def convert(
             packs every file as an unlabelled clip.
         classes: text file with one class a line, in the order of the labels; by default the class names of the table,
             sorted, or numbers.
-        channels: names of the values of a joint, as ``'x,y,score'``; by default told by their number, and x, y, z for
-            rows of numbers.
+        channels: names of the values of a joint, as ``'x,y,score'``; by default derived from their number; rows of
+            numbers hold x, y, z.
         persons, max_persons: which persons are kept, see :class:`~skeattn.datasets.converters.persons.Choice`.
         strict: stop at the first unusable clip or row.
         overwrite: replace a set at ``out``.
@@ -118,8 +118,8 @@ def _from_json(content: bytes) -> np.ndarray:
         keypoint, score = _numbers(value['keypoint']), value.get('keypoint_score')
         return keypoint if score is None else np.concatenate([keypoint, _numbers(score)[..., None]], axis=-1)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError) as error:
-        wanted = 'nested lists of numbers of one length each, or such a "keypoint"'
-        raise DataError(f'it is no JSON of {wanted} ({error!r:.200}){look_like(content)}') from error
+        expected = 'nested lists of numbers of one length each, or such a "keypoint"'
+        raise DataError(f'it is no JSON of {expected} ({error!r:.200}){look_like(content)}') from error
 
 
 def _from_text(content: bytes) -> np.ndarray:

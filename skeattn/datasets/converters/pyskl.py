@@ -64,7 +64,7 @@ def convert(
         layout: the skeleton, by name or as a ``.json`` file that defines it.
         classes: text file with one class a line; by default the classes are numbered.
         channels: what the values of a joint are, with the score where there is one, as ``'x,y,score'``; by default
-            told by the shapes.
+            derived from the shapes.
         test: a second file of the same kind, for a list of annotations without splits: its clips test, those of
             ``source`` train, in the split ``split``.
         normalise: pixels to the image's centre as origin and half its longer side as unit, by ``img_shape``; what is

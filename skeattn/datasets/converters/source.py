@@ -56,8 +56,8 @@ class Source:
         for path in self.paths:
             listed = self._list(path)
             if not listed:
-                there = f'; it holds {describe(self.others)}' if self.others else ''
-                raise DataError(f'{path} holds no {" or ".join(self._suffixes)} file{there}')
+                hint = f'; it holds {describe(self.others)}' if self.others else ''
+                raise DataError(f'{path} holds no {" or ".join(self._suffixes)} file{hint}')
             members += listed
         self.members = sorted(dict.fromkeys(members), key=lambda member: (Path(member).name, member))
 
