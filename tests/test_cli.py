@@ -44,7 +44,7 @@ def test_an_interrupt_can_say_how_to_continue(capsys):
 
 
 def test_a_device_that_is_not_there_is_refused():
-    """Of the kind: a traceback after the data were read."""
+    """Kind N3: a traceback after the data were read."""
     assert cli.device(None) is None and cli.device('cpu') == 'cpu'
     for wrong in ('cuda:77', 'gpu', 'abc'):
         with pytest.raises(ConfigError, match=rf'^--device {wrong}: .*; here you can use cpu'):
@@ -107,7 +107,7 @@ def options(*arguments):
     ],
 )
 def test_a_value_is_a_literal_or_the_text_as_typed(typed, value):
-    """Of the kind: a parser that guesses. Blanks, commas and brackets of a path are the user's."""
+    """Kind F6: a parser that guesses. Blanks, commas and brackets of a path are the user's."""
     if typed.startswith('dict(type'):
         value = dict(type='Own', k=(1, 5), part=dict(lr=0.1, mode='mean'))
     read = options(f'key.of={typed}')['key.of']

@@ -42,7 +42,7 @@ def test_the_workflow_covers_both_ends_of_the_supported_versions(end):
     'module', ['skeattn', 'skeattn.skeletons', 'skeattn.cli', 'skeattn.apis', 'skeattn.evaluation']
 )
 def test_windows_is_refused_in_one_line_with_the_cure(module):
-    """Of the kind: imports that exist on POSIX alone. A stand-in: Python without fcntl, as on Windows."""
+    """Kind F7: imports that exist on POSIX alone. A stand-in: Python without fcntl, as on Windows."""
     code = f"import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; import {module}"
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 1

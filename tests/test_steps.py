@@ -63,5 +63,6 @@ def test_every_step_is_on_its_side_and_the_others_keep_their_order(steps):
     ],
 )
 def test_a_step_that_goes_nowhere_is_refused(steps, message):
+    """Kind H1: a place where order matters and nothing is checked."""
     with pytest.raises(ConfigError, match=message):
         in_order(steps, 'pipeline')

@@ -70,6 +70,7 @@ def test_the_stored_config_builds_the_same_data_set(run):
 
 
 def test_clips_of_another_length_are_reported_once_by_embed_and_by_features(run, lines):
+    """Kind N2: a guard in one tool and not in the loader."""
     cfg = toy_config(run.parent, dataset__pipeline__resample__num_frames=12)
     model = load_model(cfg, run)
     embed(model, clips(), cfg.dataset.pipeline)

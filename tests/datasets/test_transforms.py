@@ -120,6 +120,13 @@ def test_padding_keeps_the_start_and_fills_the_rest_with_nothing(frames, wanted)
     np.testing.assert_array_equal(padded['keypoint'][:, kept:], 0)
 
 
+def test_a_frame_counts_if_any_joint_is_present_also_where_joint_1_is_at_the_origin():
+    """Kind G5: the release asks joint 1 alone, and loses the frames in which it lies exactly at 0."""
+    keypoint = random_clip(frames=6)
+    keypoint[0, 2:4, 1] = 0
+    np.testing.assert_array_equal(Resample(6).transform(as_clip(keypoint))['keypoint'], keypoint)
+
+
 def test_raw_clips_of_any_length_come_out_alike_by_default():
     pipeline = Pipeline({'pad': {'type': 'PadFrames'}, 'pack': {'type': 'PackClip'}})
     for frames in (3, 300, 301):

@@ -33,6 +33,7 @@ def names(tmp_path_factory):
 
 
 def test_the_record_is_written_as_it_is_returned(names):
+    """Kind N8: paths as text were refused in some places; the page gives one as text."""
     assert records.read('record.json') == names['record']
     metrics = names['record'].sources['backbone'].metrics
     assert (

@@ -100,6 +100,7 @@ CHANGES = {
 
 @pytest.mark.parametrize('key', CHANGES)
 def test_a_change_of_the_run_is_refused_in_one_line_that_lists_it_and_the_cure(finished, tmp_path, data, key):
+    """Kind F4: two sources of truth at resume."""
     options, text = CHANGES[key]
     runner = ready(tmp_path, finished, data, **options)
     with pytest.raises(ConfigError, match=text) as refused:
@@ -180,6 +181,7 @@ def test_what_does_not_change_the_run_is_accepted_with_a_line(finished, tmp_path
     'lines', [pytest.param(COSINE, id='cosine'), pytest.param(STEPS, id='multistep', marks=pytest.mark.slow)]
 )
 def test_an_extended_run_has_the_rates_of_a_run_of_that_length(tmp_path, data, lines):
+    """Kind F3: two sources of truth at resume."""
     for name, epochs in (('short', 3), ('long', 6)):
         (tmp_path / name).mkdir()
         toy_runner(tmp_path / name, data=data, lines=lines, train_cfg__max_epochs=epochs, **QUIET).train()
@@ -325,7 +327,7 @@ def test_weights_of_another_stream_are_refused(finished, tmp_path, data):
 
 
 def test_an_incomplete_optimiser_step_survives_resuming(tmp_path, data):
-    """State between optimiser steps: three batches an epoch, steps of two: gradients and keys were lost."""
+    """Kind G2: state between optimiser steps. Three batches an epoch, steps of two: gradients and keys were lost."""
     (tmp_path / 'whole').mkdir()
     toy_runner(tmp_path / 'whole', data=data, **ACCUMULATED).train()
     runner = resumed(tmp_path / 'on', tmp_path / 'whole', data, 1, **ACCUMULATED)

@@ -118,7 +118,7 @@ def test_a_value_is_compared_with_its_annotation(value, kind, limits, expected):
     ],
 )
 def test_a_wrong_value_is_refused_in_one_form(option, expected):
-    """Of the kind: keys are checked, values are not."""
+    """Kind F11: keys are checked, values are not."""
     key, _, typed = option.partition('=')
     with pytest.raises(ConfigError, match=rf'^--cfg-options {key}: {key}.* must be {re.escape(expected)}$'):
         read_config(DEMO, {key: parse_value(typed)})
@@ -247,7 +247,7 @@ def toy(tmp_path_factory) -> Config:
 @settings(max_examples=40)
 @given(st.data())
 def test_any_value_at_any_key_is_refused_or_runs(toy, tmp_path_factory, data):
-    """Of the kind: keys are checked, values are not."""
+    """Kind F11: keys are checked, values are not."""
     cfg = copy.deepcopy(toy)
     cfg.work_dir = str(tmp_path_factory.mktemp('run'))
     places = leaves(cfg.to_dict())

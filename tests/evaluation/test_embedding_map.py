@@ -8,6 +8,7 @@ import pytest
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import EmbeddingMap
 from skeattn.evaluation.embedding_map import project, purity
+from skeattn.visualization import embedding
 from tests.evaluation.standins import blobs
 
 pytest.importorskip('sklearn')
@@ -27,6 +28,18 @@ def test_points_belong_to_their_clips_and_are_the_same_for_the_same_seed() -> No
     assert x['points'].shape == (42, 2) and x['names'].tolist() == TEST.names
     assert np.array_equal(x['labels'], TEST.labels)
     assert np.array_equal(x['points'], y['points'])
+
+
+def test_the_protocol_and_the_picture_of_the_tool_show_the_same_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kind G7: two implementations of one thing gave different maps of the same features."""
+    drawn: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    monkeypatch.setattr(embedding, 'draw_maps', lambda maps, *_: drawn.update(maps))
+    test = blobs(40, seed=1, noise=0.3)
+    embedding.draw_embedding({'map': test}, ['a', 'b', 'c'], 'map.png', seed=2, limit=100)
+    points = EmbeddingMap(seed=2, limit=100).evaluate(BANK, test).arrays['points']
+    assert len(points['points']) == 100
+    np.testing.assert_array_equal(drawn['map'][0], points['points'])
+    np.testing.assert_array_equal(drawn['map'][1], points['labels'])
 
 
 def test_many_clips_are_thinned_evenly() -> None:

@@ -169,6 +169,7 @@ def test_unknown_subjects_leave_a_note_and_the_votes_of_the_first_k() -> None:
 
 @pytest.mark.parametrize('temperature', [1e-4, 0.005, 0.0113])
 def test_a_low_temperature_is_the_nearest_neighbour_and_does_not_overflow(temperature: float) -> None:
+    """Kind G3: exp without subtracting the row's maximum."""
     bank, test = blobs(40, 0, noise=0.3), blobs(20, 1, noise=0.3)
     for k in (1, 20):
         scores = knn_scores(test.x, bank.x, bank.labels, k, temperature)
@@ -184,6 +185,7 @@ def test_a_low_temperature_is_the_nearest_neighbour_and_does_not_overflow(temper
 
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**16))
 def test_of_equally_similar_clips_the_first_comes_first(N: int, B: int, values: int, seed: int) -> None:
+    """Kind G6: unspecified order of ties."""
     rng = np.random.default_rng(seed)
     similarities = torch.as_tensor(rng.integers(0, values, size=(B, N)).astype(np.float32))
     for k in range(1, N + 1):

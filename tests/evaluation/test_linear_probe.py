@@ -219,7 +219,7 @@ def test_unknown_subjects_leave_a_note() -> None:
 
 @pytest.mark.parametrize(('lr', 'warns'), [(300.0, True), (0.1, False)])
 def test_a_fit_whose_loss_rises_warns_in_one_line_with_the_cure(monkeypatch: pytest.MonkeyPatch, lr, warns) -> None:
-    """Kind: a fit that diverges. Its loss rose from 1.8 to 76 without a word, and its accuracy was recorded."""
+    """Kind N1: a fit that diverges. Its loss rose from 1.8 to 76 without a word, and its accuracy was recorded."""
     lines: list[str] = []
     monkeypatch.setattr(linear_probe, 'print_log', lambda text, *_: lines.append(text))
     x = 5 * torch.randn(25, 16, generator=torch.Generator().manual_seed(0))

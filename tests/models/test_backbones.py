@@ -253,7 +253,7 @@ def test_dsta_has_the_released_number_of_weights(change, millions):
 @pytest.mark.parametrize('change', [{}, dict(use_temporal_att=False), dict(glo_reg_t=True)])
 @pytest.mark.parametrize(('spread', 'place'), [(0.5, 0.0), (1.0, 3.0), (1000.0, 0.0)])
 def test_an_untrained_dsta_neither_explodes_nor_vanishes_in_eval_mode(change, spread, place):
-    """Kind: an initialisation that explodes. By seed, the largest feature lay between 0.3 and 7.6e7."""
+    """Kind N9: an initialisation that explodes. By seed, the largest feature lay between 0.3 and 7.6e7."""
     x = torch.randn(1, 1, 3, 64, 25, generator=torch.Generator().manual_seed(1)) * spread + place
     for seed in range(10):
         torch.manual_seed(seed)

@@ -80,7 +80,10 @@ def test_attention_drop_hides_a_joint_that_stands_out_and_keeps_the_scale():
 
 
 def test_attention_drop_does_not_count_absent_persons():
-    """Their rows are zero, so that they would count as kept: the scale of the others would fall."""
+    """Kind G4: a batch-wide count over a padded map.
+
+    Rows of absent persons are zero, so that they would count as kept: the scale of the others would fall.
+    """
     x = torch.full((2, 2, 3, 4, 5), 0.1)
     x[..., 2] = 3.0
     x[:, 1] = 0.0

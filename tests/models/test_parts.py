@@ -236,7 +236,10 @@ def test_salient_and_non_salient_pooling_add_up_to_the_global_feature():
 
 
 def test_batch_statistics_are_those_of_all_persons_whatever_the_mode_of_the_encoder():
-    """Calibration puts BN in training inside an encoder in evaluation: absent persons count as often as they occur."""
+    """Kind G1: the flag ``training`` of a module stands for that of BN.
+
+    Calibration puts BN in training inside an encoder in evaluation: absent persons count as often as they occur.
+    """
     x = torch.randn(3, 2, 3, 16, 25)
     x[1:, 1] = 0
     expected, ours = encoder('all').eval(), encoder('all').eval()

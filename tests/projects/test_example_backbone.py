@@ -44,6 +44,15 @@ def test_each_person_is_encoded_alone_and_joints_learn_from_each_other():
     assert (change[0] > 0).all() and (change[1] == 0).all()
 
 
+def test_the_example_is_more_than_a_linear_map():
+    """Kind N7: examples are evaluated by whether they learn; one linear convolution was below an untrained ST-GCN."""
+    torch.manual_seed(0)
+    backbone = JointTCN('ntu25').eval()
+    x, y = torch.randn(2, 1, 2, 3, 16, 25)
+    linear = backbone(x) + backbone(y) - backbone(torch.zeros_like(x))
+    assert (backbone(x + y) - linear).abs().max() > 0.01
+
+
 def test_layout_and_channels_come_from_the_top_of_the_config():
     cfg = read_config(CONFIG, {'layout': 'coco17', 'channels': ['x', 'y', 'score']})
     backbone = MODELS.build(resolve_config(cfg).model).encoder_q.backbone

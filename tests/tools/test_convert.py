@@ -42,7 +42,7 @@ def clips_of_two_widths(folder, good, bad):
 
 
 def test_a_conversion_that_loses_clips_does_not_end_well(tmp_path, tool):
-    """A conversion may not lose any share in silence: a status, and one line with the commonest reason."""
+    """Kind N5. A conversion may not lose any share in silence: a status, and one line with the commonest reason."""
     folder = clips_of_two_widths(tmp_path / 'mine', 3, 4)
     (folder / 'c2.npy').write_bytes(b'')
     command = ('convert.py', 'plain', folder, '--layout', 'kinect20', '--out', tmp_path / 'out', '--overwrite')

@@ -170,6 +170,7 @@ def test_a_classifier_is_evaluated_by_features_and_by_its_own_logits(tmp_path: P
 
 
 def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: Path, tool, monkeypatch) -> None:
+    """Kind N6: outputs that do not name themselves."""
     pytest.importorskip('sklearn')
     calls = []
     monkeypatch.setattr(evaluate, 'extract_features', lambda *args: calls.append(args[3]) or extract_features(*args))

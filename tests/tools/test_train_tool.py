@@ -22,7 +22,7 @@ def config(tmp_path):
 
 
 def test_the_first_screen_is_short_and_the_last_line_says_where_everything_is(tool, config, tmp_path):
-    """Of the kind: what a person reads. Environment and config are in the log file alone."""
+    """Kind N10: what a person reads. Environment and config are in the log file alone."""
     work_dir = tmp_path / 'my runs' / 'a, b'
     status, out, _ = tool('train.py', config, '--cfg-options', f'work_dir={work_dir}', 'max_iters=2')
     lines = out.splitlines()

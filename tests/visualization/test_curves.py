@@ -58,7 +58,7 @@ def test_metrics_and_losses_of_every_run_by_name(run: Path, tmp_path: Path) -> N
     ('points', 'low', 'high'), [([(3, 2.0)], 0, 4), ([(1, 5.0), (2, 5.0)], 0, 10), ([(1, 0.0)], 0, 1)]
 )
 def test_axes_of_a_single_value_span_more_than_a_few_percent(points, low, high) -> None:
-    """Of the kind: what a person reads. 2.0 alone was drawn between 1.9 and 2.1."""
+    """Kind N10: what a person reads. 2.0 alone was drawn between 1.9 and 2.1."""
     ax = Figure().subplots()
     ax.plot(*zip(*points, strict=True))
     _widen(ax)

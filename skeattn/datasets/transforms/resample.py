@@ -43,7 +43,9 @@ class Resample(BaseTransform):
     Args:
         num_frames: frames of the result.
         length: ``'released'``: the number of frames in which person 0 is present, counted over the whole clip but
-            cut from its start, so empty frames at the start are kept and the end is lost; ``'all'``: every frame.
+            cut from its start, so empty frames at the start are kept and the end is lost; ``'all'``: every frame. A
+            frame counts if any joint is present; the release asks joint 1 alone, and does not count a frame in which it
+            lies exactly at the origin.
         blend_absent: True, as released: between a frame in which a person is present and one in which it is absent, the
             person shrinks towards the origin. False: the nearer of the two frames is taken.
 
