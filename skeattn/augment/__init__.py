@@ -3,7 +3,18 @@
 from skeattn.augment.base import Augment, ClipSpec
 from skeattn.augment.mixing import SkeleAdaIN, SkeleMix
 from skeattn.augment.seeding import generator
-from skeattn.augment.spatial import AxisMask, GaussianNoise, RandomJointMask, Rotate, Shear, SpatialFlip
+from skeattn.augment.spatial import (
+    AxisMask,
+    GaussianNoise,
+    JointCorruption,
+    LimbScale,
+    RandomJointMask,
+    RandomRotation,
+    Rotate,
+    ScaleAxes,
+    Shear,
+    SpatialFlip,
+)
 from skeattn.augment.temporal import Crop, GaussianBlur, TemporalFlip
 
 __all__ = [
@@ -13,8 +24,12 @@ __all__ = [
     'Crop',
     'GaussianBlur',
     'GaussianNoise',
+    'JointCorruption',
+    'LimbScale',
     'RandomJointMask',
+    'RandomRotation',
     'Rotate',
+    'ScaleAxes',
     'Shear',
     'SkeleAdaIN',
     'SkeleMix',

@@ -97,3 +97,8 @@ def integers(low: int, high: Tensor | int, count: int, generator: torch.Generato
     """Integers uniform in ``[low, high]``, both ends included; ``high`` can differ per draw."""
     span = torch.as_tensor(high) - low + 1
     return low + (torch.rand(count, generator=generator, dtype=torch.float64) * span).long()
+
+
+def uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Numbers uniform in ``(low, high)``, in double precision."""
+    return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)

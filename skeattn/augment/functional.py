@@ -66,6 +66,28 @@ def spatial_flip(x: Tensor, order: Tensor, mirror: bool) -> Tensor:
     return torch.cat([-exchanged[:, :1], exchanged[:, 1:]], dim=1) if mirror else exchanged
 
 
+def bone_scaling(factors: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Weights of the joints of a body whose bones are scaled and whose joints are rebuilt from the root.
+
+    Args:
+        factors: of the bone that ends in each joint, ``(N, V)``; that of the root has no effect.
+        layout: the skeleton.
+
+    Returns:
+        ``(N, V, V)`` for :func:`blend_joints`.
+    """
+    eye = torch.eye(layout.num_joints, dtype=factors.dtype, device=factors.device)
+    root, bones = layout.root, eye - eye[list(layout.parents)]
+    bones[root] = eye[root]
+    factors = torch.where(eye[root] > 0, 1, factors)
+    return torch.linalg.inv(bones) @ (factors[:, :, None] * bones)
+
+
+def blend_joints(x: Tensor, weights: Tensor) -> Tensor:
+    """Joint v of the result is the sum over w of ``weights[n, v, w]`` ``(N, V, V)`` times joint w of clip n."""
+    return torch.einsum('nvw,nctwm->nctvm', weights.to(x.dtype), x)
+
+
 def blur_weights(sigma: Tensor, frames: int, taps: int) -> Tensor:
     """``exp(-(t - s)^2 / 2 sigma^2)`` for frames t, s at a distance of less than half of ``taps``, else 0.
 

@@ -1,19 +1,24 @@
 """Operations on joints and coordinates. All but noise and the joint mask are the same in every frame."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from skeattn.augment import functional as F
-from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers
+from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers, uniform
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
+from skeattn.skeletons import SkeletonLayout
 
 
 @AUGMENTS.register_module()
 class Shear(Augment):
-    """Random shear: six off-diagonal factors uniform in (-amplitude, amplitude)."""
+    """Random shear: six off-diagonal factors uniform in (-amplitude, amplitude).
+
+    AimCLR draws with amplitude 0.5; skeleton-contrast, CMD, USDRL and PSTL with 1.
+    """
 
     coordinates_only = True
 
@@ -22,8 +27,8 @@ class Shear(Augment):
         self.amplitude = amplitude
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        uniform = torch.rand(count, 6, generator=generator, dtype=torch.float64)
-        return {'factors': (2 * uniform - 1) * self.amplitude}
+        drawn = torch.rand(count, 6, generator=generator, dtype=torch.float64)
+        return {'factors': (2 * drawn - 1) * self.amplitude}
 
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         return F.linear_map(x, F.shear_matrix(params['factors']))
@@ -52,6 +57,129 @@ class Rotate(Augment):
 
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         return F.linear_map(x, F.rotation_matrix(params['degrees'].deg2rad()))
+
+
+@AUGMENTS.register_module()
+class RandomRotation(Augment):
+    """Rotation about x, then y, then z by three independent angles of either sign (CTR-GCN, MAMP).
+
+    Args:
+        degrees: the angle about each axis is U(-degrees, degrees); one limit, or one for each of x, y and z. The
+            default is 0.3 radians.
+        kwargs: see :class:`~skeattn.augment.base.Augment`.
+
+    Raises:
+        ConfigError: a limit is negative.
+    """
+
+    coordinates_only = True
+
+    def __init__(self, degrees: float | tuple[float, float, float] = math.degrees(0.3), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.degrees = (degrees,) * 3 if isinstance(degrees, int | float) else tuple(degrees)
+        if len(self.degrees) != 3 or min(self.degrees) < 0:
+            raise ConfigError(f'RandomRotation: degrees={degrees}: give one limit, or three for x, y, z, none negative')
+
+    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
+        return {'degrees': torch.tensor(self.degrees, dtype=torch.float64) * uniform(-1, 1, (count, 3), generator)}
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        return F.linear_map(x, F.rotation_matrix(params['degrees'].deg2rad()))
+
+
+@AUGMENTS.register_module()
+class JointCorruption(Augment):
+    """Set random joints to zero, or multiply their coordinates by a random matrix (skeleton-contrast, CMD, USDRL).
+
+    The joints and the matrix are the same in all frames and for all persons. The matrix multiplies row vectors; its
+    nine entries are uniform in (-1, 1).
+
+    Args:
+        ratio: share of the joints, rounded to whole joints.
+        zero_probability: share of the draws that set the joints to zero.
+        kwargs: see :class:`~skeattn.augment.base.Augment`.
+
+    Raises:
+        ConfigError: ``zero_probability`` outside [0, 1]; on drawing, no joint or more than all.
+    """
+
+    coordinates_only = True
+
+    def __init__(self, ratio: float = 0.6, zero_probability: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= zero_probability <= 1:
+            raise ConfigError(f'JointCorruption: zero_probability={zero_probability!r} must lie in [0, 1]')
+        self.ratio, self.zero_probability = ratio, zero_probability
+
+    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
+        V = spec.layout.num_joints
+        corrupted = round(V * self.ratio)
+        if not 0 < corrupted <= V:
+            raise ConfigError(
+                f'JointCorruption: ratio={self.ratio} corrupts {corrupted} of {V} joints; corrupt 1 to {V}'
+            )
+        rank = torch.rand(count, V, generator=generator).argsort(dim=1).argsort(dim=1)
+        matrix = uniform(-1, 1, (count, 3, 3), generator)
+        zero = torch.rand(count, generator=generator) < self.zero_probability
+        return {'joints': rank < corrupted, 'matrix': matrix.masked_fill(zero[:, None, None], 0)}
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        corrupted = F.linear_map(x, params['matrix'].mT)
+        return torch.where(params['joints'][:, None, None, :, None], corrupted, x)
+
+
+@AUGMENTS.register_module()
+class ScaleAxes(Augment):
+    """Scale each coordinate axis of a clip by its own factor.
+
+    Args:
+        factors: lowest and highest factor; each axis draws uniformly between them.
+        kwargs: see :class:`~skeattn.augment.base.Augment`.
+
+    Raises:
+        ConfigError: the factors are not (lowest, highest), both above 0.
+    """
+
+    coordinates_only = True
+
+    def __init__(self, factors: tuple[float, float] = (0.8, 1.2), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factors = _checked_factors(self, factors)
+
+    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
+        return {'factors': uniform(*self.factors, (count, 3), generator)}
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        return x * params['factors'][:, : x.shape[1], None, None, None].to(x.dtype)
+
+
+@AUGMENTS.register_module()
+class LimbScale(Augment):
+    """Lengthen or shorten the bones of each body part, and rebuild the joints from the root (SLiM).
+
+    A part and its mirror image have one factor, so both arms remain equally long. The root keeps its place.
+
+    Args:
+        factors: lowest and highest factor; each pair of parts draws uniformly between them.
+        kwargs: see :class:`~skeattn.augment.base.Augment`.
+
+    Raises:
+        ConfigError: the factors are not (lowest, highest), both above 0.
+    """
+
+    coordinates_only = True
+
+    def __init__(self, factors: tuple[float, float] = (0.85, 1.15), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factors = _checked_factors(self, factors)
+
+    def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
+        limb = torch.tensor(_limbs(spec.layout))
+        factors = uniform(*self.factors, (count, int(limb.max()) + 1), generator)
+        return {'weights': F.bone_scaling(factors[:, limb], spec.layout)}
+
+    def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
+        return F.blend_joints(x, params['weights'])
 
 
 @AUGMENTS.register_module()
@@ -161,3 +289,20 @@ class RandomJointMask(Augment):
         """``masked``: bool ``(N, T, V)``."""
         masked = params['masked']
         return {'masked': masked & params['applies'][:, None, None] if 'applies' in params else masked}
+
+
+def _checked_factors(op: Augment, factors: tuple[float, float]) -> tuple[float, float]:
+    low, high = factors
+    if not 0 < low <= high:
+        raise ConfigError(f'{type(op).__name__}: factors={(low, high)}: give (lowest, highest), both above 0')
+    return low, high
+
+
+def _limbs(layout: SkeletonLayout) -> list[int]:
+    """For each joint the number of its limb: a part of the layout together with the part that mirrors it."""
+    both_sides = [frozenset(members).union(layout.mirrored[j] for j in members) for members in layout.parts.values()]
+    limbs = list(dict.fromkeys(both_sides))
+    limb_of = {
+        j: limbs.index(limb) for members, limb in zip(layout.parts.values(), both_sides, strict=True) for j in members
+    }
+    return [limb_of[j] for j in range(layout.num_joints)]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from skeattn.augment import functional as F
-from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers
+from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers, uniform
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
 
@@ -68,11 +68,10 @@ class GaussianBlur(Augment):
             raise ConfigError(
                 f'GaussianBlur: taps={taps}, sigma={sigma}: taps must be odd, sigma (lowest, highest), both above 0'
             )
-        self.taps, self.sigma, self.normalise = taps, tuple(sigma), normalise
+        self.taps, self.sigma, self.normalise = taps, (sigma[0], sigma[1]), normalise
 
     def sample(self, count: int, spec: ClipSpec, generator: torch.Generator) -> Params:
-        low, high = self.sigma
-        return {'sigma': low + (high - low) * torch.rand(count, generator=generator, dtype=torch.float64)}
+        return {'sigma': uniform(*self.sigma, (count,), generator)}
 
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         weights = F.blur_weights(params['sigma'], x.shape[2], self.taps)

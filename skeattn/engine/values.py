@@ -62,11 +62,14 @@ RANGES = {
     **_named('in_channels out_channels hidden_channels base_channels channels widths inner_widths strides', COUNT),
     **_named('kernel_size num_layers num_heads depth patch top_k unit_frames taps limit neighbours', COUNT),
     **_named('parts num_features out_features in_features step_size Crop.ratio base_batch_size', COUNT),
-    **_named('temperature gamma factor units eps perplexity max_norm SkeletonTransformer.ratio', POSITIVE),
-    **_named('weight_decay std amplitude sigma region_weight milestones longest ahead_epochs begin', NOT_NEGATIVE),
+    **_named('temperature gamma factor factors units eps perplexity max_norm SkeletonTransformer.ratio', POSITIVE),
+    **_named(
+        'weight_decay std amplitude degrees sigma region_weight milestones longest ahead_epochs begin', NOT_NEGATIVE
+    ),
     **_named('eta_min num_workers patience start_factor end_factor resource_limit val_begin', NOT_NEGATIVE),
     **_named('lr lr_mult decay_mult bias_lr_mult bias_decay_mult norm_decay_mult', NOT_NEGATIVE),
-    **_named('momentum base_momentum dampening probability mu drop add RandomJointMask.ratio', SHARE),
+    **_named('momentum base_momentum dampening probability mu drop add RandomJointMask.ratio zero_probability', SHARE),
+    'JointCorruption.ratio': Range(0, 1, low_open=True),
     **_named('betas dropout heldout', SHARE_BELOW_1),
     'fraction': Range(0, 1, low_open=True),
     'folds': Range(2),

@@ -1,11 +1,23 @@
-"""Shear, rotation, flip, axis mask, noise and joint mask have their effects and their distributions."""
+"""Operations on joints and coordinates have their effects and their distributions."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.augment import AxisMask, GaussianNoise, RandomJointMask, Rotate, Shear, SpatialFlip, generator
+from skeattn.augment import (
+    AxisMask,
+    GaussianNoise,
+    JointCorruption,
+    LimbScale,
+    RandomJointMask,
+    RandomRotation,
+    Rotate,
+    ScaleAxes,
+    Shear,
+    SpatialFlip,
+    generator,
+)
 from skeattn.augment.functional import derive_stream
 from skeattn.models import SkeletonPreprocessor
 from skeattn.skeletons import get_layout
@@ -41,6 +53,89 @@ def test_rotation_keeps_the_distances_between_joints(seed, layout):
     out, _ = run(Rotate(main=180, other=90), x, layout, seed)
     before, after = ((y[:, :, :, :, None] - y[:, :, :, None]).norm(dim=1) for y in (x, out))
     torch.testing.assert_close(after, before)
+
+
+def test_random_rotation_draws_three_angles_within_their_limits_of_either_sign():
+    degrees = RandomRotation((10, 40, 0)).draw(spec(batch=4000), generator(0, 0))['degrees']
+    for limit, angle in zip((10, 40), degrees.T[:2], strict=True):
+        assert -limit <= angle.min() < -0.99 * limit and 0.99 * limit < angle.max() <= limit
+        assert abs(angle.mean()) < 0.03 * limit and angle.std().item() == pytest.approx(limit / 3**0.5, rel=0.03)
+    assert not degrees[:, 2].any()
+    assert RandomRotation().draw(spec(batch=4000), generator(0, 0))['degrees'].deg2rad().abs().max().item() <= 0.3
+
+
+@given(seed=SEEDS, layout=LAYOUTS)
+def test_random_rotation_keeps_distances_and_handedness(seed, layout):
+    x = clips(layout=layout, dtype=torch.float64)
+    out, _ = run(RandomRotation(180), x, layout, seed)
+    before, after = ((y[:, :, :, :, None] - y[:, :, :, None]).norm(dim=1) for y in (x, out))
+    torch.testing.assert_close(after, before)
+    before, after = (torch.linalg.det(y[:, :, 0, :3, 0]) for y in (x, out))
+    torch.testing.assert_close(after, before)
+
+
+@given(seed=SEEDS, layout=LAYOUTS, ratio=st.floats(0.05, 1))
+def test_corruption_changes_the_same_joints_in_every_frame(seed, layout, ratio):
+    x = clips(layout=layout)
+    out, params = run(JointCorruption(ratio), x, layout, seed)
+    changed = (out != x)[..., 0].any(dim=1)
+    assert (changed == params['joints'][:, None]).all()
+    assert (params['joints'].sum(dim=1) == round(ratio * x.shape[3])).all()
+
+
+def test_corruption_sets_joints_to_zero_in_half_of_the_draws_and_else_mixes_their_axes():
+    x = clips(400)
+    out, params = run(JointCorruption(), x)
+    zero = ~params['matrix'].any(dim=(1, 2))
+    assert abs(zero.double().mean() - 0.5) < 0.08
+    joints = params['joints'][:, None, None, :, None].expand_as(x)
+    assert not out[zero][joints[zero]].any()
+    i = int((~zero).nonzero()[0])
+    expected = torch.einsum('ctvm,cd->dtvm', x[i].double(), params['matrix'][i])
+    torch.testing.assert_close(out[i][joints[i]], expected[joints[i]].float())
+    entries = params['matrix'][~zero]
+    assert -1 <= entries.min() < -0.98 and 0.98 < entries.max() <= 1
+    share = params['joints'].double().mean(dim=0)
+    torch.testing.assert_close(share, torch.full((25,), 0.6, dtype=torch.float64), rtol=0, atol=0.1)
+    for probability in (0.0, 1.0):
+        matrix = JointCorruption(zero_probability=probability).draw(spec(batch=50), generator(0, 0))['matrix']
+        assert (~matrix.any(dim=(1, 2)) == bool(probability)).all()
+
+
+def test_axes_are_scaled_by_a_factor_each_within_the_limits():
+    x = clips(500, 2)
+    out, params = run(ScaleAxes((0.5, 2)), x)
+    torch.testing.assert_close(out, x * params['factors'].float().view(-1, 3, 1, 1, 1))
+    factors = params['factors']
+    assert 0.5 <= factors.min() < 0.51 and 1.99 < factors.max() <= 2 and abs(factors.mean() - 1.25) < 0.05
+
+
+@given(seed=SEEDS, layout=st.sampled_from(['ntu25', 'kinect20', 'coco17']))
+def test_bones_keep_their_direction_and_each_limb_has_one_factor(seed, layout):
+    x, skeleton = clips(layout=layout, dtype=torch.float64), get_layout(layout)
+    out, _ = run(LimbScale((0.5, 2)), x, layout, seed)
+    before, after = (derive_stream(y, 'bone', skeleton)[..., 0] for y in (x, out))
+    scale = ((after * before).sum(dim=1) / (before * before).sum(dim=1).clamp(min=1e-12))[:, :, :, None]
+    torch.testing.assert_close(after, before * scale[:, None, :, :, 0])
+    assert torch.equal(out[:, :, :, skeleton.root], x[:, :, :, skeleton.root])
+    joints = {part: [j for j in members if j != skeleton.root] for part, members in skeleton.parts.items()}
+    factor = {part: scale[:, :, members] for part, members in joints.items() if members}
+    assert all(((value - value[:, :1, :1]).abs() < 1e-9).all() for value in factor.values())
+    for side in ('arm', 'leg'):
+        torch.testing.assert_close(factor[f'left_{side}'][:, 0, 0], factor[f'right_{side}'][:, 0, 0])
+    assert not torch.isclose(factor['left_arm'][:, 0, 0], factor['left_leg'][:, 0, 0]).any()
+
+
+def test_limb_factors_lie_within_the_limits_and_equal_ones_scale_the_body_about_its_root():
+    x = clips(300, 2, dtype=torch.float64)
+    x[..., 0] -= x[:, :, :, LAYOUT.root, 0][:, :, :, None].clone()
+    out, _ = run(LimbScale(), x)
+    scale = (derive_stream(out, 'bone', LAYOUT) / derive_stream(x, 'bone', LAYOUT))[
+        :, 0, 0, LAYOUT.joint('left_knee'), 0
+    ]
+    assert 0.85 <= scale.min() < 0.86 and 1.14 < scale.max() <= 1.15
+    doubled, _ = run(LimbScale((2, 2)), x)
+    torch.testing.assert_close(doubled[..., 0], 2 * x[..., 0])
 
 
 @given(seed=SEEDS, layout=LAYOUTS, mirror=st.booleans())

@@ -11,6 +11,8 @@ from skeattn.augment import (
     Crop,
     GaussianBlur,
     GaussianNoise,
+    JointCorruption,
+    RandomRotation,
     Rotate,
     Shear,
     SkeleMix,
@@ -18,7 +20,7 @@ from skeattn.augment import (
     TemporalFlip,
     generator,
 )
-from skeattn.augment.functional import blur_weights, derive_stream
+from skeattn.augment.functional import blur_weights, derive_stream, rotation_matrix, shear_matrix
 from skeattn.skeletons import get_layout
 from tests.fidelity.golden import Golden, assert_close
 
@@ -63,6 +65,44 @@ def test_rotate():
     for draw in draws(golden):
         out = Rotate().apply(golden['x'][None], {'degrees': one(golden[f'{draw}/angles_deg'])}, partners=None)
         assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+def test_random_rotation():
+    golden = Golden('rotation3')
+    op = RandomRotation()
+    assert abs(op.degrees[0] - torch.tensor(golden.meta['theta']).rad2deg()) < 1e-5
+    for draw in draws(golden):
+        degrees = one(golden[f'{draw}/angles']).rad2deg()
+        assert_close(rotation_matrix(degrees.deg2rad())[0], golden[f'{draw}/matrix'], draw)
+        assert_close(op.apply(golden['x'][None], {'degrees': degrees}, partners=None)[0], golden[f'{draw}/out'], draw)
+
+
+def test_joint_corruption():
+    golden = Golden('joint_corruption')
+    op = JointCorruption()
+    assert op.zero_probability == golden.meta['p_zero']
+    for draw in draws(golden):
+        joints = torch.zeros(1, 25, dtype=torch.bool)
+        joints[0, golden[f'{draw}/joints'].long()] = True
+        assert joints.sum() == round(25 * op.ratio) == golden.meta['joints']
+        zero = golden[f'{draw}/u'] < op.zero_probability
+        matrix = torch.zeros(3, 3, dtype=torch.float64) if zero else golden[f'{draw}/matrix']
+        out = op.apply(golden['x'][None], {'joints': joints, 'matrix': one(matrix)}, partners=None)
+        assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+def test_shear_of_the_contrastive_line():
+    """Its six entries go by rows; ours, AimCLR's, by columns."""
+    golden = Golden('joint_corruption')
+    cases = sorted({key.split('/')[0] for key in golden.arrays.files if key.startswith('shear')})
+    for case in cases:
+        e = golden[f'{case}/entries']
+        factors = one(torch.stack([e[0], e[2], e[4], e[1], e[3], e[5]]))
+        matrix = golden[f'{case}/matrix']
+        assert_close(shear_matrix(factors)[0], matrix, case)
+        out = Shear(amplitude=1).apply(golden['x'][None], {'factors': factors}, partners=None)
+        assert_close(out[0], golden[f'{case}/out'], case)
+    assert cases
 
 
 @pytest.mark.parametrize(('name', 'op'), [('spatial', SpatialFlip(mirror=False)), ('time', TemporalFlip())])

@@ -13,7 +13,17 @@ from tests.augment.clips import LAYOUT, OPS, clips
 from tests.engine.toy import toy_config
 
 SCORED = ('x', 'y', 'score')
-KEEPS_SCORES = {'Shear', 'Rotate', 'AxisMask', 'GaussianNoise', 'SkeleAdaIN'}
+KEEPS_SCORES = {
+    'Shear',
+    'Rotate',
+    'RandomRotation',
+    'JointCorruption',
+    'ScaleAxes',
+    'LimbScale',
+    'AxisMask',
+    'GaussianNoise',
+    'SkeleAdaIN',
+}
 
 
 def view(x, channels, stream='joint', **op):
@@ -49,7 +59,10 @@ def test_a_score_changes_nothing_about_the_coordinates(name, on):
         assert torch.equal(view(x, SCORED, 'bone', type=name, on=on, **OPS[name])[:, :2], flat)
 
 
-@pytest.mark.parametrize('name', ['Shear', 'Rotate', 'SpatialFlip', 'AxisMask'])
+FLAT = ['Shear', 'Rotate', 'RandomRotation', 'JointCorruption', 'ScaleAxes', 'LimbScale', 'SpatialFlip', 'AxisMask']
+
+
+@pytest.mark.parametrize('name', FLAT)
 def test_a_flat_skeleton_moves_as_one_in_the_plane_of_the_image(name):
     x = clips()
     x[:, 2] = 0
