@@ -15,13 +15,14 @@ from skeattn.augment.spatial import (
     Shear,
     SpatialFlip,
 )
-from skeattn.augment.temporal import Crop, GaussianBlur, TemporalFlip
+from skeattn.augment.temporal import Crop, CropResize, GaussianBlur, TemporalFlip
 
 __all__ = [
     'Augment',
     'AxisMask',
     'ClipSpec',
     'Crop',
+    'CropResize',
     'GaussianBlur',
     'GaussianNoise',
     'JointCorruption',

@@ -43,12 +43,15 @@ class Augment:
     Attributes:
         coordinates_only: the operation receives the coordinates of a joint without its score; otherwise it receives
             both, so that they stay together.
+        native: the operation receives clips at their native length, ``(N, C, longest, V, M)``, with their number of
+            frames as the parameter ``frames``, and brings them to one length. It is the first of its view.
 
     Raises:
         ConfigError: any other value.
     """
 
     coordinates_only = False
+    native = False
 
     def __init__(self, per: str = 'sample', probability: float = 1.0, on: str = 'joint') -> None:
         name = type(self).__name__

@@ -26,6 +26,32 @@ def crop(x: Tensor, start: Tensor, padding: int) -> Tensor:
     return x.gather(2, frame[:, None, :, None, None].expand_as(x))
 
 
+def frames_at(x: Tensor, position: Tensor, solid: Tensor | None = None) -> Tensor:
+    """Clips at fractional positions in time, by linear interpolation between the two neighbouring frames.
+
+    Args:
+        x: clips ``(N, C, T, V, M)``.
+        position: ``(N, T')``, in ``[0, T - 1]``.
+        solid: bool, broadcastable to ``(N, 1, T, V, M)``: between frames that are not both solid the nearer one is
+            taken.
+
+    Returns:
+        ``(N, C, T', V, M)``.
+    """
+    before, after = position.floor().long(), position.ceil().long()
+    weight = (position - before).to(x.dtype)[:, None, :, None, None]
+    blend = torch.lerp(_frames(x, before), _frames(x, after), weight)
+    if solid is None:
+        return blend
+    between = _frames(solid, before) & _frames(solid, after)
+    return torch.where(between, blend, _frames(x, (position + 0.5).long()))
+
+
+def _frames(x: Tensor, frame: Tensor) -> Tensor:
+    clip = torch.arange(len(x), device=x.device)[:, None]
+    return x.transpose(1, 2)[clip, frame].transpose(1, 2)
+
+
 def linear_map(x: Tensor, A: Tensor) -> Tensor:
     """``x' = A x`` on the coordinate axis; ``A`` is ``(N, 3, 3)``, one matrix per clip.
 

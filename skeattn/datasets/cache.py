@@ -51,7 +51,9 @@ _PACKAGE = Path(skeattn.__file__).resolve().parent
 _STARTED = time.time()
 
 
-def key_of(packed: PackedSet, indices: np.ndarray, steps: Mapping[str, Any], pipeline: Pipeline) -> str | None:
+def key_of(
+    packed: PackedSet, indices: np.ndarray, steps: Mapping[str, Any], pipeline: Pipeline, kind: str = ''
+) -> str | None:
     """Name of the entry, a hash; None if the clips must not be cached, because a change could go unnoticed.
 
     Args:
@@ -59,6 +61,7 @@ def key_of(packed: PackedSet, indices: np.ndarray, steps: Mapping[str, Any], pip
         indices: of the clips.
         steps: the pipeline's config.
         pipeline: built from it.
+        kind: which of several arrays made by this pipeline.
     """
     code = _code(pipeline)
     facts = {
@@ -70,6 +73,7 @@ def key_of(packed: PackedSet, indices: np.ndarray, steps: Mapping[str, Any], pip
         'clips': np.asarray(indices).tolist(),
         'steps': [dict(step) for step in steps.values() if step is not None],
         'code': code,
+        'kind': kind,
     }
     try:
         text = json.dumps(facts, sort_keys=True)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from skeattn.datasets.native import NativeClips
 from skeattn.errors import NoClipsError
 
 
@@ -45,6 +46,12 @@ class LabelledClips(Dataset):
         """``(N, T, V, M)`` bool, as in the data set; None where no joint is missing."""
         marks: torch.Tensor | None = self.dataset.missing
         return None if marks is None else marks[self.indices]
+
+    @property
+    def native(self) -> NativeClips | None:
+        """The clips at their native length, as in the data set; None where it has none."""
+        clips: NativeClips | None = getattr(self.dataset, 'native', None)
+        return None if clips is None else clips[self.indices]
 
     def __getattr__(self, name: str) -> Any:
         if name == 'dataset':  # while a copy is restored

@@ -46,13 +46,45 @@ def materialise(
     """
     jobs = _cores(len(indices)) if jobs is None else jobs
     first = run(packed, int(indices[0]), pipeline, marked)
-    shape = (len(indices), *first.shape)
-    clips = np.empty(shape, np.float32) if jobs == 1 else _shared(shape)
-    prepare = partial(_prepare, packed, indices, pipeline, marked, clips)
-    rows = map(prepare, range(len(indices))) if jobs == 1 else _in_processes(prepare, len(indices), jobs)
-    for _ in progress(rows, f'preparing clips of {packed.path}', total=len(indices)):
-        pass
+    clips = _shared((len(indices), *first.shape), np.float32, jobs)
+    _run_all(partial(_prepare, packed, indices, pipeline, marked, clips), packed, len(indices), jobs)
     return clips
+
+
+def materialise_native(
+    packed: PackedSet, indices: np.ndarray, pipeline: Pipeline, jobs: int | None = None, marked: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clips after the pipeline at their native length, end to end, the same for any number of processes.
+
+    A clip has as many places as it has stored frames; those that the pipeline leaves unused take no memory.
+
+    Args:
+        packed, indices, jobs, marked: see :func:`materialise`.
+        pipeline: from :meth:`~skeattn.datasets.transforms.Pipeline.native`.
+
+    Returns:
+        frames ``(F, C, V, M)`` float32; first frame and number of frames of each clip, ``(N, 2)`` int64.
+
+    Raises:
+        DataError: a processed clip is not finite, differs from the first clip in more than its length, or has more
+            frames than are stored; gives the first such clip.
+        ConfigError: the pipeline does not end with ``PackClip``.
+    """
+    jobs = _cores(len(indices)) if jobs is None else jobs
+    C, _, V, M = run(packed, int(indices[0]), pipeline, marked).shape
+    places = packed.table['frames'][indices].astype(np.int64)
+    frames = _shared((int(places.sum()), C, V, M), np.float32, jobs)
+    spans = _shared((len(indices), 2), np.int64, jobs)
+    spans[:, 0] = np.cumsum(places) - places
+    prepare = partial(_prepare_native, packed, indices, pipeline, marked, frames, spans)
+    _run_all(prepare, packed, len(indices), jobs)
+    return frames, spans
+
+
+def _run_all(prepare: Callable[[int], None], packed: PackedSet, rows: int, jobs: int) -> None:
+    done = map(prepare, range(rows)) if jobs == 1 else _in_processes(prepare, rows, jobs)
+    for _ in progress(done, f'preparing clips of {packed.path}', total=rows):
+        pass
 
 
 def run(packed: PackedSet, i: int, pipeline: Pipeline, marked: bool = False) -> np.ndarray:
@@ -93,6 +125,23 @@ def _prepare(
     clips[row] = inputs
 
 
+def _prepare_native(
+    packed: PackedSet, indices: np.ndarray, pipeline: Pipeline, marked: bool,
+    frames: np.ndarray, spans: np.ndarray, row: int,
+) -> None:  # fmt: skip
+    i = int(indices[row])
+    inputs = run(packed, i, pipeline, marked).swapaxes(0, 1)
+    length, stored = len(inputs), int(packed.table['frames'][i])
+    if inputs.shape[1:] != frames.shape[1:] or length > stored:
+        raise DataError(
+            f'{packed.table["name"][i]}: {length} frames (C, V, M) = {inputs.shape[1:]} after the pipeline; a clip at '
+            f'its native length has at most its {stored} stored frames, {frames.shape[1:]} as the previous clips'
+        )
+    start = spans[row, 0]
+    frames[start : start + length] = inputs
+    spans[row, 1] = length
+
+
 def _cores(clips: int) -> int:
     """Useful number of processes. Forked ones inherit the set, the steps and the result; 1 except on Linux."""
     if sys.platform != 'linux' or multiprocessing.current_process().daemon:
@@ -100,10 +149,12 @@ def _cores(clips: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), clips // CLIPS_PER_PROCESS))
 
 
-def _shared(shape: tuple[int, ...]) -> np.ndarray:
-    """Memory shared with forked processes."""
+def _shared(shape: tuple[int, ...], dtype: type[np.generic], jobs: int) -> np.ndarray:
+    """Zeros, shared with forked processes if there are any; memory is taken where they are overwritten."""
+    if jobs == 1:
+        return np.zeros(shape, dtype)
     size = int(np.prod(shape))
-    return np.frombuffer(mmap.mmap(-1, 4 * size), np.float32, size).reshape(shape)
+    return np.frombuffer(mmap.mmap(-1, np.dtype(dtype).itemsize * size), dtype, size).reshape(shape)
 
 
 def _in_processes(prepare: Callable[[int], None], rows: int, jobs: int) -> Iterator[None]:

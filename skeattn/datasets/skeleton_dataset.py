@@ -1,5 +1,6 @@
 """One part of a split of a packed set, run through the pipeline once and handed out in whole batches."""
 
+import functools
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ from torch.utils.data import Dataset
 from skeattn.channels import AXES
 from skeattn.datasets.cache import cached, key_of
 from skeattn.datasets.integrity import folder_of
-from skeattn.datasets.materialise import materialise
+from skeattn.datasets.materialise import materialise, materialise_native
 from skeattn.datasets.missing import present
+from skeattn.datasets.native import NativeClips
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
@@ -51,10 +53,14 @@ class SkeletonDataset(Dataset):
             ``.cache`` in the set's folder; a folder; False: nowhere.
         subset: the training clips whose labels may be used, ``dict(fraction=0.01, seed=0)`` or ``dict(per_class=5)``,
             see :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
+        native: keep the training clips at their native length as well, for operations such as ``CropResize``. A config
+            needs no such line: the training loader receives it where a view has such an operation.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
         missing: ``(N, T, V, M)`` bool, joints that are still missing after the pipeline; None where there are none.
+        native: the training clips after the pipeline without its resampling or padding
+            (:meth:`~skeattn.datasets.transforms.Pipeline.native`); None unless asked for.
         labels: (N,) int64 class indices, -1 of an unlabelled clip.
         names: (N,) clip names.
         subjects: (N,) int64, -1 where unknown.
@@ -81,6 +87,7 @@ class SkeletonDataset(Dataset):
         channels: Sequence[str] = AXES,
         cache: bool | str = True,
         subset: Mapping[str, Any] | None = None,
+        native: bool = False,
     ) -> None:
         if part not in PARTS:
             raise ConfigError(f'part={part!r} is neither "train" nor "test"')
@@ -112,6 +119,11 @@ class SkeletonDataset(Dataset):
         self.subjects = packed.table['subject'][indices]
         clips = torch.from_numpy(_prepared(packed, indices, pipeline or {}, steps, folder))
         self.clips, self.missing = split_missing(clips) if packed.has_missing else (clips, None)
+        self.native: NativeClips | None = None
+        if native and part == 'train':
+            self.native = _native(packed, indices, pipeline or {}, steps, folder)
+            if packed.has_missing:
+                self.native, self.missing = split_missing_native(self.native, self.clips, self.missing)
         if self.missing is not None:
             share = self.missing.sum() / (self.clips.abs().amax(dim=(1, 3)) > 0).sum().clamp(min=1) / clips.shape[3]
             warnings.warn(
@@ -127,11 +139,14 @@ class SkeletonDataset(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """The batch ``inputs (B, C, T, V, M)``, ``labels (B,)``, ``index (B,)`` in the order of the indices.
 
-        Where joints of the split are missing after the pipeline, also ``missing (B, T, V, M)``.
+        Where joints of the split are missing after the pipeline, also ``missing (B, T, V, M)``. With clips at their
+        native length, also the entries of :meth:`~skeattn.datasets.native.NativeClips.padded`.
         """
         index = torch.as_tensor(indices, dtype=torch.int64)
         batch = {'inputs': self.clips[index], 'labels': self.labels[index], 'index': index}
-        return batch if self.missing is None else {**batch, 'missing': self.missing[index]}
+        if self.missing is not None:
+            batch['missing'] = self.missing[index]
+        return batch if self.native is None else batch | self.native[index].padded()
 
     def __getitem__(self, index: int) -> Batch:
         """One clip: the same keys without the batch axis."""
@@ -142,6 +157,23 @@ def split_missing(clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | Non
     """Clips with a last channel that marks missing joints, as clips and marks ``(N, T, V, M)``, None without any."""
     missing = clips[:, -1] > 0
     return clips[:, :-1], missing if bool(missing.any()) else None
+
+
+def split_missing_native(
+    native: NativeClips, clips: torch.Tensor, missing: torch.Tensor | None
+) -> tuple[NativeClips, torch.Tensor | None]:
+    """The same for clips at their native length; both they and the prepared clips have marks, or neither.
+
+    Args:
+        native: clips whose last channel marks missing joints.
+        clips: the prepared clips, ``(N, C, T, V, M)``.
+        missing: their marks.
+    """
+    frames, lost = native.frames[:, :-1], native.frames[:, -1] > 0
+    if missing is None and not bool(lost.any()):
+        return NativeClips(frames, native.spans), None
+    marks = torch.zeros_like(clips[:, 0], dtype=torch.bool) if missing is None else missing
+    return NativeClips(frames, native.spans, lost), marks
 
 
 def _warn_of_dropped_persons(packed: PackedSet, indices: np.ndarray, part: str, packs: int) -> None:
@@ -165,3 +197,18 @@ def _prepared(
     if folder is None or key is None:
         return materialise(packed, indices, steps, None, packed.has_missing)
     return cached(folder, key, lambda: materialise(packed, indices, steps, None, packed.has_missing))
+
+
+def _native(
+    packed: PackedSet, indices: np.ndarray, written: Mapping[str, Any], steps: Pipeline, folder: Path | None
+) -> NativeClips:
+    @functools.cache
+    def prepare() -> tuple[np.ndarray, np.ndarray]:
+        return materialise_native(packed, indices, steps.native(), None, packed.has_missing)
+
+    def part(number: int) -> np.ndarray:
+        key = key_of(packed, indices, written, steps, f'native {number}') if folder else None
+        build = functools.partial(lambda number: prepare()[number], number)
+        return build() if folder is None or key is None else cached(folder, key, build)
+
+    return NativeClips(torch.from_numpy(part(0)), torch.from_numpy(part(1)))

@@ -37,6 +37,7 @@ from skeattn.engine.places import (
     TOP_LEVEL,
     VIEWS,
     Kind,
+    looked_up,
     lookup,
 )
 from skeattn.engine.values import Range, complaint, describe, range_of, shown, takes_list
@@ -157,7 +158,7 @@ class _Check:
     def nested(self, place: str, value: Any, registry: Registry) -> None:
         """Check an argument whose name has no defined meaning: it may hold components of the same kind."""
         if isinstance(value, Mapping) and 'type' in value:
-            if _looked_up(value['type'], registry) is not None:
+            if looked_up(value['type'], registry) is not None:
                 self.component(place, value, Kind(registry), TOP)
         elif isinstance(value, Mapping):
             for key, item in value.items():
@@ -185,7 +186,7 @@ class _Check:
             self.step(f'{place}.{name}', step, kind, [*steps])
         if kind.registry is TRANSFORMS:
             order = self.located(in_order, steps, place)
-            kinds = {name: _looked_up(steps[name]['type'], TRANSFORMS) for name in order if steps[name]}
+            kinds = {name: looked_up(steps[name]['type'], TRANSFORMS) for name in order if steps[name]}
             self.located(refuse_after_packing, kinds, place)
 
     def step(self, place: str, step: Any, kind: Kind, names: Sequence[str]) -> None:
@@ -239,7 +240,7 @@ class _Check:
                 self.refuse(place, f'{place} has no type; its keys are {", ".join(map(repr, component))}')
             self.nested(place, component, kind.registry)  # several by name, as mmengine allows of schedulers
             return
-        target = _looked_up(name, kind.registry)
+        target = looked_up(name, kind.registry)
         if target is None and not known and owner.kind is not MODELS:
             return
         if target is None:
@@ -310,12 +311,6 @@ def _liked(views: Mapping[str, Any], view: str) -> set[str]:
     while seen[-1] not in seen[:-1] and (like := lookup(views, seen[-1]).get('like')):
         seen.append(like)
     return {name for other in seen[1:] for name in lookup(views, other)} - {'source', 'like'}
-
-
-def _looked_up(kind: Any, registry: Registry) -> Any:
-    """The class or function of a ``type``; None where there is none."""
-    target = registry.get(kind) if kind and isinstance(kind, str) else kind
-    return target if callable(target) else None
 
 
 def _type_of(component: Any, argument: str, annotation: Any) -> Any:

@@ -22,9 +22,9 @@ from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import of_part
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
-from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, lookup
+from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, VIEWS, looked_up, lookup
 from skeattn.errors import ConfigError, DataError
-from skeattn.registry import BACKBONES, DATASETS
+from skeattn.registry import AUGMENTS, BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
 from skeattn.signatures import arguments_of
 from skeattn.skeletons import LAYOUTS, get_layout
@@ -167,6 +167,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``seed``         ``randomness``
     ``batch_size``   the sampler (global) and the training loader (each process its share)
     ``dataset``      all loaders, with the part they need; its pipeline's ``num_persons``: a backbone that takes it
+    a view that      ``native`` of the data set in the training loader: clips kept at their native length
+    crops, resizes
     ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``readout``, ``batch_size``
     ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
@@ -229,8 +231,7 @@ def _learn_layout(cfg: Config) -> str:
 
 def _write_num_persons(cfg: Config) -> None:
     """A backbone that reads the persons of a clip together is as wide as the pipeline packs persons."""
-    kind = lookup(cfg, 'model.backbone').get('type')
-    backbone = BACKBONES.get(kind) if isinstance(kind, str) else kind
+    backbone = looked_up(lookup(cfg, 'model.backbone').get('type'), BACKBONES)
     if backbone is None or 'num_persons' not in arguments_of(backbone)[0]:
         return
     for name, step in cfg.dataset.pipeline.items():
@@ -255,7 +256,7 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
                 f'batch_size={batch_size} must be at least {2 * world_size}: model.{part} normalises the batch of each '
                 f'process, which needs 2 clips'
             )
-    _write(cfg, 'train_dataloader.dataset', of_part(cfg.dataset, 'train'), 'dataset')
+    _write(cfg, 'train_dataloader.dataset', of_part(cfg.dataset, 'train') | _native(cfg), 'dataset')
     _write(cfg, 'train_dataloader.sampler.batch_size', batch_size, 'batch_size')
     _write(cfg, 'train_dataloader.batch_size', batch_size // world_size, f'batch_size over {world_size} processes')
     defaults = {'num_workers': 0, 'collate_fn': {'type': 'take_whole_batch'}}
@@ -270,13 +271,34 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
         cfg.param_scheduler.setdefault('T_max', cfg.train_cfg.max_epochs)
 
 
+def _native(cfg: Config) -> dict[str, bool]:
+    """The argument for a data set whose training clips are read at their native length."""
+    views = lookup(cfg, VIEWS)
+    readers = [
+        f'{VIEWS}.{view}.{name}'
+        for view in views
+        for name, op in lookup(views, view).items()
+        if isinstance(op, Mapping) and getattr(looked_up(op.get('type'), AUGMENTS), 'native', False)
+    ]
+    if not readers:
+        return {}
+    takes, any_other = arguments_of(looked_up(cfg.dataset.type, DATASETS))
+    if not any_other and 'native' not in takes:
+        raise ConfigError(
+            f'{readers[0]} reads clips at their native length, but dataset.type={cfg.dataset.type!r} takes no '
+            f'native=True; add the argument to this class, or use another operation'
+        )
+    return {'native': True}
+
+
 def _resolve_evaluation(cfg: Config) -> None:
     evaluation = cfg.get('evaluation') or ConfigDict()
     evaluators = {name: item for name, item in (evaluation.get('evaluators') or {}).items() if item is not None}
     if not evaluators:
         return
     options = {key: evaluation[key] for key in ('source', 'readout', 'batch_size') if key in evaluation}
-    sets = {'bank': of_part(cfg.dataset, 'train'), 'test': of_part(cfg.dataset, 'test')}
+    evaluated = {key: value for key, value in cfg.dataset.items() if key != 'native'}
+    sets = {'bank': of_part(evaluated, 'train'), 'test': of_part(evaluated, 'test')}
     for stage in ('val', 'test') if cfg.get('train_cfg') is not None else ('test',):
         _write(cfg, f'{stage}_dataloader', sets, 'dataset')
         _write(cfg, f'{stage}_evaluator', evaluators, 'evaluation.evaluators')

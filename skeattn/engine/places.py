@@ -203,3 +203,9 @@ def lookup(cfg: Config | Mapping[str, Any], place: str) -> Mapping[str, Any]:
     for key in filter(None, place.split('.')):
         node = node.get(key) if isinstance(node, Mapping | Config) else None
     return node if isinstance(node, Mapping | Config) else {}
+
+
+def looked_up(kind: Any, registry: Registry) -> Any:
+    """The class or function of a ``type``; None where there is none."""
+    target = registry.get(kind) if kind and isinstance(kind, str) else kind
+    return target if callable(target) else None

@@ -58,7 +58,9 @@ def _named(names: str, limits: Range) -> dict[str, Range]:
 
 RANGES = {
     **_named('epochs max_epochs max_iters interval interval_exp_name val_interval accumulative_counts T_max', COUNT),
-    **_named('batch_size num_classes num_persons num_frames num_digits window_size size max_keep recall k', COUNT),
+    **_named(
+        'batch_size num_classes num_persons num_frames min_frames num_digits window_size size max_keep recall k', COUNT
+    ),
     **_named('in_channels out_channels hidden_channels base_channels channels widths inner_widths strides', COUNT),
     **_named('kernel_size num_layers num_heads depth patch top_k unit_frames taps limit neighbours', COUNT),
     **_named('parts num_features out_features in_features step_size Crop.ratio base_batch_size', COUNT),
@@ -69,7 +71,7 @@ RANGES = {
     **_named('eta_min num_workers patience start_factor end_factor resource_limit val_begin', NOT_NEGATIVE),
     **_named('lr lr_mult decay_mult bias_lr_mult bias_decay_mult norm_decay_mult', NOT_NEGATIVE),
     **_named('momentum base_momentum dampening probability mu drop add RandomJointMask.ratio zero_probability', SHARE),
-    'JointCorruption.ratio': Range(0, 1, low_open=True),
+    **_named('JointCorruption.ratio CropResize.share', Range(0, 1, low_open=True)),
     **_named('betas dropout heldout', SHARE_BELOW_1),
     'fraction': Range(0, 1, low_open=True),
     'folds': Range(2),

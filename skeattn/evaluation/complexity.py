@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from skeattn.datasets.native import at_full_length
 from skeattn.evaluation.features import frozen
 
 CLIPS = 16
@@ -151,7 +152,7 @@ def _training_step(model: Any, batch: dict[str, Tensor]) -> None:
     """Views, losses and gradients of a batch."""
     model.train()
     model.data_preprocessor.begin_iteration(0, 0)
-    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+    losses = model(**model.data_preprocessor(at_full_length(batch), training=True), mode='loss')
     model.parse_losses(losses)[0].backward()
 
 

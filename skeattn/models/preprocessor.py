@@ -1,6 +1,6 @@
 """From a batch of clips to the input of the encoders: views, stream, order of the axes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -35,6 +35,9 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             mix=dict(source='query', skelemix=dict(type='SkeleMix')),
         )
 
+    A view whose first operation reads clips at their native length (``CropResize``) starts from those of the batch, and
+    has the number of frames that the operation gives it; so have the views that start from it.
+
     Operations receive joint coordinates; motion and bone are derived afterwards (so they show pasted borders, as in the
     SkeAttnCLR release). Operations with ``on='stream'`` come last and receive the derived stream.
 
@@ -47,7 +50,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     Raises:
         ConfigError: unknown stream or layout, channels without coordinates, a view that refers to one not defined
-            before it, or an operation placed beside one that the view lacks.
+            before it, an operation placed beside one that the view lacks, or one that reads clips at their native
+            length and is not the first on the clip.
     """
 
     def __init__(
@@ -90,6 +94,13 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         self.ops[name] = {
             op: AUGMENTS.build(cfg) if op in view else inherited[op] for op, cfg in ordered.items() if cfg is not None
         }
+        for place, (op, augment) in enumerate(self.ops[name].items()):
+            if augment.native and (place or source != 'clip' or augment.on == 'stream'):
+                raise ConfigError(
+                    f'data_preprocessor.views.{name}.{op}: {type(augment).__name__} reads the clip at its native '
+                    f'length, so it must be the first operation of a view that starts from the clip, and on joints: '
+                    f'here the first is {next(iter(self.ops[name]))!r}, source={source!r}, on={augment.on!r}'
+                )
 
     def begin_iteration(self, seed: int, iteration: int) -> None:
         """Set seed and training iteration of the next batch; its draws depend on nothing else."""
@@ -101,7 +112,9 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         Args:
             data: ``inputs`` ``(B, C, T, V, M)`` joint coordinates, ``labels`` ``(B,)``; where joints are missing also
                 ``missing`` ``(B, T, V, M)`` bool. These marks move with their joints and frames through the operations;
-                streams that a missing joint enters are 0.
+                streams that a missing joint enters are 0. For operations such as ``CropResize`` the clips at their
+                native length: ``native`` ``(B, C, longest, V, M)``, ``frames`` ``(B,)``, ``native_missing``
+                ``(B, longest, V, M)``.
             training: draw the views; otherwise the only view is ``clip``, the clip itself.
 
         Returns:
@@ -111,14 +124,13 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             ``data_samples``: labels.
 
         Raises:
-            ConfigError: training without :meth:`begin_iteration`: repeated draws would go unnoticed.
+            ConfigError: training without :meth:`begin_iteration`: repeated draws would go unnoticed; or an operation
+                that reads clips at their native length, and a batch without them.
         """
         data = self.cast_data(data)
         with torch.autocast(data['inputs'].device.type, enabled=False):  # bfloat16 would move joints by centimetres
-            clips, marked = data['inputs'], 'missing' in data
-            if marked:  # one channel more, 1 where a joint was seen
-                clips = torch.cat([clips, (~data['missing'][:, None]).to(clips)], dim=1)
-            views = self.draw_views(clips, marked) if training else {'clip': View(clips, marked)}
+            clips, marked = _marked(data['inputs'], data.get('missing')), 'missing' in data
+            views = self.draw_views(clips, marked, data) if training else {'clip': View(clips, marked)}
             inputs = Inputs({name: self._to_model(view) for name, view in views.items()})
         for name, view in views.items():
             inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
@@ -126,8 +138,15 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             inputs['clip.index'] = data['index']
         return {'inputs': inputs, 'data_samples': data.get('labels')}
 
-    def draw_views(self, clips: Tensor, marked: bool = False) -> 'dict[str, View]':
-        """The training views of this process's part ``(B, C, T, V, M)`` of the global batch; see :class:`View`."""
+    def draw_views(
+        self, clips: Tensor, marked: bool = False, native: Mapping[str, Tensor] | None = None
+    ) -> 'dict[str, View]':
+        """The training views of this process's part ``(B, C, T, V, M)`` of the global batch.
+
+        Args:
+            clips, marked: see :class:`View`.
+            native: the entries of the batch for clips at their native length.
+        """
         if self._iteration is None or self._seed is None:
             raise ConfigError(
                 'a training batch came without begin_iteration(seed, iteration), so its augmentations would repeat; '
@@ -137,12 +156,14 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         for name, ops in self.ops.items():
             view = View(views[self.sources[name]].clips, marked)
             for op_name, op in ops.items():
-                params = self._draw(op, clips, generator(self._seed, self._iteration, name, op_name))
+                params = self._draw(op, view.clips, generator(self._seed, self._iteration, name, op_name))
+                if op.native:
+                    params |= self._take_native(view, native or {}, f'{name}.{op_name}')
                 if op.on == 'stream':
                     view.late.append((op, params))
                 else:
                     view.clips = self._augmented(op, params, view.clips)
-                view.notes.update(op.notes(params, clips.shape[2]))
+                view.notes.update(op.notes(params, view.clips.shape[2]))
             views[name] = view
         self._iteration = None
         del views['clip']
@@ -154,6 +175,17 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         spec = ClipSpec(clips.shape[2], self.layout, B * get_world_size(), num_coordinates(self.channels))
         params = op.draw(spec, draws)
         return {name: value[rank * B : (rank + 1) * B].to(clips.device) for name, value in params.items()}
+
+    def _take_native(self, view: 'View', native: Mapping[str, Tensor], op: str) -> Params:
+        """Let a view start from the clips at their native length; returns what the operation must know of them."""
+        if 'native' not in native:
+            raise ConfigError(
+                f'data_preprocessor.views.{op} reads clips at their native length, which the batch lacks: build the '
+                f'data set with dataset.native=True'
+            )
+        frames, missing = native['frames'], native.get('native_missing')
+        view.clips = _marked(native['native'], missing)
+        return {'frames': frames} if missing is None else {'frames': frames, 'seen': ~missing[:, None]}
 
     def _to_model(self, view: 'View') -> Any:
         streams = {}
@@ -177,6 +209,11 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     def _on_coordinates(self, change: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         D = num_coordinates(self.channels)
         return change(x) if x.shape[1] == D else torch.cat([change(x[:, :D]), x[:, D:]], dim=1)
+
+
+def _marked(clips: Tensor, missing: Tensor | None) -> Tensor:
+    """Clips ``(B, C, T, V, M)``; where joints are missing with one channel more, 1 where a joint was seen."""
+    return clips if missing is None else torch.cat([clips, (~missing[:, None]).to(clips)], dim=1)
 
 
 class Inputs(dict[str, Any]):

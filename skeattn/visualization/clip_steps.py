@@ -69,6 +69,7 @@ def view_steps(
     seed: int = 0,
     iteration: int = 0,
     missing: Tensor | None = None,
+    native: Mapping[str, Tensor] | None = None,
 ) -> list[Panel]:
     """The first clip of a batch after each operation of the training views, drawn as in training.
 
@@ -79,6 +80,7 @@ def view_steps(
         seed: of the random draws.
         iteration: training iteration of the random draws.
         missing: ``(B, T, V, M)`` joints that are missing after the pipeline.
+        native: entries of a batch with clips at their native length.
     """
     layout, stream = preprocessor.layout, str(preprocessor.stream)
     D = num_coordinates(preprocessor.channels)
@@ -94,7 +96,9 @@ def view_steps(
             if view not in seen:
                 seen[view] = seen.get(preprocessor.sources[view], seen['clip'])
             if op.on != 'stream':
-                if missing is not None and not op.coordinates_only:  # the last channel: joints that were seen
+                if missing is None:
+                    seen[view] = torch.ones_like(after[:, :1], dtype=torch.bool)
+                elif not op.coordinates_only:  # the last channel: joints that were seen
                     seen[view] = after[:, -1:] > 0.5
                 before, after = (derive_stream(x[:, :D], stream, layout) for x in (before, after))
             same = 'changes nothing in this draw' if torch.equal(before[0], after[0]) else ''
@@ -105,7 +109,7 @@ def view_steps(
     for view, ops in preprocessor.ops.items():
         preprocessor.ops[view] = {name: watch(view, name, op) for name, op in ops.items()}
     preprocessor.begin_iteration(seed, iteration)
-    batch = {'inputs': clips} if missing is None else {'inputs': clips, 'missing': missing}
+    batch = {'inputs': clips, **(native or {})} | ({} if missing is None else {'missing': missing})
     drawn = preprocessor(batch, training=True)['inputs']
     for view, steps in panels.items():
         if not steps:  # a view without operations
@@ -138,7 +142,7 @@ class _Watched(Augment):
     def __init__(self, op: Augment, note: Callable[[Tensor, Tensor], None]) -> None:
         self.__dict__.update(op.__dict__)
         self.op, self.note = op, note
-        self.coordinates_only = op.coordinates_only
+        self.coordinates_only, self.native = op.coordinates_only, op.native
 
     def draw(self, *arguments: Any) -> Params:
         return self.op.draw(*arguments)

@@ -28,6 +28,7 @@ def partners_in(x):
 # Every operation, with the settings that show most on short clips.
 OPS = {
     'Crop': {},
+    'CropResize': {'min_frames': 4},
     'Shear': {},
     'SpatialFlip': {},
     'Rotate': {},

@@ -7,8 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.augment import Crop, GaussianBlur, TemporalFlip, generator
+from skeattn.augment import Crop, CropResize, GaussianBlur, TemporalFlip, generator
+from skeattn.datasets.transforms.resample import resample
 from tests.augment.clips import clips, spec
+
+
+def crop(op, x, seed=0, T=16, **facts):
+    params = op.draw(spec(len(x), T), generator(seed, 0))
+    return op.apply(x, {**params, **facts}, None), params
 
 
 def blur(x, sigma, **kwargs):
@@ -19,6 +25,68 @@ def blur(x, sigma, **kwargs):
 def test_crop_draws_every_shift_both_ends_included():
     start = Crop(ratio=6).draw(spec(batch=4000, frames=24), generator(0, 0))['start']
     assert start.unique().tolist() == list(range(9))
+
+
+SOME_FRAMES = st.lists(st.integers(1, 40), min_size=1, max_size=5)
+
+
+@given(frames=SOME_FRAMES, T=st.integers(1, 30), seed=st.integers(0, 10**6), shortest=st.integers(1, 20))
+def test_crop_resize_resamples_a_piece_of_each_clip_and_reads_nothing_behind_its_end(frames, T, seed, shortest):
+    n = torch.tensor(frames)
+    x = clips(len(frames), 40, dtype=torch.float64)
+    x.transpose(1, 2)[torch.arange(40) >= n[:, None]] = torch.nan
+    out, params = crop(CropResize((0.3, 0.9), shortest), x, seed, T, frames=n)
+    start, length = CropResize((0.3, 0.9), shortest).piece(params, n)
+    assert (length == (n * params['share']).floor().clamp(min=shortest).minimum(n)).all()
+    assert (start >= 0).all() and (start + length <= n).all()
+    for clip, whole, a, L in zip(out, x, start.tolist(), length.tolist(), strict=True):
+        piece = whole[:, a : a + L].permute(3, 1, 2, 0).numpy()
+        expected = torch.from_numpy(resample(piece, T)).permute(3, 1, 2, 0)
+        torch.testing.assert_close(clip, expected)
+
+
+def test_crop_resize_draws_shares_and_every_start():
+    op = CropResize((0.5, 1), min_frames=1)
+    n = torch.full((6000,), 10)
+    params = op.draw(spec(batch=6000), generator(0, 0))
+    start, length = op.piece(params, n)
+    assert length.unique().tolist() == [5, 6, 7, 8, 9]  # 10 has no chance: p < 1
+    share = torch.bincount(length)[5:] / 6000
+    torch.testing.assert_close(share, torch.full((5,), 0.2), rtol=0, atol=0.02)
+    for L in range(5, 10):
+        starts = torch.bincount(start[length == L]) / (length == L).sum()
+        torch.testing.assert_close(starts, torch.full((11 - L,), 1 / (11 - L)), rtol=0, atol=0.05)
+
+
+@given(n=st.integers(1, 40), share=st.floats(0.05, 1))
+def test_a_centred_crop_leaves_out_as_many_frames_at_both_ends(n, share):
+    op = CropResize((share, share), place='centre')
+    start, length = op.piece({'share': torch.tensor([share], dtype=torch.float64)}, torch.tensor([n]))
+    assert start == int((1 - share) * n / 2) and n == 2 * start + length
+
+
+def test_a_clip_that_is_not_cropped_is_resized_whole_and_the_operation_can_set_its_frames():
+    x = clips(8, 30, dtype=torch.float64)
+    out, params = crop(CropResize((0.2, 0.3), 4, num_frames=10, probability=0.5), x)
+    whole, _ = crop(CropResize((1, 1), num_frames=10), x)
+    assert out.shape[2] == 10 and params['applies'].any() and not params['applies'].all()
+    assert [torch.equal(a, b) for a, b in zip(out, whole, strict=True)] == (~params['applies']).tolist()
+
+
+@pytest.mark.parametrize('blend_absent', [True, False])
+def test_crop_resize_treats_missing_joints_and_absent_persons_as_resample_does(blend_absent):
+    x = clips(1, 12, dtype=torch.float64)
+    x[0, :, 4:7, :, 0] = 0  # absent for a while
+    seen = torch.ones(1, 1, 12, 25, 2, dtype=torch.bool)
+    seen[0, 0, 2, 7, 0] = seen[0, 0, 10, 3, 0] = False
+    keypoint = torch.where(seen, x, torch.nan)[0].permute(3, 1, 2, 0).numpy()
+    expected = torch.from_numpy(resample(keypoint, 20, blend_absent)).permute(3, 1, 2, 0)
+    op = CropResize((1, 1), blend_absent=blend_absent)
+    marked = torch.cat([x, seen.to(x)], dim=1)
+    out, _ = crop(op, marked, T=20, seen=seen)
+    lost = expected.isnan().any(dim=0)
+    assert torch.equal(out[0, 3] == 0, lost) and torch.equal(out[0, 3] == 1, ~lost) and lost.any()
+    torch.testing.assert_close(out[0, :3].masked_fill(lost, 0), expected.masked_fill(lost, 0))
 
 
 @given(frames=st.integers(1, 20), seed=st.integers(0, 10**6))

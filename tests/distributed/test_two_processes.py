@@ -50,6 +50,14 @@ def test_with_frozen_bn_queue_pointer_key_encoder_and_weights_are_equal(runs):
     assert [found['world'] for found in notes(runs, 'frozen')] == [1, 2]
 
 
+def test_crops_of_native_clips_train_as_one_process_does(runs):
+    one, two = states(runs, 'cropped')
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('method', ['skelemixclr', 'crossclr', 'hiclr'])
 def test_the_other_methods_train_as_one_process_does(runs, method):

@@ -22,6 +22,11 @@ STEPS = 5
 CASES: dict[str, dict[str, Any]] = {
     'frozen': dict(model='skeattnclr'),
     'free': dict(model='skeattnclr'),
+    # Clips at their native length, cropped and mixed: the longest of a batch is another one in each process.
+    'cropped': dict(
+        model='skeattnclr',
+        model__data_preprocessor__views__query__crop=dict(_delete_=True, type='CropResize', min_frames=8),
+    ),
     'matched': dict(model='skeattnclr', model__negatives='matched'),
     'apart': dict(model='skeattnclr', model__negatives='matched', model__gather_maps=False),
     'skelemixclr': dict(model='skelemixclr'),

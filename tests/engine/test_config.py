@@ -344,3 +344,46 @@ def test_a_users_data_set_that_calls_the_part_split_still_receives_it(folder):
     sets = [cfg.train_dataloader.dataset, cfg.val_dataloader.test]
     assert [(item.protocol, item.split) for item in sets] == [('xsub', 'train'), ('xsub', 'test')]
     assert not any('part' in item for item in sets)
+
+
+NATIVE = {'model.data_preprocessor.views.query.crop': {'_delete_': True, 'type': 'CropResize', 'min_frames': 8}}
+
+
+def test_a_view_that_reads_native_clips_keeps_them_in_the_training_loader_alone(folder):
+    plain, cropped = (resolve_config(read_config(folder / 'toy.py', options)) for options in ({}, NATIVE))
+    assert 'native' not in plain.train_dataloader.dataset
+    assert cropped.train_dataloader.dataset == {**plain.train_dataloader.dataset, 'native': True}
+    for loaders in (cropped.val_dataloader, cropped.test_dataloader):
+        assert loaders == plain.val_dataloader
+    assert 'native' not in cropped.dataset and resolve_config(cropped).pretty_text == cropped.pretty_text
+    explicit = resolve_config(read_config(folder / 'toy.py', {'dataset.native': True}))
+    assert explicit.train_dataloader.dataset.native and 'native' not in explicit.test_dataloader.bank
+
+
+def test_a_custom_data_set_without_native_clips_is_refused(folder):
+    @DATASETS.register_module(force=True)
+    class Fixed(torch.utils.data.Dataset):
+        def __init__(self, data, split, part, pipeline=None, layout=None, channels=None):
+            pass
+
+    try:
+        cfg = read_config(folder / 'toy.py', {**NATIVE, 'dataset.type': 'Fixed'})
+        with pytest.raises(
+            ConfigError, match=r"views\.query\.crop reads .* dataset\.type='Fixed' takes no native=True"
+        ):
+            resolve_config(cfg)
+    finally:
+        DATASETS.module_dict.pop('Fixed')
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('min_frames', 'whole number of at least 1'),
+        ('share', r'a list of 2 numbers in \(0, 1\]'),
+        ('num_frames', 'whole number of at least 1 or None'),
+    ],
+)
+def test_settings_of_a_crop_are_checked(folder, option, message):
+    with pytest.raises(ConfigError, match=rf'views\.query\.crop\.{option}=.* must be a?.*{message}'):
+        read_config(folder / 'toy.py', {**NATIVE, f'model.data_preprocessor.views.query.crop.{option}': (0, 0)})

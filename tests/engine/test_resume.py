@@ -283,6 +283,16 @@ def test_matched_negatives_resume_bit_for_bit(tmp_path, data):
     assert_equal_state(*(read_checkpoint(tmp_path / name / 'run/epoch_3.pth') for name in ('whole', 'on')))
 
 
+def test_crops_of_native_clips_resume_bit_for_bit(tmp_path, data):
+    crop = {'_delete_': True, 'type': 'CropResize', 'min_frames': 8}
+    options = {'model__data_preprocessor__views__query__crop': crop}
+    (tmp_path / 'whole').mkdir()
+    toy_runner(tmp_path / 'whole', data=data, **options, **QUIET).train()
+    resumed(tmp_path / 'on', tmp_path / 'whole', data, 1, **options)
+    assert logged(tmp_path / 'on/run') == logged(tmp_path / 'whole/run')[3:]
+    assert_equal_state(*(read_checkpoint(tmp_path / name / 'run/epoch_3.pth') for name in ('whole', 'on')))
+
+
 SETTINGS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2),
     lambda inner: st.dictionaries(st.sampled_from('abcd'), inner, max_size=3),

@@ -31,7 +31,7 @@ class ReplayPreprocessor(SkeletonPreprocessor):
         super().__init__('ntu25', stream)
         self.golden, self.step, self.mixes = golden, 1, mixes
 
-    def draw_views(self, clips, marked=False):
+    def draw_views(self, clips, marked=False, native=None):
         golden, s = self.golden, self.step
         views = {ours: View(golden[f'step{s}/{name}']) for name, ours in VIEWS.items() if self.has(f'step{s}/{name}')}
         if self.has(f'step{s}/joint_mask'):

@@ -9,6 +9,7 @@ from skeattn.augment import (
     AxisMask,
     ClipSpec,
     Crop,
+    CropResize,
     GaussianBlur,
     GaussianNoise,
     JointCorruption,
@@ -58,6 +59,20 @@ def test_crop():
         start = golden[f'{draw}/frame_start'].reshape(1).long()
         out = op.apply(golden['x'][None], {'start': start}, partners=None)
         assert_close(out[0], golden[f'{draw}/out'], draw)
+
+
+def test_crop_resize():
+    golden = Golden('crop_resize')
+    cases = sorted({key.split('/')[0] for key in golden.arrays.files if '/' in key})
+    assert len(cases) == 11
+    for case in cases:
+        n, T, p = int(golden[f'{case}/valid']), int(golden[f'{case}/window']), golden[f'{case}/p'].double()
+        start, length = int(golden[f'{case}/start']), int(golden[f'{case}/length'])
+        op = CropResize(min_frames=golden.meta['minimum'], place='random' if 'random' in case else 'centre')
+        params = op.sample(1, ClipSpec(T, get_layout('ntu25'), 1), generator(0, 0))
+        params |= {'share': one(p), 'start': one((start + 0.5) / (n - length + 1)), 'frames': one(n)}
+        assert [int(found) for found in op.piece(params, one(n))] == [start, length], case
+        assert_close(op.apply(golden['x'][None], params, partners=None)[0], golden[f'{case}/out'], case)
 
 
 def test_rotate():

@@ -5,6 +5,7 @@ import torch
 
 from skeattn.augment import Augment
 from skeattn.augment.functional import derive_stream
+from skeattn.datasets.native import at_full_length
 from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError
 from skeattn.models.preprocessor import SkeletonPreprocessor
@@ -31,7 +32,7 @@ def view(x, channels, stream='joint', **op):
     views = {'query': {'op': {'probability': 1, **op}}} if op else {'query': {}}
     preprocessor = SkeletonPreprocessor('ntu25', stream, views, channels)
     preprocessor.begin_iteration(0, 1)
-    return preprocessor({'inputs': x}, training=True)['inputs']['query'].permute(0, 2, 3, 4, 1)
+    return preprocessor(at_full_length({'inputs': x}), training=True)['inputs']['query'].permute(0, 2, 3, 4, 1)
 
 
 def test_every_operation_declares_whether_it_receives_scores():
@@ -52,6 +53,8 @@ def test_scores_follow_their_joints_and_are_never_moved(name):
 @pytest.mark.parametrize('name', sorted(OPS))
 @pytest.mark.parametrize('on', ['joint', 'stream'])
 def test_a_score_changes_nothing_about_the_coordinates(name, on):
+    if name == 'CropResize' and on == 'stream':
+        pytest.skip('it starts from joints')
     x = clips()
     flat = view(x[:, :2], SCORED[:2], 'bone', type=name, on=on, **OPS[name])
     assert flat.shape[1] == 2

@@ -17,6 +17,7 @@ from tabulate import tabulate
 from torch import nn
 
 from skeattn import cli
+from skeattn.datasets.native import at_full_length
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.models.dropout import Dropout
 from skeattn.models.queue import queues_of
@@ -81,7 +82,7 @@ def step(model: nn.Module, clips: torch.Tensor, autocast: bool) -> Callable[[], 
 def views(model: nn.Module, clips: torch.Tensor) -> dict[str, torch.Tensor]:
     """The training views of a batch."""
     model.data_preprocessor.begin_iteration(0, 0)
-    return model.data_preprocessor({'inputs': clips}, training=True)['inputs']
+    return model.data_preprocessor(at_full_length({'inputs': clips}), training=True)['inputs']
 
 
 @torch.no_grad()

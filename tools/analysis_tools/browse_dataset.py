@@ -18,9 +18,10 @@ import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn import cli
 from skeattn.augment.functional import STREAMS
 from skeattn.datasets import PackedSet, Pipeline, split
-from skeattn.datasets.materialise import materialise
+from skeattn.datasets.materialise import materialise, materialise_native
+from skeattn.datasets.native import NativeClips
 from skeattn.datasets.packed import class_name
-from skeattn.datasets.skeleton_dataset import split_missing
+from skeattn.datasets.skeleton_dataset import split_missing, split_missing_native
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
 from skeattn.registry import MODELS
@@ -89,8 +90,13 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
             batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
             clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))
             clips, missing = split_missing(clips) if packed.has_missing else (clips, None)
+            native = NativeClips(
+                *map(torch.from_numpy, materialise_native(packed, batch, pipeline.native(), 1, packed.has_missing))
+            )
+            if packed.has_missing:
+                native, missing = split_missing_native(native, clips, missing)
             preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
-            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing)
+            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing, native.padded())
     return f'{name}: {class_name(packed.classes, label)} ({packed.path}, {args.split})', packed, panels
 
 

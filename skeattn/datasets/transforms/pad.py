@@ -35,6 +35,9 @@ class PadFrames(BaseTransform):
         results['total_frames'] = self.num_frames
         return results
 
+    def native(self) -> None:
+        """No step: a clip at its native length is neither padded nor cut."""
+
 
 @TRANSFORMS.register_module()
 class Window(BaseTransform):

@@ -1,5 +1,6 @@
 """The pipeline: named steps over a clip dict, run one after the other."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,6 +55,17 @@ class Pipeline:
         for name, transform in self.steps.items():
             clip = transform({**clip, 'keypoint': _admitted(clip, name)})
             yield name, clip
+
+    def native(self) -> 'Pipeline':
+        """The pipeline for clips at their native length.
+
+        A step that brings clips to one number of frames has a method ``native`` that returns its replacement, None for
+        none; the other steps are the same.
+        """
+        steps = {name: step.native() if hasattr(step, 'native') else step for name, step in self.steps.items()}
+        pipeline = copy.copy(self)
+        pipeline.steps = {name: step for name, step in steps.items() if step is not None}
+        return pipeline
 
     def layout_after(self, layout: SkeletonLayout) -> SkeletonLayout:
         """The layout of clips that had ``layout``; a step that changes it also has a method of this name.

@@ -1,5 +1,7 @@
 """Bring every clip to the same number of frames."""
 
+import copy
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -59,7 +61,7 @@ class Resample(BaseTransform):
             raise ConfigError(
                 f'Resample: num_frames={num_frames!r} must be positive and length={length!r} "released" or "all"'
             )
-        self.num_frames = num_frames
+        self.num_frames: int | None = num_frames
         self.length = length
         self.blend_absent = blend_absent
 
@@ -69,6 +71,14 @@ class Resample(BaseTransform):
         length = keypoint.shape[1] if self.length == 'all' else int(present(keypoint[:1]).sum())
         if not length:
             raise DataError(f'{results["name"]}: person 0 is absent in every frame')
-        results['keypoint'] = resample(keypoint[:, :length], self.num_frames, self.blend_absent)
-        results['total_frames'] = self.num_frames
+        keypoint = keypoint[:, :length]
+        if self.num_frames is not None:
+            keypoint = resample(keypoint, self.num_frames, self.blend_absent)
+        results['keypoint'], results['total_frames'] = keypoint, keypoint.shape[1]
         return results
+
+    def native(self) -> 'Resample':
+        """The step that keeps the first ``length`` frames as they are."""
+        step = copy.copy(self)
+        step.num_frames = None
+        return step

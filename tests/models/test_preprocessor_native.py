@@ -1,0 +1,120 @@
+"""Views that start from clips at their native length."""
+
+import pytest
+import torch
+
+from skeattn.augment import Augment, CropResize
+from skeattn.augment.seeding import generator
+from skeattn.datasets.native import at_full_length
+from skeattn.errors import ConfigError
+from skeattn.models.preprocessor import SkeletonPreprocessor
+from tests.augment.clips import clips, spec
+
+FRAMES = torch.tensor([30, 9, 17, 30, 12, 25])
+CROP = {'type': 'CropResize', 'share': (0.4, 0.9), 'min_frames': 5}
+
+
+def batch():
+    x = clips(6, 30)
+    x.transpose(1, 2)[torch.arange(30) >= FRAMES[:, None]] = 0
+    return {'inputs': clips(6, 16), 'native': x, 'frames': FRAMES}
+
+
+def drawn(views, data=None, stream='joint', iteration=4):
+    preprocessor = SkeletonPreprocessor('ntu25', stream, views)
+    preprocessor.begin_iteration(1, iteration)
+    return preprocessor(data or batch(), training=True)['inputs']
+
+
+def alone(data, name='query', **options):
+    """The native clips under CropResize alone, as the model receives them."""
+    op = CropResize((0.4, 0.9), 5, **options)
+    params = op.draw(spec(6, 16), generator(1, 4, name, 'crop')) | {'frames': FRAMES}
+    return op.apply(data['native'], params, None).permute(0, 4, 1, 2, 3)
+
+
+def test_a_view_that_begins_with_crop_resize_starts_from_native_clips_and_the_others_from_the_inputs():
+    data = batch()
+    views = drawn({'query': {'crop': CROP}, 'key': {'like': 'query'}, 'plain': {}})
+    assert torch.equal(views['query'], alone(data)) and torch.equal(views['key'], alone(data, 'key'))
+    assert torch.equal(views['plain'], data['inputs'].permute(0, 4, 1, 2, 3))
+    assert not torch.equal(views['query'], views['key'])
+
+
+@pytest.mark.parametrize('frames', [None, 12])
+def test_later_operations_and_views_have_its_number_of_frames(frames):
+    mix = {'type': 'SkeleMix', 'units': (1, 2)}
+    mask = {'type': 'RandomJointMask', 'ratio': 0.2, 'fill': 5.0, 'on': 'stream'}
+    views = {
+        'query': {'crop': {**CROP, 'num_frames': frames}, 'shift': {'type': 'Crop'}, 'mask': mask},
+        'mix': {'source': 'query', 'mix': mix},
+        'own': {'source': 'clip', 'mix': mix},
+    }
+    inputs, T = drawn(views), frames or 16
+    assert inputs['query'].shape == inputs['mix'].shape == (6, 2, 3, T, 25)
+    assert inputs['query.masked'].shape == (6, T, 25) and inputs['mix.grid'].shape == (6, T // 4, 25)
+    assert inputs['own'].shape == (6, 2, 3, 16, 25) and inputs['own.grid'].shape == (6, 4, 25)
+    pasted = inputs['mix.grid'].repeat_interleave(4, dim=1)[:, None, None].expand_as(inputs['mix'])
+    views['query'].pop('mask')
+    query = drawn(views)['query']
+    partner = query[(torch.arange(6) + inputs['mix.shift']) % 6]
+    assert torch.equal(inputs['mix'], torch.where(pasted, partner, query))
+
+
+def test_half_of_a_global_batch_is_drawn_as_the_whole_whatever_its_longest_clip(monkeypatch):
+    views = {'query': {'crop': CROP, 'shear': {'type': 'Shear'}}}
+    data = batch()
+    whole = drawn(views, data)['query']
+    monkeypatch.setattr('skeattn.models.preprocessor.get_world_size', lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr('skeattn.models.preprocessor.get_rank', lambda rank=rank: rank)
+        part = {key: value[2 * rank : 2 * rank + 2] for key, value in data.items()}
+        part['native'] = part['native'][:, :, : int(part['frames'].max())]
+        torch.testing.assert_close(drawn(views, part)['query'], whole[2 * rank : 2 * rank + 2])
+
+
+def test_marks_of_missing_joints_come_from_the_native_clips():
+    data = batch()
+    data['missing'] = torch.zeros(6, 16, 25, 2, dtype=torch.bool)
+    data['native_missing'] = torch.zeros(6, 30, 25, 2, dtype=torch.bool)
+    data['native_missing'][0, :, 7, 0] = data['native_missing'][1, 4, 3, 0] = True
+    data['native'][0, :, :, 7, 0] = 99
+    data['native'][1, :, 4, 3, 0] = 99
+    out = drawn({'query': {'crop': {**CROP, 'share': (1, 1)}}}, data)['query']
+    assert not out[0, 0, :, :, 7].any() and out[0, 1:, :, :, 7].abs().max() < 99
+    assert out.abs().max() < 99
+    lost = ~out[1, 0, :, :, 3].any(dim=0)
+    assert lost.tolist() == [abs((i + 0.5) * 9 / 16 - 0.5 - 4) <= 0.5 for i in range(16)]
+    bones = drawn({'query': {'crop': {**CROP, 'share': (1, 1)}}}, data, 'bone')['query']
+    assert not bones[0, 0, :, :, 7].any() and bones.abs().max() < 99
+
+
+@pytest.mark.parametrize(
+    ('view', 'first'),
+    [
+        ({'shear': {'type': 'Shear'}, 'crop': CROP}, "the first is 'shear'"),
+        ({'source': 'plain', 'crop': CROP}, "source='plain'"),
+        ({'crop': {**CROP, 'on': 'stream'}}, "on='stream'"),
+    ],
+)
+def test_crop_resize_elsewhere_than_at_the_start_is_refused(view, first):
+    with pytest.raises(ConfigError, match=f'views.query.crop: CropResize reads the clip at its native .*{first}'):
+        SkeletonPreprocessor('ntu25', views={'plain': {}, 'query': view})
+
+
+def test_a_batch_without_native_clips_is_refused_with_the_cure():
+    with pytest.raises(ConfigError, match=r'views\.query\.crop reads clips .* dataset\.native=True'):
+        drawn({'query': {'crop': CROP}}, {'inputs': clips()})
+
+
+def test_clips_of_one_length_can_stand_for_native_ones():
+    x = {'inputs': clips(), 'missing': torch.zeros(6, 16, 25, 2, dtype=torch.bool)}
+    full = at_full_length(x)
+    assert full['frames'].tolist() == [16] * 6 and full['native'] is x['inputs']
+    assert full['native_missing'] is x['missing']
+    data = batch()
+    assert at_full_length(data)['frames'] is data['frames']
+
+
+def test_only_crop_resize_reads_native_clips():
+    assert [op.__name__ for op in Augment.__subclasses__() if op.native] == ['CropResize']
