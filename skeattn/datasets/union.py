@@ -91,8 +91,10 @@ def open_sets(data: Folder | Sequence[Folder]) -> PackedSet:
 
     Raises:
         DataError: a set is missing or incomplete, see :meth:`PackedSet.open`.
-        ConfigError: an empty list, layouts or channels that differ, or a set that is listed twice.
+        ConfigError: an empty list, a list without brackets, layouts or channels that differ, or a set listed twice.
     """
+    if isinstance(data, str) and not is_packed(data) and is_packed(several := data.split(',')):
+        raise ConfigError(f'dataset.data={data!r} is one folder; several sets are a list with brackets, {several}')
     sets = [PackedSet.open(folder) for folder in folders_of(data)]
     if not sets:
         raise ConfigError('dataset.data=[] lists no packed set; give a folder, or several')

@@ -10,7 +10,6 @@ hand them on.
 import functools
 import inspect
 import numbers
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -133,8 +132,7 @@ class _Check:
 
     def typed(self, place: str, value: Any, kind: Any, limits: Range | None) -> None:
         """Check the type and range of a value."""
-        text = isinstance(value, str) and ',' in value and place in self.origin.options
-        if text and takes_list(kind) and not os.path.exists(value):  # a folder's name can have a comma
+        if isinstance(value, str) and ',' in value and place in self.origin.options and takes_list(kind):
             value = self.lists[place] = parse_list(value)
         if expected := complaint(value, kind, limits):
             self.refuse(place, f'{place}={shown(value)} must be {expected}')

@@ -98,6 +98,8 @@ def test_sets_that_differ_are_refused_and_both_are_named(folders, tmp_path):
         open_sets([folders[0], folders[1], f'{tmp_path}/other/../toy'])
     with pytest.raises(ConfigError, match=r'dataset.data=\[\] lists no packed set'):
         open_sets([])
+    with pytest.raises(ConfigError, match=r'is one folder; several sets are a list with brackets, .*toy.*other'):
+        open_sets(f'{folders[0]},{folders[1]}')
     with pytest.raises(DataError, match=r'no packed set at .*gone'):
         open_sets([folders[0], tmp_path / 'gone'])
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from skeattn.cli import parse_value
 from skeattn.engine.build import build_splits
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.resume import compare, run_facts
@@ -65,8 +66,8 @@ def test_an_inherited_number_of_classes_is_refused_with_the_right_one(sets, conf
     resolve_config(read_config(config, {**options, 'dataset.data': [str(sets[0]), 'gone']}))  # reported when it is read
 
 
-def test_sets_and_splits_are_read_from_a_list_without_brackets(sets, config):
-    options = {'dataset.data': ','.join(map(str, sets)), 'dataset.split': 'xsub,all'}
+def test_a_list_of_splits_needs_no_brackets_that_of_sets_does(sets, config):
+    options = {'dataset.data': parse_value(listed(sets).partition('=')[2]), 'dataset.split': 'xsub,all'}
     cfg = resolve_config(read_config(config, options))
     assert cfg.dataset.data == [*map(str, sets)]
     train, test = build_splits(cfg)
