@@ -13,6 +13,7 @@ from pathlib import Path
 
 import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn import cli
+from skeattn.datasets.union import folders_of
 from skeattn.errors import ConfigError
 from skeattn.experiments import NOTE, Run, clips_seen, make_rows, prepare_data, render
 from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
@@ -60,8 +61,8 @@ def main() -> int:
     root, out = args.work_dir or RUNS, args.work_dir or Path('work_dirs/compare') / args.dataset
     options = {**budget_options(args.budget), **args.cfg_options}
     runs = plan_comparison(find_configs(args.dataset), args.methods, args.seeds, options, args.protocol)
-    for folder in dict.fromkeys(run.cfg.dataset.data for run in runs):
-        prepare_data(Path(folder), clock.report)
+    for folder in dict.fromkeys(folder for run in runs for folder in folders_of(run.cfg.dataset.data)):
+        prepare_data(folder, clock.report)
     check_models(runs)
     unequal = unequal_clips(runs)
     if unequal and args.check:

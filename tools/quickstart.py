@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 from skeattn import cli
 from skeattn.apis import build_splits, load_model
 from skeattn.checkpoint import find_newest
+from skeattn.datasets.union import folders_of
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import SkeAttnError
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_features, raw_features
@@ -153,7 +154,8 @@ def main() -> int:
     torch.set_num_threads(1)
     MMLogger.get_instance('quickstart', log_level='WARNING')
     out = args.work_dir
-    prepare_data(Path(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data), CLOCK.report)
+    for folder in folders_of(read_config(CONFIGS['SkeAttnCLR'], args.cfg_options).dataset.data):
+        prepare_data(folder, CLOCK.report)
     CLOCK.report('pre-training SkeletonCLR and SkeAttnCLR in parallel, one core each')
     trainings = {name: start(name, out / name.lower(), args.cfg_options) for name in CONFIGS}
     try:

@@ -17,6 +17,7 @@ from skeattn.datasets.transforms import (
     TrimEmpty,
     Window,
 )
+from skeattn.datasets.union import UnionSet, open_sets
 from skeattn.datasets.writer import PackedWriter
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     'ScaleBody',
     'SkeletonDataset',
     'TrimEmpty',
+    'UnionSet',
     'Window',
     'held_out_subjects',
+    'open_sets',
     'split',
     'take_whole_batch',
 ]

@@ -28,7 +28,7 @@ import numpy as np
 
 import skeattn
 from skeattn.datasets.integrity import is_intact, note_intact, read_note
-from skeattn.datasets.packed import MANIFEST, PackedSet
+from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.transforms import Pipeline
 from skeattn.errors import ConfigError
 from skeattn.files import lock, sha256, write_atomic
@@ -44,6 +44,7 @@ CODE = (
     'datasets/missing.py',
     'datasets/packed.py',
     'datasets/transforms/*.py',
+    'datasets/union.py',
 )
 """The files of the package that determine prepared clips: the steps, their imports, and their callers."""
 LIMIT_GB = 30.0
@@ -66,7 +67,7 @@ def key_of(
     code = _code(pipeline)
     facts = {
         'versions': [skeattn.__version__, np.__version__],
-        'manifest': sha256(packed.path / MANIFEST),
+        'manifest': packed.digest,
         'layouts': repr(
             [packed.layout, pipeline.layout_after(packed.layout)]
         ),  # the definition behind a name may be the user's

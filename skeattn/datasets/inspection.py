@@ -12,7 +12,7 @@ from skeattn.datasets.copies import members
 from skeattn.datasets.measures import Measures, Tree, fit_tree, sample_bodies
 from skeattn.datasets.packed import PackedSet, class_name
 from skeattn.datasets.splits import PARTS, split
-from skeattn.errors import DataError
+from skeattn.errors import ConfigError, DataError
 from skeattn.skeletons import LAYOUTS
 
 SHOWN = 3
@@ -71,10 +71,12 @@ def copied_by_split(packed: PackedSet, groups: Groups) -> dict[str, tuple[np.nda
     return clips
 
 
-def copied_names(packed: PackedSet, name: str) -> frozenset[str]:
-    """Names of the test clips of a split that equal a training clip."""
-    clips, *_ = copied_by_split(packed, packed.copies()).get(name, (np.array([], int),))
-    return frozenset(map(str, packed.table['name'][clips]))
+def copied_names(packed: PackedSet, name: str | Sequence[str]) -> frozenset[str]:
+    """Names of the test clips of a split that equal a training clip; none of a split that the set does not have."""
+    with contextlib.suppress(ConfigError, DataError):
+        train, test = split(packed, name)
+        return frozenset(map(str, packed.table['name'][test[copied(test, train, packed.copies())]]))
+    return frozenset()
 
 
 def several_labels(packed: PackedSet, groups: Groups) -> list[Sequence[int]]:

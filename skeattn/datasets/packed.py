@@ -24,6 +24,7 @@ from skeattn.datasets.copies import CopyFinder
 from skeattn.datasets.integrity import WORTH_NOTING, folder_of, is_intact, read_note, write_note
 from skeattn.datasets.missing import missing_share
 from skeattn.errors import ConfigError, DataError
+from skeattn.files import sha256
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout, get_layout
 
@@ -65,6 +66,11 @@ class PackedSet:
     def splits(self) -> dict[str, dict[str, Any]]:
         """``{name: {'field': column, 'train': values}}``; the manifest calls them ``protocols``."""
         return dict(self.manifest['protocols'])
+
+    @property
+    def digest(self) -> str:
+        """Identity of the content: sha256 of the manifest, which holds those of the other files."""
+        return sha256(self.path / MANIFEST)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> 'PackedSet':

@@ -23,6 +23,7 @@ from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
+from skeattn.datasets.union import open_sets
 from skeattn.errors import ConfigError, NoClipsError
 from skeattn.registry import DATASETS
 from skeattn.renaming import renamed_arguments
@@ -43,8 +44,8 @@ class SkeletonDataset(Dataset):
     """The training or test clips of a split, resident in memory as one tensor.
 
     Args:
-        data: folder of the packed set.
-        split: name of one of its splits, for example ``'xsub'``.
+        data: folder of the packed set; several are read as one, see :mod:`skeattn.datasets.union`.
+        split: name of one of its splits, for example ``'xsub'``; of several sets one name for all, or one per set.
         part: ``'train'`` or ``'test'``.
         pipeline: ``{name: transform config or None}``, the last one ``PackClip``.
         layout: the layout that the model is built for, compared with that of the prepared clips when given.
@@ -79,8 +80,8 @@ class SkeletonDataset(Dataset):
     @renamed_arguments(protocol='split', split='part')
     def __init__(
         self,
-        data: str | os.PathLike[str],
-        split: str,
+        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        split: str | Sequence[str],
         part: str = 'train',
         pipeline: Mapping[str, Mapping[str, Any] | None] | None = None,
         layout: str | None = None,
@@ -91,7 +92,7 @@ class SkeletonDataset(Dataset):
     ) -> None:
         if part not in PARTS:
             raise ConfigError(f'part={part!r} is neither "train" nor "test"')
-        packed = PackedSet.open(data)
+        packed = open_sets(data)
         steps = Pipeline(pipeline or {})
         self.layout = steps.layout_after(packed.layout)
         if layout is not None and layout != self.layout.name:

@@ -5,12 +5,13 @@ the values and tests elsewhere. With ``'test': values`` it tests only there, and
 lists of clips are such a split over a column of the set's own (1 trains, 0 tests, -1 neither).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from skeattn.datasets.packed import PackedSet
+from skeattn.datasets.union import joined, sets_with_split
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import DATASETS
 from skeattn.renaming import note_renamed, renamed_arguments
@@ -51,20 +52,28 @@ SPLITS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 @renamed_arguments(protocol='name')
-def split(packed: PackedSet, name: str) -> tuple[np.ndarray, np.ndarray]:
+def split(packed: PackedSet, name: str | Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the training and of the test clips of the split of that name, each ascending.
 
     Every set has the split :data:`ALL`, in which each clip trains and none tests. A split can lack test clips, which is
-    enough for pre-training.
+    enough for pre-training. A union of sets takes one name for all of them, or one per set.
 
     Raises:
         ConfigError: the set has no split of that name.
         DataError: the split leaves no training clips.
     """
+    sets = sets_with_split(packed, name)
+    cure = '; with several sets give a list, one split per set' if isinstance(name, str) and len(sets) > 1 else ''
+    sides = [_split(one, of_one, cure) for one, of_one in sets]
+    train, test = (joined(packed, side) for side in zip(*sides, strict=True))
+    return train, test
+
+
+def _split(packed: PackedSet, name: str, cure: str) -> tuple[np.ndarray, np.ndarray]:
     if name == ALL and name not in packed.splits:
         return np.arange(len(packed)), np.arange(0)
     if name not in packed.splits:
-        hint = f'; the training or test clips of one are its part={name!r}' if name in PARTS else ''
+        hint = f'; the training or test clips of one are its part={name!r}' if name in PARTS else cure
         raise ConfigError(f'split={name!r} is not one of {packed.path}: {", ".join((*packed.splits, ALL))}{hint}')
     rule = packed.splits[name]
     column = packed.table[rule['field']]

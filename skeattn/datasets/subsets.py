@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 
 from skeattn.datasets.integrity import write_note
-from skeattn.datasets.packed import MANIFEST, PackedSet
+from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import held_out_subjects
 from skeattn.datasets.splits import split as split_by
+from skeattn.datasets.union import joined, sets_with_split
 from skeattn.errors import ConfigError, DataError, NoClipsError
-from skeattn.files import sha256
 
 FOLDER = 'subsets'
 REST, HELD_OUT = 'rest', 'heldout'
 SETTINGS = {'fraction': 1.0, 'seed': 0, 'heldout': 0.0, 'part': REST, 'per_class': None}
 
 
-def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | None) -> np.ndarray:
+def labelled_clips(packed: PackedSet, split: str | Sequence[str], subset: Mapping[str, Any] | None) -> np.ndarray:
     """The training clips that ``dataset.subset`` leaves, ascending.
 
     Args:
-        packed: the set.
+        packed: the set, or a union; each of its sets keeps the choice that it has alone.
         split: its name.
         subset: ``fraction`` of the clips of every class (1), or ``per_class``, their number, and ``seed`` of their
             choice (0); clips without a label are left out. Further ``heldout``, the share of these clips' subjects that
@@ -43,15 +43,10 @@ def labelled_clips(packed: PackedSet, split: str, subset: Mapping[str, Any] | No
         ConfigError: an unknown key, or a value outside its range.
         DataError: a class would get no clip; the subset's file is damaged or of another set; too few subjects.
     """
-    train, _ = split_by(packed, split)
     if subset is None:
-        return train
+        return split_by(packed, split)[0]
     settings = _checked(subset)
-    train = train[packed.table['label'][train] >= 0]
-    if not len(train):
-        raise NoClipsError(f'{packed.path}: split {split!r} has no training clip with a label')
-    if settings['fraction'] < 1 or settings['per_class']:
-        train = _read_or_choose(packed, split, train, settings['fraction'], settings['seed'], settings['per_class'])
+    train = joined(packed, [_chosen(one, of_one, settings) for one, of_one in sets_with_split(packed, split)])
     if settings['heldout']:
         held = held_out_subjects(packed.table['subject'][train], settings['heldout'])
         train = train[held if settings['part'] == HELD_OUT else ~held]
@@ -136,6 +131,17 @@ def _checked(subset: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _chosen(packed: PackedSet, split: str, settings: Mapping[str, Any]) -> np.ndarray:
+    """The labelled training clips of a single set, without holding out subjects."""
+    train, _ = split_by(packed, split)
+    train = train[packed.table['label'][train] >= 0]
+    if not len(train):
+        raise NoClipsError(f'{packed.path}: split {split!r} has no training clip with a label')
+    if settings['fraction'] < 1 or settings['per_class']:
+        train = _read_or_choose(packed, split, train, settings['fraction'], settings['seed'], settings['per_class'])
+    return train
+
+
 def _read_or_choose(
     packed: PackedSet, split: str, train: np.ndarray, fraction: float, seed: int, per_class: int | None
 ) -> np.ndarray:
@@ -145,7 +151,7 @@ def _read_or_choose(
         'fraction': fraction,
         'seed': seed,
         **({'per_class': per_class} if per_class else {}),
-        'manifest_sha256': sha256(packed.path / MANIFEST),
+        'manifest_sha256': packed.digest,
     }
     label_of = {str(packed.table['name'][i]): int(packed.table['label'][i]) for i in train}
     if path.is_file():

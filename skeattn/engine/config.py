@@ -18,8 +18,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.utils import import_modules_from_strings
 
 from skeattn.cli import parse_list
-from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.splits import of_part
+from skeattn.datasets.union import open_sets, sets_of
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
 from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, VIEWS, looked_up, lookup
@@ -225,8 +225,22 @@ def _learn_layout(cfg: Config) -> str:
     layout, data = cfg.layout, lookup(cfg, 'dataset').get('data')
     if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
         with contextlib.suppress(DataError):  # reported when the set is read
-            PackedSet.open(data)
+            open_sets(data)
     return get_layout(layout).name
+
+
+def _check_num_classes(cfg: Config) -> None:
+    """Refuse the number of classes of one set, inherited by a training on several."""
+    data = cfg.dataset.get('data')
+    if not isinstance(data, list | tuple) or cfg.get('num_classes') is None:
+        return
+    with contextlib.suppress(DataError):  # reported when the sets are read
+        packed = open_sets(data)
+        if len(packed.classes) != cfg.num_classes:
+            counts = ' + '.join(f'{len(one.classes)} of {one.path}' for one in sets_of(packed))
+            raise ConfigError(
+                f'num_classes={cfg.num_classes}, but the data has {counts}; set num_classes={len(packed.classes)}'
+            )
 
 
 def _write_num_persons(cfg: Config) -> None:
@@ -242,6 +256,7 @@ def _write_num_persons(cfg: Config) -> None:
 def _resolve_training(cfg: Config, world_size: int) -> None:
     if cfg.get('train_cfg') is None:
         return
+    _check_num_classes(cfg)
     batch_size = cfg.get('batch_size')
     if batch_size is None:
         raise ConfigError('a config that trains needs batch_size at its top, the clips of all processes together')

@@ -4,18 +4,17 @@ import contextlib
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from torch import nn
 
 from skeattn.checkpoint import stated_config
+from skeattn.datasets.union import digest_of, is_packed
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import CURVES
 from skeattn.engine.places import GIVEN, lookup
 from skeattn.errors import ConfigError
-from skeattn.files import sha256
 
 HARMLESS = (
     'evaluation', 'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
@@ -82,10 +81,10 @@ def run_facts(cfg: Config, model: nn.Module) -> dict[str, Any]:
     if isinstance(cfg.get('layout'), Mapping):
         resolved.layout = cfg.layout
     choices = {name: [simple(value), origin] for name, (value, origin) in paper_vs_release(model).items()}
-    manifest = Path(str(lookup(cfg, 'dataset').get('data'))) / 'manifest.json'
+    data = lookup(cfg, 'dataset').get('data')
     return {
         'config': simple(resolved.to_dict()),
-        'manifest_sha256': sha256(manifest) if manifest.is_file() else None,
+        'manifest_sha256': digest_of(data) if is_packed(data) else None,
         'paper_vs_release': choices,
     }
 

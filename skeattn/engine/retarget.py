@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from skeattn.channels import AXES
-from skeattn.datasets.packed import PackedSet
+from skeattn.datasets.union import in_words, open_sets
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.errors import ConfigError
 from skeattn.skeletons import corresponding, describe_layout, get_layout
@@ -69,14 +69,14 @@ def transfer_text(pretrained: Mapping[str, Any], cfg: Config) -> str:
     here = {
         'data': cfg.dataset.data,
         'split': cfg.dataset.split,
-        'layout': PackedSet.open(cfg.dataset.data).layout.name,
+        'layout': open_sets(cfg.dataset.data).layout.name,
     }
     return f'pre-trained on {_place(pretrained)}, evaluated on {_place(here)}'
 
 
 def _place(facts: Mapping[str, Any]) -> str:
     words = (facts.get('data'), facts.get('split', facts.get('protocol')))  # as older checkpoints call the split
-    named = ' '.join(str(word) for word in words if word is not None)
+    named = ' '.join(in_words(word) for word in words if word is not None)
     layout = facts.get('layout')
     return (named or 'unknown data') + (f' ({layout})' if layout else '')
 

@@ -128,9 +128,9 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def takes_list(kind: Any) -> bool:
-    """Whether a type allows lists; then ``a,b`` on the command line is a list."""
+    """Whether ``a,b`` on the command line is a list: the type allows lists and no path, which can have a comma."""
     if get_origin(kind) in (Union, types.UnionType, Annotated):
-        return any(map(takes_list, get_args(kind)))
+        return any(map(takes_list, get_args(kind))) and not any(map(_is_path, get_args(kind)))
     return _is_list(get_origin(kind) or kind)
 
 
@@ -163,7 +163,9 @@ def describe(kind: Any, limits: str = '', plural: bool = False) -> str:
         return 'a value'
     if issubclass(kind, Mapping):
         return 'dicts' if plural else 'a dict'
-    return 'a path' if issubclass(kind, os.PathLike) else f'a {kind.__name__}'
+    if _is_path(kind):
+        return 'paths' if plural else 'a path'
+    return f'a {kind.__name__}'
 
 
 def shown(value: Any) -> str:
@@ -171,6 +173,11 @@ def shown(value: Any) -> str:
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     return short.repr(value)
+
+
+def _is_path(kind: Any) -> bool:
+    kind = get_origin(kind) or kind
+    return inspect.isclass(kind) and issubclass(kind, os.PathLike)
 
 
 def _is_list(kind: Any) -> bool:

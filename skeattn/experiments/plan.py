@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from skeattn.datasets.union import folders_of
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
@@ -273,7 +274,7 @@ class Plan:
     @property
     def folders(self) -> list[Path]:
         """The packed sets of its runs."""
-        return [*dict.fromkeys(Path(run.written.dataset.data) for run in self.runs)]
+        return [*dict.fromkeys(folder for run in self.runs for folder in folders_of(run.written.dataset.data))]
 
     def records(self, root: Path) -> list[Path]:
         """The existing records."""
@@ -284,7 +285,7 @@ class Plan:
 def find_folders(cells: Iterable[Cell]) -> list[Path]:
     """The packed sets of cells."""
     cfgs = [read_config(cell.config, cell.options) for cell in cells if cell.config]
-    return [*dict.fromkeys(Path(cfg.dataset.data) for cfg in cfgs)]
+    return [*dict.fromkeys(folder for cfg in cfgs for folder in folders_of(cfg.dataset.data))]
 
 
 def plan_paper_tables(cells: Sequence[Cell], seeds: Sequence[int]) -> Plan:

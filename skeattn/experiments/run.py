@@ -14,9 +14,10 @@ from mmengine.config import Config
 
 import skeattn
 from skeattn.cli import as_argument
-from skeattn.datasets import PackedSet, split
+from skeattn.datasets import open_sets, split
+from skeattn.datasets.union import digest_of, in_words
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
-from skeattn.files import sha256, write_text
+from skeattn.files import write_text
 from skeattn.models.readout import MEAN
 from skeattn.protocols.settings import read_protocol
 from skeattn.results.record import Record, read
@@ -73,7 +74,8 @@ class Run:
         streams = stream if isinstance(stream, str) else ', '.join(stream)
         options = ''.join(f' {as_argument(key, value)}' for key, value in self.options.items())
         return (
-            f'{self.name}: stream {streams}, {dataset.data} {dataset.split}, seed {self.seed}, {self.config}{options}'
+            f'{self.name}: stream {streams}, {in_words(dataset.data)} {in_words(dataset.split)}, '
+            f'seed {self.seed}, {self.config}{options}'
         )
 
     @cached_property
@@ -102,7 +104,7 @@ class Run:
         values['dataset'] = _as_before(values['dataset'])
         if 'train_dataloader' in values:
             values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])
-        return _digest(values, sha256(Path(self.cfg.dataset.data) / 'manifest.json'), self.trained)
+        return _digest(values, digest_of(self.cfg.dataset.data), self.trained)
 
     @cached_property
     def evaluation_id(self) -> str:
@@ -162,7 +164,7 @@ def count_iterations(cfg: Config) -> int:
     Raises:
         DataError: its data set is missing.
     """
-    train, _ = split(PackedSet.open(cfg.dataset.data), cfg.dataset.split)
+    train, _ = split(open_sets(cfg.dataset.data), cfg.dataset.split)
     iterations: int = len(train) // cfg.batch_size * cfg.train_cfg.max_epochs
     return min(iterations, cfg.get('max_iters') or iterations)
 

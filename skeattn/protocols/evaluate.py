@@ -19,10 +19,10 @@ from mmengine.logging import print_log
 from torch import nn
 
 from skeattn.checkpoint import note_clip_length
-from skeattn.datasets import PackedSet
+from skeattn.datasets import open_sets
 from skeattn.datasets.inspection import copied_names
 from skeattn.datasets.labelled import labelled_clips_of
-from skeattn.datasets.packed import MANIFEST
+from skeattn.datasets.union import is_packed
 from skeattn.engine.build import build_splits, load_model
 from skeattn.errors import ConfigError, NoClipsError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
@@ -283,9 +283,9 @@ class Evaluation:
     def _find_copies(self) -> frozenset[str]:
         """Test clips that equal a training clip of the split; none is known of a data set that is no packed set."""
         data, split = self.cfg.dataset.get('data'), self.cfg.dataset.get('split')
-        if data is None or split is None or not (Path(data) / MANIFEST).is_file():
+        if split is None or not is_packed(data):
             return frozenset()
-        return copied_names(PackedSet.open(data), split) & frozenset(map(str, self.test.names))
+        return copied_names(open_sets(data), split) & frozenset(map(str, self.test.names))
 
     def _compare_frames(self) -> dict[str, int | None]:
         evaluated = int(sample_batch(self.train, 1)['inputs'].shape[2])

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from skeattn.channels import AXES
 from skeattn.checkpoint import check_origin, find_newest, load_weights, read_checkpoint, write_checkpoint
-from skeattn.datasets import PackedSet, held_out_subjects
+from skeattn.datasets import PackedSet, held_out_subjects, open_sets
 from skeattn.datasets.splits import of_part
 from skeattn.datasets.subsets import HELD_OUT, REST, labelled_clips
+from skeattn.datasets.union import digest_of, folders_of
 from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.hooks.steps import CURVES
 from skeattn.engine.runner import SkeAttnRunner
@@ -108,7 +109,7 @@ class Finetune(TrainingProtocol):
             DataError: a class has no labelled clips.
         """
         dataset = {key: value for key, value in target.cfg.dataset.items() if key not in ('part', 'subset')}
-        packed, labelled = PackedSet.open(dataset['data']), self._subset(target)
+        packed, labelled = open_sets(dataset['data']), self._subset(target)
         self.check(target)
         clips = self._labelled(target)
         test, curves = self._train('all', target, packed, {**dataset, 'subset': labelled}, of_part(dataset, 'test'))
@@ -232,14 +233,14 @@ class Finetune(TrainingProtocol):
     def _labelled(self, target: EvalTarget) -> np.ndarray:
         """Indices of the labelled clips."""
         dataset = target.cfg.dataset
-        return labelled_clips(PackedSet.open(dataset.data), dataset.split, self._subset(target))
+        return labelled_clips(open_sets(dataset.data), dataset.split, self._subset(target))
 
     def _subset(self, target: EvalTarget) -> Mapping[str, Any] | None:
         """``dataset.subset`` of the labelled clips."""
         if self.labels != 1:
             return {'fraction': self.labels, 'seed': self.labels_seed}
         subset: Mapping[str, Any] | None = target.cfg.dataset.get('subset')
-        packed = PackedSet.open(target.cfg.dataset.data)
+        packed = open_sets(target.cfg.dataset.data)
         unlabelled = subset is None and (packed.table['label'] < 0).any()
         return {'fraction': 1.0} if unlabelled else subset  # a subset leaves out clips without a label
 
@@ -294,7 +295,9 @@ def encoder_weights(checkpoint: Path, cfg: Config, stream: str) -> dict[str, Ten
 
 def identity(cfg: OrderedConfig, packed: PackedSet, checkpoint: Path | None) -> str:
     """Digest of everything that determines the numbers of a training; it identifies the data set by its content."""
-    manifest = sha256(packed.path / 'manifest.json')
     clips = labelled_clips(packed, cfg.dataset.split, cfg.dataset.subset)
-    parts = [cfg.pretty_text.replace(str(cfg.dataset.data), manifest), checkpoint and sha256(checkpoint)]
+    text = cfg.pretty_text
+    for folder in folders_of(cfg.dataset.data):
+        text = text.replace(str(folder), digest_of(folder))
+    parts = [text, checkpoint and sha256(checkpoint)]
     return hashlib.sha256('\n'.join(map(str, [*parts, *packed.table['name'][clips]])).encode()).hexdigest()

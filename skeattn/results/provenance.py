@@ -20,7 +20,7 @@ from mmengine.config import Config
 
 import skeattn
 from skeattn.checkpoint import encoder_facts, read_checkpoint, stated_config
-from skeattn.files import sha256
+from skeattn.datasets.union import digest_of, in_words
 
 
 def environment() -> dict[str, Any]:
@@ -71,9 +71,9 @@ def config_facts(cfg: Config) -> dict[str, Any]:
     return {
         'config_sha256': hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
         'model': cfg.model.type,
-        'data': str(cfg.dataset.data),
-        'manifest_sha256': sha256(Path(cfg.dataset.data) / 'manifest.json'),
-        'split': cfg.dataset.split,
+        'data': in_words(cfg.dataset.data),
+        'manifest_sha256': digest_of(cfg.dataset.data),
+        'split': in_words(cfg.dataset.split),
         'stream': cfg.get('stream', 'joint'),
     }
 

@@ -105,7 +105,7 @@ def test_a_value_is_compared_with_its_annotation(value, kind, limits, expected):
         ('protocols.linear.lr=-0.5', 'a number of at least 0'),
         ('evaluation.evaluators.knn.k=5', 'a list of whole numbers of at least 1'),
         ('dataset.pipeline.resample.num_frames=many', 'a whole number of at least 1'),
-        ('dataset.data=3', 'text or a path'),
+        ('dataset.data=3', 'text or a path or a list of text or paths'),
         ('dataset.subset=dict(fraction=2)', 'a number in (0, 1] or None'),
         ('model.data_preprocessor.views.query=3', 'a dict'),
         ('train_dataloader.num_workers=-1', 'a whole number of at least 0'),

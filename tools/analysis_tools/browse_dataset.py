@@ -17,7 +17,7 @@ from mmengine.config import Config
 import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn import cli
 from skeattn.augment.functional import STREAMS
-from skeattn.datasets import PackedSet, Pipeline, split
+from skeattn.datasets import PackedSet, Pipeline, open_sets, split
 from skeattn.datasets.materialise import materialise, materialise_native
 from skeattn.datasets.native import NativeClips
 from skeattn.datasets.packed import class_name
@@ -75,7 +75,7 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
     for option, names, available in (('stream', streams, STREAMS), ('view', shown, views)):
         if unknown := [name for name in names if name not in available]:
             raise ConfigError(f'--{option} {unknown[0]}: unknown; choose from {", ".join(available) or "none"}')
-    packed = PackedSet.open(cfg.dataset.data)
+    packed = open_sets(cfg.dataset.data)
     indices = split(packed, cfg.dataset.split)[args.split == 'test'].tolist()
     place = find_clip(packed, indices, args.clip, args.split)
     i, pipeline = indices[place], Pipeline(cfg.dataset.pipeline)

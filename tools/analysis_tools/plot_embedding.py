@@ -14,7 +14,7 @@ import torch
 
 from skeattn import cli
 from skeattn.apis import load_model
-from skeattn.datasets import PackedSet
+from skeattn.datasets import PackedSet, open_sets
 from skeattn.datasets.splits import of_part
 from skeattn.engine.build import newest
 from skeattn.engine.config import read_config, resolve_config
@@ -79,7 +79,7 @@ def main() -> None:
     model = load_model(cfg, file).to(args.device)
     clips = DATASETS.build(of_part(cfg.dataset, args.split))
     features = extract_features(model, clips, evaluation.get('batch_size', 256), source)
-    features, names = coloured(features, PackedSet.open(cfg.dataset.data), args.colour)
+    features, names = coloured(features, open_sets(cfg.dataset.data), args.colour)
     read = '' if readout == MEAN else f', readout {readout}'
     title = f'{cfg.model.type}, {kind} features{read}, {args.split} clips'
     draw_embedding({args.method: features}, names, out, title, args.seed, args.limit, args.method, COLOURS[args.colour])
