@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from skeattn.datasets.transforms import Pipeline
+from skeattn.datasets.union import folders_of
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
 from skeattn.models import MomentumPretraining
 from skeattn.models.queue import queues_of
@@ -19,6 +20,7 @@ METHODS = ('aimclr', 'crossclr', 'hiclr', 'skeattnclr', 'skelemixclr', 'skeleton
 FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1_xsub', 'pkummd2_xsub')
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
+TOGETHER = {'kinect20': (['data/nwucla', 'data/utdmhad'], ['xview', 'xsub'])}
 every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
 # Tests below show what configs of other streams and of other data sets share with these.
 BUILT_FIRST = ('_demo', '_ntu60_xsub', '_nwucla_xview', '_released', '_paper', '_plus')
@@ -76,11 +78,12 @@ def test_a_config_survives_dump_and_load(path, tmp_path):
 @every_leaf
 def test_a_config_is_what_its_name_says(path):
     cfg, (_, dataset, *rest) = read(path), path.stem.split('_')
-    split = 'xsub' if dataset == 'demo' else rest.pop(0)
+    split = 'xsub' if dataset in ('demo', *TOGETHER) else rest.pop(0)
+    data, split = TOGETHER.get(dataset, (f'data/{dataset}', split))
     stream = rest.pop() if rest and rest[-1] in ('motion', 'bone') else 'joint'
-    assert (cfg.dataset.data, cfg.dataset.split) == (f'data/{dataset}', split)
-    assert cfg.num_classes == CLASSES[dataset]
-    assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad') else 'ntu25')
+    assert (cfg.dataset.data, cfg.dataset.split) == (data, split)
+    assert cfg.num_classes == sum(CLASSES[folder.name] for folder in folders_of(data))
+    assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad', 'kinect20') else 'ntu25')
     assert cfg.stream == (['joint', 'motion', 'bone'] if path.parent.name == 'crossclr' else stream)
     assert cfg.model.type.lower() == {'supervised': 'recognizer'}.get(path.parent.name, path.parent.name)
     assert rest in ([], ['common'], ['lossy'], ['paper'], ['plus'], ['released'])

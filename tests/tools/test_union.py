@@ -50,12 +50,15 @@ def test_trained_on_two_sets_and_evaluated_on_each(tool, config, sets, tmp_path)
         names[folder.name] = [*record['sources']['backbone']['protocols']['knn']['per_class']]
         assert record['clips']['train'] == {'one': 18, 'two': 24}[folder.name]
     assert names['one'] == names['two'] == ['class0', 'class1', 'class2']
-    status, out, err = tool('test.py', config, run, '--protocol', 'knn', '--out', tmp_path / 'both.json', *options)
+    line = (config, run, '--protocol', 'knn', 'finetune', '--out', tmp_path / 'both.json', *options)
+    status, _, err = tool('test.py', *line, 'protocols.finetune.train_cfg.max_epochs=1')
     assert status == 0, err
     record = json.loads((tmp_path / 'both.json').read_text())
     assert record['data'] == ' + '.join(map(str, sets)) and record['clips']['train'] == 42
     classes = [f'{name}/class{i}' for name in ('one', 'two') for i in range(3)]
-    assert [*record['sources']['backbone']['protocols']['knn']['per_class']] == classes
+    results = {name: part for source in record['sources'].values() for name, part in source['protocols'].items()}
+    assert [*results['knn']['per_class']] == [*results['finetune']['per_class']] == classes
+    assert results['finetune']['labelled']['clips'] == 42
 
 
 def test_an_inherited_number_of_classes_is_refused_with_the_right_one(sets, config, tmp_path):
