@@ -152,7 +152,9 @@ def _training_step(model: Any, batch: dict[str, Tensor]) -> None:
     """Views, losses and gradients of a batch."""
     model.train()
     model.data_preprocessor.begin_iteration(0, 0)
-    losses = model(**model.data_preprocessor(at_full_length(batch), training=True), mode='loss')
+    if getattr(model.data_preprocessor, 'reads_native', False):
+        batch = at_full_length(batch)
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
     model.parse_losses(losses)[0].backward()
 
 

@@ -80,6 +80,11 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         """The streams as a tuple, also if there is only one."""
         return (self.stream,) if isinstance(self.stream, str) else self.stream
 
+    @property
+    def reads_native(self) -> bool:
+        """Whether a view starts from the clips at their native length, which training batches must then hold."""
+        return any(op.native for ops in self.ops.values() for op in ops.values())
+
     def _add_view(self, name: str, view: dict[str, Any]) -> None:
         source, like = view.pop('source', 'clip'), view.pop('like', None)
         earlier = ['clip', *self.ops]

@@ -76,6 +76,13 @@ def test_a_training_step_is_three_passes_of_the_query_and_one_of_the_key(toy) ->
     assert 4 < step['gmacs'] / encoder['gmacs'] < 4.8
 
 
+def test_a_training_step_on_crops_of_native_clips_costs_what_one_on_clips_does(toy, tmp_path) -> None:
+    _, batch = toy
+    crop = {'_delete_': True, 'type': 'CropResize', 'min_frames': 8}
+    cfg = toy_config(tmp_path, 'skeletonclr', model__data_preprocessor__views__query__crop=crop)
+    assert training_cost(load_model(cfg), batch) == training_cost(deepcopy(toy[0]), batch)
+
+
 def test_work_by_module_adds_up_to_the_whole(toy) -> None:
     model, batch = toy
     parts, whole = gmacs_by_module(model, batch, 'projector'), encoder_cost(model, batch, 'projector')['gmacs']

@@ -107,6 +107,11 @@ def test_a_batch_without_native_clips_is_refused_with_the_cure():
         drawn({'query': {'crop': CROP}}, {'inputs': clips()})
 
 
+def test_a_preprocessor_exposes_whether_it_reads_native_clips():
+    for view, reads in (({'crop': CROP}, True), ({'crop': {'type': 'Crop'}}, False), ({}, False)):
+        assert SkeletonPreprocessor('ntu25', views={'plain': {}, 'query': view}).reads_native == reads
+
+
 def test_clips_of_one_length_can_stand_for_native_ones():
     x = {'inputs': clips(), 'missing': torch.zeros(6, 16, 25, 2, dtype=torch.bool)}
     full = at_full_length(x)

@@ -52,6 +52,13 @@ def test_a_clip_is_found_by_name_or_place_and_views_and_streams_are_chosen(run):
     assert data_of(Path('c.html'))['panels'][-1] != named['panels'][-1]
 
 
+@pytest.mark.parametrize('frames', ['None', '12'])
+def test_crops_of_native_clips_are_shown(run, frames):
+    crop = 'model.data_preprocessor.views.query.crop'
+    set_to = f"{crop}=dict(_delete_=True,type='CropResize',min_frames=8,num_frames={frames})"
+    assert 'query.crop | query.shear' in run('--clip', '3', '--view', 'query', '--cfg-options', set_to)
+
+
 def test_a_gif_on_request(run):
     run('--view', 'mix', '--out', 'clip.gif', '--frames', '4')
     with Image.open('clip.gif') as gif:

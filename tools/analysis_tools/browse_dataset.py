@@ -90,13 +90,14 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
             batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
             clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))
             clips, missing = split_missing(clips) if packed.has_missing else (clips, None)
-            native = NativeClips(
-                *map(torch.from_numpy, materialise_native(packed, batch, pipeline.native(), 1, packed.has_missing))
-            )
-            if packed.has_missing:
-                native, missing = split_missing_native(native, clips, missing)
-            preprocessor = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream})
-            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing, native.padded())
+            preprocessor, native = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream}), None
+            if preprocessor.reads_native:
+                arrays = materialise_native(packed, batch, pipeline.native(), 1, packed.has_missing)
+                native = NativeClips(*map(torch.from_numpy, arrays))
+                if packed.has_missing:
+                    native, missing = split_missing_native(native, clips, missing)
+                native = native.padded()
+            panels += view_steps(preprocessor, clips, shown, args.seed, args.iteration, missing, native)
     return f'{name}: {class_name(packed.classes, label)} ({packed.path}, {args.split})', packed, panels
 
 
