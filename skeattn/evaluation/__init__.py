@@ -5,9 +5,10 @@ from skeattn.evaluation.evaluator import Evaluator, FunctionEvaluator
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
 from skeattn.evaluation.knn import KNNEvaluator, knn_scores
 from skeattn.evaluation.linear_probe import LinearProbe
-from skeattn.evaluation.probe import LogisticProbe
+from skeattn.evaluation.logistic_probe import LogisticProbe
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.evaluation.retrieval import Retrieval
+from skeattn.evaluation.ridge_probe import RidgeProbe
 from skeattn.evaluation.topk import TopK
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     'LogisticProbe',
     'ProtocolResult',
     'Retrieval',
+    'RidgeProbe',
     'Scores',
     'TopK',
     'calibrate_bn',

@@ -8,7 +8,6 @@ The objective is strictly convex in W, so the solution depends on the data alone
 random start. Products run in float64 over blocks of rows; many features stay float32.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,47 +15,12 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-BLOCK = 2**22
-"""Values of a block in float64: 32 MB."""
+from skeattn.evaluation.scaling import blocks, parts
+
 SMALL = 2**24
 """Up to this number of values, features are kept in float64, too."""
 LARGEST = 2**14
 """Features and clips above which no basis is computed: its matrix would need more than 2 GB."""
-
-
-class Scaling(NamedTuple):
-    """Standardisation of features by the statistics of the training clips.
-
-    Args:
-        mean: (D,) float64.
-        scale: (D,) float64, 1 / standard deviation; 0 for a constant feature.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Standardised features, float32."""
-        out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-        for rows in blocks(len(x), x.shape[1]):
-            out[rows] = ((x[rows].double() - self.mean) * self.scale).float()
-        return out
-
-
-def scaling(x: Tensor) -> Scaling:
-    """The standardisation of training features (N, D).
-
-    A feature counts as constant if its deviation is at most 1e-5 of its mean, or 1e-6 of the largest deviation of all
-    features: what varies there is rounding, which must not be amplified.
-    """
-    mean, squares = x.new_zeros(2, x.shape[1], dtype=torch.float64)
-    for rows in blocks(*x.shape):
-        mean += x[rows].double().sum(dim=0) / len(x)
-    for rows in blocks(*x.shape):
-        squares += (x[rows].double() - mean).square().sum(dim=0) / len(x)
-    deviation = squares.sqrt()
-    constant = (deviation <= 1e-5 * mean.abs()) | (deviation <= 1e-6 * deviation.max())
-    return Scaling(mean, torch.where(constant, 0.0, 1 / deviation.masked_fill(constant, 1.0)))
 
 
 class Basis(NamedTuple):
@@ -162,7 +126,7 @@ def fit(
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = unpacked(theta)
         loss, gradient = z.new_zeros((), dtype=torch.float64), weights.new_zeros(r + 1, K)
-        for part in rows.split(max(1, BLOCK // max(1, r))):
+        for part in parts(rows, r):
             x, y = z[part].double(), labels[part]
             log_p = (x @ weights + bias).log_softmax(dim=1)
             loss -= log_p.gather(1, y[:, None]).sum()
@@ -181,9 +145,3 @@ def fit(
     options = {'maxiter': max_iterations, 'maxfun': 2 * max_iterations, 'gtol': tolerance, 'ftol': 1e-12, 'maxcor': 20}
     found = minimize(objective, begin, jac=True, method='L-BFGS-B', options=options)
     return Fit(*unpacked(found.x), float(found.fun), int(found.nit), bool(found.success))
-
-
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of rows with at most :data:`BLOCK` values."""
-    step = max(1, BLOCK // max(1, columns))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))

@@ -1,58 +1,54 @@
-"""A well-conditioned linear probe: one solution for given features, without learning rate and random start."""
+"""A well-conditioned linear probe: one solution for given features, without learning rate and random start.
+
+What its estimators share: the folds on which the penalty is chosen, and the result.
+"""
 
 import logging
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
 from skeattn.errors import ConfigError
 from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.features import NO_HELD_OUT, Features
-from skeattn.evaluation.logistic import Fit, fit, principal_axes, scaling
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
-from skeattn.registry import EVALUATORS
-
-PENALTIES = tuple(10.0 ** (power / 2) for power in range(4, -11, -1))
 
 
-class Choice(NamedTuple):
-    """The choice of the penalty.
+class Solution(NamedTuple):
+    """The choice of a penalty and the classifier with it, as scores.
 
     Args:
         penalty: the chosen one.
-        losses: penalty -> mean cross entropy of the held-out clips.
-        logits: (N, classes) of every training clip, by the fit without its fold and with the chosen penalty.
+        heldout: (N, classes) of every training clip, by the fit without its fold.
+        test: (N', classes) of the test clips, by the fit to all training clips.
+        facts: others for the record.
     """
 
     penalty: float
-    losses: dict[float, float]
-    logits: Tensor
+    heldout: Tensor
+    test: Tensor
+    facts: dict[str, Any]
 
 
-@EVALUATORS.register_module()
-class LogisticProbe(Evaluator):
-    """Accuracy of multinomial logistic regression with an L2 penalty on standardised features.
+class PenalisedProbe(Evaluator):
+    """Accuracy of a linear classifier with an L2 penalty on standardised features; a subclass implements :meth:`solve`.
 
     Mean and deviation of each feature are those of the training clips; a constant feature counts as zero. The penalty
-    is chosen on held-out training subjects: each fold of whole subjects is predicted by a fit on the other folds, and
-    the penalty with the lowest mean cross entropy is kept. If the subjects are unknown or only one, the folds are of
-    clips, stratified by class and drawn by ``seed``. Penalties are tried from the strongest on, until two in a row are
-    worse than the best. The final fit uses all training clips. No test clip takes part in any choice. See
-    :mod:`skeattn.evaluation.logistic` for the objective and its solution, which does not depend on a random draw.
+    is chosen on held-out training subjects: each fold of whole subjects is predicted by a fit to the other folds. If
+    the subjects are unknown or only one, the folds are of clips, stratified by class and drawn by ``seed``. The final
+    fit uses all training clips. No test clip takes part in any choice.
 
     Metrics in percent: ``top1``; ``heldout_top1``, of the training clips by the fits without them; ``top5`` with more
     than five classes. Scores of the streams of a vector are not averaged: one classifier reads all of them.
 
     Args:
-        penalties: candidates; the penalty is on the mean cross entropy, so scikit-learn's C is 1 / (N * penalty).
+        penalties: candidates.
         folds: number of folds; fewer if there are fewer subjects.
-        tolerance: of the gradient, see :func:`~skeattn.evaluation.logistic.fit`.
-        max_iterations: of each fit; a warning names a fit that needs more.
         seed: of the folds, only where subjects are unknown.
         device: by default the accelerator if there is one.
 
@@ -60,117 +56,52 @@ class LogisticProbe(Evaluator):
         ConfigError: no penalty or one that is not positive, or fewer than two folds.
     """
 
-    def __init__(
-        self,
-        penalties: tuple[float, ...] = PENALTIES,
-        folds: int = 5,
-        tolerance: float = 1e-6,
-        max_iterations: int = 1000,
-        seed: int = 0,
-        device: str | None = None,
-    ) -> None:
+    def __init__(self, penalties: Sequence[float], folds: int, seed: int, device: str | None) -> None:
         if not penalties or min(penalties) <= 0 or folds < 2:
             raise ConfigError(
-                f'LogisticProbe: penalties={penalties!r} and folds={folds!r}; give penalties > 0 and at least 2 folds'
+                f'{type(self).__name__}: penalties={penalties!r} and folds={folds!r}; give penalties > 0 and at least '
+                f'2 folds'
             )
         self.penalties, self.folds = tuple(sorted(penalties, reverse=True)), folds
-        self.tolerance, self.max_iterations = tolerance, max_iterations
         self.seed, self.device = seed, device
 
+    def solve(self, bank: Features, test: Features, folds: Tensor, classes: int, device: torch.device) -> Solution:
+        """Choose the penalty and fit; ``folds`` (N,) is the fold of each training clip."""
+        raise NotImplementedError
+
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
-        """Metrics, logits of the test clips, and those of the training clips by the fits without them.
+        """Metrics, scores of the test clips, and those of the training clips by the fits without them.
 
         Raises:
             ConfigError: fewer than two training clips.
         """
         if len(bank) < 2:
-            raise ConfigError(f'LogisticProbe: {len(bank)} training clips are too few; give at least 2')
+            raise ConfigError(f'{type(self).__name__}: {len(bank)} training clips are too few; give at least 2')
         device = torch.device(self.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        standardise = scaling(bank.x.to(device))
-        x = standardise(bank.x.to(device))
-        basis = principal_axes(x)
-        z, labels = basis(x), bank.labels.to(device)
-        del x
         grouped = not ((bank.subjects < 0).any() or len(bank.subjects.unique()) < 2)
         folds = subject_folds(bank.subjects, self.folds) if grouped else class_folds(bank.labels, self.folds, self.seed)
         classes = int(max(bank.labels.max(), test.labels.max())) + 1
-        choice = self._choose(z, labels, basis.variances, folds.to(device), classes)
-        final = self._fit(z, labels, basis.variances, choice.penalty)
-        logits = _filled(final.logits(basis(standardise(test.x.to(device)))), labels, classes).cpu()
+        found = self.solve(bank, test, folds, classes, device)
         chosen = 'held-out training subjects' if grouped else 'held-out training clips'
         result = ProtocolResult(
-            {'top1': accuracy(logits, test.labels), 'heldout_top1': accuracy(choice.logits, bank.labels)},
-            Scores(logits, test.labels, test.names),
+            {'top1': accuracy(found.test, test.labels), 'heldout_top1': accuracy(found.heldout, bank.labels)},
+            Scores(found.test, test.labels, test.names),
             facts={
-                'scores_of': f'penalty {choice.penalty:.3g}, chosen on {chosen}',
+                'scores_of': f'penalty {found.penalty:.3g}, chosen on {chosen}',
                 'selection': dict.fromkeys(('top1', 'top5'), f'penalty chosen on {chosen}'),
-                'penalty': choice.penalty,
+                'penalty': found.penalty,
                 'chosen_on': f'{chosen}, {int(folds.max()) + 1} folds',
-                'heldout_loss': {f'{penalty:.3g}': loss for penalty, loss in choice.losses.items()},
-                'iterations': final.iterations,
-                'converged': final.converged,
+                **found.facts,
             },
         )
         if grouped:
-            result.heldout = Scores(choice.logits, bank.labels, bank.names)
+            result.heldout = Scores(found.heldout, bank.labels, bank.names)
         else:
             result.facts['chosen_on'] += f': {NO_HELD_OUT}'
             print_log(f'probe: penalty chosen on {result.facts["chosen_on"]}', 'current', logging.WARNING)
         if classes > 5:
-            result.metrics['top5'] = accuracy(logits, test.labels, 5)
+            result.metrics['top5'] = accuracy(found.test, test.labels, 5)
         return result
-
-    def _choose(self, z: Tensor, labels: Tensor, variances: Tensor, folds: Tensor, classes: int) -> Choice:
-        best, worse = Choice(0.0, {}, z), 0
-        losses: dict[float, float] = {}
-        fits: dict[int, Fit] = {}
-        for penalty in self.penalties:
-            logits = torch.zeros(len(z), classes, device=z.device)
-            total, count = 0.0, 0
-            for fold in folds.unique().tolist():
-                held, rows = torch.nonzero(folds == fold)[:, 0], torch.nonzero(folds != fold)[:, 0]
-                fits[fold] = self._fit(z, labels, variances, penalty, rows, fits.get(fold))
-                logits[held] = _filled(fits[fold].logits(z[held]), labels[rows], classes)
-                known = held[torch.isin(labels[held], labels[rows])]  # a class without training clips has no choice
-                total += F.cross_entropy(logits[known].double(), labels[known], reduction='sum').item()
-                count += len(known)
-            losses[penalty] = total / max(1, count)
-            if not best.losses or losses[penalty] < losses[best.penalty]:
-                best, worse = Choice(penalty, losses, logits.cpu()), 0
-            else:
-                worse += 1
-            if worse == 2:
-                break
-        return best
-
-    def _fit(
-        self,
-        z: Tensor,
-        labels: Tensor,
-        variances: Tensor,
-        penalty: float,
-        rows: Tensor | None = None,
-        start: Fit | None = None,
-    ) -> Fit:
-        """A fit to the classes that occur among the clips."""
-        occurring = (labels if rows is None else labels[rows]).unique()
-        index = torch.searchsorted(occurring, labels).clamp(max=len(occurring) - 1)
-        found = fit(z, index, len(occurring), penalty, variances, rows, start, self.tolerance, self.max_iterations)
-        if not found.converged:
-            print_log(
-                f'probe: penalty {penalty:.3g} did not converge in {found.iterations} iterations; raise '
-                f'protocols.probe.max_iterations',
-                'current',
-                logging.WARNING,
-            )
-        return found
-
-
-def _filled(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Logits of the classes that occur among ``labels``, in a column for each class; the others are the lowest."""
-    out = logits.new_full((len(logits), classes), float(logits.min()) - 1 if len(logits) else 0.0)
-    out[:, labels.unique()] = logits
-    return out
 
 
 def subject_folds(subjects: Tensor, count: int) -> Tensor:

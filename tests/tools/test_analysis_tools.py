@@ -16,7 +16,16 @@ from tests.visualization.logs import write_resumed_run
 
 ANALYSIS = 'analysis_tools'
 CONFIGS = ROOT / 'configs'
-TOOLS = ('plot_curves', 'plot_confusion', 'class_gain', 'plot_embedding', 'benchmark_knn', 'get_flops', 'diff_config')
+TOOLS = (
+    'plot_curves',
+    'plot_confusion',
+    'class_gain',
+    'plot_embedding',
+    'benchmark_knn',
+    'benchmark_probe',
+    'get_flops',
+    'diff_config',
+)
 diff = load(f'{ANALYSIS}/diff_config')
 
 
@@ -162,6 +171,16 @@ def test_knn_benchmark_compares_ways_that_agree(tool, tmp_path: Path) -> None:
     assert [run['queries'] for run in runs] == [40, 40, 20, 20, 20] and min(run['peak_bytes'] for run in runs) > 1e7
     assert all(name in out for name in ways)
     assert tool(f'{ANALYSIS}/benchmark_knn.py', '--k', 0)[0] == 2
+
+
+@pytest.mark.slow
+def test_probe_benchmark_measures_features_alone_and_the_probe(tool, tmp_path: Path) -> None:
+    sizes = ('--bank', 300, '--queries', 40, '--dim', 30)
+    status, out, _ = tool(f'{ANALYSIS}/benchmark_probe.py', *sizes, '--out', tmp_path / 'probe.json')
+    runs = json.loads((tmp_path / 'probe.json').read_text())['runs']
+    assert status == 0 and [run['name'] for run in runs] == ['features alone', 'probe'] and 'CPU seconds' in out
+    assert min(run['peak_bytes'] for run in runs) > 1e7 and set(runs[1]['metrics']) == {'top1', 'heldout_top1', 'top5'}
+    assert tool(f'{ANALYSIS}/benchmark_probe.py', '--bank', 1)[0] == 2
 
 
 def test_two_configs_of_the_repository_that_differ_in_the_stream(tool) -> None:

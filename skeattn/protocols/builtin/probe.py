@@ -1,6 +1,5 @@
-"""Well-conditioned linear evaluation: logistic regression with a penalty chosen on held-out training subjects."""
+"""Well-conditioned linear evaluation: ridge regression with a penalty chosen on held-out training subjects."""
 
-type = 'LogisticProbe'
+type = 'RidgeProbe'
+penalties = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4)
 folds = 5
-tolerance = 1e-6
-max_iterations = 1000
