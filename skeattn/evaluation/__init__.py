@@ -5,6 +5,7 @@ from skeattn.evaluation.evaluator import Evaluator, FunctionEvaluator
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
 from skeattn.evaluation.knn import KNNEvaluator, knn_scores
 from skeattn.evaluation.linear_probe import LinearProbe
+from skeattn.evaluation.mask_motion import MaskMotion, mask_motion
 from skeattn.evaluation.probe import LogisticProbe
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.evaluation.retrieval import Retrieval
@@ -18,6 +19,7 @@ __all__ = [
     'KNNEvaluator',
     'LinearProbe',
     'LogisticProbe',
+    'MaskMotion',
     'ProtocolResult',
     'Retrieval',
     'Scores',
@@ -25,5 +27,6 @@ __all__ = [
     'calibrate_bn',
     'extract_features',
     'knn_scores',
+    'mask_motion',
     'raw_features',
 ]
