@@ -9,6 +9,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from skeattn.errors import SkeAttnError
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, extract_features, raw_features
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
 from skeattn.evaluation.evaluator import evaluate_all
+from skeattn.evaluation.mask_motion import MaskMotion, caption, describe, mask_motion, motion_table
 from skeattn.experiments import Clock, Job, prepare_data, train_command
 from skeattn.experiments.process import leave_on_sigterm
 from skeattn.experiments.run import LOG_INTERVAL, count_iterations
@@ -93,6 +96,16 @@ class Comparison:
         self.rows[training.name] = evaluate_all(self.evaluators, bank, queries)
         self.maps[training.name] = queries
 
+    @cached_property
+    def masked(self) -> dict[str, Any]:
+        """The networks whose masks are compared."""
+        return {'untrained': self.models['untrained'], 'trained': self.models['SkeAttnCLR']}
+
+    @cached_property
+    def motions(self) -> dict[str, MaskMotion]:
+        """Each network's mask, compared with the movement of the test clips."""
+        return {name: mask_motion(model, self.test) for name, model in self.masked.items()}
+
     def draw(self, out: Path) -> None:
         """Draw the three pictures."""
         from skeattn.visualization import draw_curves, draw_embedding, masked_clips, play_masks
@@ -101,9 +114,8 @@ class Comparison:
         draw_curves({name: out / name.lower() for name in CONFIGS}, out / 'curves.png', levels=levels)
         title = f't-SNE of the {len(self.test)} test clips, of subjects that are not in the training set'
         draw_embedding(self.maps, self.test.classes, out / 'embedding.png', title)
-        models = {'untrained': self.models['untrained'], 'trained': self.models['SkeAttnCLR']}
-        clips = masked_clips(models, self.test, showpieces(self.test))
-        low, high = play_masks(clips, self.test.layout, out / 'mask.gif', 'MHSAM salient mask on one colour scale')
+        clips = masked_clips(self.masked, self.test, showpieces(self.test))
+        low, high = play_masks(clips, self.test.layout, out / 'mask.gif', mask_title(self.motions))
         CLOCK.report(f'mask.gif: mask values from {low:.4f} to {high:.4f}, on one scale for both masks')
 
 
@@ -123,6 +135,20 @@ def showpieces(dataset: Any, count: int = 4) -> list[int]:
     classes = [single[i * len(single) // count] for i in range(count - int(pairs.any()))]
     indices = [int(torch.nonzero((labels == label) & ~pairs)[0]) for label in classes]
     return indices + [int(i) for i in torch.nonzero(pairs)[:1]]
+
+
+def mask_title(motions: dict[str, MaskMotion]) -> str:
+    """Title of the picture of the masks: what the trained mask shows, with its number."""
+    trained = motions['trained'].mean
+    return f'MHSAM salient mask: {describe(trained)} (correlation with joint speed {trained:.2f})'
+
+
+def print_masks(motions: dict[str, MaskMotion], classes: Sequence[str]) -> None:
+    """Print the correlation of the masks with movement, their ranges, and the caption of the picture."""
+    print(f'Correlation of the mask and the speed of the joints\n{motion_table(motions, classes)}')
+    for name, motion in motions.items():
+        print(f'{name}: mask values from {motion.low:.4f} to {motion.high:.4f}')
+    print(caption(*(motion.mean for motion in motions.values())) + '\n')
 
 
 def gains(rows: dict[str, dict[str, float]]) -> dict[int, float]:
@@ -185,11 +211,13 @@ def report(comparison: Comparison, trainings: dict[str, Job], out: Path, check: 
         'checkpoints': {name: sha256(newest(training)) for name, training in trainings.items()},
         'metrics': comparison.rows,
         'knn_gain_over_untrained': gained,
+        'mask_motion': {name: motion.facts(comparison.test.classes) for name, motion in comparison.motions.items()},
         **environment(),
         'seconds': round(CLOCK.seconds, 1),
     }
     write_json(out / 'results.json', record)
     print(f'\n{table}\n{NOTE}\n')
+    print_masks(comparison.motions, comparison.test.classes)
     print('KNN of SkeAttnCLR over untrained: ' + ', '.join(f'K={k} {gain:+.1f}' for k, gain in gained.items()))
     CLOCK.report(f'table.txt, results.json, curves.png, embedding.png and mask.gif are in {out}')
     if check and min(gained.values()) < GAIN:

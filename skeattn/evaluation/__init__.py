@@ -6,6 +6,7 @@ from skeattn.evaluation.features import Features, calibrate_bn, extract_features
 from skeattn.evaluation.knn import KNNEvaluator, knn_scores
 from skeattn.evaluation.linear_probe import LinearProbe
 from skeattn.evaluation.logistic_probe import LogisticProbe
+from skeattn.evaluation.mask_motion import MaskMotion, mask_motion
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.evaluation.retrieval import Retrieval
 from skeattn.evaluation.ridge_probe import RidgeProbe
@@ -19,6 +20,7 @@ __all__ = [
     'KNNEvaluator',
     'LinearProbe',
     'LogisticProbe',
+    'MaskMotion',
     'ProtocolResult',
     'Retrieval',
     'RidgeProbe',
@@ -27,5 +29,6 @@ __all__ = [
     'calibrate_bn',
     'extract_features',
     'knn_scores',
+    'mask_motion',
     'raw_features',
 ]

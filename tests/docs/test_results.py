@@ -6,6 +6,7 @@ from statistics import mean
 
 import pytest
 
+from skeattn.evaluation.mask_motion import caption
 from skeattn.experiments import fill, make_rows, read_records, render
 from skeattn.experiments.plan import find_table
 from skeattn.results.class_gain import class_gains, gains_table
@@ -112,6 +113,12 @@ def test_every_method_beats_the_untrained_encoder_by_five_points(folder):
 def test_the_front_page_shows_what_the_quick_start_printed():
     rows = json.loads((RESULTS / 'quickstart' / 'results.json').read_text())['metrics']
     assert metrics_table(rows, tool('quickstart').COLUMNS) in (ROOT / 'README.md').read_text()
+
+
+def test_the_caption_of_the_mask_is_worded_by_its_correlation_with_movement():
+    masks = json.loads((RESULTS / 'quickstart' / 'results.json').read_text())['mask_motion']
+    text = caption(*(masks[name]['correlation'] for name in ('untrained', 'trained')))
+    assert text in ' '.join((ROOT / 'README.md').read_text().split())
 
 
 def test_records_name_no_machine_and_no_path_outside_the_checkout():

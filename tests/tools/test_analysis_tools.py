@@ -1,13 +1,17 @@
 """The tools that look into records, runs and configs, as a shell would run them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from skeattn.apis import load_model
+from skeattn.apis import build_splits, load_model
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.evaluation.baselines import untrained
+from skeattn.evaluation.mask_motion import describe
 from tests.conftest import ROOT
 from tests.engine.toy import tool as load
 from tests.engine.toy import write_config
@@ -17,14 +21,8 @@ from tests.visualization.logs import write_resumed_run
 ANALYSIS = 'analysis_tools'
 CONFIGS = ROOT / 'configs'
 TOOLS = (
-    'plot_curves',
-    'plot_confusion',
-    'class_gain',
-    'plot_embedding',
-    'benchmark_knn',
-    'benchmark_probe',
-    'get_flops',
-    'diff_config',
+    *('plot_curves', 'plot_confusion', 'class_gain', 'plot_embedding', 'mask_motion'),
+    *('benchmark_knn', 'benchmark_probe', 'get_flops', 'diff_config'),
 )
 diff = load(f'{ANALYSIS}/diff_config')
 
@@ -132,6 +130,29 @@ def test_a_map_of_clips_of_another_length_than_in_training_says_so(tool, tmp_pat
     assert status == 0, err
     line = f'of 16 frames and is evaluated on clips of 12; for equal lengths: --cfg-options {option}=16'
     assert len(logged) == 1 and line in logged[0]
+
+
+def test_masks_are_compared_with_movement_by_class(tool, tmp_path: Path) -> None:
+    config, file = write_config(tmp_path), tmp_path / 'run' / 'epoch_1.pth'
+    file.parent.mkdir()
+    train, _ = build_splits(resolve_config(read_config(config)))
+    torch.save({'state_dict': untrained(partial(load_model, config), train, seed=1).state_dict()}, file)
+    command = (f'{ANALYSIS}/mask_motion.py', config, file.parent, '--device', 'cpu', '--format', 'github')
+    status, out, err = tool(*command, '--out', tmp_path / 'masks.json')
+    assert status == 0, err
+    numbers = json.loads((tmp_path / 'masks.json').read_text())
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in out.splitlines() if line[:1] == '|']
+    assert rows[0] == ['', 'clips', 'untrained', 'trained'] and rows[-1][:2] == ['all clips', '10']
+    for place, name in enumerate(('untrained', 'trained'), 2):
+        by_class = {row[0]: row[place] for row in rows[2:-1]}
+        assert by_class == {key: f'{value:.2f}' for key, value in numbers[name]['by_class'].items()}
+        assert rows[-1][place] == f'{numbers[name]["correlation"]:.2f}'
+        low, high = numbers[name]['range']
+        words = describe(numbers[name]['correlation'])
+        assert f'{name}: mask values from {low:.4f} to {high:.4f}; the mask {words}' in out
+    with_no_mask = write_config(tmp_path, 'skeletonclr', data=tmp_path / 'set')
+    status, _, err = tool(command[0], with_no_mask, file, '--device', 'cpu')
+    assert status == 2 and 'SkeletonCLR has no salient mask' in err
 
 
 def test_groups_are_named_and_numbered() -> None:

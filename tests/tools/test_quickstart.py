@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from skeattn.errors import SkeAttnError
+from skeattn.evaluation import MaskMotion
 from tests.conftest import ROOT
 from tests.engine.toy import tool
 from tests.evaluation.standins import ClipSet
+
+CORRELATIONS = {'untrained': 0.12, 'trained': 0.25}
 
 
 @pytest.fixture(scope='module')
@@ -34,12 +37,24 @@ def test_check_asks_for_twenty_points_at_every_k(
 ) -> None:
     (tmp_path / 'epoch_1.pth').write_bytes(b'weights')
     monkeypatch.setattr(quickstart, 'newest', lambda training: tmp_path / 'epoch_1.pth')
-    comparison = SimpleNamespace(rows=rows_with(quickstart, gain))
+    masks = {name: MaskMotion(torch.tensor([r, r]), torch.arange(2), 0.4, 0.6) for name, r in CORRELATIONS.items()}
+    test = SimpleNamespace(classes=['wave', 'kick'])
+    comparison = SimpleNamespace(rows=rows_with(quickstart, gain), motions=masks, test=test)
     assert quickstart.report(comparison, dict.fromkeys(quickstart.CONFIGS), tmp_path, check) == status
-    assert (tmp_path / 'table.txt').read_text().rstrip('\n') in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert (tmp_path / 'table.txt').read_text().rstrip('\n') in shown
+    assert 'trained: mask values from 0.4000 to 0.6000\nAfter training the mask weakly follows movement: ' in shown
+    assert ['kick', '1', '0.12', '0.25'] in [line.split() for line in shown.splitlines()]
     record = json.loads((tmp_path / 'results.json').read_text())
     assert record['knn_gain_over_untrained']['5'] == pytest.approx(gain)
     assert record['metrics'] == comparison.rows
+    assert record['mask_motion']['trained']['by_class'] == {'wave': 0.25, 'kick': 0.25}
+
+
+def test_the_title_of_the_masks_claims_what_their_correlation_shows(quickstart) -> None:
+    masks = {'trained': MaskMotion(torch.tensor([0.1, 0.2]), torch.arange(2), 0.4, 0.6)}
+    title = 'MHSAM salient mask: does not follow movement (correlation with joint speed 0.15)'
+    assert quickstart.mask_title(masks) == title
 
 
 def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> None:
