@@ -1,5 +1,6 @@
 """Evaluation of a frozen encoder; needs no Runner."""
 
+from skeattn.evaluation.discriminant import DiscriminantProbe
 from skeattn.evaluation.embedding_map import EmbeddingMap
 from skeattn.evaluation.evaluator import Evaluator, FunctionEvaluator
 from skeattn.evaluation.features import Features, calibrate_bn, extract_features, raw_features
@@ -13,6 +14,7 @@ from skeattn.evaluation.ridge_probe import RidgeProbe
 from skeattn.evaluation.topk import TopK
 
 __all__ = [
+    'DiscriminantProbe',
     'EmbeddingMap',
     'Evaluator',
     'Features',

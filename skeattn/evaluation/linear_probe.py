@@ -1,4 +1,4 @@
-"""The paper's linear protocol on features extracted once.
+"""Linear classifiers trained by SGD on features extracted once: the linear protocols of papers.
 
 The encoder is frozen and nothing is augmented, so training the classifier on cached features equals running the encoder
 in every step, and takes seconds.
@@ -6,7 +6,9 @@ in every step, and takes seconds.
 
 import logging
 import math
-from typing import NamedTuple
+import statistics
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,9 @@ from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.models.heads import LinearHead
 from skeattn.registry import EVALUATORS
+
+BN_EPS = 1e-6
+"""Of MAMP's BatchNorm, as released."""
 
 
 def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> Tensor:
@@ -39,13 +44,23 @@ class StreamHeads(nn.Module):
         in_channels: dimension of a stream's features.
         num_classes: number of classes.
         generator: source of the initial weights.
+        std: standard deviation of the initial weights.
+        batch_norm: normalise the features in front of the linear layer by BatchNorm without scale and shift.
     """
 
-    def __init__(self, num_streams: int, in_channels: int, num_classes: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        num_streams: int,
+        in_channels: int,
+        num_classes: int,
+        generator: torch.Generator,
+        std: float = 0.02,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(
-            LinearHead(in_channels, num_classes, generator=generator) for _ in range(num_streams)
-        )
+        heads = [LinearHead(in_channels, num_classes, std, generator) for _ in range(num_streams)]
+        norms = [nn.BatchNorm1d(in_channels, eps=BN_EPS, affine=False) if batch_norm else nn.Identity() for _ in heads]
+        self.heads = nn.ModuleList(nn.Sequential(*pair) for pair in zip(norms, heads, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, S, D / S) features -> (N, num_classes) logits."""
@@ -85,17 +100,27 @@ class LinearProbe(Evaluator):
     Defaults are the paper's: SGD with lr 3 and momentum 0.9, no weight decay, 100 epochs, lr x 0.1 after epoch 60,
     batch 128. All random draws depend only on ``seed``.
 
+    With several ``probe_seeds`` the same probe is trained from further seeds, ``seed + 1`` and on. ``top1_std`` is the
+    sample standard deviation of their ``top1``, ``top1_mean`` the mean; the fact ``top1_by_seed`` has all of them.
+    The other metrics and the scores are those of ``seed`` alone.
+
     Args:
         epochs: passes over the training features.
         lr: learning rate.
-        milestones: epochs after which the learning rate is multiplied by ``gamma``.
-        gamma: factor of the learning rate.
+        schedule: ``'steps'``, or ``'cosine'``: ``lr (1 + cos(pi e / epochs)) / 2`` in each step, where e counts epochs
+            and their fractions.
+        milestones: epochs after which the learning rate is multiplied by ``gamma``; only with ``'steps'``.
+        gamma: factor of the learning rate; only with ``'steps'``.
         momentum: of SGD.
         weight_decay: of SGD.
         batch_size: the last incomplete batch is dropped, unless it is the only one.
         normalise: scale the features of every stream to unit length first; the paper does not.
+        batch_norm: BatchNorm without scale and shift in front of the linear layer (MAMP): statistics of the batch in
+            training, running ones in the test.
+        init_std: standard deviation of the initial weights.
         heldout: share of the training subjects held out.
         seed: of the initial weights and the order of the clips.
+        probe_seeds: number of seeds.
     """
 
     def __init__(
@@ -110,13 +135,19 @@ class LinearProbe(Evaluator):
         normalise: bool = False,
         heldout: float = 0.2,
         seed: int = 0,
+        schedule: Literal['steps', 'cosine'] = 'steps',
+        batch_norm: bool = False,
+        init_std: float = 0.02,
+        probe_seeds: int = 1,
     ) -> None:
-        if epochs < 1 or batch_size < 1:
-            raise ConfigError(f'LinearProbe: epochs={epochs!r} and batch_size={batch_size!r}; both must be >= 1')
-        self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
-        self.lr, self.milestones, self.gamma = lr, tuple(milestones), gamma
+        if min(epochs, batch_size, probe_seeds) < 1:
+            raise ConfigError(f'LinearProbe: {epochs=}, {batch_size=} and {probe_seeds=}; each must be >= 1')
+        if schedule not in ('steps', 'cosine'):
+            raise ConfigError(f"LinearProbe: unknown {schedule=}; choose 'steps' or 'cosine'")
+        self.epochs, self.batch_size, self.seed, self.probe_seeds = epochs, batch_size, seed, probe_seeds
+        self.lr, self.schedule, self.milestones, self.gamma = lr, schedule, tuple(milestones), gamma
         self.momentum, self.weight_decay = momentum, weight_decay
-        self.normalise, self.heldout = normalise, heldout
+        self.normalise, self.batch_norm, self.init_std, self.heldout = normalise, batch_norm, init_std, heldout
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """Metrics, logits of test and held-out clips after the last epoch, and curves over the epochs."""
@@ -137,6 +168,14 @@ class LinearProbe(Evaluator):
             result.heldout = Scores(heldout.logits, parts[1].labels, parts[1].names)
         if fit.logits.shape[1] > 5:
             result.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
+        if self.probe_seeds > 1:
+            further = range(self.seed + 1, self.seed + self.probe_seeds)
+            by_seed = {self.seed: fit.top1[-1], **{seed: self.fit(bank, test, seed).top1[-1] for seed in further}}
+            result.metrics |= {
+                'top1_mean': statistics.mean(by_seed.values()),
+                'top1_std': statistics.stdev(by_seed.values()),
+            }
+            result.facts['top1_by_seed'] = {str(seed): top1 for seed, top1 in by_seed.items()}
         return result
 
     def _warn(self, fit: Fit, bank: Features) -> None:
@@ -150,8 +189,13 @@ class LinearProbe(Evaluator):
             logging.WARNING,
         )
 
-    def fit(self, bank: Features, test: Features) -> Fit:
+    def fit(self, bank: Features, test: Features, seed: int | None = None) -> Fit:
         """Train a classifier on ``bank`` and evaluate it on ``test`` after every epoch.
+
+        Args:
+            bank: training clips.
+            test: test clips.
+            seed: of all random draws; by default that of the probe.
 
         Raises:
             NonFiniteError: the classifier's weights became NaN or infinite.
@@ -159,27 +203,23 @@ class LinearProbe(Evaluator):
         x, x_test = (f.x.unflatten(1, (bank.num_streams, -1)) for f in (bank, test))
         if self.normalise:
             x, x_test = F.normalize(x, dim=2), F.normalize(x_test, dim=2)
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed(self.seed if seed is None else seed)
         classes = int(max(bank.labels.max(), test.labels.max())) + 1
         _, streams, width = x.shape
-        head = StreamHeads(streams, width, classes, generator).to(x)
+        head = StreamHeads(streams, width, classes, generator, self.init_std, self.batch_norm).to(x)
         optimizer = torch.optim.SGD(
             head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
         )
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, self.milestones, self.gamma)
         top1: list[float] = []
         losses: list[float] = []
         start = math.nan
-        for _ in range(self.epochs):
-            with torch.enable_grad():
-                steps = [
-                    probe_step(head, optimizer, x[batch], bank.labels[batch])
-                    for batch in self.batches(len(x), generator)
-                ]
+        for epoch in range(self.epochs):
+            batches = self.batches(len(x), generator)
+            rates = [self.rate(epoch + step / len(batches)) for step in range(len(batches))]
+            steps = _train(head, optimizer, ((x[batch], bank.labels[batch]) for batch in batches), rates)
             start = start if losses else steps[0].item()
-            schedule.step()
             with torch.no_grad():
-                logits = head(x_test)
+                logits = head.eval()(x_test)
             top1.append(accuracy(logits, test.labels))
             losses.append(torch.stack(steps).mean().item())
         if not all(torch.isfinite(p).all() for p in head.parameters()):
@@ -189,7 +229,26 @@ class LinearProbe(Evaluator):
             )
         return Fit(top1, losses, logits, start)
 
+    def rate(self, epoch: float) -> float:
+        """Learning rate after a number of epochs, in cosine schedules also fractions of them."""
+        if self.schedule == 'cosine':
+            return self.lr * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        return math.prod([self.gamma] * sum(epoch >= milestone for milestone in self.milestones), start=self.lr)
+
     def batches(self, N: int, generator: torch.Generator) -> list[Tensor]:
         """Indices of the clips of every step of an epoch."""
         order = torch.randperm(N, generator=generator)
         return list(order[: N - N % self.batch_size if self.batch_size <= N else N].split(self.batch_size))
+
+
+def _train(
+    head: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]], rates: list[float]
+) -> list[Tensor]:
+    """One step for each batch, with its learning rate; the losses."""
+    head.train()
+    losses = []
+    for (x, labels), rate in zip(batches, rates, strict=True):
+        optimizer.param_groups[0]['lr'] = rate
+        with torch.enable_grad():
+            losses.append(probe_step(head, optimizer, x, labels))
+    return losses

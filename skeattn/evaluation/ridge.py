@@ -67,7 +67,15 @@ class Planes(NamedTuple):
 
 
 class Equations(Protocol):
-    """The problem with its products computed."""
+    """The problem with its products computed.
+
+    Attributes:
+        cross: (F, D, K + 1) float64, ``X^T`` times the targets, and times ones, of the clips of each fold.
+        sums: (F, K + 1) float64, sums of the targets, and numbers of clips.
+    """
+
+    cross: Tensor
+    sums: Tensor
 
     def solve(self, penalties: Sequence[float], left_out: int | None = None) -> Planes:
         """The solutions for these penalties, without the clips of a fold.
@@ -124,7 +132,12 @@ class ClipProducts:
 
     def __init__(self, clips: Clips, targets: Tensor, folds: Tensor) -> None:
         self.clips, self.targets, self.folds = clips, with_ones(targets), folds
-        N, D = clips.x.shape
+        (N, D), F = clips.x.shape, int(folds.max()) + 1
+        self.cross = targets.new_zeros(F, D, self.targets.shape[1])
+        self.sums = torch.stack([self.targets[folds == fold].sum(dim=0) for fold in range(F)])
+        for fold in range(F):
+            for part, x in clips.read(torch.nonzero(folds == fold)[:, 0]):
+                self.cross[fold] += x.T @ self.targets[part].to(x.dtype)
         self.gram = targets.new_zeros(N, N, dtype=clips.dtype)
         for columns in blocks(D, N):
             x = clips.scaling.columns(columns)(clips.x[:, columns], clips.dtype)

@@ -8,7 +8,7 @@ from torch import Tensor
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.probe import PenalisedProbe, Solution
-from skeattn.evaluation.ridge import Clips, equations
+from skeattn.evaluation.ridge import Clips, Equations, Planes, equations
 from skeattn.evaluation.scaling import scaling
 from skeattn.progress import progress
 from skeattn.registry import EVALUATORS
@@ -42,11 +42,15 @@ class RidgeProbe(PenalisedProbe):
         heldout = torch.empty(len(self.penalties), len(bank), classes)
         for fold in progress(range(int(folds.max()) + 1), 'choosing the penalty'):
             rows = torch.nonzero(folds == fold)[:, 0]
-            planes = problem.solve(self.penalties, left_out=fold)
+            planes = self.fit(problem, self.penalties, left_out=fold)
             heldout[:, rows] = planes.scores(clips, rows.to(device)).cpu()
         accuracies = [accuracy(scores, bank.labels) for scores in heldout]
         best = accuracies.index(max(accuracies))
-        final = problem.solve(self.penalties[best : best + 1])
+        final = self.fit(problem, self.penalties[best : best + 1])
         scores = final.scores(Clips(test.x, *clips[1:]), torch.arange(len(test), device=device))[0].cpu()
         named = {f'{penalty:.3g}': value for penalty, value in zip(self.penalties, accuracies, strict=True)}
         return Solution(self.penalties[best], heldout[best], scores, {'heldout_accuracy': named})
+
+    def fit(self, problem: Equations, penalties: tuple[float, ...], left_out: int | None = None) -> Planes:
+        """The classifiers for these penalties, without the clips of a fold."""
+        return problem.solve(penalties, left_out)

@@ -22,6 +22,8 @@ _HEADINGS = (
     (r'.*', r'top1_best', 'best on test'),
     (r'.*', r'top1_heldout', 'held-out epoch'),
     (r'.*', r'top5', 'top-5, last'),
+    (r'.*', r'top1_mean', 'mean, probe seeds'),
+    (r'.*', r'top1_std', '± probe seeds'),
     (r'.*', r'mAP', 'mAP'),
     (r'.*', r'r(\d+)', 'recall@{0}'),
     (r'.*', r'trustworthiness', 'trustworthiness'),
@@ -36,6 +38,8 @@ _SELECTION = (
     (r'top1|top5', 'last epoch'),
     (r'top1_best', 'best epoch on the test clips'),
     (r'top1_heldout', 'best on held-out training subjects'),
+    (r'top1_mean', 'last epoch, mean over probe seeds'),
+    (r'top1_std', 'last epoch, standard deviation over probe seeds'),
 )
 
 NOTE = (

@@ -1,8 +1,10 @@
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from skeattn.apis import build_splits, load_model
@@ -11,8 +13,10 @@ from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.evaluation import Features, LinearProbe, linear_probe
 from skeattn.evaluation.features import frozen
 from skeattn.evaluation.linear_probe import probe_step
+from skeattn.evaluation.metrics import accuracy
 from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
+from skeattn.protocols.settings import build_protocol, read_protocol
 from skeattn.registry import EVALUATORS, HEADS
 from tests.engine.toy import tool, toy_config
 from tests.evaluation.standins import blobs
@@ -61,6 +65,88 @@ def test_two_steps_equal_the_released_linear_evaluation() -> None:
         for name, parameter in head.fc.named_parameters():
             assert_close(parameter.grad, grad[f'{prefix}fc.{name}'], f'{step} gradient of {name}')
             assert_close(parameter, after[f'{prefix}fc.{name}'], f'{step} {name}')
+
+
+def test_mamp_linear_probe_equals_the_released_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head, order of the clips, losses, gradients, learning rates, running statistics and logits of five epochs."""
+    golden = Golden('mamp_linear_probe')
+    settings, start, order = golden.meta, golden.packed('state0'), golden['order'].long()
+    weights = {name: value for name, value in start.items() if name.startswith('fc.1.')}
+
+    def load(head: LinearHead, generator: torch.Generator) -> None:
+        head.double().fc.load_state_dict({name.removeprefix('fc.1.'): value for name, value in weights.items()})
+
+    steps: list[tuple[float, float]] = []
+    states: list[dict[str, torch.Tensor]] = []
+    gradients: list[list[torch.Tensor]] = []
+
+    def step(head: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = probe_step(head, optimizer, x, labels)
+        gradients.append([parameter.grad.clone() for parameter in head.parameters()])
+        steps.append((optimizer.param_groups[0]['lr'], loss.item()))
+        states.append({name: value.clone() for name, value in head.state_dict().items()})
+        return loss
+
+    logits: list[torch.Tensor] = []
+
+    def keep(scores: torch.Tensor, labels: torch.Tensor, k: int = 1) -> float:
+        logits.append(scores.clone())
+        return accuracy(scores, labels, k)
+
+    epochs = iter(order)
+    monkeypatch.setattr(LinearHead, 'init_weights', load)
+    monkeypatch.setattr(linear_probe, 'probe_step', step)
+    monkeypatch.setattr(linear_probe, 'accuracy', keep)
+    monkeypatch.setattr(LinearProbe, 'batches', lambda probe, N, generator: list(next(epochs)))
+    bank, test = (
+        Features(golden[f'{part}/feature'].double(), golden[f'{part}/label'].long(), torch.zeros(0), [])
+        for part in ('train', 'test')
+    )
+    protocol = read_protocol('linear_mamp', Config({}))
+    assert (protocol['lr'], protocol['momentum'], protocol['weight_decay']) == (
+        settings['base_lr'], settings['sgd_momentum'], settings['weight_decay']
+    )  # fmt: skip
+    fit = build_protocol({**protocol, 'epochs': settings['epochs'], 'batch_size': settings['batch']}).fit(bank, test)
+    rates, losses = torch.tensor(steps, dtype=torch.float64).T.reshape(2, 5, 5)
+    assert_close(rates, golden['lr'], 'learning rates')
+    assert_close(losses, golden['loss'], 'losses')
+    assert_close(torch.stack(logits), golden['test/logits'], 'test logits')
+    assert_close(torch.tensor(fit.top1, dtype=torch.float64), golden['test/top1'], 'test accuracy')
+    expected = golden.packed('first/grad')
+    for ours, name in zip(gradients[0], ('fc.1.weight', 'fc.1.bias'), strict=True):
+        assert_close(ours, expected[name], f'first gradient of {name}')
+    for epoch in range(5):
+        after = {name.rpartition('.')[2]: value for name, value in states[5 * epoch + 4].items()}
+        for name in ('weight', 'bias', 'running_mean', 'running_var'):
+            assert_close(after[name], golden[name][epoch], f'{name} after epoch {epoch}')
+
+
+def test_mamp_batches_are_full() -> None:
+    sizes = [len(batch) for batch in LinearProbe(batch_size=8).batches(44, torch.Generator())]
+    assert sizes == [8] * 5
+
+
+@pytest.mark.parametrize('streams', [1, 2])
+def test_batch_norm_makes_the_scale_of_features_irrelevant_in_training(streams: int) -> None:
+    bank, test = (replace(blobs(40, seed, noise=2.0), num_streams=streams) for seed in (0, 1))
+    scales = torch.logspace(-1, 3, 8)
+    probe = LinearProbe(epochs=4, lr=0.1, batch_size=32, batch_norm=True, schedule='cosine', init_std=0.01)
+    plain = probe.fit(bank, test).losses
+    scaled = probe.fit(*(replace(part, x=part.x * scales) for part in (bank, test))).losses
+    assert plain[0] - plain[-1] > 0.1 and scaled == pytest.approx(plain, abs=1e-3)
+
+
+def test_further_probe_seeds_are_reported_beside_the_first_one() -> None:
+    bank, test = blobs(40, 0, noise=4.0), blobs(30, 1, noise=4.0)
+    alone = [LinearProbe(epochs=5, seed=seed).evaluate(bank, test) for seed in (2, 3, 4)]
+    together = LinearProbe(epochs=5, seed=2, probe_seeds=3).evaluate(bank, test)
+    values = [result.metrics['top1'] for result in alone]
+    assert len(set(values)) > 1
+    assert together.facts['top1_by_seed'] == dict(zip('234', values, strict=True))
+    spread = {'top1_mean': statistics.mean(values), 'top1_std': statistics.stdev(values)}
+    assert together.metrics == alone[0].metrics | spread
+    assert torch.equal(together.test.scores, alone[0].test.scores) and together.curves == alone[0].curves
+    assert torch.equal(together.heldout.scores, alone[0].heldout.scores)
 
 
 def test_head_starts_as_released_and_leaves_the_global_generator_alone() -> None:
@@ -191,10 +277,12 @@ def test_divergence_is_reported_with_the_cure() -> None:
         LinearProbe(epochs=2).fit(bank, bank)
 
 
-@pytest.mark.parametrize('wrong', [{'epochs': 0}, {'batch_size': 0}])
+@pytest.mark.parametrize('wrong', [{'epochs': 0}, {'batch_size': 0}, {'probe_seeds': 0}])
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=f'{next(iter(wrong))}=0'):
         LinearProbe(**wrong)
+    with pytest.raises(ConfigError, match="unknown schedule='cos'; choose 'steps' or 'cosine'"):
+        LinearProbe(schedule='cos')
 
 
 def test_the_outcome_holds_logits_curves_and_held_out_clips() -> None:

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from skeattn.errors import ConfigError
-from skeattn.evaluation import Features, LogisticProbe, RidgeProbe
+from skeattn.evaluation import DiscriminantProbe, Features, LogisticProbe, RidgeProbe
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.probe import PenalisedProbe, class_folds, subject_folds
 from skeattn.evaluation.scaling import scaling
 from tests.evaluation.standins import blobs
 
-PROBES = [RidgeProbe, LogisticProbe]
+PROBES = [RidgeProbe, DiscriminantProbe, LogisticProbe]
 each_probe = pytest.mark.parametrize('probe', PROBES)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from skeattn.errors import ConfigError
-from skeattn.evaluation import Features, RidgeProbe, ridge, scaling
+from skeattn.evaluation import DiscriminantProbe, Features, RidgeProbe, ridge, scaling
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.probe import subject_folds
 from skeattn.evaluation.ridge import equations
@@ -89,14 +89,15 @@ def test_the_penalty_is_chosen_by_the_accuracy_on_held_out_subjects(dim: int) ->
 
 
 @each_set
-def test_rounding_of_real_features_moves_the_accuracy_by_at_most_three_tenths(real: Callable) -> None:
+@pytest.mark.parametrize('probe', [RidgeProbe, DiscriminantProbe])
+def test_rounding_of_real_features_moves_the_accuracy_by_at_most_three_tenths(real: Callable, probe: type) -> None:
     parts: tuple[Features, Features] = real()
-    top1 = RidgeProbe()(*parts)['top1']
+    top1 = probe()(*parts)['top1']
     assert top1 > 40
     for seed in range(3):
         generator = torch.Generator().manual_seed(seed)
         disturbed = [replace(f, x=f.x * (1 + 1e-7 * torch.randn(f.x.shape, generator=generator))) for f in parts]
-        assert abs(RidgeProbe()(*disturbed)['top1'] - top1) <= 0.3
+        assert abs(probe()(*disturbed)['top1'] - top1) <= 0.3
 
 
 def test_the_result_is_the_same_bit_for_bit_and_leaves_the_features_alone() -> None:

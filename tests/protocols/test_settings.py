@@ -13,8 +13,9 @@ from skeattn.registry import EVALUATORS
 from tests.conftest import ROOT
 
 PAPER = dict(
-    type='LinearProbe', epochs=100, lr=3.0, milestones=(60,), gamma=0.1, momentum=0.9, weight_decay=0.0, batch_size=128
-)
+    type='LinearProbe', epochs=100, lr=3.0, milestones=(60,), gamma=0.1, momentum=0.9, weight_decay=0.0, batch_size=128,
+    probe_seeds=5,
+)  # fmt: skip
 
 
 def test_the_named_protocols_are_those_of_paper_and_release() -> None:
@@ -22,13 +23,16 @@ def test_the_named_protocols_are_those_of_paper_and_release() -> None:
     cfg = Config({})
     assert read_protocol('linear', cfg) == PAPER
     assert read_protocol('linear_released', cfg) == {**PAPER, 'epochs': 150, 'milestones': (60, 100)}
+    mamp = dict(lr=0.1, schedule='cosine', batch_size=256, batch_norm=True, init_std=0.01)
+    shared = {key: PAPER[key] for key in ('type', 'epochs', 'momentum', 'weight_decay')}
+    assert read_protocol('linear_mamp', cfg) == {**shared, **mamp}
     released = read_protocol('knn_released', cfg)
     assert (released['source'], released['k'], released['temperature']) == ('predictor', (10, 20, 40), 0.1)
 
 
 def test_the_files_say_what_training_monitors_do_by_default() -> None:
-    """So that ``--protocol linear`` is the number that training printed."""
-    for name, default in (('knn', KNNEvaluator()), ('linear', LinearProbe())):
+    """So that ``--protocol linear`` is the number that training printed, with its spread over probe seeds beside it."""
+    for name, default in (('knn', KNNEvaluator()), ('linear', LinearProbe(probe_seeds=5))):
         assert vars(build_protocol(read_protocol(name, Config({})))) == vars(default)
 
 

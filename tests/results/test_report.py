@@ -44,6 +44,8 @@ def test_columns_can_be_chosen() -> None:
     [
         ('knn/top1_k20', 'KNN\nK=20'),
         ('linear/top1_best', 'linear\nbest on test'),
+        ('linear/top1_std', 'linear\n± probe seeds'),
+        ('linear_mamp/top1', 'linear_mamp\nlast epoch'),
         ('topk/top1', 'classifier\ntop-1'),
         ('topk/top5', 'classifier\ntop-5'),
         ('retrieval/map', 'retrieval/map'),

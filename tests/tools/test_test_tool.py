@@ -65,8 +65,23 @@ def test_table_and_record_hold_the_numbers_of_the_evaluators(run: Path, tool) ->
     assert (record.seed, record.split, record.stream) == (4, 'xsub', 'joint')
     table = [line.split() for line in out.splitlines()]
     assert ['K=1', 'K=5', 'held-out', 'K'] in table
-    assert ['last', 'epoch', 'best', 'on', 'test', 'held-out', 'epoch'] in table
-    for protocol, columns in (('knn', ('k1', 'k5', 'heldout')), ('linear', ('', 'best', 'heldout'))):
+    last = [
+        'last',
+        'epoch',
+        'best',
+        'on',
+        'test',
+        'held-out',
+        'epoch',
+        'mean,',
+        'probe',
+        'seeds',
+        '±',
+        'probe',
+        'seeds',
+    ]
+    assert last in table
+    for protocol, columns in (('knn', ('k1', 'k5', 'heldout')), ('linear', ('', 'best', 'heldout', 'mean', 'std'))):
         numbers = [f'{row[f"{protocol}/top1_{column}".rstrip("_")]:.1f}' for column in columns]
         assert ['epoch_7', *numbers] in table
 
@@ -189,7 +204,8 @@ def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: 
     part = record.sources['backbone']
     assert list(part.protocols) == ['linear', 'retrieval', 'tsne']
     linear = part.protocols['linear']
-    assert linear.selection.keys() == {'top1', 'top1_best', 'top1_heldout'}
+    assert linear.selection.keys() == {'top1', 'top1_best', 'top1_heldout', 'top1_mean', 'top1_std'}
+    assert [*linear.facts['top1_by_seed']] == ['0', '1', '2', '3', '4']
     assert linear.selection['top1'] == 'last epoch' and len(linear.curves['loss']) == 3
     assert sum(map(sum, linear.confusion)) == 10 and list(linear.per_class) == ['class0', 'class1', 'class2']
     assert linear.scores == 'r.backbone.linear.npz'
@@ -237,7 +253,7 @@ def test_unknown_subjects_leave_a_blank_column_with_a_reason(run: Path, tool, mo
     assert status == 0, err
     assert 'no linear held-out epoch: the subjects of the training clips are unknown or only one' in out
     metrics = written(out).sources['backbone'].metrics
-    numbers = [f'{metrics[f"linear/{key}"]:.1f}' for key in ('top1', 'top1_best')]
+    numbers = [f'{metrics[f"linear/{key}"]:.1f}' for key in ('top1', 'top1_best', 'top1_mean', 'top1_std')]
     assert ['untrained,', 'seed', '0', *numbers] in [line.split() for line in out.splitlines()]
 
 
