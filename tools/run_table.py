@@ -13,6 +13,7 @@ from skeattn import cli
 from skeattn.datasets import PackedSet
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.experiments import Plan, prepare_data
+from skeattn.experiments.baselines import baseline_lines, readout_of
 from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
 from skeattn.experiments.paper import STREAMS, TABLES, PaperTable
 from skeattn.experiments.paper_tables import FilledTable, read_record
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def choose(table: PaperTable, args: argparse.Namespace) -> list[Cell]:
-    """The requested cells."""
+    """The requested cells, and those of the baselines."""
     methods = {line.method: None for line in table.lines if line.method}
     unknown = [method for method in args.methods or () if method not in methods]
     if unknown:
@@ -40,6 +41,8 @@ def choose(table: PaperTable, args: argparse.Namespace) -> list[Cell]:
         raise ConfigError(
             f'--streams {" ".join(args.streams)}: table {args.table} has no such line of ours; choose {streams}'
         )
+    baselines = baseline_lines(table, readout_of(args.cfg_options, table.protocol))
+    lines += [line for line in baselines if line.source or set(line.streams) <= set(args.streams)]
     return [Cell(table, line, column, args.budget, args.cfg_options) for line in lines for column in columns]
 
 

@@ -11,14 +11,14 @@ from tabulate import tabulate
 
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
+from skeattn.experiments.baselines import RAW, RAW_SOURCE, UNTRAINED, raw_sources
 from skeattn.experiments.plan import method_name
 from skeattn.experiments.run import FROZEN, Run
-from skeattn.models.readout import MEAN, with_readout
+from skeattn.models.readout import MEAN
 from skeattn.results.record import Record
 from skeattn.results.report import corner, heading, mean_std
 
-RAW, UNTRAINED, UNTRAINED_SEEDS = 'raw coordinates', 'untrained encoder', (0, 1, 2)
-RAW_SOURCE = 'raw'
+UNTRAINED_SEEDS = (0, 1, 2)
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
 FURTHER = ('probe/top1',)
@@ -79,9 +79,8 @@ def plan_comparison(
     for method, cfg in cfgs.items():
         references.setdefault(str(cfg.stream), configs[method])
     compared = {method: cfgs[method] for method in methods or configs}
-    baselines = [
-        Run(RAW, next(iter(configs.values())), 0, options, False, _raw_sources(cfgs.values()), tuple(protocols))
-    ]
+    sources = raw_sources(_readouts(cfgs.values()))
+    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, sources, tuple(protocols))]
     for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
         config = references[stream]
         baselines += [
@@ -94,12 +93,8 @@ def plan_comparison(
     ]
 
 
-def _raw_sources(cfgs: Iterable[Any]) -> tuple[str, ...]:
-    """The whole clip, and the clip read with each readout of the configs."""
-    readouts = dict.fromkeys((cfg.get('evaluation') or {}).get('readout') or MEAN for cfg in cfgs)
-    read = [with_readout(RAW_SOURCE, readout) for readout in readouts if readout != MEAN]
-    # An explicit mean keeps a readout of the config from the whole clip.
-    return (f'{RAW_SOURCE}@{MEAN}', *read) if read else (RAW_SOURCE,)
+def _readouts(cfgs: Iterable[Any]) -> list[str]:
+    return [(cfg.get('evaluation') or {}).get('readout') or MEAN for cfg in cfgs]
 
 
 def unequal_clips(runs: Iterable[Run]) -> str | None:

@@ -55,6 +55,9 @@ class Line:
         trained: False for a network from scratch.
         variants: suffixes of the config's name; the first existing config is taken.
         doubtful: whether its figures are doubtful.
+        name: of its runs; by default that of the method.
+        source: of its features; by default those of the method.
+        readout: of its features; by default that of the table.
     """
 
     labels: tuple[str, ...]
@@ -66,6 +69,9 @@ class Line:
     trained: bool = True
     variants: tuple[str, ...] = ('',)
     doubtful: bool = False
+    name: str = ''
+    source: str = ''
+    readout: str = ''
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import Any
 from tabulate import tabulate
 
 from skeattn.errors import DataError
+from skeattn.experiments.baselines import RAW, RAW_SOURCE, baseline_lines, readout_of
 from skeattn.experiments.paper import Column, Line, PaperTable
 from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
-from skeattn.models.readout import MEAN
+from skeattn.models.readout import MEAN, split_source
 from skeattn.results.ensemble import FUSED
 from skeattn.results.record import Record
 from skeattn.results.report import mean_std
@@ -82,13 +83,23 @@ class FilledTable:
         return Cell(self.table, line, column, budget, self.overrides or {})
 
     @cached_property
+    def baselines(self) -> tuple[Line, ...]:
+        """The lines of the baselines; those without a record are not shown."""
+        return baseline_lines(self.table, readout_of(self.overrides or {}, self.table.protocol))
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of the table, and those of the baselines."""
+        return self.table.lines + self.baselines
+
+    @cached_property
     def ours(self) -> dict[tuple[Column, str], list[dict[int, Path]]]:
         """(column, budget) -> for each line the newest record of each seed."""
         columns = {}
         ordered = sorted(self.records.items(), key=lambda item: item[1].finished or '')
         for column in self.columns:
             for budget in self.budgets:
-                cells = [self.cell(line, column, budget) for line in self.table.lines]
+                cells = [self.cell(line, column, budget) for line in self.lines]
                 seeds = [
                     {
                         record.seed: path
@@ -128,11 +139,13 @@ class FilledTable:
     def rows(self) -> list[list[str]]:
         """Text of the cells; ours as mean ± sample deviation over seeds, and the number of seeds."""
         rows = []
-        for number, line in enumerate(self.table.lines):
+        for number, line in enumerate(self.lines):
+            if line in self.missing:
+                continue
             row = [*line.labels[:-1], line.labels[-1] + DOUBTFUL * line.doubtful]
             for column in self.shown:
                 if self._printed(column):
-                    figure = line.figures[self.table.columns.index(column)]
+                    figure = line.figures[self.table.columns.index(column)] if line.figures else None
                     row.append(NONE if figure is None else f'{figure:.1f}')
                 for budget in self._budgets(column):
                     cell = self.cell(line, column, budget)
@@ -140,6 +153,12 @@ class FilledTable:
                     row.append(over_seeds([cell.value(self.records[path]) or 0.0 for path in paths]))
             rows.append(row)
         return rows
+
+    @property
+    def missing(self) -> list[Line]:
+        """The lines of the baselines without a record."""
+        of_lines = zip(self.lines, *self.ours.values(), strict=True)
+        return [line for line, *columns in of_lines if line in self.baselines and not any(columns)]
 
     def _printed(self, column: Column) -> bool:
         return column in self.table.columns and any(line.figures for line in self.table.lines)
@@ -162,10 +181,18 @@ class FilledTable:
             epochs,
             f'mean ± standard deviation over seeds, (number of seeds); {NONE} no number; [?] doubtful.',
             weights,
+            *self._note_of_baselines(),
         ]
         if self.overrides:
             lines.append(f'Every run of ours has these overrides of its config: {overrides_text(self.overrides)}.')
         return '\n'.join([*lines, *self.hints])
+
+    def _note_of_baselines(self) -> list[str]:
+        """A line if rows of the baselines are missing."""
+        if not self.baselines:
+            return [f'No row of {RAW}: the protocol trains an encoder. An untrained encoder is trained from scratch.']
+        names = ', '.join(' '.join(line.labels).strip() for line in self.missing)
+        return [f'No records of {names}; tools/run_table.py evaluates them.'] if names else []
 
     @property
     def hints(self) -> list[str]:
@@ -238,7 +265,8 @@ def export(filled: FilledTable, folder: Path) -> list[Path]:
         options = [f'{key.rpartition(".")[2]}_{value}' for key, value in record.cfg_options.items()]
         fused = [FUSIONS.removesuffix('s')] if list(record.sources) == [FUSED] else []
         words = [*Path(str(record.config)).with_suffix('').parts[1:], *options, *record.protocols, *fused]
-        untrained = [] if record.checkpoint else ['untrained']
+        raw = all(split_source(source)[0] == RAW_SOURCE for source in record.sources)
+        untrained = [] if record.checkpoint else ['raw' if raw else 'untrained']
         name = re.sub(r'[^A-Za-z0-9.]+', '_', '_'.join([*words, *untrained, f'seed{record.seed}']))
         write_json(folder / f'{name}.json', portable(record.to_dict()))
         written.append(folder / f'{name}.json')

@@ -12,9 +12,10 @@ from skeattn.datasets.union import folders_of
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
+from skeattn.experiments.baselines import RAW_SOURCE, raw_sources, readout_of
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
-from skeattn.models.readout import MEAN
+from skeattn.models.readout import split_source
 from skeattn.registry import MODELS
 from skeattn.results.ensemble import FUSED, fuse_files
 from skeattn.results.parts import read_parts
@@ -116,7 +117,7 @@ class Cell:
         return [
             *([self.column.backbone] if several else []),
             *(f'{key.rpartition(".")[2]}={value}' for key, value in self.changes.items()),
-            *([] if self.line.trained else ['from scratch']),
+            *([] if self.line.trained or self.line.name else ['from scratch']),
         ]
 
     @cached_property
@@ -150,27 +151,28 @@ class Cell:
             return None
         metric = f'{self.protocol}/{self.table.metric}'
         tuned = record.cfg_options.get(f'protocols.{self.protocol}.stream')
-        for part in record.sources.values():
+        for source, part in record.sources.items():
             streams = [tuned] if tuned else sorted(part.streams)
             fits = part.readout == self.readout and streams == sorted(self.line.streams)
-            if fits and metric in part.metrics:
+            raw = split_source(source)[0] == RAW_SOURCE
+            if fits and raw == (self.line.source == RAW_SOURCE) and metric in part.metrics:
                 return part.metrics[metric]
         return None
 
     @property
     def readout(self) -> str:
-        """The readout of its features: that of the overrides, otherwise the mean, as in the paper."""
-        if self.protocol not in FROZEN:
-            return MEAN
-        options = self.options
-        readout: str = options.get(f'protocols.{self.protocol}.readout') or options.get('evaluation.readout') or MEAN
-        return readout
+        """The readout of its features: that of the line or of the table."""
+        return self.line.readout or readout_of(self.overrides, self.protocol)
 
     def runs(self, seed: int) -> dict[str, Run]:
         """Stream -> run; a single run for features of several streams that a method trains together."""
         assert self.config is not None and self.line.method is not None
         cfg = read_config(self.config, self.options)
-        name, trained = method_name(self.line.method, cfg), self.line.trained
+        name, trained = self.line.name or method_name(self.line.method, cfg), self.line.trained
+        if self.line.source == RAW_SOURCE:
+            about = ' '.join(self.about)
+            sources = raw_sources([readout_of(self.overrides, self.protocol)])
+            return {'joint': Run(name, self.config, seed, self.options, trained, sources, self.protocols, about)}
         if isinstance(cfg.stream, str):
             streams = {stream: {'stream': stream} if stream != cfg.stream else {} for stream in self.line.streams}
         elif self.protocol in FROZEN:

@@ -47,7 +47,9 @@ for protocol in protocols:
     digest = hashlib.sha256(scores.read_bytes()).hexdigest()
     results[protocol] = {'scores': scores.name, 'scores_sha256': digest}
 source = {'streams': [cfg['stream']], 'metrics': metrics, 'protocols': results, 'parameters': 1, 'gmacs': 1.0}
-sources, settings = {'backbone': source}, {name: {} for name in protocols}
+named = [argument.partition('=')[2] for argument in arguments if argument.startswith('--source=')] or ['backbone']
+sources = {name: {**source, 'readout': name.partition('@')[2] or 'mean'} for name in named}
+settings = {name: {} for name in protocols}
 record = {'version': 1, **about, 'training': None, 'protocols': settings, 'sources': sources}
 Path(str(out) + '.tmp').write_text(json.dumps({**record, 'finished': '2026-01-01'}))
 os.rename(str(out) + '.tmp', out)

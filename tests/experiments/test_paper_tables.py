@@ -48,10 +48,13 @@ def test_a_record_fills_what_its_streams_and_options_say() -> None:
     common = record(OURS.replace('.py', '_common.py'), 0, 44.0)
     records = [motion, fusion, ablated, untrained, common]
     cells = column(filled(*records), 'NW-UCLA X-View\nours, small')
-    assert [text for text in cells.values() if text != '–'] == ['50.0 (1)', '80.0 (1)']
-    assert (cells['Ours', 'M'], cells['Ours', '3S']) == ('50.0 (1)', '80.0 (1)')
+    assert {key: text for key, text in cells.items() if text != '–'} == {
+        ('Ours', 'M'): '50.0 (1)',
+        ('Ours', '3S'): '80.0 (1)',
+        ('untrained encoder', 'J'): '20.0 (1)',
+    }
     ablation = column(filled(*records, table='7'), 'NW-UCLA X-View\nours, small')
-    assert list(ablation.values()) == ['–', '–', '33.0 (1)', '–']
+    assert list(ablation.values()) == ['–', '–', '33.0 (1)', '–', '20.0 (1)']
 
 
 def test_of_all_columns_only_the_configs_of_records_are_read(monkeypatch) -> None:

@@ -77,17 +77,20 @@ def test_a_table_is_run_once_and_written_in_all_formats(start, capsys) -> None:
     out = Path('work_dirs/tables/1_toy')
     shown = capsys.readouterr().out
     assert (out / 'table.txt').read_text() in shown
-    assert '6 of 6 runs are finished' in shown
+    assert '14 of 14 runs are finished' in shown and 'No records of' not in shown
     cells = ours((out / 'table.md').read_text())
     assert {label for label, text in cells.items() if text.endswith('(2)')} == {
-        f'Baseline* {stream}' for stream in ('J', 'M', 'B', '3S')
+        *(f'{name} {stream}' for name in ('Baseline*', 'untrained encoder') for stream in ('J', 'M', 'B', '3S')),
+        'raw coordinates J',
     }
     assert cells['Baseline J'] == '–'
     assert r'\toprule' in (out / 'table.tex').read_text()
     records = [Path(path) for path in json.loads((out / 'records.json').read_text())['records']]
-    assert len(records) == 6 + 2 and all(path.is_file() for path in records)
+    assert len(records) == 14 + 2 * 2 and all(path.is_file() for path in records)
     assert sorted(trainings().values()) == [1] * 6
-    fusion = read(next(path for path in records if path.parent.name == 'fusions'))
+    fusions = [read(path) for path in records if path.parent.name == 'fusions']
+    assert [bool(record.checkpoint) for record in fusions] == [True, False] * 2
+    fusion = fusions[0]
     assert fusion.sources['fusion'].streams == ['joint', 'bone', 'motion']
     assert fusion.ensemble.selection == 'heldout'
 
@@ -104,7 +107,7 @@ def test_tables_share_their_trainings(start, capsys) -> None:
     arguments = ('--dataset', 'toy', '--seeds', '0', '--streams', 'joint')
     assert start('1', *arguments) == 0
     assert start('4', *arguments, '--methods', 'skeletonclr', 'skeattnclr') == 0
-    assert '0 of 2 runs to do' in capsys.readouterr().out
+    assert '0 of 4 runs to do' in capsys.readouterr().out
     assert start('6', *arguments, '--methods', 'skeletonclr') == 0
     assert sorted(trainings().values()) == [1, 1]
     names = {path.name.partition('-')[0] for path in Path('work_dirs/runs').glob('SkeletonCLR-*/*-*.json')}
@@ -132,7 +135,9 @@ def test_a_failed_run_is_named_and_the_rest_is_shown(start, capsys) -> None:
     assert shown.err.endswith('bones are broken\n')
     assert 'no fusion of SkeletonCLR seed 0, linear, joint, bone, motion: bone missing' in shown.out
     text = Path('work_dirs/tables/1_toy/table.md').read_text()
-    assert [label for label, text in ours(text).items() if text != '–'] == ['Baseline* J', 'Baseline* M']
+    assert [label for label, text in ours(text).items() if text != '–'] == [
+        *('Baseline* J', 'Baseline* M', 'raw coordinates J', 'untrained encoder J', 'untrained encoder M'),
+    ]
     for written in (text, Path('work_dirs/tables/1_toy/table.txt').read_text(), shown.out):
         assert 'Every run of ours has these overrides of its config: batch_size=4.' in written
 
@@ -143,18 +148,24 @@ def test_dry_run_says_what_is_finished_and_runs_nothing(start, capsys) -> None:
     capsys.readouterr()
     assert start(*arguments, '--dry-run') == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split('  ')[0] for line in lines] == ['finished', 'to be trained', 'to be trained', 'to be fused']
+    assert [line.split('  ')[0] for line in lines] == [
+        *('finished', 'to be trained', 'to be trained'),
+        *('finished', 'finished', 'to be evaluated', 'to be evaluated'),  # raw coordinates, and the untrained encoder
+        *('to be fused', 'to be fused'),
+    ]
     assert sorted(trainings().values()) == [1]
 
 
 def test_dry_run_tells_the_lines_of_an_ablation_apart(start, capsys) -> None:
     assert start('7', '--dataset', 'toy', '--seeds', '0', '--dry-run') == 0
-    named = [line.partition('trained  ')[2].partition(',')[0] for line in capsys.readouterr().out.splitlines()]
+    named = [line.partition('  ')[2].partition(',')[0] for line in capsys.readouterr().out.splitlines()]
     assert [name.strip() for name in named] == [
         'SkeAttnCLR joint opposite_negative=False seed 0',
         'SkeAttnCLR joint opposite_negative=False mu=1.0 seed 0',
         'SkeAttnCLR joint mu=1.0 seed 0',
         'SkeAttnCLR joint seed 0',
+        'raw coordinates seed 0',
+        'untrained encoder joint seed 0',
     ]
 
 
@@ -163,7 +174,7 @@ def test_what_has_no_config_or_does_not_fit_stays_empty(start, capsys) -> None:
     assert start('2', '--dataset', 'toy', '--seeds', '0', '--streams', 'joint', '--methods', 'skeletonclr') == 0
     shown = capsys.readouterr().out
     assert 'configs/skeletonclr/bigru_toy.py does not exist; its cells stay empty' in shown
-    assert '1 of 1 runs are finished' in shown
+    assert '3 of 3 runs are finished' in shown
     assert start('heads', '--dataset', 'toy', '--seeds', '0') == 0
     assert 'model.mhsam.num_heads=16 does not divide the 8 channels of the map; its cell stays empty' in (
         capsys.readouterr().out
@@ -215,7 +226,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, chec
     assert start(*arguments) == 0
     assert table.read_text() == calm
     assert all(path.stat().st_mtime_ns == written for path, written in finished.items())
-    assert len(records()) == 3
+    assert len(records()) == 7
 
 
 @pytest.mark.slow
@@ -224,7 +235,10 @@ def test_with_the_real_tools(start, monkeypatch) -> None:
     assert start('1', '--dataset', 'toy', '--methods', 'skeletonclr', '--seeds', '0') == 0
     cells = ours(Path('work_dirs/tables/1_toy/table.md').read_text())
     numbers = {label: float(text.split()[0]) for label, text in cells.items() if text != '–'}
-    assert numbers.keys() == {f'Baseline* {stream}' for stream in ('J', 'M', 'B', '3S')}
-    (fusion,) = Path('work_dirs/runs/fusions').glob('*.json')
+    assert numbers.keys() == {
+        *(f'{name} {stream}' for name in ('Baseline*', 'untrained encoder') for stream in ('J', 'M', 'B', '3S')),
+        'raw coordinates J',
+    }
+    (fusion,) = Path('work_dirs/runs/fusions').glob('SkeletonCLR*.json')
     record = json.loads(fusion.read_text())
     assert numbers['Baseline* 3S'] == pytest.approx(record['sources']['fusion']['metrics']['linear/top1'], abs=0.05)
