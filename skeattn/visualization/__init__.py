@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
 
 from skeattn.visualization.clip_player import play_clip
 from skeattn.visualization.clip_steps import Panel, in_stream, pipeline_steps, view_steps
-from skeattn.visualization.curves import draw_curves
+from skeattn.visualization.curves import draw_curves, draw_losses
 from skeattn.visualization.embedding import draw_embedding
 from skeattn.visualization.mask_player import MaskedClip, masked_clips, play_masks
 
@@ -25,6 +25,7 @@ __all__ = [
     'Panel',
     'draw_curves',
     'draw_embedding',
+    'draw_losses',
     'in_stream',
     'masked_clips',
     'pipeline_steps',

@@ -106,6 +106,36 @@ def draw_curves(
         return _finish(figure, list(axes), path, title)
 
 
+def draw_losses(runs: Runs, path: str | os.PathLike[str], title: str = '') -> Path:
+    """Draw a panel per run with a line for each term of its loss, all panels on one scale.
+
+    A local loss that falls far below the global one while that stays high is solved without the encoder, by a shortcut.
+
+    Args:
+        runs: as in :func:`draw_curves`.
+        path: PNG to write.
+        title: above all panels.
+
+    Raises:
+        DataError: a work_dir has no log, or the log has no loss.
+    """
+    logs = read_logs(runs)
+    terms = {name: _terms(name, group) for name, group in logs.items()}
+    order = list(dict.fromkeys(term for names in terms.values() for term in names))
+    with look():
+        figure = Figure(figsize=(0.8 + 4.2 * len(logs), 4.6), layout='constrained')
+        axes = figure.subplots(1, len(logs), squeeze=False, sharey=True)[0]
+        for ax, (name, group) in zip(axes, logs.items(), strict=True):
+            for term in terms[name]:
+                series = [log.train[term] for log in group]
+                _line(ax, series, f'{_symbol(term)} {band(series)[1][0, -1]:.2f}', *class_style(order.index(term)))
+            ax.set_title(name)
+            ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=10.5, columnspacing=1.0)
+        axes[0].set_ylabel('loss; last value below')
+        axes[0].set_ylim(bottom=min(0.0, axes[0].get_ylim()[0]))
+        return _finish(figure, list(axes), path, title)
+
+
 def draw_series(
     panels: Mapping[str, Mapping[str, Sequence[Series]]], path: str | os.PathLike[str], title: str = ''
 ) -> Path:
@@ -197,6 +227,16 @@ def _accuracy(ax: Axes, series: Mapping[str, Sequence[Series]], levels: Mapping[
     ax.set_ylabel('accuracy on the test clips, %')
     ax.margins(y=0.12)
     ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=10.5)
+
+
+def _terms(name: str, group: Sequence[Log]) -> list[str]:
+    """The terms of a loss that all seeds of a run logged, of a loss without terms its total."""
+    common = sorted(set[str].intersection(*(set(log.train) for log in group)))
+    drawn = [key for key in common if band([log.train[key] for log in group])[0]]
+    terms = [key for key in drawn if key.startswith('L_')] or drawn
+    if not terms:
+        raise DataError(f'{name}: no loss was logged, or at no step that all seeds have in common')
+    return terms
 
 
 def _losses(ax: Axes, group: Sequence[Log]) -> None:

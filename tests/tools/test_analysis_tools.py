@@ -90,6 +90,8 @@ def test_curves_of_runs_and_of_records(tool, tmp_path: Path, monkeypatch) -> Non
     monkeypatch.chdir(tmp_path)
     assert tool(f'{ANALYSIS}/plot_curves.py', f'A={logged_run},{logged_run}', f'B={logged_run}')[0] == 0
     assert Path('work_dirs/curves.png').exists()
+    status, shown, _ = tool(f'{ANALYSIS}/plot_curves.py', f'a={logged_run}', logged_run, '--losses', '--out', 'l.png')
+    assert status == 0 and shown == 'wrote l.png\n' and Path('l.png').read_bytes().startswith(b'\x89PNG')
     records = [write_record(tmp_path / f'{seed}.json', seed=seed) for seed in (0, 1)]
     out = ('--out', tmp_path / 'r.png')
     assert tool(f'{ANALYSIS}/plot_curves.py', f'A={records[0]},{records[1]}', *out)[0] == 0
@@ -99,6 +101,7 @@ def test_curves_of_runs_and_of_records(tool, tmp_path: Path, monkeypatch) -> Non
         ('A=',): 'A=: name or path is missing; write NAME=PATH,PATH',
         (records[0], '--metric', 'top5'): "curve 'top5' is not in all records; choose from loss, top1",
         (tmp_path / 'nowhere',): 'give the work_dir of a training run',
+        (records[0], '--losses'): '--losses draws the logged losses of work_dirs; omit --metric and give no records',
     }
     for arguments, message in refused.items():
         status, _, err = tool(f'{ANALYSIS}/plot_curves.py', *arguments, *out)

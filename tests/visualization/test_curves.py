@@ -4,7 +4,17 @@ import pytest
 from matplotlib.figure import Figure
 
 from skeattn.errors import DataError
-from skeattn.visualization.curves import _widen, band, draw_curves, draw_series, logged, read_log, read_logs
+from skeattn.visualization import curves
+from skeattn.visualization.curves import (
+    _widen,
+    band,
+    draw_curves,
+    draw_losses,
+    draw_series,
+    logged,
+    read_log,
+    read_logs,
+)
 from tests.visualization.logs import write_log, write_resumed_run
 
 
@@ -52,6 +62,44 @@ def test_metrics_and_losses_of_every_run_by_name(run: Path, tmp_path: Path) -> N
         logged(logs, 'lr')
     panels = {metric: logged(logs, metric) for metric in ('knn/top1_k1', 'loss')}
     assert draw_series(panels, tmp_path / 's.png').read_bytes().startswith(b'\x89PNG')
+
+
+def term_line(epoch: int, step: int, **terms: float) -> dict:
+    return {'loss': sum(terms.values()), 'epoch': epoch, 'iter': step, 'step': step, **terms}
+
+
+def test_the_terms_of_a_loss_are_drawn_as_logged_on_one_scale(tmp_path: Path, monkeypatch) -> None:
+    """Values of the lines, by run and term; several seeds are their mean."""
+    shortcut = {'L_global': (2.4, 2.3), 'L_s': (1.5, 0.7), 'L_ns': (1.4, 0.6)}
+    matched = [{'L_global': (2.4, 1.9 + d), 'L_s': (2.2, 1.5 - d), 'L_ns': (2.0, 1.2)} for d in (0.0, 0.2)]
+    for folder, terms in (('queue', shortcut), ('a', matched[0]), ('b', matched[1])):
+        lines = [term_line(e, 4 * e, **{name: values[e - 1] for name, values in terms.items()}) for e in (1, 2)]
+        write_log(tmp_path / folder, 'stamp', lines)
+    write_log(tmp_path / 'plain', 'stamp', [{'loss': 5.0, 'epoch': 1, 'iter': 4, 'step': 4}])
+    figures = []
+    monkeypatch.setattr(curves, 'save', lambda figure, path: figures.append(figure) or path)
+    runs = {'queue': tmp_path / 'queue', 'matched': [tmp_path / 'a', tmp_path / 'b'], 'plain': tmp_path / 'plain'}
+    draw_losses(runs, tmp_path / 'losses.png')
+    panels = {ax.get_title(): ax for ax in figures[0].axes}
+    drawn = {
+        name: {line.get_label().split()[0]: line.get_xydata().tolist() for line in ax.get_lines()}
+        for name, ax in panels.items()
+    }
+    assert drawn['queue'] == {f'$L_{{{name[2:]}}}$': [[1, v[0]], [2, v[1]]] for name, v in shortcut.items()}
+    assert drawn['matched']['$L_{global}$'][1] == pytest.approx([2, 2.0])
+    assert drawn['matched']['$L_{s}$'][1] == pytest.approx([2, 1.4])
+    assert drawn['plain'] == {'loss': [[1, 5.0]]}
+    assert len({ax.get_ylim() for ax in figures[0].axes}) == 1 and figures[0].axes[0].get_ylim()[0] == 0
+    labels = [line.get_label() for line in panels['queue'].get_lines()]
+    assert labels == ['$L_{global}$ 2.30', '$L_{ns}$ 0.60', '$L_{s}$ 0.70']
+    colours = [{line.get_label().split()[0]: line.get_color() for line in ax.get_lines()} for ax in figures[0].axes[:2]]
+    assert colours[0] == colours[1] and len(set(colours[0].values())) == 3
+
+
+def test_a_run_without_a_logged_loss_has_no_terms(run: Path, tmp_path: Path) -> None:
+    write_log(tmp_path / 'untrained', 'stamp', [{'knn/top1_k1': 30.0, 'step': 1}])
+    with pytest.raises(DataError, match='empty: no loss was logged'):
+        draw_losses({'run': run, 'empty': tmp_path / 'untrained'}, tmp_path / 'losses.png')
 
 
 @pytest.mark.parametrize(

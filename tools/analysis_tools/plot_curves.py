@@ -2,6 +2,7 @@
 
     python tools/analysis_tools/plot_curves.py work_dirs/a work_dirs/b
     python tools/analysis_tools/plot_curves.py SkeAttnCLR=DIR,DIR SkeletonCLR=DIR,DIR --metric knn/top1_k1 loss
+    python tools/analysis_tools/plot_curves.py queue=DIR,DIR matched=DIR,DIR --losses
     python tools/analysis_tools/plot_curves.py SkeAttnCLR=RECORD,RECORD --protocol linear
 
 RUN is a work_dir of a training run or a JSON record of tools/test.py, or NAME= and several of them, comma-separated.
@@ -14,7 +15,7 @@ from pathlib import Path
 from skeattn import cli
 from skeattn.errors import ConfigError, DataError
 from skeattn.results.recorded import read_result
-from skeattn.visualization.curves import Series, draw_curves, draw_series, logged, read_logs
+from skeattn.visualization.curves import Series, draw_curves, draw_losses, draw_series, logged, read_logs
 
 DEFAULTS = ('knn/top1_k1', 'linear/top1', 'topk/top1')
 """Accuracies to draw without --metric; the first that is logged is taken."""
@@ -71,6 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='RUN')
     parser.add_argument('--metric', nargs='+', help='logged names of the panels (accuracy, and the losses of each run)')
+    parser.add_argument(
+        '--losses', action='store_true', help='only the terms of the loss, a panel per run on one scale'
+    )
     parser.add_argument('--protocol', default='linear', help='of the curves in records (linear)')
     parser.add_argument('--source', help='features, if a record has several')
     parser.add_argument('--title', default='')
@@ -80,7 +84,11 @@ def main() -> None:
     kinds = {path.suffix == '.json' for paths in runs.values() for path in paths}
     if len(kinds) > 1:
         raise ConfigError('some runs are work_dirs and some are records; draw them in separate calls')
-    if kinds == {True}:
+    if args.losses and (args.metric or kinds == {True}):
+        raise ConfigError('--losses draws the logged losses of work_dirs; omit --metric and give no records')
+    if args.losses:
+        draw_losses(runs, out, args.title)
+    elif kinds == {True}:
         draw_series(curves_of_records(runs, args.protocol, args.source, args.metric), out, args.title)
     else:
         logs = read_logs(runs)
