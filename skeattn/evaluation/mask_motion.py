@@ -147,7 +147,8 @@ def motion_table(motions: Mapping[str, MaskMotion], classes: Sequence[str], fmt:
 
 
 def describe(correlation: float) -> str:
-    """What a correlation of mask and joint speed allows to say of the mask."""
+    """What a correlation of mask and joint speed allows to say of the mask; it counts with two decimals, as printed."""
+    correlation = round(correlation, 2)
     if correlation > FOLLOWS:
         return 'follows movement'
     return 'weakly follows movement' if correlation >= WEAKLY else 'does not follow movement'

@@ -111,8 +111,8 @@ def test_every_method_beats_the_untrained_encoder_by_five_points(folder):
 
 
 def test_the_front_page_shows_what_the_quick_start_printed():
-    rows = json.loads((RESULTS / 'quickstart' / 'results.json').read_text())['metrics']
-    assert metrics_table(rows, tool('quickstart').COLUMNS) in (ROOT / 'README.md').read_text()
+    record, module = json.loads((RESULTS / 'quickstart' / 'results.json').read_text()), tool('quickstart')
+    assert metrics_table(record['metrics'], module.COLUMNS, record['readout']) in (ROOT / 'README.md').read_text()
 
 
 def test_the_caption_of_the_mask_is_worded_by_its_correlation_with_movement():

@@ -112,6 +112,7 @@ def test_cells_without_a_value_are_left_out() -> None:
         (0.51, 'follows movement'),
         (0.5, 'weakly follows movement'),
         (0.2, 'weakly follows movement'),
+        (0.196, 'weakly follows movement'),
         (0.19, 'does not follow movement'),
         (-0.9, 'does not follow movement'),
         (math.nan, 'does not follow movement'),
