@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         default=list(FROZEN),
         metavar='NAME',
-        help=f'of all rows ({" ".join(FROZEN)}); probe adds a column',
+        help=f'of all rows ({" ".join(FROZEN)})',
     )
     parser.add_argument('--work-dir', type=Path, metavar='DIR', help=f'{RUNS}, the table in work_dirs/compare/NAME')
     parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')

@@ -17,7 +17,15 @@ from skeattn.experiments.baselines import baseline_lines, readout_of
 from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
 from skeattn.experiments.paper import STREAMS, TABLES, PaperTable
 from skeattn.experiments.paper_tables import FilledTable, read_record
-from skeattn.experiments.plan import Cell, add_columns, find_folders, find_table, plan_paper_tables
+from skeattn.experiments.plan import (
+    METRICS,
+    Cell,
+    add_columns,
+    find_folders,
+    find_table,
+    plan_paper_tables,
+    with_protocol,
+)
 from skeattn.experiments.run import RUNS, TRAINED
 from skeattn.files import write_json, write_text
 
@@ -71,6 +79,9 @@ def report(table: PaperTable, plan: Plan, args: argparse.Namespace, out: Path) -
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', metavar='TABLE', help=', '.join(TABLES))
+    parser.add_argument(
+        '--protocol', choices=METRICS, help='evaluation of a table of frozen features (that of the table)'
+    )
     add_options(parser, small='32 frames, 30 epochs of fine-tuning', methods='those of the table')
     parser.add_argument('--streams', nargs='+', choices=STREAMS['3S'], default=STREAMS['3S'], help='all three')
     parser.add_argument('--work-dir', type=Path, default=RUNS, metavar='DIR', help=f'of the runs ({RUNS})')
@@ -81,7 +92,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     clock = begin('run_table', ROOT)
-    table, root = find_table(args.table), args.work_dir
+    table, root = with_protocol(find_table(args.table), args.protocol), args.work_dir
     cells = choose(table, args)
     for folder in find_folders(cells):
         if args.dry_run:
@@ -100,7 +111,8 @@ def main() -> int:
             ensemble.make(root)
         except SkeAttnError as error:
             plan.notes.append(str(error))
-    out = Path('work_dirs/tables') / f'{args.table}_{args.dataset}'
+    name = '_'.join(filter(None, [args.table, args.dataset, args.protocol]))
+    out = Path('work_dirs/tables') / name
     report(table, plan, args, out)
     return conclude(failures, plan.runs, root, out, clock)
 

@@ -1,4 +1,4 @@
-"""SkeAttnCLR in two minutes: the mixing is weaker than the paper's, which needs a longer training."""
+"""SkeAttnCLR in three minutes: the mixing is weaker than the paper's, which needs a longer training."""
 
 _base_ = [
     '../_base_/datasets/demo_xsub.py',

@@ -3,7 +3,7 @@
 ``None`` marks cells that are empty in the paper. Doubtful figures are no targets: the NTU-120 X-Set column is probably
 a split of the cameras, "SkeletonCLR 3S" of Table 3 is CrosSCLR of three streams in that method's own repository, and
 "ST-GCN" of Table 6 is probably three streams. The sweeps of μ, λ and heads are in an appendix that is not published
-with the paper.
+with the paper; the comparison of negatives is ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,6 +119,7 @@ def _interleave(*methods: Mapping[str, Line]) -> tuple[Line, ...]:
 
 # Baseline* is SkeletonCLR with the settings of SkeAttnCLR; on small sets all methods have the same settings.
 _OUR_SETTINGS = ('_paper', '')
+_MASK_LR, _GRANULARITY = 'optim_wrapper.paramwise_cfg.custom_keys.mhsam.lr_mult', 'model.mhsam.granularity'
 _NTU60, _NTU = ('ntu60_xsub', 'ntu60_xview'), ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset')
 
 TABLES = {
@@ -250,6 +251,26 @@ TABLES = {
             _line('yes|yes|no', '76.3 80.4', options={'model.mu': 1.0}),
             _line('yes|yes|yes', '80.3 86.1'),
         ),
+    ),
+    'negatives': PaperTable(
+        'Negatives of the local losses, joint stream',
+        ('negatives', 'mask'),
+        _columns(*_NTU60),
+        (
+            _line('queue (paper)|trained', options={'model.negatives': 'queue'}),
+            _line('queue (paper)|frozen', options={'model.negatives': 'queue', 'model.mask_gradient': False}),
+            _line('matched|trained', options={'model.negatives': 'matched'}),
+            _line('matched|frozen', options={'model.negatives': 'matched', 'model.mask_gradient': False}),
+            *(
+                _line(f'matched|learning rate × {rate:g}', options={'model.negatives': 'matched', _MASK_LR: rate})
+                for rate in (0.01, 0.3, 1.0)
+            ),
+            *(
+                _line(f'matched|one value per {unit}', options={'model.negatives': 'matched', _GRANULARITY: unit})
+                for unit in ('position', 'joint', 'frame')
+            ),
+        ),
+        'probe',
     ),
     'mu': PaperTable(
         'Weight μ of the salient loss, joint stream, linear evaluation',

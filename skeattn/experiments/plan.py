@@ -12,7 +12,7 @@ from skeattn.datasets.union import folders_of
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
-from skeattn.experiments.baselines import RAW_SOURCE, raw_sources, readout_of
+from skeattn.experiments.baselines import RAW_SOURCE, has_baselines, raw_sources, readout_of
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
 from skeattn.experiments.run import FROZEN, Run, stated
 from skeattn.models.readout import split_source
@@ -24,6 +24,8 @@ from skeattn.results.record import Record, write
 
 BUDGETS = ('full', 'small')
 FUSIONS = 'fusions'
+METRICS = {'linear': 'top1', 'probe': 'top1', 'knn': 'top1_k1'}
+"""Protocols that a table of frozen features can have instead of its own, each with the metric of its cells."""
 
 
 def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, Any]:
@@ -50,6 +52,29 @@ def find_table(key: str) -> PaperTable:
     if key not in TABLES:
         raise ConfigError(f'no table {key!r}; choose from {", ".join(TABLES)}')
     return TABLES[key]
+
+
+def with_protocol(table: PaperTable, protocol: str | None) -> PaperTable:
+    """A table of frozen features under a different protocol, without the paper's figures, which are not of this one.
+
+    Args:
+        table: of the paper.
+        protocol: one of :data:`METRICS`; None for the table's.
+
+    Raises:
+        ConfigError: a line of the table has a protocol that trains the encoder.
+    """
+    if protocol is None or protocol == table.protocol:
+        return table
+    if not has_baselines(table):
+        raise ConfigError(f'--protocol {protocol}: the rows of this table train the encoder ({table.title})')
+    return replace(
+        table,
+        title=f'{table.title}; here by the protocol {protocol}',
+        lines=tuple(replace(line, figures=()) for line in table.lines if line.method),
+        protocol=protocol,
+        metric=METRICS[protocol],
+    )
 
 
 def add_columns(table: PaperTable, datasets: Iterable[str]) -> list[Column]:

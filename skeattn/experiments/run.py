@@ -25,7 +25,7 @@ from skeattn.results.record import Record, read
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
 RUNS = Path('work_dirs/runs')
 """Default folder of runs; tables share their trainings there."""
-FROZEN = ('knn', 'linear')
+FROZEN = ('knn', 'linear', 'probe')
 """Protocols on frozen features, cheap enough to be evaluated together."""
 TRAINED = 'trained'
 """State of a finished training, and the file that marks it."""

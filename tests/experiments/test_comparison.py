@@ -172,7 +172,7 @@ def test_readouts_have_separate_tables_and_gains_and_raw_coordinates_stand_in_ea
 def test_a_comparison_with_a_readout_has_raw_coordinates_whole_and_read(checkout) -> None:
     plan = plan_comparison(find_configs('toy'), None, [0], {'evaluation.readout': 'joints'})
     assert plan[0].sources == ('raw@mean', 'raw@joints')
-    assert '-joints-' in plan[-1].evaluation_id and plan[-1].evaluation_id.startswith('knn_linear-')
+    assert '-joints-' in plan[-1].evaluation_id and plan[-1].evaluation_id.startswith('knn_linear_probe-')
 
 
 def test_other_protocols_are_those_of_all_rows_and_the_probe_has_a_column(checkout) -> None:

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from skeattn.engine.config import read_config
+from skeattn.errors import ConfigError
 from skeattn.experiments.paper import TABLES
-from skeattn.experiments.plan import Cell, add_columns, plan_paper_tables
+from skeattn.experiments.plan import METRICS, Cell, add_columns, find_table, plan_paper_tables, with_protocol
 from skeattn.experiments.run import FROZEN
 from tests.conftest import ROOT, shared_path
 
@@ -51,6 +52,40 @@ def test_a_sweep_does_not_override_what_the_config_says_anyway(key: str, dataset
     default = {'mu': model.mu, 'lambda': model.mhsam.lam, 'heads': model.mhsam.num_heads}[key]
     labels = [cell.line.labels[0] for cell in cells(key, dataset) if not cell.options]
     assert len(labels) == 1 and labels[0].endswith(f' = {default:g}')
+
+
+@pytest.mark.parametrize('protocol', METRICS)
+def test_a_table_of_frozen_features_takes_another_protocol_and_then_has_no_figures_of_the_paper(protocol: str) -> None:
+    table = find_table('1')
+    ours = with_protocol(table, protocol)
+    if protocol == table.protocol:
+        assert ours is table and any(line.figures for line in ours.lines)
+    else:
+        assert (ours.protocol, ours.metric) == (protocol, METRICS[protocol])
+        assert [line.labels for line in ours.lines] == [line.labels for line in table.lines if line.method]
+        assert not any(line.figures for line in ours.lines)
+    assert with_protocol(table, None) is table
+
+
+@pytest.mark.parametrize('key', ['5', '6'])
+def test_a_table_that_trains_the_encoder_keeps_its_protocol(key: str) -> None:
+    with pytest.raises(ConfigError, match='--protocol probe: the rows of this table train the encoder'):
+        with_protocol(find_table(key), 'probe')
+
+
+@pytest.mark.parametrize('dataset', ['demo', 'nwucla_xview'])
+def test_negatives_are_compared_on_a_small_set_by_one_change_each(dataset: str, monkeypatch) -> None:
+    """The config of a small set has matched negatives and trains the mask: that row is the run of the other tables."""
+    monkeypatch.chdir(ROOT)
+    changes = {cell.line.labels: cell.options for cell in cells('negatives', dataset)}
+    assert changes['matched', 'trained'] == {}
+    assert changes['queue (paper)', 'trained'] == {'model.negatives': 'queue'}
+    assert changes['matched', 'frozen'] == {'model.mask_gradient': False}
+    assert all(
+        len(change) == 1
+        for labels, change in changes.items()
+        if labels != ('matched', 'trained') and labels[0] == 'matched'
+    )
 
 
 def test_every_number_of_a_table_has_its_own_runs() -> None:

@@ -73,7 +73,7 @@ def test_folder_and_record_say_what_they_are_of(config: str) -> None:
     run, untrained = Run('own classifier', config, seed=2), Run('any', config, trained=False)
     assert run.folder(Path('root')) == Path('root') / f'SkeletonCLR-seed2-{run.digest[:8]}'
     assert untrained.folder(Path('root')) == Path('root') / f'untrained_SkeletonCLR-seed0-{untrained.digest[:8]}'
-    assert re.fullmatch(r'knn_linear-[0-9a-f]{8}\.json', run.path(Path('root')).name)
+    assert re.fullmatch(r'knn_linear_probe-[0-9a-f]{8}\.json', run.path(Path('root')).name)
 
 
 def test_a_record_has_the_name_of_the_run_that_asks_for_it(config: str, tmp_path: Path) -> None:

@@ -69,13 +69,13 @@ def test_one_table_of_all_methods_and_of_what_is_finished_when_one_fails(compare
     }
     assert len((out / 'table.md').read_text().split('\n\n')[0].splitlines()) == 2 + 4
     runs = Path('work_dirs/runs')
-    records = [json.loads(path.read_text()) for path in runs.glob('S*/knn_linear-*.json')]
+    records = [json.loads(path.read_text()) for path in runs.glob('S*/knn_linear_probe-*.json')]
     assert {record['config'] for record in records} == {
         *('configs/skeattnclr/stgcn_toy_common.py', 'configs/skeletonclr/stgcn_toy.py'),
     }
     assert all(record['training']['seconds_per_epoch'] > 0 for record in records)
 
-    written = {path: path.stat().st_mtime_ns for path in runs.glob('*/knn_linear-*.json')}
+    written = {path: path.stat().st_mtime_ns for path in runs.glob('*/knn_linear_probe-*.json')}
     arguments = ('--seeds', '0', '--methods', 'skeattnclr', 'skeletonclr')
     assert compare(*arguments) == 0  # without the one that failed
     assert untimed((out / 'table.txt').read_text()) == untimed(table)

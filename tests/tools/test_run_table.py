@@ -111,7 +111,7 @@ def test_tables_share_their_trainings(start, capsys) -> None:
     assert start('6', *arguments, '--methods', 'skeletonclr') == 0
     assert sorted(trainings().values()) == [1, 1]
     names = {path.name.partition('-')[0] for path in Path('work_dirs/runs').glob('SkeletonCLR-*/*-*.json')}
-    assert names == {'knn_linear', 'finetune'}
+    assert names == {'knn_linear_probe', 'finetune'}
 
 
 @pytest.mark.slow
@@ -208,7 +208,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, chec
     finished = dict[Path, int]()
 
     def records() -> list[Path]:
-        return sorted(runs.glob('*/knn_linear-*.json'))
+        return sorted(runs.glob('*/knn_linear_probe-*.json'))
 
     points = [
         trainings,

@@ -5,4 +5,5 @@ _base_.merge(_base_.pop('small'))
 model = dict(
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(units=(0.25, 0.44))))),
     mhsam=dict(init_cfg=dict(type='Normal', layer='Linear', std=0.02)),
+    negatives='matched',
 )
