@@ -12,4 +12,3 @@ model = dict(
     mhsam=dict(num_heads=2),
     data_preprocessor=dict(views=dict(mix=dict(skelemix=dict(parts=(1, 2), units=(1, 3))))),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(mhsam=dict(lr_mult=0.1))))  # so that its change is visible

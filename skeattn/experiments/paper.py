@@ -119,7 +119,12 @@ def _interleave(*methods: Mapping[str, Line]) -> tuple[Line, ...]:
 
 # Baseline* is SkeletonCLR with the settings of SkeAttnCLR; on small sets all methods have the same settings.
 _OUR_SETTINGS = ('_paper', '')
-_MASK_LR, _GRANULARITY = 'optim_wrapper.paramwise_cfg.custom_keys.mhsam.lr_mult', 'model.mhsam.granularity'
+_GRANULARITY = 'model.mhsam.granularity'
+_MASKS: dict[str, dict[str, Any]] = {
+    'trained': {},
+    'learning rate × 0.03': {'optim_wrapper.paramwise_cfg.custom_keys.mhsam.lr_mult': 0.03},
+    'frozen': {'model.mask_gradient': False},
+}
 _NTU60, _NTU = ('ntu60_xsub', 'ntu60_xview'), ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset')
 
 TABLES = {
@@ -257,13 +262,10 @@ TABLES = {
         ('negatives', 'mask'),
         _columns(*_NTU60),
         (
-            _line('queue (paper)|trained', options={'model.negatives': 'queue'}),
-            _line('queue (paper)|frozen', options={'model.negatives': 'queue', 'model.mask_gradient': False}),
-            _line('matched|trained', options={'model.negatives': 'matched'}),
-            _line('matched|frozen', options={'model.negatives': 'matched', 'model.mask_gradient': False}),
             *(
-                _line(f'matched|learning rate × {rate:g}', options={'model.negatives': 'matched', _MASK_LR: rate})
-                for rate in (0.01, 0.3, 1.0)
+                _line(f'{name}|{mask}', options={'model.negatives': negatives, **options})
+                for negatives, name in (('queue', 'queue (paper)'), ('matched', 'matched'))
+                for mask, options in _MASKS.items()
             ),
             *(
                 _line(f'matched|one value per {unit}', options={'model.negatives': 'matched', _GRANULARITY: unit})

@@ -26,7 +26,7 @@ def names(tmp_path_factory):
         patch.chdir(folder)
         cfg = read_config('configs/skeattnclr/stgcn_demo.py')
         checkpoint = {'state_dict': load_model(cfg).state_dict(), 'meta': {'cfg': cfg.pretty_text}}
-        write_checkpoint('work_dirs/skeattnclr/stgcn_demo/epoch_14.pth', checkpoint)
+        write_checkpoint('work_dirs/skeattnclr/stgcn_demo/epoch_28.pth', checkpoint)
         namespace = {'clips': [np.random.default_rng(i).normal(size=(20 + i, 25, 3)) for i in range(3)]}
         exec(CODE, namespace)
         yield namespace
