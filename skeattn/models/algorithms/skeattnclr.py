@@ -67,7 +67,7 @@ class SkeAttnCLR(MomentumContrast):
         if negatives == 'matched' and not hasattr(self.contrast, 'matched'):
             raise ConfigError(
                 f'model.negatives="matched": {type(self.contrast).__name__} has no method matched(query, candidates, '
-                f'positive, negative); set model.loss.type="InfoNCE" or add the method'
+                f'positive, negative); add it, or set model.loss.type="InfoNCE" or model.negatives="queue"'
             )
         self.mu, self.heads = mu, heads
         self.negatives, self.gather_maps = negatives, gather_maps
