@@ -21,7 +21,7 @@ from skeattn.results.report import corner, heading, mean_std
 UNTRAINED_SEEDS = (0, 1, 2)
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
-FURTHER = ('probe/top1',)
+FURTHER = ('linear/top1_std', 'probe/top1')
 """Metrics with a column only if a row has them."""
 
 NOTE = (

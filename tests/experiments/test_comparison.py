@@ -188,3 +188,12 @@ def test_other_protocols_are_those_of_all_rows_and_the_probe_has_a_column(checko
         'probe top-1',
     ]
     assert [cell.strip() for cell in lines[2].split('|')][3:7] == ['40.0', '', '', '66.6']
+
+
+def test_the_spread_over_probe_seeds_stands_beside_the_linear_probe() -> None:
+    runs = [record('A', seed, 60.0) for seed in (0, 1)]
+    for run, spread in zip(runs, (1.0, 3.0), strict=True):
+        run.sources['backbone'].metrics['linear/top1_std'] = spread
+    lines = render(make_rows(runs), 'github').splitlines()
+    shown = dict(zip(*([cell.strip() for cell in lines[i].split('|')] for i in (0, 2)), strict=True))
+    assert shown['linear ± probe seeds'] == '2.0 ± 1.4' and shown['linear last epoch'] == '60.0 ± 0.0'
