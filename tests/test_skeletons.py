@@ -118,7 +118,8 @@ def test_streams_of_each_layout(name):
 @pytest.mark.parametrize('name', SHIPPED)
 @pytest.mark.parametrize('op', OURS)
 def test_each_operation_works_on_each_layout(name, op):
-    options = {'SkeleMix': {'units': (1, 3)}, 'RandomJointMask': {'fill': 7.0}}.get(op, {})
+    changes = {'SkeleMix': {'units': (1, 3)}, 'RandomJointMask': {'fill': 7.0}, 'CropResize': {'min_frames': 1}}
+    options = changes.get(op, {})
     augment, x = AUGMENTS.build({'type': op, **options}), clips(layout=name)
     params = augment.draw(spec(layout=name), generator(0, op))
     changed = augment.apply(x, params, partners_in(x))
