@@ -109,7 +109,7 @@ def test_datasets_that_are_asked_for_are_all_that_is_shown() -> None:
     assert {row[-1] for row in table.rows} == {'–'}
     with pytest.raises(ConfigError, match=r'--dataset nwucla: no config for it; choose from demo, .*nwucla_xview'):
         filled(datasets=['nwucla'])
-    with pytest.raises(ConfigError, match="no table '8'; choose from 1, 2, 3, 4, 5, 6, 7, negatives, mu, lambda, heads"):
+    with pytest.raises(ConfigError, match="no table '8'; choose from 1, 2, 3, 4, 5, 6, 7, negatives, mu"):
         find_table('8')
 
 
