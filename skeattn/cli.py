@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import gc
 import os
 import sys
 import warnings
@@ -112,9 +113,13 @@ def run(main: Callable[[], int | None]) -> None:
 
 
 def _leave_process_group() -> None:
-    """Leave the group before the process ends: otherwise the destructor of gloo's threads can abort it."""
+    """Leave the group before the process ends: otherwise the destructor of gloo's threads can abort it.
+
+    Models wrapped for distributed training hold the group as well, and lie in cycles with their runner: they go first.
+    """
     distributed = sys.modules.get('torch.distributed')
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        gc.collect()
         distributed.destroy_process_group()
 
 
