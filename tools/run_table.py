@@ -18,13 +18,12 @@ from skeattn.experiments.command import add_options, begin, carry_out, conclude,
 from skeattn.experiments.paper import STREAMS, TABLES, PaperTable
 from skeattn.experiments.paper_tables import FilledTable, read_record
 from skeattn.experiments.plan import (
-    METRICS,
+    CELL_METRICS,
     Cell,
     add_columns,
     find_folders,
     find_table,
     plan_paper_tables,
-    with_protocol,
 )
 from skeattn.experiments.run import RUNS, TRAINED
 from skeattn.files import write_json, write_text
@@ -80,7 +79,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', metavar='TABLE', help=', '.join(TABLES))
     parser.add_argument(
-        '--protocol', choices=METRICS, help='evaluation of a table of frozen features (that of the table)'
+        '--protocol', choices=CELL_METRICS, help='evaluation of a table of frozen features (that of the table)'
     )
     add_options(parser, small='32 frames, 30 epochs of fine-tuning', methods='those of the table')
     parser.add_argument('--streams', nargs='+', choices=STREAMS['3S'], default=STREAMS['3S'], help='all three')
@@ -92,7 +91,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     clock = begin('run_table', ROOT)
-    table, root = with_protocol(find_table(args.table), args.protocol), args.work_dir
+    table, root = find_table(args.table, args.protocol), args.work_dir
     cells = choose(table, args)
     for folder in find_folders(cells):
         if args.dry_run:

@@ -12,7 +12,7 @@ from pathlib import Path
 from skeattn import cli
 from skeattn.experiments.paper import TABLES
 from skeattn.experiments.paper_tables import FORMATS, export, fill, read_records
-from skeattn.experiments.plan import BUDGETS, METRICS, find_table, with_protocol
+from skeattn.experiments.plan import BUDGETS, CELL_METRICS, find_table
 from skeattn.experiments.run import RUNS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', metavar='TABLE', help=', '.join(TABLES))
     parser.add_argument(
-        '--protocol', choices=METRICS, help='evaluation of a table of frozen features (that of the table)'
+        '--protocol', choices=CELL_METRICS, help='evaluation of a table of frozen features (that of the table)'
     )
     parser.add_argument('--dataset', nargs='+', metavar='NAME', help="columns (the paper's, and those with records)")
     parser.add_argument('--budget', choices=BUDGETS, help='of the records (all; each has separate columns)')
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    table = with_protocol(find_table(args.table), args.protocol)
+    table = find_table(args.table, args.protocol)
     # Paths of configs are relative to the checkout, folders of the user to the current directory.
     folders = [path.resolve() for path in args.records or ()]
     target = args.export and args.export.resolve()

@@ -24,7 +24,7 @@ from skeattn.results.record import Record, write
 
 BUDGETS = ('full', 'small')
 FUSIONS = 'fusions'
-METRICS = {'linear': 'top1', 'probe': 'top1', 'knn': 'top1_k1'}
+CELL_METRICS = {'linear': 'top1', 'probe': 'top1', 'knn': 'top1_k1'}
 """Protocols that a table of frozen features can have instead of its own, each with the metric of its cells."""
 
 
@@ -43,28 +43,28 @@ def find_datasets() -> list[str]:
     return sorted(name for name in names if not any(name.startswith(f'{other}_') for other in names))
 
 
-def find_table(key: str) -> PaperTable:
-    """A table by its number or name.
+def find_table(key: str, protocol: str | None = None) -> PaperTable:
+    """A table by its number or name, under a different protocol if one is given (:func:`with_protocol`).
 
     Raises:
-        ConfigError: unknown table; lists all tables.
+        ConfigError: unknown table; lists all tables. Or a table that cannot have the protocol.
     """
     if key not in TABLES:
         raise ConfigError(f'no table {key!r}; choose from {", ".join(TABLES)}')
-    return TABLES[key]
+    return TABLES[key] if protocol is None else with_protocol(TABLES[key], protocol)
 
 
-def with_protocol(table: PaperTable, protocol: str | None) -> PaperTable:
+def with_protocol(table: PaperTable, protocol: str) -> PaperTable:
     """A table of frozen features under a different protocol, without the paper's figures, which are not of this one.
 
     Args:
         table: of the paper.
-        protocol: one of :data:`METRICS`; None for the table's.
+        protocol: one of :data:`CELL_METRICS`.
 
     Raises:
         ConfigError: a line of the table has a protocol that trains the encoder.
     """
-    if protocol is None or protocol == table.protocol:
+    if protocol == table.protocol:
         return table
     if not has_baselines(table):
         raise ConfigError(f'--protocol {protocol}: the rows of this table train the encoder ({table.title})')
@@ -73,7 +73,7 @@ def with_protocol(table: PaperTable, protocol: str | None) -> PaperTable:
         title=f'{table.title}; here by the protocol {protocol}',
         lines=tuple(replace(line, figures=()) for line in table.lines if line.method),
         protocol=protocol,
-        metric=METRICS[protocol],
+        metric=CELL_METRICS[protocol],
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.paper import TABLES
-from skeattn.experiments.plan import METRICS, Cell, add_columns, find_table, plan_paper_tables, with_protocol
+from skeattn.experiments.plan import CELL_METRICS, Cell, add_columns, find_table, plan_paper_tables
 from skeattn.experiments.run import FROZEN
 from tests.conftest import ROOT, shared_path
 
@@ -54,23 +54,23 @@ def test_a_sweep_does_not_override_what_the_config_says_anyway(key: str, dataset
     assert len(labels) == 1 and labels[0].endswith(f' = {default:g}')
 
 
-@pytest.mark.parametrize('protocol', METRICS)
+@pytest.mark.parametrize('protocol', CELL_METRICS)
 def test_a_table_of_frozen_features_takes_another_protocol_and_then_has_no_figures_of_the_paper(protocol: str) -> None:
     table = find_table('1')
-    ours = with_protocol(table, protocol)
+    ours = find_table('1', protocol)
     if protocol == table.protocol:
         assert ours is table and any(line.figures for line in ours.lines)
     else:
-        assert (ours.protocol, ours.metric) == (protocol, METRICS[protocol])
+        assert (ours.protocol, ours.metric) == (protocol, CELL_METRICS[protocol])
         assert [line.labels for line in ours.lines] == [line.labels for line in table.lines if line.method]
         assert not any(line.figures for line in ours.lines)
-    assert with_protocol(table, None) is table
+    assert find_table('1', None) is table
 
 
 @pytest.mark.parametrize('key', ['5', '6'])
 def test_a_table_that_trains_the_encoder_keeps_its_protocol(key: str) -> None:
     with pytest.raises(ConfigError, match='--protocol probe: the rows of this table train the encoder'):
-        with_protocol(find_table(key), 'probe')
+        find_table(key, 'probe')
 
 
 @pytest.mark.parametrize('dataset', ['demo', 'nwucla_xview'])
