@@ -14,6 +14,7 @@ from skeattn.channels import num_coordinates
 from skeattn.datasets.packed import class_name
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import frozen
+from skeattn.models.encoder import present_persons
 from skeattn.progress import progress
 
 FOLLOWS, WEAKLY = 0.5, 0.2
@@ -79,7 +80,7 @@ def mask_motion(model: Any, dataset: Any, batch_size: int = 256) -> MaskMotion:
             mask = model.salient_mask(data).double().cpu()
             clips = data['inputs'].cpu()
             speed = joint_speed(clips[:, :D], mask.shape[2], data.get('missing'))
-            present = clips.flatten(1, 3).ne(0).any(dim=1)  # (N, M)
+            present = present_persons(clips.permute(0, 4, 1, 2, 3))
             correlations.append(correlate(mask, speed.where(present[:, :, None, None], torch.nan)))
             ranges += [mask[present].amin(), mask[present].amax()] if present.any() else []
     low, high = torch.stack(ranges).aminmax()
