@@ -22,7 +22,7 @@ from skeattn import cli
 from skeattn.apis import build_splits, load_model
 from skeattn.checkpoint import find_newest
 from skeattn.datasets.union import folders_of
-from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.config import evaluates_in_autocast, read_config, resolve_config
 from skeattn.errors import SkeAttnError
 from skeattn.evaluation import Features, extract_features, raw_features
 from skeattn.evaluation.baselines import untrained
@@ -99,7 +99,9 @@ class Comparison:
 
     def _add_encoder(self, name: str, model: Any) -> None:
         self.models[name] = model
-        self._add(name, *(extract_features(model, part, readout=READOUT) for part in (self.train, self.test)))
+        autocast = evaluates_in_autocast(self.configs['SkeAttnCLR'])
+        parts = (self.train, self.test)
+        self._add(name, *(extract_features(model, part, readout=READOUT, autocast=autocast) for part in parts))
 
     def _add(self, name: str, bank: Features, queries: Features) -> None:
         self.rows[name] = evaluate_all(self.evaluators, bank, queries)

@@ -20,9 +20,10 @@ from mmengine.utils import import_modules_from_strings
 from skeattn.cli import parse_list
 from skeattn.datasets.splits import of_part
 from skeattn.datasets.union import open_sets, sets_of
+from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
-from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, VIEWS, looked_up, lookup
+from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, OPTIM_WRAPPERS, VIEWS, looked_up, lookup
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
@@ -169,7 +170,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``dataset``      all loaders, with the part they need; its pipeline's ``num_persons``: a backbone that takes it
     a view that      ``native`` of the data set in the training loader: clips kept at their native length
     crops, resizes
-    ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``readout``, ``batch_size``
+    ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``readout``, ``batch_size``,
+                     ``autocast`` (default: as in training, :func:`evaluates_in_autocast`)
     ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
     ===============  ==================================================================================================
@@ -312,6 +314,7 @@ def _resolve_evaluation(cfg: Config) -> None:
     if not evaluators:
         return
     options = {key: evaluation[key] for key in ('source', 'readout', 'batch_size') if key in evaluation}
+    options['autocast'] = evaluates_in_autocast(cfg)
     evaluated = {key: value for key, value in cfg.dataset.items() if key != 'native'}
     sets = {'bank': of_part(evaluated, 'train'), 'test': of_part(evaluated, 'test')}
     for stage in ('val', 'test') if cfg.get('train_cfg') is not None else ('test',):
@@ -320,6 +323,12 @@ def _resolve_evaluation(cfg: Config) -> None:
         _write(cfg, f'{stage}_cfg', {'type': 'FeatureLoop', **options}, 'evaluation')
     if cfg.get('train_cfg') is not None and 'interval' in evaluation:
         _write(cfg, 'train_cfg.val_interval', evaluation.interval, 'evaluation.interval')
+
+
+def evaluates_in_autocast(cfg: Config) -> bool:
+    """Whether features are extracted in bfloat16: ``evaluation.autocast``, by default as the config trains."""
+    trains = looked_up((cfg.get('optim_wrapper') or {}).get('type'), OPTIM_WRAPPERS) is AutocastOptimWrapper
+    return bool((cfg.get('evaluation') or {}).get('autocast', trains))
 
 
 def _write(cfg: Config, place: str, value: Any, source: str) -> None:

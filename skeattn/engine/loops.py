@@ -75,6 +75,7 @@ class FeatureLoop(BaseLoop):
         source: which features, see ``Algorithm.features``.
         batch_size: clips per forward pass.
         readout: of a source that names none, see :mod:`skeattn.models.readout`.
+        autocast: encode under bfloat16 autocast.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class FeatureLoop(BaseLoop):
         source: str = 'backbone',
         batch_size: int = 256,
         readout: str = MEAN,
+        autocast: bool = False,
     ) -> None:
         self._runner = runner
         self.reason: str | None = None
@@ -95,6 +97,7 @@ class FeatureLoop(BaseLoop):
             runner.logger.warning(f'no evaluation: {error}')
         self.evaluator = {name: as_evaluator(EVALUATORS.build(cfg)) for name, cfg in evaluator.items()}
         self.source, self.batch_size = source if source == LOGITS else with_readout(source, readout), batch_size
+        self.autocast = autocast
 
     def run(self) -> dict[str, float]:
         """Evaluate; returns the metrics, none where there are no clips to evaluate on."""
@@ -105,7 +108,7 @@ class FeatureLoop(BaseLoop):
         runner.call_hook(f'before_{stage}_epoch')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         features = {
-            name: extract_features(model, dataset, batch_size=self.batch_size, source=self.source)
+            name: extract_features(model, dataset, self.batch_size, self.source, autocast=self.autocast)
             for name, dataset in self.dataloader.items()
         }
         shared = [evaluate_all(self.evaluator, **features)]

@@ -166,6 +166,7 @@ def _without(types: Mapping[str, Any], name: str) -> dict[str, Any]:
 SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
     ('', 'evaluation'): {
         'interval': int, 'evaluators': Mapping | None, 'source': str, 'readout': READOUT, 'batch_size': int,
+        'autocast': bool,
     },
     ('', 'train_dataloader'): _arguments(DataLoader) | {'num_workers': int, 'batch_size': int | None},
     ('', 'randomness'): _arguments(Runner.set_randomness),

@@ -28,6 +28,7 @@ def evaluate_untrained(
     seeds: Sequence[int] = (0, 1, 2),
     batch_size: int = 256,
     source: str = 'backbone',
+    autocast: bool = False,
 ) -> dict[str, float]:
     """Metrics of a freshly initialised network, mean over seeds, with BatchNorm statistics from the training clips.
 
@@ -37,12 +38,12 @@ def evaluate_untrained(
         train, test: data sets; ``train`` is the bank.
         seeds: of the initial weights; torch's global random state is restored afterwards.
         batch_size: clips per forward pass.
-        source: see :func:`~skeattn.evaluation.features.extract_features`.
+        source, autocast: see :func:`~skeattn.evaluation.features.extract_features`.
     """
     runs = []
     for seed in seeds:
         model = untrained(build, train, seed, batch_size, source)
-        bank, queries = (extract_features(model, dataset, batch_size, source) for dataset in (train, test))
+        bank, queries = (extract_features(model, part, batch_size, source, autocast=autocast) for part in (train, test))
         runs.append(evaluate_all(evaluators, bank, queries))
     return {key: sum(run[key] for run in runs) / len(runs) for key in runs[0]}
 

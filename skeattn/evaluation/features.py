@@ -55,7 +55,12 @@ class Features:
 
 
 def extract_features(
-    model: nn.Module, dataset: Any, batch_size: int = 256, source: str = 'backbone', readout: str | None = None
+    model: nn.Module,
+    dataset: Any,
+    batch_size: int = 256,
+    source: str = 'backbone',
+    readout: str | None = None,
+    autocast: bool = False,
 ) -> Features:
     """Run the frozen encoder once over a data set.
 
@@ -68,6 +73,7 @@ def extract_features(
         batch_size: clips per forward pass.
         source: ``'backbone'``, ``'projector'`` or ``'predictor'``; the first also as ``'backbone@joints'``.
         readout: of a source that names none, see :mod:`skeattn.models.readout`; by default the mean.
+        autocast: encode under bfloat16 autocast; a map is read in single precision.
 
     Raises:
         ConfigError: the model has no such features, or the readout is unknown.
@@ -85,7 +91,7 @@ def extract_features(
     own = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)
     batches = progress(own.split(batch_size), 'extracting features', interval_s=2.0 if rank == 0 else math.inf)
     with frozen(model):
-        x = torch.cat([_encode(model, dataset, batch, source) for batch in batches])
+        x = torch.cat([_encode(model, dataset, batch, source, autocast) for batch in batches])
     if world > 1:
         x = torch.cat(all_gather(x))
     streams = getattr(model, 'feature_streams', None)
@@ -170,8 +176,10 @@ def _unwrapped(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 
-def _encode(model: Any, dataset: Any, batch: Tensor, source: str) -> Tensor:
-    return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
+def _encode(model: Any, dataset: Any, batch: Tensor, source: str, autocast: bool = False) -> Tensor:
+    device = next((p.device.type for p in model.parameters()), 'cpu')
+    with torch.autocast(device, torch.bfloat16, enabled=autocast):
+        return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
 
 
 def _features(dataset: Any, x: Tensor, num_streams: int = 1) -> Features:

@@ -16,8 +16,8 @@ from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.registry import EVALUATORS
 
-BLOCK = 2**25
-"""Similarities held at a time: 128 MB in float32, whatever the size of queries and bank."""
+BLOCK = 2**23
+"""Similarities held at a time: 32 MB in float32, whatever the size of queries and bank."""
 
 
 def nearest_neighbours(

@@ -38,6 +38,18 @@ class FeatureMap(NamedTuple):
         values = self.values if mask is None else self.values * mask
         return self.over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
 
+    def split(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The pooled map under a mask and under ``1 - mask``, each ``(N, C)`` in the mask's precision (eq. 6).
+
+        Pooling is linear: the second is what the first leaves of the whole map's mean.
+        """
+        masked = self.pool(mask)
+        return masked, self._replace(values=self.values.to(mask.dtype)).pool() - masked
+
+    def single(self) -> 'FeatureMap':
+        """The map in single precision at least, to be read: half precision would round every mean."""
+        return self._replace(values=self.values.to(torch.promote_types(self.values.dtype, torch.float32)))
+
     def pool_under(self, masks: Tensor) -> Tensor:
         """Every clip's map under every mask, ``(L, N, C)``: in row i and column j :meth:`pool` of clip j with mask i.
 

@@ -24,6 +24,7 @@ from skeattn.datasets.inspection import copied_names
 from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.datasets.union import is_packed
 from skeattn.engine.build import build_splits, load_model
+from skeattn.engine.config import evaluates_in_autocast
 from skeattn.errors import ConfigError, NoClipsError, RecordError
 from skeattn.evaluation.baselines import evaluate_raw, evaluate_untrained, untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch, training_cost
@@ -100,7 +101,7 @@ class Evaluation:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         evaluation = cfg.get('evaluation') or {}
-        self.batch_size = evaluation.get('batch_size', 256)
+        self.batch_size, self.autocast = evaluation.get('batch_size', 256), evaluates_in_autocast(cfg)
         self.protocols, self.settings = read_protocols(protocols, cfg)
         try:
             parts = build_splits(cfg)
@@ -338,7 +339,7 @@ class Evaluation:
     def _features(self, model: nn.Module | None, part: Any, source: str) -> Features:
         if model is None:
             return raw_features(part, split_source(source)[1])
-        return extract_features(model, part, self.batch_size, source)
+        return extract_features(model, part, self.batch_size, source, autocast=self.autocast)
 
     def _evaluate_baselines(self) -> dict[str, dict[str, float]]:
         """Row -> metrics of a baseline, by the protocols that read features; the network's rows for each readout."""
@@ -353,7 +354,7 @@ class Evaluation:
                 results[of_readout(RAW_ROW, readout)] = raw
             if evaluators:
                 results[of_readout(UNTRAINED_ROW, readout)] = evaluate_untrained(
-                    evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source
+                    evaluators, self._fresh, self.train, self.test, seeds, self.batch_size, source, self.autocast
                 )
         rows: dict[str, dict[str, float]] = {}
         for row, metrics in results.items():

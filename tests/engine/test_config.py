@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from skeattn.augment.functional import derive_stream
 from skeattn.engine import SkeAttnRunner
-from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.config import evaluates_in_autocast, read_config, resolve_config
 from skeattn.errors import ConfigError
 from skeattn.registry import DATASETS
 from skeattn.renaming import note_renamed
@@ -387,3 +387,16 @@ def test_a_custom_data_set_without_native_clips_is_refused(folder):
 def test_settings_of_a_crop_are_checked(folder, option, message):
     with pytest.raises(ConfigError, match=rf'views\.query\.crop\.{option}=.* must be a?.*{message}'):
         read_config(folder / 'toy.py', {**NATIVE, f'model.data_preprocessor.views.query.crop.{option}': (0, 0)})
+
+
+@pytest.mark.parametrize(('config', 'options', 'expected'), [
+    ('skeattnclr/stgcn_demo', {}, True),
+    ('skeattnclr/stgcn_demo', {'evaluation.autocast': False}, False),
+    ('skeattnclr/stgcn_demo', {'optim_wrapper.type': 'OptimWrapper'}, False),
+    ('skeattnclr/stgcn_ntu60_xsub', {}, False),
+    ('skeattnclr/stgcn_ntu60_xsub', {'optim_wrapper.type': 'AutocastOptimWrapper'}, True),
+])  # fmt: skip
+def test_features_are_extracted_in_the_precision_of_the_training(config, options, expected):
+    cfg = resolve_config(read_config(f'configs/{config}.py', options))
+    assert evaluates_in_autocast(cfg) is expected
+    assert [cfg[f'{stage}_cfg'].autocast for stage in ('val', 'test')] == [expected] * 2

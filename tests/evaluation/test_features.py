@@ -27,6 +27,16 @@ def test_features_equal_one_eval_pass_whatever_the_batch_size() -> None:
     assert features.names == dataset.names
 
 
+def test_features_are_encoded_in_bfloat16_where_asked() -> None:
+    model, dataset = Encoder(), clip_set(4)
+    seen = []
+    inside = model.features
+    model.features = lambda *args, **kwargs: seen.append(torch.is_autocast_enabled('cpu')) or inside(*args, **kwargs)
+    exact, rough = (extract_features(model, dataset, autocast=autocast).x for autocast in (False, True))
+    assert seen == [False, True] and rough.dtype == torch.float32
+    torch.testing.assert_close(rough, exact, atol=0.05, rtol=0.02)
+
+
 def test_source_reaches_the_model() -> None:
     model, dataset = Encoder(), clip_set()
     backbone, projector = (extract_features(model, dataset, source=s).x for s in ('backbone', 'projector'))

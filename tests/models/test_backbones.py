@@ -141,8 +141,20 @@ def test_pooling_takes_the_mean_or_the_last_row():
     assert torch.allclose(last.pool(mask)[0], expected[0].mean(dim=0))
     assert torch.allclose(last.pool(mask)[1], expected[1, 0])
     assert torch.allclose(last.pool(mask) + last.pool(1 - mask), last.pool(), atol=1e-6)
+    for part, pooled in zip(last.split(mask), (last.pool(mask), last.pool(1 - mask)), strict=True):
+        assert torch.allclose(part, pooled, atol=1e-6)
     with pytest.raises(ConfigError, match=r"model\.pool='first'"):
         Encoder(dict(type='Toy', layout='ntu25'), pool='first')
+
+
+def test_a_bfloat16_map_is_split_and_read_in_single_precision():
+    F = FeatureMap(torch.randn(2, 1, 3, 4, 5).bfloat16(), torch.ones(2, 1))
+    masked, rest = F.split(torch.full((2, 1, 3, 4, 5), 0.5))
+    assert masked.dtype == rest.dtype == torch.float32
+    torch.testing.assert_close(masked, rest)
+    assert torch.equal(F.single().values, F.values.float()) and F.single().pool().dtype == torch.float32
+    double = FeatureMap(F.values.double(), F.persons)
+    assert double.single().values is double.values
     F = Encoder(dict(type='Toy', layout='ntu25'), pool='last').map(torch.randn(2, 1, 3, 8, 25))
     assert torch.allclose(F.pool(), F.values[:, 0, :, 3].mean(dim=2))
 

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from skeattn.errors import ConfigError
-from skeattn.models.backbones import AGCN, CTRGCN, STGCNPP, SkeletonTransformer
+from skeattn.models.backbones import AGCN, CTRGCN, STGCNPP, SkeletonTransformer, stgcn
 from skeattn.models.backbones.agcn import AdaptiveGraphConv
 from skeattn.models.backbones.contract import check_backbone
 from skeattn.models.backbones.ctrgcn import ChannelwiseGraphConv
+from skeattn.models.backbones.stgcn import GraphConv
 from skeattn.models.backbones.temporal import MultiBranch
 from skeattn.models.backbones.transformer import sinusoid
 from skeattn.models.edges import DropAddEdges
@@ -217,3 +218,31 @@ def test_transformer_layers_start_apart_and_heads_must_divide():
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
     with pytest.raises(ConfigError, match=r'num_heads=3 must divide model\.backbone\.out_channels=16'):
         SkeletonTransformer('ntu25', out_channels=16, num_heads=3)
+
+
+@pytest.mark.parametrize(('C', 'dtype', 'folded'), [(3, 'bfloat16', True), (16, 'bfloat16', True),
+                                                   (32, 'bfloat16', False), (3, 'float32', False)])  # fmt: skip
+def test_a_narrow_graph_convolution_in_bfloat16_gathers_no_neighbours(C, dtype, folded, monkeypatch):
+    gathered, gather = [], stgcn._gather
+    monkeypatch.setattr(stgcn, '_gather', lambda *args: gathered.append(1) or gather(*args))
+    conv, x, A = GraphConv(C, 8, 3), torch.randn(2, C, 4, 20), torch.rand(3, 20, 20)
+    exact = conv(x, A)
+    gathered.clear()
+    with torch.autocast('cpu', torch.bfloat16, enabled=dtype == 'bfloat16'):
+        out = conv(x, A)
+        empty = conv(x[:0], A)
+    assert len(gathered) == (0 if folded else 2) and empty.shape == (0, 8, 4, 20)
+    assert (out.float() - exact).norm() < 0.02 * exact.norm()
+
+
+def test_the_folded_graph_convolution_equals_its_formula_and_gradients():
+    conv, x = GraphConv(3, 8, 3).double(), torch.randn(2, 3, 4, 20, dtype=torch.float64, requires_grad=True)
+    A = torch.rand(3, 20, 20, dtype=torch.float64, requires_grad=True)
+    wanted, inputs = conv(x, A), (x, A, *conv.parameters())
+    weight, bias = conv._fold(A), A.sum(dim=1).T @ conv.conv.bias.view(3, -1)
+    rows = x.permute(0, 2, 3, 1).reshape(8, -1)
+    folded = torch.nn.functional.linear(rows, weight, bias.flatten()).view(2, 4, 20, 8).permute(0, 3, 1, 2)
+    torch.testing.assert_close(folded, wanted, atol=1e-12, rtol=0)
+    r = torch.randn_like(wanted)
+    for a, b in zip(torch.autograd.grad(folded, inputs, r), torch.autograd.grad(wanted, inputs, r), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-11, rtol=0)

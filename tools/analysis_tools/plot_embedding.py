@@ -17,7 +17,7 @@ from skeattn.apis import load_model
 from skeattn.datasets import PackedSet, open_sets
 from skeattn.datasets.splits import of_part
 from skeattn.engine.build import newest
-from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.config import evaluates_in_autocast, read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
 from skeattn.evaluation.embedding_map import METHODS, check_method
@@ -78,7 +78,9 @@ def main() -> None:
     out = cli.output(args.out, beside / f'{"_".join(words)}.png')
     model = load_model(cfg, file).to(args.device)
     clips = DATASETS.build(of_part(cfg.dataset, args.split))
-    features = extract_features(model, clips, evaluation.get('batch_size', 256), source)
+    features = extract_features(
+        model, clips, evaluation.get('batch_size', 256), source, autocast=evaluates_in_autocast(cfg)
+    )
     features, names = coloured(features, open_sets(cfg.dataset.data), args.colour)
     read = '' if readout == MEAN else f', readout {readout}'
     title = f'{cfg.model.type}, {kind} features{read}, {args.split} clips'

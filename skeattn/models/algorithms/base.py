@@ -64,7 +64,7 @@ class Pretraining(BaseModel):
         """:meth:`features` of clips ``(N, M, C, T, V)``."""
         predictor, (source, readout) = getattr(self, 'predictor', None), split_source(source)
         if source == 'backbone':
-            return READOUTS[readout](self.encoder.map(clips))
+            return READOUTS[readout](self.encoder.map(clips).single())
         refuse_readout(source, readout)
         if source == 'projector' and self.encoder.projector is not None:
             return self.encoder(clips)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -115,11 +116,12 @@ class Recognizer(BaseModel):
             reason = ', because it has no classifier for these classes (model.head=None)' if source == 'logits' else ''
             raise ConfigError(f'{type(self).__name__} has no features from {source!r}{reason}; it has '
                               f'{" and ".join(map(repr, self.feature_sources()))}')  # fmt: skip
-        F = self.encoder.map(clips)
+        F = self.encoder.map(clips).single()
         if source == 'backbone' or self.head is None:
             return READOUTS[readout](F)
         refuse_readout(source, readout)
-        return self.head(F.pool())
+        with torch.autocast(F.values.device.type, enabled=False):  # bfloat16 logits of similar classes would be equal
+            return self.head(F.pool())
 
     def feature_sources(self) -> tuple[str, ...]:
         """The sources from which a table evaluates the method."""

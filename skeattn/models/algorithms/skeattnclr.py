@@ -92,8 +92,8 @@ class SkeAttnCLR(MomentumContrast):
             mask_s = mask_s.detach()
         if self.project_mix:
             self._query(F_mix.pool(), 'z')
-        q_s = self._query(F_mix.pool(mask_s), 's')  # eq. 6
-        q_ns = self._query(F_mix.pool(1 - mask_s), 'ns')
+        p_s, p_ns = F_mix.split(mask_s)  # eq. 6
+        q_s, q_ns = self._query(p_s, 's'), self._query(p_ns, 'ns')
 
         with torch.no_grad():  # the key side: same masks, momentum copy of encoder and projector
             F_k = self.encoder_k.map(inputs['key'])
@@ -109,7 +109,8 @@ class SkeAttnCLR(MomentumContrast):
     def _local_keys(self, F_k: FeatureMap, mask_s: Tensor) -> tuple[Tensor, Tensor]:
         """k_s and k_ns, each ``(N, D)``; with matched negatives those of every candidate j under every mask i."""
         if self.negatives == 'queue':
-            return self._key(F_k.pool(mask_s)), self._key(F_k.pool(1 - mask_s))
+            p_s, p_ns = F_k.split(mask_s)
+            return self._key(p_s), self._key(p_ns)
         values, persons = (gather_rows(x) if self.gather_maps else x for x in (F_k.values, F_k.persons))
         candidates = FeatureMap(values.to(mask_s.dtype), persons, F_k.pooling)
         p_s = candidates.pool_under(mask_s)  # (N, B, C)

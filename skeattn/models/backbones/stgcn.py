@@ -10,12 +10,17 @@ from skeattn.models.backbones.joints import GraphBackbone
 from skeattn.models.dropout import Dropout
 from skeattn.registry import BACKBONES
 
+FOLDED_CHANNELS = 16
+"""Widest input for which one product over joints and channels is the fastest form on a CPU in bfloat16."""
+
 
 class GraphConv(nn.Module):
     """Graph convolution ``y[w] = sum_k sum_v (W_k x[v] + b_k) A[k, v, w]``.
 
     Neighbours are aggregated first and mapped afterwards, with channels last: one small batched product and one large
-    one, no transposition. The parameters have the release's form, a 1x1 convolution to K * out_channels maps.
+    one, no transposition. Under autocast on a CPU, where small batched products are slow, a narrow layer is one product
+    with the matrix ``sum_k A[k, v, w] W_k`` over joints and channels: V / K times the operations, in less time.
+    The parameters have the release's form, a 1x1 convolution to K * out_channels maps.
     """
 
     def __init__(self, in_channels: int, out_channels: int, subsets: int) -> None:
@@ -27,16 +32,27 @@ class GraphConv(nn.Module):
         """``x`` ``(N, C, T, V)``, ``A`` ``(K, V, V)`` -> ``(N, C', T, V)``."""
         N, C, T, V = x.shape
         K = self.subsets
-        weight = self.conv.weight.view(K, -1, C).transpose(0, 1).flatten(1)  # (C', K*C)
         # sum_k b_k (sum_v A[k, v, w]): the bias when aggregation comes first
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
-        neighbours = A.permute(2, 0, 1).reshape(V * K, V)
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
-        if torch.is_autocast_enabled(x.device.type):
+        autocast = torch.is_autocast_enabled(x.device.type)
+        if autocast and x.device.type == 'cpu' and C <= FOLDED_CHANNELS:
+            weight = self._fold(A)
+            out = nn.functional.linear(rows.flatten(1), weight, bias.flatten())
+            return out.view(N, T, V, len(weight) // V).permute(0, 3, 1, 2)
+        weight = self.conv.weight.view(K, -1, C).transpose(0, 1).flatten(1)  # (C', K*C)
+        neighbours = A.permute(2, 0, 1).reshape(V * K, V)
+        if autocast:
             dtype = torch.get_autocast_dtype(x.device.type)
             neighbours, rows, weight = neighbours.to(dtype), rows.to(dtype), weight.to(dtype)
-        out: Tensor = _GatherAndMap.apply(neighbours, rows, weight)
+        out = _GatherAndMap.apply(neighbours, rows, weight)
         return (out.view(N, T, V, out.shape[-1]) + bias).permute(0, 3, 1, 2)
+
+    def _fold(self, A: Tensor) -> Tensor:
+        """``sum_k A[k, v, w] W_k`` as a matrix ``(V*C', V*C)``, in the parameters' precision."""
+        W = self.conv.weight.view(self.subsets, -1, self.conv.in_channels)
+        with torch.autocast(A.device.type, enabled=False):
+            return torch.einsum('kvw,koc->wovc', A, W).flatten(2).flatten(0, 1)
 
 
 class _GatherAndMap(torch.autograd.Function):
