@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True)
@@ -13,7 +12,7 @@ class NativeClips:
 
     Args:
         frames: the frames of all clips, ``(F, C, V, M)``.
-        spans: first frame and number of frames of each clip, ``(N, 2)``.
+        spans: first frame and number of frames of each clip, ``(N, 2)``, in host memory.
         missing: joints that are missing, ``(F, V, M)`` bool; None where there are none.
     """
 
@@ -28,6 +27,11 @@ class NativeClips:
         """Some of the clips; their frames are not copied."""
         return NativeClips(self.frames, self.spans[index], self.missing)
 
+    def to(self, device: torch.device) -> 'NativeClips':
+        """The frames on another device."""
+        missing = None if self.missing is None else self.missing.to(device)
+        return NativeClips(self.frames.to(device), self.spans, missing)
+
     def padded(self) -> dict[str, Tensor]:
         """All clips as the entries of a batch.
 
@@ -35,12 +39,17 @@ class NativeClips:
             ``native`` ``(N, C, longest, V, M)``, zero behind the last frame of a clip; ``frames`` ``(N,)`` its length;
             where joints are missing also ``native_missing`` ``(N, longest, V, M)``.
         """
-        batch = {'native': self._padded(self.frames).transpose(1, 2), 'frames': self.spans[:, 1]}
-        return batch if self.missing is None else {**batch, 'native_missing': self._padded(self.missing)}
+        start, length = self.spans[:, :1], self.spans[:, 1:]
+        frame = torch.arange(int(length.max()))
+        rows, behind = (
+            x.to(self.frames.device, non_blocking=True) for x in (start + frame.minimum(length - 1), frame >= length)
+        )
 
-    def _padded(self, values: Tensor) -> Tensor:
-        clips = [values[start : start + length] for start, length in self.spans.tolist()]
-        return pad_sequence(clips, batch_first=True)
+        def padded(values: Tensor) -> Tensor:
+            return values[rows].masked_fill(behind.view(*behind.shape, *[1] * (values.ndim - 1)), 0)
+
+        batch = {'native': padded(self.frames).transpose(1, 2), 'frames': self.spans[:, 1]}
+        return batch if self.missing is None else {**batch, 'native_missing': padded(self.missing)}
 
 
 def at_full_length(batch: dict[str, Tensor]) -> dict[str, Tensor]:

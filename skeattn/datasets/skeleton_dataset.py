@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.registry import FUNCTIONS
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from skeattn.channels import AXES
 from skeattn.datasets.cache import cached, key_of
@@ -19,6 +19,7 @@ from skeattn.datasets.materialise import materialise, materialise_native
 from skeattn.datasets.missing import present
 from skeattn.datasets.native import NativeClips
 from skeattn.datasets.packed import PackedSet
+from skeattn.datasets.rows import Rows, fits
 from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
@@ -56,6 +57,8 @@ class SkeletonDataset(Dataset):
             see :func:`~skeattn.datasets.subsets.labelled_clips`; the test clips are always all of them.
         native: keep the training clips at their native length as well, for operations such as ``CropResize``. A config
             needs no such line: the training loader receives it where a view has such an operation.
+        device: ``'auto'``: batches are put together on the accelerator that trains or evaluates, where the whole part
+            fits into half of its free memory (:meth:`reside`). ``'cpu'``: always in host memory.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
@@ -89,9 +92,12 @@ class SkeletonDataset(Dataset):
         cache: bool | str = True,
         subset: Mapping[str, Any] | None = None,
         native: bool = False,
+        device: str = 'auto',
     ) -> None:
         if part not in PARTS:
             raise ConfigError(f'part={part!r} is neither "train" nor "test"')
+        if device not in ('auto', 'cpu'):
+            raise ConfigError(f'dataset.device={device!r}; choose "auto" or "cpu"')
         packed = open_sets(data)
         steps = Pipeline(pipeline or {})
         self.layout = steps.layout_after(packed.layout)
@@ -112,7 +118,8 @@ class SkeletonDataset(Dataset):
             )
         folder = folder_of(packed.path, cache) if len(indices) >= CLIPS_WORTH_CACHING else None
         packed.verify(cache=cache)
-        self.part = part
+        self.part, self.device = part, device
+        self._resident: Rows | None = None
         self.channels = packed.channels
         self.classes = packed.classes
         self.labels = torch.from_numpy(packed.table['label'][indices])
@@ -143,11 +150,24 @@ class SkeletonDataset(Dataset):
         Where joints of the split are missing after the pipeline, also ``missing (B, T, V, M)``. With clips at their
         native length, also the entries of :meth:`~skeattn.datasets.native.NativeClips.padded`.
         """
-        index = torch.as_tensor(indices, dtype=torch.int64)
-        batch = {'inputs': self.clips[index], 'labels': self.labels[index], 'index': index}
-        if self.missing is not None:
-            batch['missing'] = self.missing[index]
-        return batch if self.native is None else batch | self.native[index].padded()
+        return self._rows().take(torch.as_tensor(indices, dtype=torch.int64))
+
+    def _rows(self) -> Rows:
+        if self._resident is not None and get_worker_info() is None:  # a forked process has no accelerator
+            return self._resident
+        return Rows(self.clips, self.labels, self.missing, self.native)
+
+    def reside(self, device: torch.device) -> None:
+        """Put batches together on an accelerator from now on, if ``device='auto'`` and all clips fit there.
+
+        The attributes remain in host memory. On the CPU nothing changes.
+        """
+        if self._resident is not None and self._resident.clips.device == device:
+            return
+        self._resident = None
+        rows = self._rows()
+        if self.device == 'auto' and device.type != 'cpu' and fits(rows.nbytes, device):
+            self._resident = rows.to(device)
 
     def __getitem__(self, index: int) -> Batch:
         """One clip: the same keys without the batch axis."""

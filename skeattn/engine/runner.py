@@ -206,6 +206,8 @@ class SkeAttnRunner(Runner):
             return dataloader
         cfg = dict(dataloader)
         dataset = self.build_dataset(cfg.pop('dataset'))
+        if hasattr(dataset, 'reside'):
+            dataset.reside(next(self.model.parameters()).device)
         sampler = DATA_SAMPLERS.build(cfg.pop('sampler'), default_args={'dataset': dataset, 'seed': seed})
         collate = dict(cfg.pop('collate_fn'))
         collate_fn = partial(FUNCTIONS.get(collate.pop('type')), **collate)

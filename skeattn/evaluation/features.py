@@ -81,6 +81,8 @@ def extract_features(
     """
     model, source = _unwrapped(model), with_readout(source, readout)
     N = len(dataset)
+    if hasattr(dataset, 'reside'):
+        dataset.reside(_device_of(model))
     rank, world = get_dist_info()
     share = -(-N // world)
     text = note_clip_length(model, int(dataset.__getitems__([0])['inputs'].shape[2])) if rank == 0 else None
@@ -176,9 +178,12 @@ def _unwrapped(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 
+def _device_of(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device('cpu'))
+
+
 def _encode(model: Any, dataset: Any, batch: Tensor, source: str, autocast: bool = False) -> Tensor:
-    device = next((p.device.type for p in model.parameters()), 'cpu')
-    with torch.autocast(device, torch.bfloat16, enabled=autocast):
+    with torch.autocast(_device_of(model).type, torch.bfloat16, enabled=autocast):
         return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
 
 
