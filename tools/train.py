@@ -20,6 +20,7 @@ from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.resume import paper_vs_release
+from skeattn.engine.speed import speed_choices
 from skeattn.engine.work_dir import default_work_dir, failed_start_removed
 
 
@@ -63,7 +64,7 @@ def main() -> None:
     if args.seed is not None:
         cfg.seed = args.seed
     if args.amp:
-        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+        cfg.amp = True
     if args.resume or args.resume_with_changes:
         cfg.resume = True
         cfg.load_from = None if args.resume in (None, 'auto') else args.resume
@@ -102,11 +103,18 @@ def describe(runner: SkeAttnRunner) -> str:
         f'batch size {cfg.batch_size}{share if runner.world_size > 1 else ""}, seed {runner.seed}'
     ]
     choices = together(paper_vs_release(model))
-    wide, wider = (max(map(len, column), default=0) for column in (choices, [value for value, _ in choices.values()]))
-    lines += ['where paper and release differ:'] if choices else []
-    lines += [f'  {name:<{wide}}  {value:<{wider}}  {origin}' for name, (value, origin) in choices.items()]
+    lines += ['where paper and release differ:', *columns(choices)] if choices else []
+    if next(model.parameters()).is_cuda:
+        lines += ['switches of speed:', *columns(speed_choices(cfg))]
     lines += [f'log, checkpoints and config: {runner.work_dir}', f'curves: {runner.log_dir}/vis_data']
     return '\n'.join(lines)
+
+
+def columns(choices: Mapping[str, tuple[Any, str]]) -> list[str]:
+    """Lines with a column of names, of values and of what they mean."""
+    rows = [(name, str(value), meaning) for name, (value, meaning) in choices.items()]
+    wide, wider = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    return [f'  {name:<{wide}}  {value:<{wider}}  {meaning}' for name, value, meaning in rows]
 
 
 def together(choices: Mapping[str, tuple[Any, str]]) -> dict[str, tuple[str, str]]:

@@ -4,7 +4,10 @@ default_scope = 'skeattn'
 seed = 0
 # stream = 'joint' unless a config or --cfg-options sets 'motion' or 'bone'
 
-env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=1800))
+# Switches of speed, printed when a training starts on a GPU (skeattn/engine/speed.py). bfloat16 where the GPU has it;
+# elsewhere as optim_wrapper says.
+amp = 'auto'
+env_cfg = dict(cudnn_benchmark=True, dist_cfg=dict(backend='nccl', timeout=1800))
 log_processor = dict(window_size=10, by_epoch=True)
 log_level = 'INFO'
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])

@@ -24,6 +24,7 @@ from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
 from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, OPTIM_WRAPPERS, VIEWS, looked_up, lookup
+from skeattn.engine.speed import resolve_amp
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
@@ -172,6 +173,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     crops, resizes
     ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``readout``, ``batch_size``,
                      ``autocast`` (default: as in training, :func:`evaluates_in_autocast`)
+    ``amp``          the type of ``optim_wrapper``, see :func:`~skeattn.engine.speed.resolve_amp`
     ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
     ===============  ==================================================================================================
@@ -190,6 +192,7 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     cfg = copy.deepcopy(cfg)
     _read_renamed_keys(cfg, Origin())
     check_config(cfg)
+    resolve_amp(cfg)
     cfg.setdefault('stream', 'joint')
     if not cfg.stream:
         raise ConfigError(f'stream={cfg.stream!r} must be a stream such as joint, or a list of them')

@@ -71,6 +71,7 @@ TOP_LEVEL: dict[str, Any] = {
     'log_level': Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'] | int,
     'default_hooks': Mapping | None,
     'env_cfg': Mapping,
+    'amp': bool | Literal['auto'] | None,
     'protocols': Mapping | None,
     'compile': bool | Mapping | None,
     'activation_checkpointing': str | Sequence[str] | None,
@@ -174,6 +175,7 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
     ('', 'auto_scale_lr'): {'enable': bool, 'base_batch_size': int},
     ('', 'env_cfg'): {
         'cudnn_benchmark': bool, 'mp_cfg': Mapping | None, 'dist_cfg': Mapping | None, 'resource_limit': int,
+        'matmul_precision': Literal['highest', 'high', 'medium'],
     },
     ('env_cfg', 'mp_cfg'): _arguments(set_multi_processing),
     (MODELS, 'queue'): _without(_arguments(FeatureQueue), 'channels'),

@@ -22,9 +22,9 @@ HARMLESS = (
     'train_dataloader.num_workers', 'train_dataloader.persistent_workers', 'train_dataloader.pin_memory',
     'train_dataloader.prefetch_factor', 'train_dataloader.timeout', 'default_hooks.logger', 'default_hooks.checkpoint',
     'default_hooks.timer', 'default_hooks.non_finite', 'default_hooks.accuracy', 'log_processor', 'log_level',
-    'visualizer', 'work_dir', 'launcher', 'env_cfg', 'compile', 'find_unused_parameters',
+    'visualizer', 'work_dir', 'launcher', 'env_cfg', 'amp', 'compile', 'find_unused_parameters',
     'model_wrapper_cfg', 'custom_hooks', 'custom_imports', 'default_scope', 'experiment_name', 'protocols',
-    'dataset.cache', 'world_size', 'versions',
+    'dataset.cache', 'dataset.device', 'world_size', 'versions',
 )  # fmt: skip
 """Keys that do not change what a training computes, with everything below them; every other key does."""
 OF_THE_COMMAND = ('resume', 'load_from')

@@ -52,6 +52,7 @@ from skeattn.engine.resume import (
     restore_optimizer,
     run_facts,
 )
+from skeattn.engine.speed import fused, set_matmul_precision
 from skeattn.engine.work_dir import check_work_dir, default_work_dir
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
 from skeattn.files import write_text
@@ -152,6 +153,7 @@ class SkeAttnRunner(Runner):
             elif get_device() == 'cuda' and rank >= devices:
                 raise ConfigError(f'process {rank} has no GPU: {devices} are present; start fewer processes')
         super().setup_env(env_cfg)
+        set_matmul_precision(env_cfg)
         # Two runs of one process within a second would share logger, message hub and visualiser.
         _started[self._timestamp] += 1
         if _started[self._timestamp] > 1:
@@ -223,6 +225,9 @@ class SkeAttnRunner(Runner):
         if isinstance(optim_wrapper, dict) and optim_wrapper.get('paramwise_cfg'):  # a shared head is learnt once
             paramwise = {'bypass_duplicate': True, **optim_wrapper['paramwise_cfg']}
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
+        if isinstance(optim_wrapper, dict) and isinstance(optim_wrapper.get('optimizer'), dict):
+            device = next(self.model.parameters()).device
+            optim_wrapper = {**optim_wrapper, 'optimizer': fused(optim_wrapper['optimizer'], device)}
         self.logger.addFilter(terse)
         try:
             with _wrong_in('optim_wrapper'):

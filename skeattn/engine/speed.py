@@ -1,0 +1,75 @@
+"""Switches of speed: what they are, and what they change.
+
+Those that change numbers by more than rounding are off by default, apart from ``amp`` in the configs of large sets.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from skeattn.engine.amp import AutocastOptimWrapper
+from skeattn.errors import ConfigError
+
+PLAIN = ('OptimWrapper', 'AutocastOptimWrapper')
+PRECISIONS = ('highest', 'high', 'medium')
+
+
+def resolve_amp(cfg: Config) -> None:
+    """Write the optimiser wrapper that ``amp`` asks for.
+
+    ``True``: bfloat16 autocast; ``False``: single precision; ``'auto'``: bfloat16 on a GPU that computes in it,
+    elsewhere as ``optim_wrapper`` says. An optimiser wrapper of another type is kept.
+
+    Raises:
+        ConfigError: ``amp`` is none of these, or True or False beside an optimiser wrapper of another type.
+    """
+    amp, wrapper = cfg.get('amp'), cfg.get('optim_wrapper')
+    if amp not in (None, True, False, 'auto'):
+        raise ConfigError(f'amp={amp!r}; choose True, False or "auto"')
+    if amp is None or wrapper is None or (amp == 'auto' and not computes_in_bfloat16()):
+        return
+    kind = wrapper.get('type', 'OptimWrapper')
+    if kind in PLAIN or kind is AutocastOptimWrapper:
+        wrapper['type'] = 'AutocastOptimWrapper' if amp else 'OptimWrapper'
+    elif amp != 'auto':
+        raise ConfigError(f'amp={amp}, but optim_wrapper.type={kind!r} decides the precision itself; remove amp')
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether there is a GPU that has bfloat16 in hardware."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def set_matmul_precision(env_cfg: Mapping[str, Any]) -> None:
+    """``env_cfg.matmul_precision``: ``'high'`` multiplies single-precision matrices in TF32, on a GPU.
+
+    Raises:
+        ConfigError: an unknown precision.
+    """
+    precision = env_cfg.get('matmul_precision', 'highest')
+    if precision not in PRECISIONS:
+        raise ConfigError(f'env_cfg.matmul_precision={precision!r}; choose one of {", ".join(PRECISIONS)}')
+    torch.set_float32_matmul_precision(precision)
+
+
+def fused(optimizer: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """An optimiser's config, on a GPU with one kernel for all parameters where the class offers it."""
+    cfg = dict(optimizer)
+    chosen = cfg.keys() & {'fused', 'foreach', 'capturable', 'differentiable'}
+    if device.type == 'cuda' and not chosen and cfg.get('type') in ('SGD', 'Adam', 'AdamW'):
+        cfg['fused'] = True
+    return cfg
+
+
+def speed_choices(cfg: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """The switches of a resolved config: name -> (value, what it does)."""
+    env = cfg.get('env_cfg') or {}
+    bfloat16 = (cfg.get('optim_wrapper') or {}).get('type') in ('AutocastOptimWrapper', AutocastOptimWrapper)
+    return {
+        'amp': (cfg.get('amp'), 'forward pass in bfloat16' if bfloat16 else 'single precision'),
+        'env_cfg.matmul_precision': (env.get('matmul_precision', 'highest'), 'highest: no TF32 in matrix products'),
+        'env_cfg.cudnn_benchmark': (env.get('cudnn_benchmark', False), 'True: the fastest convolution is looked for'),
+        'dataset.device': ((cfg.get('dataset') or {}).get('device', 'auto'), 'auto: on the accelerator if it fits'),
+    }
