@@ -3,4 +3,6 @@ _base_ = [
     '../_base_/models/supervised_small.py',
     '../_base_/schedules/adamw_small.py',
     '../_base_/supervised_runtime.py',
+    '../_base_/recipes/nwucla.py',
 ]
+_base_.merge(_base_.pop('recipe'))
