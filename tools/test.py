@@ -19,12 +19,12 @@ from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.retarget import retarget, transfer_text
 from skeattn.engine.work_dir import default_work_dir
 from skeattn.models.readout import MEAN, READOUTS, split_source
-from skeattn.protocols.evaluate import RAW, UNTRAINED, WITHOUT, Evaluation
+from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
 from skeattn.protocols.plan import trains
 from skeattn.protocols.settings import protocol_names
 from skeattn.results.provenance import pretrained_facts
 from skeattn.results.record import Record
-from skeattn.results.report import NOTE, RAW_ROW, blanks, by_readout, of_readout, protocol_tables
+from skeattn.results.report import NOTE, RAW_ROW, WITHOUT, blanks, by_readout, of_readout, protocol_tables
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,12 +16,12 @@ from skeattn.experiments.plan import method_name
 from skeattn.experiments.run import FROZEN, Run
 from skeattn.models.readout import MEAN
 from skeattn.results.record import Record
-from skeattn.results.report import corner, heading, mean_std
+from skeattn.results.report import WITHOUT, corner, heading, mean_std
 
 UNTRAINED_SEEDS = (0, 1, 2)
 LINEAR = 'linear/top1'
 METRICS = ('knn/top1_k1', 'knn/top1_k20', LINEAR)
-FURTHER = ('linear/top1_std', 'probe/top1')
+FURTHER = ('knn/top1_heldout', 'linear/top1_std', 'probe/top1')
 """Metrics with a column only if a row has them."""
 
 NOTE = (
@@ -122,6 +122,7 @@ class ComparisonRow:
         step_gmacs: of a training step, per clip.
         seconds_per_epoch: mean over seeds.
         clips_seen: number of clips drawn in training; one value for each seed.
+        without_copies: whether test clips that equal a training clip are left out.
     """
 
     name: str
@@ -135,6 +136,7 @@ class ComparisonRow:
     step_gmacs: float | None
     seconds_per_epoch: float | None
     clips_seen: list[int]
+    without_copies: bool = False
 
 
 def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
@@ -148,18 +150,34 @@ def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
         for source, part in record.sources.items():
             groups[record.name, source, tuple(part.streams)].append(record)
     rows = [_row(name, source, group) for (name, source, _), group in groups.items()]
-    untrained = {(row.streams, row.readout): row for row in rows if row.step_gmacs is None and row.parameters}
+    rows += [
+        _row(name, source, group, without_copies=True)
+        for (name, source, _), group in groups.items()
+        if all(record.sources[source].metrics_without_copies for record in group)
+    ]
+    untrained = {
+        (row.streams, row.readout, row.without_copies): row for row in rows if row.step_gmacs is None and row.parameters
+    }
     for row in rows:
-        baseline = untrained.get((row.streams, row.readout))
+        baseline = untrained.get((row.streams, row.readout, row.without_copies))
         if baseline and row is not baseline and row.parameters and LINEAR in row.metrics.keys() & baseline.metrics:
             row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(baseline.metrics[LINEAR])
-    return sorted(rows, key=lambda row: (-statistics.mean(row.metrics.get(LINEAR, [0.0])), row.name, row.streams))
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.without_copies,
+            -statistics.mean(row.metrics.get(LINEAR, [0.0])),
+            row.name,
+            row.streams,
+        ),
+    )
 
 
-def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
+def _row(name: str, source: str, records: Sequence[Record], without_copies: bool = False) -> ComparisonRow:
     parts = [record.sources[source] for record in records]
     trainings = [record.training for record in records if record.training]
-    metrics = {key: [part.metrics[key] for part in parts] for key in parts[0].metrics}
+    numbers = [part.metrics_without_copies if without_copies else part.metrics for part in parts]
+    metrics = {key: [values[key] for values in numbers] for key in numbers[0]}
     if source == 'logits':
         name, metrics = f'{name}, own classifier', {LINEAR: metrics['topk/top1']}
     seconds = [training.seconds_per_epoch for training in trainings if training.seconds_per_epoch is not None]
@@ -175,6 +193,7 @@ def _row(name: str, source: str, records: Sequence[Record]) -> ComparisonRow:
         step_gmacs=trainings[0].gmacs if trainings else None,
         seconds_per_epoch=statistics.mean(seconds) if seconds else None,
         clips_seen=[training.clips_seen for training in trainings if training.clips_seen is not None],
+        without_copies=without_copies,
     )
 
 
@@ -192,7 +211,8 @@ def _render(rows: Sequence[ComparisonRow], readout: str, fmt: str) -> str:
     headings = [corner(readout), 'streams', *map(heading, metrics), 'gain', *costs, 'seeds']
     lines = [
         [
-            row.name if row.readout or readout == MEAN else f'{row.name}, whole clip',
+            (row.name if row.readout or readout == MEAN else f'{row.name}, whole clip')
+            + (WITHOUT if row.without_copies else ''),
             '+'.join(row.streams),
             *(mean_std(row.metrics.get(metric, [])) for metric in metrics),
             '' if row.gain is None else f'{row.gain:+.1f}',

@@ -112,6 +112,16 @@ class FilledTable:
                     columns[column, budget] = seeds
         return columns
 
+    @cached_property
+    def copied(self) -> set[tuple[Column, str]]:
+        """The columns of ours with test clips that equal a training clip; a second column leaves them out."""
+        return {
+            key
+            for key, lines in self.ours.items()
+            for line, seeds in zip(self.lines, lines, strict=True)
+            if any(self.cell(line, *key).value(self.records[path], True) is not None for path in seeds.values())
+        }
+
     @property
     def used(self) -> list[Path]:
         """The records behind the table."""
@@ -133,6 +143,7 @@ class FilledTable:
                 readout = self.cell(self.table.lines[0], column, budget).readout
                 words = ['ours', *([budget] if budget != 'full' else []), *([readout] if readout != MEAN else [])]
                 headings.append(f'{title}\n{", ".join(words)}')
+                headings += [f'{title}\nwithout copies'] if (column, budget) in self.copied else []
         return headings
 
     @property
@@ -149,8 +160,10 @@ class FilledTable:
                     row.append(NONE if figure is None else f'{figure:.1f}')
                 for budget in self._budgets(column):
                     cell = self.cell(line, column, budget)
-                    paths = self.ours[column, budget][number].values()
-                    row.append(over_seeds([cell.value(self.records[path]) or 0.0 for path in paths]))
+                    records = [self.records[path] for path in self.ours[column, budget][number].values()]
+                    for without in (False, True) if (column, budget) in self.copied else (False,):
+                        values = [cell.value(record, without) for record in records]
+                        row.append(over_seeds([value for value in values if value is not None]))
             rows.append(row)
         return rows
 
@@ -182,6 +195,7 @@ class FilledTable:
             f'mean ± standard deviation over seeds, (number of seeds); {NONE} no number; [?] doubtful.',
             weights,
             *self._note_of_baselines(),
+            *(['"without copies": the test clips that equal no training clip.'] if self.copied else []),
         ]
         if self.overrides:
             lines.append(f'Every run of ours has these overrides of its config: {overrides_text(self.overrides)}.')

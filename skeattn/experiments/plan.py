@@ -156,9 +156,14 @@ class Cell:
         """The config; None if there is none."""
         return next((path for path in self.configs if Path(path).is_file()), None)
 
-    def value(self, record: Record) -> float | None:
-        """The number in a record, in percent; None if the record belongs to a different cell."""
-        return self._number(record) if self.further(record) == {} else None
+    def value(self, record: Record, without_copies: bool = False) -> float | None:
+        """The number in a record, in percent; None if the record belongs to a different cell.
+
+        Args:
+            record: of a run or an ensemble.
+            without_copies: of the test clips that equal no training clip; None where the record has no such number.
+        """
+        return self._number(record, without_copies) if self.further(record) == {} else None
 
     def further(self, record: Record) -> dict[str, str] | None:
         """Overrides of a record beside those of the cell; None if the record belongs to a different cell."""
@@ -170,7 +175,7 @@ class Cell:
             return None
         return {key: value for key, value in options.items() if key not in own}
 
-    def _number(self, record: Record) -> float | None:
+    def _number(self, record: Record, without_copies: bool = False) -> float | None:
         """The number in a record of the config; overrides other than the stream are ignored."""
         if record.config != self.config or bool(record.checkpoint) != self.line.trained:
             return None
@@ -181,7 +186,7 @@ class Cell:
             fits = part.readout == self.readout and streams == sorted(self.line.streams)
             raw = split_source(source)[0] == RAW_SOURCE
             if fits and raw == (self.line.source == RAW_SOURCE) and metric in part.metrics:
-                return part.metrics[metric]
+                return (part.metrics_without_copies if without_copies else part.metrics).get(metric)
         return None
 
     @property

@@ -42,7 +42,7 @@ from skeattn.protocols.target import EvalTarget
 from skeattn.results import record as records
 from skeattn.results.provenance import completion, config_facts, training_facts
 from skeattn.results.record import ProtocolRecord, Record, SourceRecord, TrainingRecord
-from skeattn.results.report import RAW_ROW, of_readout, selection
+from skeattn.results.report import RAW_ROW, WITHOUT, of_readout, selection
 from skeattn.results.score_file import ScoreFile
 
 RAW, UNTRAINED = 'raw', 'untrained'
@@ -51,8 +51,6 @@ IDENTITY = ('config_sha256', 'manifest_sha256', 'checkpoint_sha256', 'seed', 'pr
 """Fields of a record that determine its numbers, beside its sources and baselines."""
 SCORE_FACTS = ('name', 'data', 'manifest_sha256', 'split', 'checkpoint_sha256', 'seed')
 """Fields of a record that its score files repeat."""
-WITHOUT = ', without copies'
-"""End of the name of a row whose numbers leave out the test clips that equal a training clip."""
 
 
 class Evaluation:
@@ -225,6 +223,7 @@ class Evaluation:
                     'readout': readout,
                     'protocol': name,
                     'settings': self.settings[name],
+                    **({'copies': sorted(self.copies)} if self.copies else {}),
                     **cost,
                 }
                 fields = self._write(results[name], scratch / stem, facts)

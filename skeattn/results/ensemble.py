@@ -99,6 +99,7 @@ class Ensemble:
             streams=[part.stream for part in self.parts],
             readout=self.parts[0].readout,
             metrics=metrics(self.protocol, fused.test),
+            metrics_without_copies=self._without_copies(),
             protocols={self.protocol: result},
             parameters=_total(source and source.parameters for source in sources),
             gmacs=_total(source and source.gmacs for source in sources),
@@ -130,6 +131,14 @@ class Ensemble:
         record = replace(record, seconds=round(time.monotonic() - start, 1), **completion())
         records.write(path, record)
         return record
+
+    def _without_copies(self) -> dict[str, float]:
+        copies, test = frozenset(self.scores.facts.get('copies', ())), self.scores.test
+        remaining = [i for i, name in enumerate(test.names) if name not in copies]
+        if not copies or not remaining:
+            return {}
+        names = [test.names[i] for i in remaining]
+        return metrics(self.protocol, Scores(test.scores[remaining], test.labels[remaining], names))
 
     def _part(self, part: Part, weight: float) -> PartRecord:
         record, checkpoint = part.record, part.record and part.record.checkpoint
@@ -222,7 +231,9 @@ def _choose(parts: Sequence[Part], protocol: str, select: str, scores: str) -> l
 def _facts(parts: Sequence[Part], protocol: str) -> dict[str, Any]:
     """The facts of the fused scores."""
     methods = dict.fromkeys(str(part.file.facts.get('name')) for part in parts)
+    copies = {name for part in parts for name in part.file.facts.get('copies', ())}
     return {
+        **({'copies': sorted(copies)} if copies else {}),
         **{key: parts[0].file.facts.get(key) for key in ('data', 'manifest_sha256', 'split')},
         'stream': [part.stream for part in parts],
         'readout': parts[0].readout,

@@ -48,6 +48,8 @@ NOTE = (
 )
 
 
+WITHOUT = ', without copies'
+"""End of the name of a row of the test clips that equal no training clip."""
 RAW_ROW = 'raw coordinates'
 WHOLE_ROW = f'{RAW_ROW}, whole clip'
 """Raw coordinates of which nothing is averaged, in a table of another readout than the mean."""

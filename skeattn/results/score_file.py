@@ -28,7 +28,8 @@ class ScoreFile:
         heldout: of held-out training clips, by a classifier trained without them; None without such clips.
         classes: class names in label order.
         facts: their origin as plain values: ``data``, ``manifest_sha256``, ``split``, ``stream``, ``readout``,
-            ``checkpoint_sha256``, ``name`` (the method), ``protocol`` with its ``settings``.
+            ``checkpoint_sha256``, ``name`` (the method), ``protocol`` with its ``settings``; ``copies``, the names of
+            the test clips that equal a training clip, if there are any.
 
     Raises:
         DataError: shapes do not fit, a label has no score, a score is not finite, or a clip is in it twice.

@@ -197,3 +197,21 @@ def test_the_spread_over_probe_seeds_stands_beside_the_linear_probe() -> None:
     lines = render(make_rows(runs), 'github').splitlines()
     shown = dict(zip(*([cell.strip() for cell in lines[i].split('|')] for i in (0, 2)), strict=True))
     assert shown['linear ± probe seeds'] == '2.0 ± 1.4' and shown['linear last epoch'] == '60.0 ± 0.0'
+
+
+def test_rows_without_copies_follow_the_others_and_have_their_own_gain() -> None:
+    def copied(name: str, linear: float, without: float, **more) -> Record:
+        one = record(name, 0, linear, **more)
+        source = dataclasses.replace(one.sources['backbone'], metrics_without_copies={'linear/top1': without})
+        return dataclasses.replace(one, sources={'backbone': source})
+
+    rows = make_rows([copied('A', 60.0, 55.0, training=trained(1.0)), copied('untrained', 30.0, 15.0)])
+    assert [(row.name, row.without_copies, row.metrics['linear/top1'], row.gain) for row in rows] == [
+        ('A', False, [60.0], 30.0),
+        ('untrained', False, [30.0], None),
+        ('A', True, [55.0], 40.0),
+        ('untrained', True, [15.0], None),
+    ]
+    assert [line.split('  ')[0] for line in render(rows).splitlines()[3:]] == [
+        'A', 'untrained', 'A, without copies', 'untrained, without copies',
+    ]  # fmt: skip

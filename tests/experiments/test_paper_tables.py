@@ -206,3 +206,18 @@ def test_a_table_of_the_paper_is_of_the_mean_unless_an_override_names_a_readout(
     assert column(read, 'NW-UCLA X-View\nours, small, joints')['Ours', 'J'] == '80.0 (1)'
     both = {**record(OURS, 0, 70.0), 'sources': {**joints['sources'], **mean['sources']}}
     assert column(filled(both), 'NW-UCLA X-View\nours, small')['Ours', 'J'] == '70.0 (1)'
+
+
+def test_where_test_clips_are_copies_a_column_leaves_them_out() -> None:
+    def without(number: float, seed: int, all_clips: float):
+        one = record(OURS, seed, all_clips)
+        one['sources']['backbone']['metrics_without_copies'] = {'linear/top1': number}
+        return one
+
+    table = filled(without(60.0, 0, 70.0), without(64.0, 1, 74.0), record(THEIRS, 0, 61.25))
+    headings = [text for text in table.headings if text.startswith('NW-UCLA')]
+    assert headings == ['NW-UCLA X-View\nours, small', 'NW-UCLA X-View\nwithout copies']
+    assert column(table, headings[0])['Ours', 'J'] == '72.0 ± 2.8 (2)'
+    cells = column(table, headings[1])
+    assert (cells['Ours', 'J'], cells['Baseline*', 'J']) == ('62.0 ± 2.8 (2)', '–')
+    assert '"without copies"' in table.note and '"without copies"' not in filled(record(OURS, 0, 70.0)).note

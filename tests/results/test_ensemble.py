@@ -13,6 +13,7 @@ from skeattn.files import sha256
 from skeattn.results.ensemble import fuse_files
 from skeattn.results.parts import read_parts
 from skeattn.results.record import read
+from skeattn.results.score_file import ScoreFile
 from tests.evaluation.streams import CLASSES, by_name, stream, top1
 from tests.results.ensembles import STREAMS, write_part, write_record
 
@@ -198,3 +199,19 @@ def test_readouts_are_never_fused_with_one_another(tmp_path):
     assert fusion.record().sources['fusion'].readout == 'joints'
     fusion.write(fusion.default_path)
     assert read_parts(fusion.default_path)[0].readout == 'joints'
+
+
+def test_a_fusion_has_its_numbers_without_copies_where_its_parts_name_them(records, tmp_path):
+    assert fuse_files(records).record().sources['fusion'].metrics_without_copies == {}
+    files = [ScoreFile.read(tmp_path / f'{name}.npz') for name in STREAMS]
+    copies = files[0].test.names[:9]
+    for name, file in zip(STREAMS, files, strict=True):
+        file.facts['copies'] = copies
+        file.write(tmp_path / f'copied_{name}.npz')
+    record = fuse_files([tmp_path / f'copied_{name}.npz' for name in STREAMS], weights='equal').record()
+    fused = fuse([stream(i) for i in range(3)], [1, 1, 1])
+    remaining = [i for i, name in enumerate(fused.names) if name not in copies]
+    rest = accuracy(fused.scores[remaining], fused.labels[remaining])
+    found = record.sources['fusion'].metrics_without_copies
+    assert found.keys() == record.sources['fusion'].metrics.keys() and found['linear/top1'] == rest
+    assert record.sources['fusion'].metrics['linear/top1'] != rest
