@@ -1,5 +1,7 @@
 """Batched maths on clips of shape ``(N, C, T, V, M)``: no randomness, no state, any device, differentiable."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -192,7 +194,7 @@ def seen_in_stream(seen: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
     """
     if stream == 'motion':
         return seen & torch.cat([seen[:, :, 1:], seen[:, :, -1:]], dim=2)
-    return seen & seen[:, :, :, list(layout.parents)] if stream == 'bone' else seen
+    return seen & _at_parents(seen, layout) if stream == 'bone' else seen
 
 
 def derive_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
@@ -210,5 +212,17 @@ def derive_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
     if stream == 'motion':
         return torch.diff(x, dim=2, append=x[:, :, -1:])
     if stream == 'bone':
-        return x - x[:, :, :, list(layout.parents)]
+        return x - _at_parents(x, layout)
     return x
+
+
+def _at_parents(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """The parent of each joint in place of the joint, ``(N, C, T, V, M)``."""
+    return x[:, :, :, _index(layout.parents, x.device)]
+
+
+@lru_cache
+def _index(places: tuple[int, ...], device: torch.device) -> Tensor:
+    """An index on a device: a list would be copied there, and waited for, at every use."""
+    with torch.inference_mode(False):  # it is used again in training
+        return torch.tensor(places, device=device)

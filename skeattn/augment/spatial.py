@@ -8,6 +8,7 @@ from torch import Tensor
 
 from skeattn.augment import functional as F
 from skeattn.augment.base import Augment, ClipSpec, Params, Partners, integers, uniform
+from skeattn.augment.seeding import normal
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
 from skeattn.skeletons import SkeletonLayout
@@ -249,7 +250,13 @@ class GaussianNoise(Augment):
         return moved if self.absent else torch.where(F.present(x), moved, x)
 
     def noise(self, seeds: Tensor, like: Tensor) -> Tensor:
-        """Standard normal values shaped like ``like``, drawn on the CPU in single precision, one seed per clip."""
+        """Standard normal values shaped like ``like``, drawn in single precision, one seed per clip.
+
+        On the CPU they are torch's. Elsewhere its generators would need the seeds on the host and a draw per clip, so
+        the values are computed from the seeds on the device, and differ from those of the CPU.
+        """
+        if like.device.type != 'cpu':
+            return normal(seeds, like[0].numel()).view(like.shape).to(like)
         noise, source = torch.empty(like.shape, dtype=torch.float32), torch.Generator()
         for clip, seed in zip(noise, seeds.tolist(), strict=True):
             clip.normal_(generator=source.manual_seed(seed))

@@ -9,6 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
 
 from skeattn.datasets.labelled import labelled_clips_of
+from skeattn.engine.hooks.steps import bare_model
 from skeattn.errors import NoClipsError
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
@@ -38,7 +39,9 @@ class EpochLoop(EpochBasedTrainLoop):
             self._max_epochs = math.ceil(max_iters / len(self.dataloader))
 
     def run(self) -> Any:
-        """Train, unless a resumed run has nothing left."""
+        """Train, unless a resumed run has nothing left; a model with ``check_data`` checks the data set beforehand."""
+        if hasattr(model := bare_model(self.runner), 'check_data'):
+            model.check_data(self.dataloader.dataset)
         if self._epoch >= self._max_epochs:
             self.runner.logger.warning(
                 f'nothing left to train: epoch {self._epoch} of {self._max_epochs} is done; raise train_cfg.max_epochs '

@@ -39,6 +39,7 @@ from skeattn.checkpoint import (
 from skeattn.engine.accumulation import restore_pending
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.message_hub import LateMessageHub
 from skeattn.engine.resume import (
     SCHEDULE,
     Difference,
@@ -177,6 +178,10 @@ class SkeAttnRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(brief)
         return logger
+
+    def build_message_hub(self, message_hub: dict[str, Any] | None = None) -> MessageHub:
+        """A hub that reads the values of a step when they are logged."""
+        return LateMessageHub.get_instance(**{'name': self._experiment_name, **(message_hub or {})})
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         """Build it by our registry, so that an unknown name raises a ConfigError."""

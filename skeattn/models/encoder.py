@@ -23,11 +23,13 @@ class FeatureMap(NamedTuple):
         values: F, ``(N, M', C, T', V')``.
         persons: weights that sum to 1 over a clip's persons, ``(N, M')``.
         pooling: ``'mean'`` over all positions, or over those of the ``'last'`` frame.
+        present: the persons that count, bool ``(N, M')``; None if all do, which needs no look at the clips.
     """
 
     values: Tensor
     persons: Tensor
     pooling: str = 'mean'
+    present: Tensor | None = None
 
     def pool(self, mask: Tensor | None = None) -> Tensor:
         """Mean over positions and persons, ``(N, C)``; with a mask ``(N, M', C, T', V')`` of ``F * mask`` (eq. 6).
@@ -123,16 +125,22 @@ class Encoder(BaseModule):
 
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
         """Feature map of clips ``(N, M, C, T, V)``; ``options`` are passed to the backbone (STGCN: ``edges``)."""
+        # The settings come first: on a GPU, to read whether all persons are present waits for all work before it.
+        if self.persons == 'all' and (self.persons_together or not self._alone):
+            return self._of_all(self.backbone(x, **options))
         present = present_persons(x)
         if self.persons_together:
             values, present = self.backbone(x, **options), present.any(dim=1, keepdim=True)
-        elif (self.persons == 'all' and not self._alone) or bool(present.all()):
-            values = self.backbone(x, **options)
         else:
-            values = self._encode_present(x, present, options)
+            whole = bool(present.all())
+            values = self.backbone(x, **options) if whole else self._encode_present(x, present, options)
         if self.persons == 'all':
-            present = torch.ones_like(present)
-        return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1), self.pool)
+            return self._of_all(values)
+        return FeatureMap(values, present / present.sum(dim=1, keepdim=True).clamp(min=1), self.pool, present)
+
+    def _of_all(self, values: Tensor) -> FeatureMap:
+        N, M = values.shape[:2]
+        return FeatureMap(values, torch.full((N, M), 1 / M, device=values.device), self.pool)
 
     @property
     def _alone(self) -> bool:

@@ -21,7 +21,6 @@ def load_query(key: nn.Module, query: nn.Module) -> None:
     key.load_state_dict(query.state_dict())
 
 
-@torch.no_grad()
 def momentum_update(key: nn.Module, query: nn.Module, momentum: float, buffers: bool = True) -> None:
     """``key <- momentum * key + (1 - momentum) * query``.
 
@@ -31,16 +30,36 @@ def momentum_update(key: nn.Module, query: nn.Module, momentum: float, buffers: 
         buffers: also average floating-point buffers (BN statistics) and copy integer ones (SkeAttnCLR); otherwise
             parameters alone (the MoCo-style methods).
     """
-    pairs: list[tuple[Tensor, Tensor]] = list(zip(key.parameters(), query.parameters(), strict=True))
-    if buffers:
-        for k, q in zip(key.buffers(), query.buffers(), strict=True):
-            if k.is_floating_point():
-                pairs.append((k, q))
-            else:
-                k.copy_(q)
-    keys, queries = [k for k, _ in pairs], [q.detach() for _, q in pairs]
-    torch._foreach_mul_(keys, momentum)
-    torch._foreach_add_(keys, queries, alpha=1 - momentum)
+    MomentumUpdate(key, query)(momentum, buffers)
+
+
+class MomentumUpdate:
+    """:func:`momentum_update` of two modules, whose tensors are collected once rather than in every step.
+
+    Args:
+        key, query: modules of equal structure. Their parameters and buffers may change in value alone: after a module
+            has moved to another device, a new object is needed.
+    """
+
+    def __init__(self, key: nn.Module, query: nn.Module) -> None:
+        parameters: list[tuple[Tensor, Tensor]] = list(zip(key.parameters(), query.parameters(), strict=True))
+        buffers = list(zip(key.buffers(), query.buffers(), strict=True))
+        statistics = [(k, q) for k, q in buffers if k.is_floating_point()]
+        self._averaged = {False: _columns(parameters), True: _columns(parameters + statistics)}
+        self._counted = _columns([(k, q) for k, q in buffers if not k.is_floating_point()])
+
+    @torch.no_grad()
+    def __call__(self, momentum: float, buffers: bool = True) -> None:
+        """Update the key module; see :func:`momentum_update`."""
+        keys, queries = self._averaged[buffers]
+        torch._foreach_mul_(keys, momentum)
+        torch._foreach_add_(keys, queries, alpha=1 - momentum)
+        if buffers and self._counted[0]:
+            torch._foreach_copy_(*self._counted)
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [k for k, _ in pairs], [q for _, q in pairs]
 
 
 def cosine_momentum(step: int, total: int, base: float) -> float:

@@ -16,6 +16,7 @@ from skeattn.augment.seeding import generator
 from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
 from skeattn.models.queue import partner_rows
+from skeattn.models.transfer import moved, moved_values
 from skeattn.registry import AUGMENTS, MODELS
 from skeattn.skeletons import SkeletonLayout, get_layout
 from skeattn.steps import in_order
@@ -74,6 +75,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             self._add_view(name, dict(view))
         self._seed: int | None = None
         self._iteration: int | None = None
+        self._frames: dict[tuple[str, str], int] = {}
+        self._frames_of: int | None = None
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -110,6 +113,12 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     def begin_iteration(self, seed: int, iteration: int) -> None:
         """Set seed and training iteration of the next batch; its draws depend on nothing else."""
         self._seed, self._iteration = seed, iteration
+
+    def cast_data(self, data: Any) -> Any:
+        """A batch on the device; its tensors in one copy, see :func:`~skeattn.models.transfer.moved`."""
+        tensors = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+        others = super().cast_data({name: value for name, value in data.items() if name not in tensors})
+        return {**others, **moved_values(tensors, self.device)}
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Views of a batch.
@@ -157,11 +166,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 'a training batch came without begin_iteration(seed, iteration), so its augmentations would repeat; '
                 'keep default_hooks.randomness=dict(type="RandomnessHook") in the config'
             )
-        views = {'clip': View(clips, marked)}
+        draws = partial(generator, self._seed, self._iteration)
+        views, drawn = {'clip': View(clips, marked)}, self._draw_ahead(clips, draws)
         for name, ops in self.ops.items():
             view = View(views[self.sources[name]].clips, marked)
             for op_name, op in ops.items():
-                params = self._draw(op, view.clips, generator(self._seed, self._iteration, name, op_name))
+                place, frames = (name, op_name), view.clips.shape[2]
+                if self._frames.get(place) != frames:
+                    self._frames[place] = frames
+                    drawn[place] = moved_values(self._draw(op, draws(*place), len(clips), frames), clips.device)
+                params = drawn[place]
                 if op.native:
                     params |= self._take_native(view, native or {}, f'{name}.{op_name}')
                 if op.on == 'stream':
@@ -174,12 +188,27 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         del views['clip']
         return views
 
-    def _draw(self, op: Augment, clips: Tensor, draws: torch.Generator) -> Params:
-        """This process's rows of the parameters drawn for the global batch."""
-        B, rank = len(clips), get_rank()
-        spec = ClipSpec(clips.shape[2], self.layout, B * get_world_size(), num_coordinates(self.channels))
+    def _draw_ahead(self, clips: Tensor, draws: Callable[..., torch.Generator]) -> dict[tuple[str, str], Params]:
+        """The parameters of all operations, by view and operation, brought to the device in one copy.
+
+        An operation receives the number of frames that those before it leave. It is known from the batch before; for
+        the first batch of a length nothing is drawn here.
+        """
+        if self._frames_of != clips.shape[2]:
+            self._frames, self._frames_of = {}, clips.shape[2]
+        drawn = {
+            (view, op): self._draw(self.ops[view][op], draws(view, op), len(clips), frames)
+            for (view, op), frames in self._frames.items()
+        }
+        there = iter(moved([value for params in drawn.values() for value in params.values()], clips.device))
+        return {place: {name: next(there) for name in params} for place, params in drawn.items()}
+
+    def _draw(self, op: Augment, draws: torch.Generator, B: int, frames: int) -> Params:
+        """This process's rows of the parameters drawn for the global batch, in host memory."""
+        rank = get_rank()
+        spec = ClipSpec(frames, self.layout, B * get_world_size(), num_coordinates(self.channels))
         params = op.draw(spec, draws)
-        return {name: value[rank * B : (rank + 1) * B].to(clips.device) for name, value in params.items()}
+        return {name: value[rank * B : (rank + 1) * B] for name, value in params.items()}
 
     def _take_native(self, view: 'View', native: Mapping[str, Tensor], op: str) -> Params:
         """Let a view start from the clips at their native length; returns what the operation must know of them."""

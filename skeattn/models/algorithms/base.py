@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
 from skeattn.models.losses import l2_normalize
-from skeattn.models.momentum import key_copy, load_query, momentum_update
+from skeattn.models.momentum import MomentumUpdate, key_copy, load_query
 from skeattn.models.queue import FeatureQueue
 from skeattn.models.readout import READOUTS, refuse_readout, split_source
 from skeattn.registry import LOSSES, MODELS
@@ -133,6 +133,12 @@ class MomentumPretraining(Pretraining):
     key_init = 'copy'
     micro_batches = 1
     batches_since_update = 0
+    _updates: list[MomentumUpdate] | None = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> 'MomentumPretraining':
+        """Move or convert all tensors, which may replace them."""
+        self._updates = None
+        return super()._apply(fn, recurse)
 
     def forward(self, inputs: dict[str, Any], data_samples: Tensor | None = None, mode: str = 'tensor') -> Any:
         """See :meth:`Pretraining.forward`.
@@ -157,13 +163,18 @@ class MomentumPretraining(Pretraining):
                 load_query(key, query)
 
     def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
-        """``(query, key)``: modules of equal structure, the second a :func:`~skeattn.models.momentum.key_copy`."""
+        """``(query, key)``: modules of equal structure, the second a :func:`~skeattn.models.momentum.key_copy`.
+
+        The tensors of the pairs are collected at the first update.
+        """
         raise NotImplementedError(f'{type(self).__name__} defines no momentum_pairs()')
 
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
         """Update the key encoder once; see :func:`~skeattn.models.momentum.momentum_update`."""
-        for query, key in self.momentum_pairs():
-            momentum_update(key, query, momentum, buffers)
+        if self._updates is None:
+            self._updates = [MomentumUpdate(key, query) for query, key in self.momentum_pairs()]
+        for update in self._updates:
+            update(momentum, buffers)
         self.batches_since_update = 0
 
 

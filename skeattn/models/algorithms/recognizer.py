@@ -56,6 +56,7 @@ class Recognizer(BaseModel):
         self.encoder = Encoder(backbone, persons=persons, pool=pool)
         width = self.encoder.backbone.out_channels
         self.head = HEADS.build(head, default_args={'in_channels': width}) if head else None
+        self.num_classes: int | None = (head or {}).get('num_classes')
 
     def train(self, mode: bool = True) -> 'Recognizer':
         """Switch to training mode; a model with ``mode='eval'`` stays in evaluation mode."""
@@ -82,20 +83,20 @@ class Recognizer(BaseModel):
                 f'set model.data_preprocessor.views=dict(query=dict(...)), empty for the clip itself'
             )
         logits = self.embed(inputs['query'], 'logits')
-        # On a GPU, a label beyond the last class would end in an assertion inside a CUDA kernel.
-        invalid = data_samples[(data_samples < 0) | (data_samples >= logits.shape[1])]
-        if (data_samples < 0).any():
-            raise ConfigError(
-                'a training clip has no label, but a classifier learns from labels; train on the labelled clips alone, '
-                'dataset.subset=dict(fraction=1.0), or use a self-supervised method'
-            )
-        if len(invalid):
-            raise ConfigError(
-                f'num_classes={logits.shape[1]}, but a training clip has label {int(invalid[0])}; '
-                f'set num_classes at the top of the config to the number of classes of the data set'
-            )
+        if data_samples.device.type == 'cpu':  # elsewhere the host would have to wait for the device
+            check_labels(data_samples, logits.shape[1])
         accuracy = 100 * (logits.argmax(dim=1) == data_samples).float().mean()
         return {'loss': cross_entropy(logits, data_samples), 'accuracy': accuracy}
+
+    def check_data(self, dataset: Any) -> None:
+        """Check all labels of a training set, before training: a GPU's error would be an assertion in a CUDA kernel.
+
+        Raises:
+            ConfigError: a clip has no label, or one without a class in the head.
+        """
+        labels = getattr(dataset, 'labels', None)
+        if labels is not None:
+            check_labels(torch.as_tensor(labels), self.num_classes)
 
     def features(self, data: dict[str, Any], source: str = 'backbone') -> Tensor:
         """Features ``(B, D)`` of a dataset batch for evaluation: no view is drawn, nothing is normalised.
@@ -139,3 +140,22 @@ class Recognizer(BaseModel):
             'mode': (self.mode, MODES[self.mode]),
             **common_choices(self.encoder, self.data_preprocessor),
         }
+
+
+def check_labels(labels: Tensor, num_classes: int | None) -> None:
+    """Refuse labels ``(N,)`` that a classifier cannot learn; the number of classes may be unknown.
+
+    Raises:
+        ConfigError: a clip has no label, or one beyond the last class.
+    """
+    if (labels < 0).any():
+        raise ConfigError(
+            'a training clip has no label, but a classifier learns from labels; train on the labelled clips alone, '
+            'dataset.subset=dict(fraction=1.0), or use a self-supervised method'
+        )
+    beyond = labels[labels >= num_classes] if num_classes is not None else labels[:0]
+    if len(beyond):
+        raise ConfigError(
+            f'num_classes={num_classes}, but a training clip has label {int(beyond[0])}; '
+            f'set num_classes at the top of the config to the number of classes of the data set'
+        )

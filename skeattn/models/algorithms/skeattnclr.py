@@ -87,7 +87,7 @@ class SkeAttnCLR(MomentumContrast):
         z_q = self._query(F_q.pool(), 'z')
 
         F_mix = self.encoder_q.map(inputs['mix'])
-        mask_s = self.mhsam(F_mix.values, F_mix.persons > 0)
+        mask_s = self.mhsam(F_mix.values, F_mix.present)
         if not self.mask_gradient:
             mask_s = mask_s.detach()
         if self.project_mix:
@@ -147,7 +147,7 @@ class SkeAttnCLR(MomentumContrast):
         """
         clips = self.data_preprocessor(data, training=False)['inputs']['clip']
         F = self.encoder_q.map(clips)
-        mask = self.mhsam(F.values, F.persons > 0).mean(dim=2)
+        mask = self.mhsam(F.values, F.present).mean(dim=2)
         return mask.expand(-1, clips.shape[1], -1, clips.shape[4])
 
     def paper_vs_release(self) -> PaperVsRelease:

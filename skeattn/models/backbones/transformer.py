@@ -85,13 +85,13 @@ class SkeletonTransformer(JointBackbone):
         N, M, _, T, _ = x.shape
         x = pad(self.normalised(x), (0, 0, 0, -T % self.temporal_stride), mode='replicate')
         x = self.embed(x) + self.joints
-        x = x + sinusoid(x.shape[2], self.out_channels).to(x)[:, :, None]
+        x = x + sinusoid(x.shape[2], self.out_channels, x.device).to(x)[:, :, None]
         tokens = self.norm(self.layers(x.flatten(2).transpose(1, 2)))
         return tokens.transpose(1, 2).view(N, M, *x.shape[1:])
 
 
-def sinusoid(length: int, channels: int) -> Tensor:
+def sinusoid(length: int, channels: int, device: torch.device | None = None) -> Tensor:
     """Positions ``(C, T)``: sines in the first half of the channels, cosines of the same angles in the second half."""
-    rates = torch.exp(torch.arange(channels // 2) * (-2 * math.log(10000) / channels))
-    angles = rates[:, None] * torch.arange(length)
+    rates = torch.exp(torch.arange(channels // 2, device=device) * (-2 * math.log(10000) / channels))
+    angles = rates[:, None] * torch.arange(length, device=device)
     return torch.cat([angles.sin(), angles.cos()])

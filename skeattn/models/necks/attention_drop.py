@@ -54,6 +54,8 @@ class AttentionDrop(BaseModule):
     def _drop(self, x: Tensor, attention: Tensor, present: Tensor | None) -> Tensor:
         keep = attention < self.threshold
         if present is None:
-            return x * keep * (keep.numel() / keep.sum().clamp(min=1))
-        kept = (keep & present[..., None, None, None]).sum()
-        return x * keep * (present.sum() * (keep.numel() // present.numel()) / kept.clamp(min=1))
+            kept, count = keep.sum(), torch.full((), keep.numel(), device=x.device)
+        else:
+            kept = (keep & present[..., None, None, None]).sum()
+            count = present.sum() * (keep.numel() // present.numel())
+        return x * keep * (count / kept.clamp(min=1))
