@@ -14,7 +14,8 @@ def generator(seed: int, iteration: int, *names: str) -> torch.Generator:
     """A CPU generator that depends on its arguments alone.
 
     Parameters are drawn on the CPU for the whole global batch and sliced per process, so one process, eight processes
-    and a GPU all get the same augmentations, and a resumed run needs no stored generator state.
+    and a GPU all get the same augmentations, and a resumed run needs no stored generator state. Of ``GaussianNoise``
+    they get the same seeds; a GPU computes other values from them, see :func:`normal`.
 
     Args:
         seed: the run's seed.

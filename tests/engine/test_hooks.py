@@ -14,6 +14,7 @@ from skeattn.engine.hooks.steps import bare_model
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.models.momentum import cosine_momentum
 from tests.conftest import ROOT, shared_path
+from tests.engine.runs import logged
 from tests.engine.toy import toy_runner, write_set
 
 
@@ -190,6 +191,48 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_what_is_known(tmp_pa
     with pytest.raises(NonFiniteError, match=r'iteration 4 \(epoch 2\).*L_s=nan.*clip\d+.*epoch_1\.pth, untouched'):
         runner.train()
     assert sorted(path.name for path in (tmp_path / 'run').glob('*.pth')) == ['epoch_1.pth']
+
+
+@pytest.mark.parametrize('interval', [2, 50])
+def test_the_first_iteration_that_is_not_finite_is_named_when_the_log_is_due(tmp_path, data, interval):
+    """An epoch has three iterations: the second or the last one reads what the first one left."""
+    runner = toy_runner(tmp_path, data=data, default_hooks__logger__interval=interval)
+    runner.register_hook(Poison(before=3))
+    with pytest.raises(NonFiniteError, match=r'iteration 3 \(epoch 2\).*L_s=nan.*clip\d+.*epoch_1\.pth, untouched'):
+        runner.train()
+    assert runner.iter == {2: 4, 50: 5}[interval]
+    assert sorted(path.name for path in (tmp_path / 'run').glob('*.pth')) == ['epoch_1.pth']
+
+
+class Writer(Hook):
+    """Writes a checkpoint after every iteration."""
+
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        runner.save_checkpoint(runner.work_dir, 'mine.pth')
+
+
+def test_an_unread_loss_is_checked_before_a_checkpoint_is_written(tmp_path, data):
+    """Also one that another hook writes in the middle of an epoch, and with weights that are finite."""
+    runner = toy_runner(tmp_path, data=data, default_hooks__logger__interval=50)
+    step = runner.model.train_step
+    runner.model.train_step = lambda *args, **options: {**step(*args, **options), 'extra': torch.tensor(float('inf'))}
+    runner.register_hook(Writer())
+    with pytest.raises(NonFiniteError, match=r'iteration 0 \(epoch 1\): extra=inf'):
+        runner.train()
+    assert not (tmp_path / 'run/mine.pth').exists()
+
+
+def test_the_log_interval_changes_no_logged_value(tmp_path, data):
+    lines, options = {}, {'evaluation': None, 'default_hooks__checkpoint__save_best': None}
+    for interval in (1, 3):
+        folder = tmp_path / str(interval)
+        folder.mkdir()
+        toy_runner(folder, data=data, default_hooks__logger__interval=interval, **options).train()
+        lines[interval] = {line['iter']: line for line in logged(folder / 'run')}
+    assert sorted(lines[3]) == [3, 6, 9]
+    assert all(line == lines[1][iteration] for iteration, line in lines[3].items())
 
 
 def test_weights_that_are_not_finite_never_reach_a_checkpoint(tmp_path, data):

@@ -146,6 +146,19 @@ def test_opposite_region_is_a_negative_that_does_not_learn():
     assert with_it['L_s'] > without['L_s'] and with_it['L_ns'] > without['L_ns']
 
 
+def test_a_model_that_was_converted_updates_its_new_tensors():
+    model = skeattnclr()
+    model.update_key_encoder(0.5, buffers=True)
+    model.double()
+    with torch.no_grad():
+        for encoder, number in ((model.encoder_q, 3), (model.encoder_k, 1)):
+            for value in encoder.state_dict().values():
+                value.fill_(number)
+    model.update_key_encoder(0.5, buffers=True)
+    for name, value in model.encoder_k.state_dict().items():
+        assert (value == (2 if value.is_floating_point() else 3)).all(), name
+
+
 def test_a_dropped_momentum_update_is_noticed():
     model = skeattnclr()
     losses(model, batch())

@@ -28,12 +28,13 @@ SLACK = 1.02
 VARIANTS = [name for name in METHODS if name not in BUDGETS]
 
 
-@pytest.fixture(autouse=True)
-def _no_autocast(monkeypatch):
-    """The meta device has no autocast."""
-    monkeypatch.setattr(torch, 'autocast', lambda *args, **options: nullcontext())
+@pytest.fixture
+def meta(monkeypatch):
+    """The device, made to look as if it had autocast."""
     is_enabled = torch.is_autocast_enabled
+    monkeypatch.setattr(torch, 'autocast', lambda *args, **options: nullcontext())
     monkeypatch.setattr(torch, 'is_autocast_enabled', lambda *d: False if d == ('meta',) else is_enabled(*d))
+    return 'meta'
 
 
 def test_every_method_has_a_budget():
@@ -43,9 +44,9 @@ def test_every_method_has_a_budget():
 
 
 @pytest.mark.parametrize('name', BUDGETS)
-def test_a_step_reads_no_value_and_keeps_its_budget(name):
+def test_a_step_reads_no_value_and_keeps_its_budget(name, meta):
     """The second step: in the first one, the draws of the augmentations are copied operation by operation."""
-    steps = Steps(method(name, 'meta'))
+    steps = Steps(method(name, meta))
     assert all(value.is_meta for value in steps.step().values())
     with Operations() as done:
         steps.step()
@@ -60,37 +61,37 @@ def test_a_step_reads_no_value_and_keeps_its_budget(name):
 
 
 @pytest.mark.parametrize('name', VARIANTS)
-def test_no_other_config_of_a_method_reads_a_value(name):
-    assert Steps(method(name, 'meta')).step()['loss'].is_meta
+def test_no_other_config_of_a_method_reads_a_value(name, meta):
+    assert Steps(method(name, meta)).step()['loss'].is_meta
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_no_backbone_reads_a_value(backbone):
+def test_no_backbone_reads_a_value(backbone, meta):
     cfg = Config.fromfile(CONFIGS / f'{backbone}.py')[backbone]['model']['backbone']
     narrow = {'BIGRU': dict(hidden_channels=8), 'DSTA': {}}.get(cfg['type'], dict(out_channels=32))
     whole = {'_delete_': True, **cfg, 'layout': 'ntu25', **narrow}
-    steps = Steps(method('skeletonclr', 'meta', backbone=whole))
+    steps = Steps(method('skeletonclr', meta, backbone=whole))
     assert steps.step()['loss'].is_meta
 
 
 @pytest.mark.parametrize('stream', ['joint', 'motion', 'bone'])
-def test_no_stream_copies_an_index_in_every_step(stream):
-    steps = Steps(method('skeletonclr', 'meta', data_preprocessor__stream=stream))
+def test_no_stream_copies_an_index_in_every_step(stream, meta):
+    steps = Steps(method('skeletonclr', meta, data_preprocessor__stream=stream))
     steps.step()
     with Operations() as done:
         steps.step()
     assert len(done.copies) == 2, done.copies
 
 
-def test_persons_present_is_the_exception():
+def test_persons_present_is_the_exception(meta):
     """It encodes the persons that it finds, so the shapes depend on the clips: their values have to be read."""
     with pytest.raises((RuntimeError, NotImplementedError), match='meta'):
-        Steps(method('skeletonclr', 'meta', persons='present')).step()
+        Steps(method('skeletonclr', meta, persons='present')).step()
 
 
-def test_a_value_that_is_read_fails_the_step():
+def test_a_value_that_is_read_fails_the_step(meta):
     """Otherwise the tests above would hold for everything."""
-    model = method('skeletonclr', 'meta')
+    model = method('skeletonclr', meta)
     loss = model.loss
     model.loss = lambda inputs: {name: value * bool(value > 0) for name, value in loss(inputs).items()}
     with pytest.raises((RuntimeError, NotImplementedError), match='meta'):

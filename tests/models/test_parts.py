@@ -13,7 +13,7 @@ from skeattn.errors import ConfigError
 from skeattn.models import MHSAM, STGCN, FeatureQueue, InfoNCE
 from skeattn.models.dropout import Dropout
 from skeattn.models.encoder import Encoder
-from skeattn.models.momentum import cosine_momentum, key_copy, momentum_update
+from skeattn.models.momentum import MomentumUpdate, cosine_momentum, key_copy, momentum_update
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=12))
@@ -65,6 +65,19 @@ def test_momentum_update_averages_parameters_and_on_request_statistics(buffers):
         else:
             expected = 0.75 * old[name] + 0.25 * target[name] if moved else old[name]
             assert torch.allclose(value, expected), name
+
+
+def test_a_momentum_update_collects_its_tensors_once():
+    query = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    key, other = key_copy(query), key_copy(query)
+    update = MomentumUpdate(key, query)
+    for step in range(3):
+        query(torch.randn(4, 2))
+        with torch.no_grad():
+            query[0].weight.add_(1.0)
+        update(0.75, buffers=step != 1)
+        momentum_update(other, query, 0.75, buffers=step != 1)
+        assert all(map(torch.equal, key.state_dict().values(), other.state_dict().values()))
 
 
 def test_cosine_momentum_runs_from_base_to_one():

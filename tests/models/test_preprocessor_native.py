@@ -8,6 +8,7 @@ from skeattn.augment.seeding import generator
 from skeattn.datasets.native import at_full_length
 from skeattn.errors import ConfigError
 from skeattn.models.preprocessor import SkeletonPreprocessor
+from skeattn.registry import AUGMENTS
 from tests.augment.clips import clips, spec
 
 FRAMES = torch.tensor([30, 9, 17, 30, 12, 25])
@@ -123,3 +124,31 @@ def test_clips_of_one_length_can_stand_for_native_ones():
 
 def test_only_crop_resize_reads_native_clips():
     assert [op.__name__ for op in Augment.__subclasses__() if op.native] == ['CropResize']
+
+
+@AUGMENTS.register_module(name='HalfForTest')
+class Half(Augment):
+    """The first half of a clip."""
+
+    def sample(self, count, spec, generator):
+        return {}
+
+    def change(self, x, params, partners):
+        return x[:, :, : x.shape[2] // 2]
+
+
+def test_draws_made_ahead_are_those_made_in_turn():
+    """From the second batch on, all draws of a step come first; operations may change the number of frames."""
+    mask = {'type': 'RandomJointMask', 'ratio': 0.2, 'fill': 5.0}
+    views = {
+        'query': {'crop': {**CROP, 'num_frames': 12}, 'shift': {'type': 'Crop'}, 'mask': mask},
+        'short': {'half': {'type': 'HalfForTest'}, 'mask': mask},
+        'mix': {'source': 'short', 'mix': {'type': 'SkeleMix', 'units': (1, 2)}},
+    }
+    longer = {'inputs': clips(6, 20), 'native': batch()['native'], 'frames': FRAMES}
+    preprocessor = SkeletonPreprocessor('ntu25', 'joint', views)
+    for iteration, data in enumerate([batch(), batch(), longer, longer, batch()]):
+        preprocessor.begin_iteration(1, iteration)
+        ahead = preprocessor(data, training=True)['inputs']
+        in_turn = drawn(views, data, iteration=iteration)
+        assert ahead.keys() == in_turn.keys() and all(torch.equal(ahead[name], in_turn[name]) for name in ahead)

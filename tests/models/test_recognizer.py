@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -176,6 +177,15 @@ def test_choices_name_value_and_origin():
 def test_a_label_without_class_is_named(label, message):
     with pytest.raises(ConfigError, match=message):
         recognizer().loss({'query': torch.randn(3, 2, 3, 16, 25)}, torch.tensor([0, label, 4]))
+
+
+@pytest.mark.parametrize(('label', 'message'), [(-1, 'has no label'), (5, 'num_classes=5, but .* has label 5')])
+def test_labels_on_a_device_are_checked_before_training(label, message):
+    model = recognizer()
+    model.check_data(SimpleNamespace(labels=torch.tensor([0, 4])))
+    model.check_data(SimpleNamespace())
+    with pytest.raises(ConfigError, match=message):
+        model.check_data(SimpleNamespace(labels=torch.tensor([0, label])))
 
 
 def test_without_a_query_view_training_is_refused():
