@@ -65,7 +65,8 @@ def extract_features(
     """Run the frozen encoder once over a data set.
 
     The model is in eval mode without gradients; train/eval flags and random state are restored afterwards. In a
-    distributed run each process encodes a slice, and all processes return the whole in the data set's order.
+    distributed run each process encodes a slice, and all processes return the whole in the data set's order. Batches
+    follow each other without waiting: the features stay on the model's device until all clips are encoded.
 
     Args:
         model: an algorithm with ``features(data, source)``; may be wrapped for distributed training.
@@ -177,9 +178,18 @@ def _unwrapped(model: nn.Module) -> Any:
 
 
 def _encode(model: Any, dataset: Any, batch: Tensor, source: str, autocast: bool = False) -> Tensor:
-    device = next((p.device.type for p in model.parameters()), 'cpu')
-    with torch.autocast(device, torch.bfloat16, enabled=autocast):
-        return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
+    device = next((p.device for p in model.parameters()), torch.device('cpu'))
+    data = _moved(dataset.__getitems__(batch.tolist()), device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        return model.features(data, source=source).float()
+
+
+def _moved(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A batch on a GPU. It is copied from pinned memory: such a copy does not wait for the batches before it."""
+    if device.type != 'cuda':
+        return batch
+    pinned = {key: value if value.device.type == 'cuda' else value.pin_memory() for key, value in batch.items()}
+    return {key: value.to(device, non_blocking=True) for key, value in pinned.items()}
 
 
 def _features(dataset: Any, x: Tensor, num_streams: int = 1) -> Features:

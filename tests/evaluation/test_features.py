@@ -6,8 +6,9 @@ import torch.distributed as dist
 from torch import nn
 
 from skeattn.errors import ConfigError, NonFiniteError
-from skeattn.evaluation import Features, calibrate_bn, extract_features, raw_features
+from skeattn.evaluation import Features, calibrate_bn, extract_features, features, raw_features
 from skeattn.evaluation.features import hold_out
+from tests.conftest import needs_gpu
 from tests.distributed.launching import two_processes
 from tests.evaluation.standins import Encoder, blobs, clip_set
 
@@ -35,6 +36,40 @@ def test_features_are_encoded_in_bfloat16_where_asked() -> None:
     exact, rough = (extract_features(model, dataset, autocast=autocast).x for autocast in (False, True))
     assert seen == [False, True] and rough.dtype == torch.float32
     torch.testing.assert_close(rough, exact, atol=0.05, rtol=0.02)
+
+
+class Batch(torch.Tensor):
+    """A tensor that reports its way to the device."""
+
+    def pin_memory(self) -> torch.Tensor:
+        self.way = ['pinned']
+        return self
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> torch.Tensor:
+        self.way.append(f'{device}, {non_blocking=}')
+        return self
+
+
+def test_batches_reach_a_gpu_from_pinned_memory_without_waiting() -> None:
+    inputs = torch.zeros(2).as_subclass(Batch)
+    moved = features._moved({'inputs': inputs}, torch.device('cuda', 1))
+    assert moved['inputs'] is inputs and inputs.way == ['pinned', 'cuda:1, non_blocking=True']
+    assert features._moved({'inputs': torch.ones(2)}, torch.device('cpu'))['inputs'].tolist() == [1, 1]
+
+
+@needs_gpu
+def test_batches_on_a_gpu_do_not_wait_for_each_other() -> None:
+    model, dataset = Encoder().cuda(), clip_set(11)
+    expected = extract_features(model, dataset).x
+    features._encode(model.eval(), dataset, torch.arange(2), 'backbone')  # the first call sets the libraries up
+    mode = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        with torch.no_grad():
+            parts = [features._encode(model, dataset, part, 'backbone') for part in torch.arange(11).split(2)]
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+    torch.testing.assert_close(torch.cat(parts).cpu(), expected)
 
 
 def test_source_reaches_the_model() -> None:
