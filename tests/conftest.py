@@ -21,6 +21,7 @@ settings.register_profile('fast', settings.get_profile('skeattn'), max_examples=
 settings.load_profile('skeattn')
 
 ROOT = Path(__file__).resolve().parent.parent
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 
 
 def pytest_configure(config):

@@ -1,13 +1,19 @@
 """The interface of every evaluator of features."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Literal
 
-from mmengine.dist import is_main_process
+import torch
+from mmengine.dist import get_world_size, is_main_process
 
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.result import ProtocolResult
+
+PATIENCE = timedelta(days=7)
+"""How long other processes wait for an evaluator; the collectives of a training give up after half an hour."""
 
 
 class Evaluator:
@@ -17,7 +23,8 @@ class Evaluator:
 
     Attributes:
         reads: ``'features'`` of the encoder, or ``'logits'`` of a trained classifier.
-        distributed: whether all processes call it and share the work; otherwise only the first process calls it.
+        distributed: whether all processes call it and share the work; otherwise only the first process calls it, and
+            the others wait for as long as it takes.
     """
 
     reads: Literal['features', 'logits'] = 'features'
@@ -30,6 +37,11 @@ class Evaluator:
     def __call__(self, bank: Features, test: Features) -> dict[str, float]:
         """Only the metrics of :meth:`evaluate`."""
         return self.evaluate(bank, test).metrics
+
+
+def working_device(name: str | None = None) -> torch.device:
+    """The device of that name; by default the accelerator if there is one, otherwise the CPU."""
+    return torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 
 class FunctionEvaluator(Evaluator):
@@ -64,13 +76,43 @@ def as_evaluator(component: Any) -> Evaluator:
 
 
 def run_evaluator(evaluator: Evaluator, bank: Features, test: Features) -> ProtocolResult:
-    """The result of an evaluator; all processes call this function.
+    """The result of an evaluator; all processes call this function and leave it together.
 
-    The result is complete on the first process. It is empty on the others unless the evaluator is distributed.
+    The result is complete on the first process. It is empty on the others unless the evaluator is distributed. Products
+    have full single precision, whatever the training has chosen.
     """
-    if not evaluator.distributed and not is_main_process():
-        return ProtocolResult({})
-    return evaluator.evaluate(bank, test)
+    with full_precision():
+        if evaluator.distributed:
+            return evaluator.evaluate(bank, test)
+        with left_together():
+            return evaluator.evaluate(bank, test) if is_main_process() else ProtocolResult({})
+
+
+@contextmanager
+def left_together() -> Iterator[None]:
+    """A block that all processes leave together, however long one of them works in it.
+
+    They wait in a process group of their own, since the timeout of a group holds for everything that it does. The group
+    is on the CPU: nothing waits on the accelerators meanwhile.
+    """
+    if get_world_size() == 1:
+        yield
+        return
+    group = torch.distributed.new_group(backend='gloo', timeout=PATIENCE)
+    yield
+    torch.distributed.barrier(group)
+    torch.distributed.destroy_process_group(group)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Float32 products in float32: TF32 and bfloat16, which are switches of the process, would swap neighbours."""
+    chosen = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(chosen)
 
 
 def evaluate_all(evaluators: Mapping[str, Evaluator], bank: Features, test: Features) -> dict[str, float]:

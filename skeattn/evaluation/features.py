@@ -65,7 +65,8 @@ def extract_features(
     """Run the frozen encoder once over a data set.
 
     The model is in eval mode without gradients; train/eval flags and random state are restored afterwards. In a
-    distributed run each process encodes a slice, and all processes return the whole in the data set's order.
+    distributed run each process encodes a slice, and all processes return the whole in the data set's order. Batches
+    follow each other without waiting: the features stay on the model's device until all clips are encoded.
 
     Args:
         model: an algorithm with ``features(data, source)``; may be wrapped for distributed training.

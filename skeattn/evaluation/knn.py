@@ -2,18 +2,19 @@
 
 import logging
 import math
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_dist_info
 from mmengine.logging import print_log
 from torch import Tensor
 
 from skeattn.errors import ConfigError
-from skeattn.evaluation.evaluator import Evaluator
+from skeattn.evaluation.evaluator import Evaluator, working_device
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
+from skeattn.evaluation.scaling import by_blocks, unit_streams
 from skeattn.registry import EVALUATORS
 
 BLOCK = 2**23
@@ -21,9 +22,9 @@ BLOCK = 2**23
 
 
 def nearest_neighbours(
-    queries: Tensor, bank: Tensor, k: int, num_streams: int = 1, share: bool = False
+    queries: Tensor, bank: Tensor, k: int, num_streams: int = 1, share: bool = False, device: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Cosine similarities and bank indices of the k nearest neighbours, both (B, k), nearest first.
+    """Cosine similarities and bank indices of the k nearest neighbours, both (B, k) on the CPU, nearest first.
 
     Of equally similar clips the one with the lowest index comes first.
 
@@ -34,6 +35,7 @@ def nearest_neighbours(
         num_streams: equal parts of a feature, one per stream; the similarity is the mean of their cosines.
         share: divide the queries among the processes. All processes must call, and all receive the whole result. The
             chunks do not depend on the number of processes, so the result is the same bit for bit.
+        device: by default the accelerator if there is one; it holds the bank and one chunk of the queries.
 
     Raises:
         ConfigError: k is not in 1..N.
@@ -41,16 +43,19 @@ def nearest_neighbours(
     if not 1 <= k <= len(bank):
         raise ConfigError(f'KNN with k={k} on {len(bank)} clips in the feature bank; choose 1 <= k <= {len(bank)}')
     rank, world = get_dist_info() if share else (0, 1)
-    similarities, indices = queries.new_zeros(len(queries), k), torch.zeros(len(queries), k, dtype=torch.int64)
-    queries, bank = (l2_normalize(x, num_streams) for x in (queries, bank))
+    where = working_device(device)
+    similarities = torch.zeros(len(queries), k, dtype=queries.dtype, device=where)
+    indices = torch.zeros(len(queries), k, dtype=torch.int64, device=where)
+    bank = by_blocks(partial(l2_normalize, num_streams=num_streams), bank, where)
     chunks = (x.split(max(1, BLOCK // len(bank))) for x in (queries, similarities, indices))
     for chunk, *outputs in list(zip(*chunks, strict=True))[rank::world]:
+        chunk = l2_normalize(chunk.to(where), num_streams)
         for output, values in zip(outputs, _nearest(chunk @ bank.T, k), strict=True):
             output.copy_(values)
     if world > 1:  # the chunks of other processes are zero here
         all_reduce(similarities)
         all_reduce(indices)
-    return similarities, indices
+    return similarities.cpu(), indices.cpu()
 
 
 def _nearest(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -68,7 +73,7 @@ def _nearest(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def l2_normalize(x: Tensor, num_streams: int) -> Tensor:
     """Features (N, D) scaled to unit length; their equal parts, one per stream, have equal norms."""
-    return F.normalize(x.unflatten(1, (num_streams, -1)), dim=2).flatten(1) / math.sqrt(num_streams)
+    return unit_streams(x, num_streams) / math.sqrt(num_streams)
 
 
 def vote(similarities: Tensor, labels: Tensor, num_classes: int, temperature: float = 0.1) -> Tensor:
@@ -99,15 +104,17 @@ def knn_scores(
     temperature: float = 0.1,
     num_classes: int | None = None,
     num_streams: int = 1,
+    device: str | None = None,
 ) -> Tensor:
-    """Class scores (B, num_classes) of queries (B, D) from the k nearest of a bank (N, D) with labels (N,).
+    """Class scores (B, num_classes) on the CPU of queries (B, D) from the k nearest of a bank (N, D) with labels (N,).
 
     Source: the released KNN monitor. Features are L2-normalised here, separately for each stream.
 
     Raises:
         ConfigError: k is not in 1..N.
     """
-    similarities, indices = nearest_neighbours(queries, bank, k, num_streams)
+    similarities, indices = nearest_neighbours(queries, bank, k, num_streams, device=device)
+    labels = labels.cpu()
     return vote(similarities, labels[indices], num_classes or int(labels.max()) + 1, temperature)
 
 
@@ -124,16 +131,23 @@ class KNNEvaluator(Evaluator):
         k: numbers of neighbours; a number larger than the bank is reduced to the bank's size, with a warning.
         temperature: of the votes.
         heldout: share of the training subjects held out.
+        device: see :func:`nearest_neighbours`.
     """
 
     distributed = True
 
-    def __init__(self, k: tuple[int, ...] = (1, 5, 10, 20, 40), temperature: float = 0.1, heldout: float = 0.2) -> None:
+    def __init__(
+        self,
+        k: tuple[int, ...] = (1, 5, 10, 20, 40),
+        temperature: float = 0.1,
+        heldout: float = 0.2,
+        device: str | None = None,
+    ) -> None:
         if not k or min(k) < 1:
             raise ConfigError(f'KNNEvaluator: k={k!r}; all numbers of neighbours must be >= 1')
         if temperature <= 0:
             raise ConfigError(f'KNNEvaluator: temperature={temperature!r}; it must be > 0')
-        self.k, self.temperature, self.heldout = tuple(k), temperature, heldout
+        self.k, self.temperature, self.heldout, self.device = tuple(k), temperature, heldout, device
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """Metrics, and the votes of the K chosen on held-out subjects, or of the first K if there are none."""
@@ -161,7 +175,7 @@ class KNNEvaluator(Evaluator):
         if max(self.k) > len(bank):
             print_log(f'KNN: K is reduced to {len(bank)}, the number of clips in the bank', 'current', logging.WARNING)
         similarities, indices = nearest_neighbours(
-            test.x, bank.x, min(max(self.k), len(bank)), bank.num_streams, share=True
+            test.x, bank.x, min(max(self.k), len(bank)), bank.num_streams, share=True, device=self.device
         )
         labels = bank.labels[indices]
         return {k: vote(similarities[:, :k], labels[:, :k], classes, self.temperature) for k in self.k}

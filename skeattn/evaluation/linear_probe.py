@@ -7,64 +7,20 @@ in every step, and takes seconds.
 import logging
 import math
 import statistics
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from skeattn.errors import ConfigError, NonFiniteError
-from skeattn.evaluation.evaluator import Evaluator
+from skeattn.evaluation.evaluator import Evaluator, working_device
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
+from skeattn.evaluation.linear_classifier import LinearClassifier, initial_weights
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
-from skeattn.models.heads import LinearHead
+from skeattn.evaluation.scaling import by_blocks, unit_streams
 from skeattn.registry import EVALUATORS
-
-BN_EPS = 1e-6
-"""Of MAMP's BatchNorm, as released."""
-
-
-def probe_step(head: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor) -> Tensor:
-    """One SGD step on the cross entropy of ``head`` on features (N, ...); returns the loss."""
-    loss = F.cross_entropy(head(x), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
-
-
-class StreamHeads(nn.Module):
-    """One linear head per stream; the output is the mean of their logits (CrosSCLR's linear evaluation).
-
-    Args:
-        num_streams: S.
-        in_channels: dimension of a stream's features.
-        num_classes: number of classes.
-        generator: source of the initial weights.
-        std: standard deviation of the initial weights.
-        batch_norm: normalise the features in front of the linear layer by BatchNorm without scale and shift.
-    """
-
-    def __init__(
-        self,
-        num_streams: int,
-        in_channels: int,
-        num_classes: int,
-        generator: torch.Generator,
-        std: float = 0.02,
-        batch_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        heads = [LinearHead(in_channels, num_classes, std, generator) for _ in range(num_streams)]
-        norms = [nn.BatchNorm1d(in_channels, eps=BN_EPS, affine=False) if batch_norm else nn.Identity() for _ in heads]
-        self.heads = nn.ModuleList(nn.Sequential(*pair) for pair in zip(norms, heads, strict=True))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, S, D / S) features -> (N, num_classes) logits."""
-        return torch.stack([head(part) for head, part in zip(self.heads, x.unbind(1), strict=True)]).mean(dim=0)
 
 
 class Fit(NamedTuple):
@@ -90,7 +46,7 @@ class Fit(NamedTuple):
 
 @EVALUATORS.register_module()
 class LinearProbe(Evaluator):
-    """Accuracy of a linear classifier on frozen features: one per stream (:class:`StreamHeads`), trained together.
+    """Accuracy of a linear classifier on frozen features, see :class:`LinearClassifier`; several streams are averaged.
 
     Metrics in percent: ``top1`` after the last epoch; ``top1_best``, the best epoch **on the test clips**, as the
     papers print; ``top1_heldout``, the test accuracy at the best epoch of a second probe, trained without some of the
@@ -121,6 +77,7 @@ class LinearProbe(Evaluator):
         heldout: share of the training subjects held out.
         seed: of the initial weights and the order of the clips.
         probe_seeds: number of seeds.
+        device: by default the accelerator if there is one; it holds the features of all clips.
     """
 
     def __init__(
@@ -139,6 +96,7 @@ class LinearProbe(Evaluator):
         batch_norm: bool = False,
         init_std: float = 0.02,
         probe_seeds: int = 1,
+        device: str | None = None,
     ) -> None:
         if min(epochs, batch_size, probe_seeds) < 1:
             raise ConfigError(f'LinearProbe: {epochs=}, {batch_size=} and {probe_seeds=}; each must be >= 1')
@@ -146,7 +104,7 @@ class LinearProbe(Evaluator):
             raise ConfigError(f"LinearProbe: unknown {schedule=}; choose 'steps' or 'cosine'")
         self.epochs, self.batch_size, self.seed, self.probe_seeds = epochs, batch_size, seed, probe_seeds
         self.lr, self.schedule, self.milestones, self.gamma = lr, schedule, tuple(milestones), gamma
-        self.momentum, self.weight_decay = momentum, weight_decay
+        self.momentum, self.weight_decay, self.device = momentum, weight_decay, device
         self.normalise, self.batch_norm, self.init_std, self.heldout = normalise, batch_norm, init_std, heldout
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
@@ -189,6 +147,7 @@ class LinearProbe(Evaluator):
             logging.WARNING,
         )
 
+    @torch.no_grad()
     def fit(self, bank: Features, test: Features, seed: int | None = None) -> Fit:
         """Train a classifier on ``bank`` and evaluate it on ``test`` after every epoch.
 
@@ -200,34 +159,41 @@ class LinearProbe(Evaluator):
         Raises:
             NonFiniteError: the classifier's weights became NaN or infinite.
         """
-        x, x_test = (f.x.unflatten(1, (bank.num_streams, -1)) for f in (bank, test))
-        if self.normalise:
-            x, x_test = F.normalize(x, dim=2), F.normalize(x_test, dim=2)
+        device = working_device(self.device)
+        x, x_test = (self._inputs(part, device) for part in (bank, test))
+        labels, test_labels = bank.labels.to(device), test.labels.to(device)
         generator = torch.Generator().manual_seed(self.seed if seed is None else seed)
-        classes = int(max(bank.labels.max(), test.labels.max())) + 1
-        _, streams, width = x.shape
-        head = StreamHeads(streams, width, classes, generator, self.init_std, self.batch_norm).to(x)
-        optimizer = torch.optim.SGD(
-            head.parameters(), self.lr, momentum=self.momentum, weight_decay=self.weight_decay, foreach=True
-        )
+        classifier = self._untrained(int(max(bank.labels.max(), test.labels.max())) + 1, bank, generator, x)
         top1: list[float] = []
         losses: list[float] = []
         start = math.nan
         for epoch in range(self.epochs):
-            batches = self.batches(len(x), generator)
-            rates = [self.rate(epoch + step / len(batches)) for step in range(len(batches))]
-            steps = _train(head, optimizer, ((x[batch], bank.labels[batch]) for batch in batches), rates)
+            batches = self.batches(len(x), generator, device)
+            steps = [
+                classifier.step(x.index_select(0, batch), labels[batch], self.rate(epoch + step / len(batches)))
+                for step, batch in enumerate(batches)
+            ]
             start = start if losses else steps[0].item()
-            with torch.no_grad():
-                logits = head.eval()(x_test)
-            top1.append(accuracy(logits, test.labels))
+            logits = classifier.logits(x_test)
+            top1.append(accuracy(logits, test_labels))
             losses.append(torch.stack(steps).mean().item())
-        if not all(torch.isfinite(p).all() for p in head.parameters()):
+        if not classifier.finite:
             raise NonFiniteError(
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '
                 f'lower LinearProbe.lr or set normalise=True'
             )
-        return Fit(top1, losses, logits, start)
+        return Fit(top1, losses, logits.cpu(), start)
+
+    def _inputs(self, features: Features, device: torch.device) -> Tensor:
+        """(N, D) on the device, as the classifier reads them."""
+        if not self.normalise:
+            return features.x.to(device)
+        return by_blocks(lambda x: unit_streams(x, features.num_streams), features.x, device)
+
+    def _untrained(self, classes: int, bank: Features, generator: torch.Generator, like: Tensor) -> LinearClassifier:
+        streams = bank.num_streams
+        weight = initial_weights(classes, streams, bank.x.shape[1] // streams, self.init_std, generator)
+        return LinearClassifier(weight.to(like), streams, self.momentum, self.weight_decay, self.batch_norm)
 
     def rate(self, epoch: float) -> float:
         """Learning rate after a number of epochs, in cosine schedules also fractions of them."""
@@ -235,20 +201,8 @@ class LinearProbe(Evaluator):
             return self.lr * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         return math.prod([self.gamma] * sum(epoch >= milestone for milestone in self.milestones), start=self.lr)
 
-    def batches(self, N: int, generator: torch.Generator) -> list[Tensor]:
-        """Indices of the clips of every step of an epoch."""
+    def batches(self, N: int, generator: torch.Generator, device: torch.device | None = None) -> list[Tensor]:
+        """Indices of the clips of every step of an epoch, drawn on the CPU and moved to the device."""
         order = torch.randperm(N, generator=generator)
-        return list(order[: N - N % self.batch_size if self.batch_size <= N else N].split(self.batch_size))
-
-
-def _train(
-    head: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]], rates: list[float]
-) -> list[Tensor]:
-    """One step for each batch, with its learning rate; the losses."""
-    head.train()
-    losses = []
-    for (x, labels), rate in zip(batches, rates, strict=True):
-        optimizer.param_groups[0]['lr'] = rate
-        with torch.enable_grad():
-            losses.append(probe_step(head, optimizer, x, labels))
-    return losses
+        full = order[: N - N % self.batch_size if self.batch_size <= N else N].to(device or order.device)
+        return list(full.split(self.batch_size))

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from skeattn.errors import ConfigError
-from skeattn.evaluation.evaluator import Evaluator
+from skeattn.evaluation.evaluator import Evaluator, working_device
 from skeattn.evaluation.features import NO_HELD_OUT, Features
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
@@ -77,7 +77,7 @@ class PenalisedProbe(Evaluator):
         """
         if len(bank) < 2:
             raise ConfigError(f'{type(self).__name__}: {len(bank)} training clips are too few; give at least 2')
-        device = torch.device(self.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        device = working_device(self.device)
         grouped = not ((bank.subjects < 0).any() or len(bank.subjects.unique()) < 2)
         folds = subject_folds(bank.subjects, self.folds) if grouped else class_folds(bank.labels, self.folds, self.seed)
         classes = int(max(bank.labels.max(), test.labels.max())) + 1

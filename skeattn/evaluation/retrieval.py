@@ -1,35 +1,35 @@
 """Retrieval of clips of the same class."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from skeattn.errors import ConfigError, DataError
-from skeattn.evaluation.evaluator import Evaluator
+from skeattn.evaluation.evaluator import Evaluator, working_device
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.knn import l2_normalize
 from skeattn.evaluation.result import ProtocolResult
+from skeattn.evaluation.scaling import by_blocks
 from skeattn.registry import EVALUATORS
 
 BLOCK = 2**23
 """Similarities ranked at a time: with ranks and precisions less than 300 MB for any number of queries and clips."""
 
 
-def rank(queries: Tensor, bank: Tensor, relevant: Tensor, num_streams: int = 1) -> tuple[Tensor, Tensor]:
+def rank(similarities: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
     """Average precision of queries, and the rank (from 0) of the first relevant bank clip, both (B,).
 
-    AP is the mean over the relevant clips of the precision at their rank in the whole ranking by cosine similarity.
-    Ties keep the order of the bank.
+    AP is the mean over the relevant clips of the precision at their rank in the whole ranking by similarity. Ties keep
+    the order of the bank.
 
     Args:
-        queries: (B, D) features.
-        bank: (N, D) features.
+        similarities: (B, N) of the queries to the bank.
         relevant: (B, N) bool, at least one True in every row.
-        num_streams: see :func:`~skeattn.evaluation.knn.nearest_neighbours`.
     """
-    similarities = l2_normalize(queries, num_streams) @ l2_normalize(bank, num_streams).T
     hits = relevant.gather(1, similarities.argsort(dim=1, descending=True, stable=True))
     counts = hits.cumsum(dim=1, dtype=torch.int32)
-    precisions = torch.where(hits, counts / torch.arange(1, hits.shape[1] + 1), 0.0)
+    precisions = torch.where(hits, counts / torch.arange(1, hits.shape[1] + 1, device=hits.device), 0.0)
     return precisions.sum(dim=1, dtype=torch.float64) / counts[:, -1], hits.int().argmax(dim=1)
 
 
@@ -42,15 +42,16 @@ class Retrieval(Evaluator):
 
     Args:
         recall: values of K.
+        device: by default the accelerator if there is one; it holds the bank and one block of the ranking.
 
     Raises:
         ConfigError: a K below 1.
     """
 
-    def __init__(self, recall: tuple[int, ...] = (1, 5, 10)) -> None:
+    def __init__(self, recall: tuple[int, ...] = (1, 5, 10), device: str | None = None) -> None:
         if not recall or min(recall) < 1:
             raise ConfigError(f'Retrieval: recall={recall!r}; all numbers of clips must be >= 1')
-        self.recall = tuple(recall)
+        self.recall, self.device = tuple(recall), device
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """The metrics.
@@ -65,9 +66,11 @@ class Retrieval(Evaluator):
                 f'retrieval: no training clip has label {label} of test clip {name}; see dataset.split and '
                 f'dataset.subset'
             )
+        device, normalised = working_device(self.device), partial(l2_normalize, num_streams=bank.num_streams)
+        clips, labels = by_blocks(normalised, bank.x, device), bank.labels.to(device)
         precisions, ranks = zip(
             *(
-                rank(test.x[chunk], bank.x, test.labels[chunk, None] == bank.labels, bank.num_streams)
+                rank(normalised(test.x[chunk].to(device)) @ clips.T, test.labels[chunk, None].to(device) == labels)
                 for chunk in torch.arange(len(test)).split(max(1, BLOCK // len(bank)))
             ),
             strict=True,

@@ -1,9 +1,10 @@
-"""Standardisation of features by the statistics of the training clips, block by block."""
+"""Features scaled block by block: by the statistics of the training clips, or to unit length."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK = 2**22
@@ -51,6 +52,22 @@ def scaling(x: Tensor, device: torch.device | None = None) -> Scaling:
     deviation = squares.sqrt()
     constant = (deviation <= 1e-5 * mean.abs()) | (deviation <= 1e-6 * deviation.max())
     return Scaling(mean, torch.where(constant, 0.0, 1 / deviation.masked_fill(constant, 1.0)))
+
+
+def unit_streams(x: Tensor, num_streams: int) -> Tensor:
+    """Features (N, D) whose equal parts, one per stream, are scaled to unit length."""
+    return F.normalize(x.unflatten(1, (num_streams, -1)), dim=2).flatten(1)
+
+
+def by_blocks(change: Callable[[Tensor], Tensor], x: Tensor, device: torch.device) -> Tensor:
+    """``change`` of features (N, D), which works by rows and keeps their shape, on a device.
+
+    It holds the result and one block, so that a large bank is never in memory twice.
+    """
+    out = torch.empty_like(x, device=device)
+    for rows in blocks(*x.shape):
+        out[rows] = change(x[rows].to(device))
+    return out
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:

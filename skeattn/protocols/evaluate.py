@@ -315,7 +315,7 @@ class Evaluation:
         return EvalTarget(name, self.cfg, self.checkpoint, self.seed, out.parent)
 
     def _build(self, name: str) -> Any:
-        return build_protocol(self.settings[name], seed=self.seed)
+        return build_protocol(self.settings[name], seed=self.seed, device=str(self.device))
 
     def _training_cost(self) -> dict[str, Any]:
         """Cost of a training step on these clips; unknown without a classifier, see ``retarget``."""

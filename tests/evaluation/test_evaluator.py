@@ -1,6 +1,7 @@
 """One shape of evaluator: classes, functions, and what is neither."""
 
 import pytest
+import torch
 
 from skeattn.errors import ConfigError
 from skeattn.evaluation import Evaluator, FunctionEvaluator, KNNEvaluator, ProtocolResult
@@ -42,3 +43,14 @@ def test_what_evaluates_nothing_is_refused_with_the_cure() -> None:
 def test_other_processes_work_only_where_the_work_is_shared(monkeypatch, distributed: bool, metrics: dict) -> None:
     monkeypatch.setattr(module, 'is_main_process', lambda: False)
     assert run_evaluator(Count(distributed), BANK, TEST).metrics == metrics
+
+
+def test_products_are_exact_whatever_the_training_has_chosen() -> None:
+    """TF32 and bfloat16 have fewer digits than the differences between neighbours."""
+    asked = FunctionEvaluator(lambda bank, test: {torch.get_float32_matmul_precision(): 1.0})
+    torch.set_float32_matmul_precision('medium')
+    try:
+        assert evaluate_all({'asked': asked}, BANK, TEST) == {'asked/highest': 1.0}
+        assert torch.get_float32_matmul_precision() == 'medium'
+    finally:
+        torch.set_float32_matmul_precision('highest')

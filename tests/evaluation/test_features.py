@@ -37,6 +37,18 @@ def test_features_are_encoded_in_bfloat16_where_asked() -> None:
     torch.testing.assert_close(rough, exact, atol=0.05, rtol=0.02)
 
 
+class Batch(torch.Tensor):
+    """A tensor that reports its way to the device."""
+
+    def pin_memory(self) -> torch.Tensor:
+        self.way = ['pinned']
+        return self
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> torch.Tensor:
+        self.way.append(f'{device}, {non_blocking=}')
+        return self
+
+
 def test_source_reaches_the_model() -> None:
     model, dataset = Encoder(), clip_set()
     backbone, projector = (extract_features(model, dataset, source=s).x for s in ('backbone', 'projector'))

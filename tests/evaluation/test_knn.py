@@ -8,7 +8,7 @@ import skeattn.evaluation.knn as knn
 from skeattn.errors import ConfigError
 from skeattn.evaluation import Features, KNNEvaluator, knn_scores
 from skeattn.registry import EVALUATORS
-from tests.conftest import shared_path
+from tests.conftest import needs_gpu, shared_path
 from tests.evaluation.standins import blobs
 
 
@@ -192,3 +192,13 @@ def test_of_equally_similar_clips_the_first_comes_first(N: int, B: int, values: 
         found, indices = knn._nearest(similarities, k)
         expected = similarities.sort(dim=1, descending=True, stable=True)
         assert torch.equal(indices, expected.indices[:, :k]) and torch.equal(found, expected.values[:, :k])
+
+
+@needs_gpu
+def test_a_gpu_finds_the_same_neighbours() -> None:
+    """Among them clips that occur twice, in the order of the bank; the results are on the CPU."""
+    bank, test = blobs(60, seed=0, noise=2.0), blobs(28, seed=1, noise=2.0)
+    x = torch.cat([bank.x, bank.x]).double()
+    cpu, gpu = (knn.nearest_neighbours(test.x.double(), x, 9, 2, device=device) for device in ('cpu', 'cuda'))
+    assert torch.equal(gpu[1], cpu[1])
+    torch.testing.assert_close(gpu[0], cpu[0])

@@ -10,14 +10,14 @@ from torch import nn
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError, NonFiniteError
-from skeattn.evaluation import Features, LinearProbe, linear_probe
+from skeattn.evaluation import Features, LinearProbe, linear_probe, scaling
 from skeattn.evaluation.features import frozen
-from skeattn.evaluation.linear_probe import probe_step
-from skeattn.evaluation.metrics import accuracy
+from skeattn.evaluation.linear_classifier import LinearClassifier
 from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
 from skeattn.protocols.settings import build_protocol, read_protocol
 from skeattn.registry import EVALUATORS, HEADS
+from tests.conftest import needs_gpu
 from tests.engine.toy import tool, toy_config
 from tests.evaluation.standins import blobs
 from tests.fidelity.golden import Golden, assert_close, to_model
@@ -47,57 +47,54 @@ def test_two_steps_equal_the_released_linear_evaluation() -> None:
     golden = Golden('linear_eval_step')
     settings, prefix = golden.meta, 'encoder_q.backbone.'
     start = golden.packed('state0')
-    classes, dim = start[f'{prefix}fc.weight'].shape
+    dim = start[f'{prefix}fc.weight'].shape[1]
     encoder = Encoder({'type': 'STGCN', 'layout': 'ntu25', 'base_channels': 4, 'out_channels': dim}, {'type': 'MLP'})
     state = {name: value for name, value in golden.converted('state0').items() if name.startswith(prefix)}
     encoder.double().backbone.load_state_dict({name.removeprefix(prefix): value for name, value in state.items()})
     encoder.backbone.A.copy_(start[f'{prefix}A'])  # the golden run's adjacency is not rounded to single precision
-    head = LinearHead(dim, classes).double()
-    head.load_state_dict({f'fc.{name}': start[f'{prefix}fc.{name}'] for name in ('weight', 'bias')})
-    optimizer = torch.optim.SGD(head.parameters(), settings['base_lr'], momentum=settings['sgd_momentum'])
+    classifier = LinearClassifier(start[f'{prefix}fc.weight'].clone(), momentum=settings['sgd_momentum'])
+    classifier.bias.copy_(start[f'{prefix}fc.bias'])
     for step in ('step1', 'step2'):
         with frozen(encoder):
             x = encoder.map(to_model(golden[f'{step}/x'])).pool()
-        assert_close(head(x), golden[f'{step}/logits'], f'{step} logits')
-        loss = probe_step(head, optimizer, x, golden[f'{step}/label'].long())
+        assert_close(classifier.logits(x), golden[f'{step}/logits'], f'{step} logits')
+        before = [velocity.clone() for velocity in classifier.velocity]
+        loss = classifier.step(x, golden[f'{step}/label'].long(), settings['base_lr'])
         assert_close(loss, golden[f'{step}/loss_total'], f'{step} loss')
         grad, after = golden.packed(f'{step}/grad'), golden.packed(f'{step}/state')
-        for name, parameter in head.fc.named_parameters():
-            assert_close(parameter.grad, grad[f'{prefix}fc.{name}'], f'{step} gradient of {name}')
-            assert_close(parameter, after[f'{prefix}fc.{name}'], f'{step} {name}')
+        pairs = zip(('weight', 'bias'), before, classifier.velocity, strict=True)
+        for name, old, new in pairs:
+            gradient = new - settings['sgd_momentum'] * old
+            assert_close(gradient, grad[f'{prefix}fc.{name}'], f'{step} gradient of {name}')
+            assert_close(getattr(classifier, name), after[f'{prefix}fc.{name}'], f'{step} {name}')
 
 
 def test_mamp_linear_probe_equals_the_released_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Head, order of the clips, losses, gradients, learning rates, running statistics and logits of five epochs."""
+    """Order of the clips, losses, gradients, learning rates, running statistics and logits of five epochs."""
     golden = Golden('mamp_linear_probe')
-    settings, start, order = golden.meta, golden.packed('state0'), golden['order'].long()
-    weights = {name: value for name, value in start.items() if name.startswith('fc.1.')}
-
-    def load(head: LinearHead, generator: torch.Generator) -> None:
-        head.double().fc.load_state_dict({name.removeprefix('fc.1.'): value for name, value in weights.items()})
-
+    settings, start, epochs = golden.meta, golden.packed('state0'), iter(golden['order'].long())
     steps: list[tuple[float, float]] = []
     states: list[dict[str, torch.Tensor]] = []
-    gradients: list[list[torch.Tensor]] = []
-
-    def step(head: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        loss = probe_step(head, optimizer, x, labels)
-        gradients.append([parameter.grad.clone() for parameter in head.parameters()])
-        steps.append((optimizer.param_groups[0]['lr'], loss.item()))
-        states.append({name: value.clone() for name, value in head.state_dict().items()})
-        return loss
-
+    gradients: list[torch.Tensor] = []
     logits: list[torch.Tensor] = []
 
-    def keep(scores: torch.Tensor, labels: torch.Tensor, k: int = 1) -> float:
-        logits.append(scores.clone())
-        return accuracy(scores, labels, k)
+    class Watched(LinearClassifier):
+        def step(self, x: torch.Tensor, labels: torch.Tensor, rate: float) -> torch.Tensor:
+            loss = super().step(x, labels, rate)
+            steps.append((rate, loss.item()))
+            gradients.extend(velocity.clone() for velocity in self.velocity if len(gradients) < 2)
+            states.append({name: getattr(self, name).clone() for name in NAMES})
+            return loss
 
-    epochs = iter(order)
-    monkeypatch.setattr(LinearHead, 'init_weights', load)
-    monkeypatch.setattr(linear_probe, 'probe_step', step)
-    monkeypatch.setattr(linear_probe, 'accuracy', keep)
-    monkeypatch.setattr(LinearProbe, 'batches', lambda probe, N, generator: list(next(epochs)))
+        def logits(self, x: torch.Tensor) -> torch.Tensor:
+            logits.append(super().logits(x))
+            return logits[-1]
+
+    NAMES = ('weight', 'bias', 'running_mean', 'running_var')
+    assert not start['fc.1.bias'].any()
+    monkeypatch.setattr(linear_probe, 'initial_weights', lambda *_: start['fc.1.weight'].clone())
+    monkeypatch.setattr(linear_probe, 'LinearClassifier', Watched)
+    monkeypatch.setattr(LinearProbe, 'batches', lambda *_: list(next(epochs)))
     bank, test = (
         Features(golden[f'{part}/feature'].double(), golden[f'{part}/label'].long(), torch.zeros(0), [])
         for part in ('train', 'test')
@@ -113,12 +110,11 @@ def test_mamp_linear_probe_equals_the_released_loop(monkeypatch: pytest.MonkeyPa
     assert_close(torch.stack(logits), golden['test/logits'], 'test logits')
     assert_close(torch.tensor(fit.top1, dtype=torch.float64), golden['test/top1'], 'test accuracy')
     expected = golden.packed('first/grad')
-    for ours, name in zip(gradients[0], ('fc.1.weight', 'fc.1.bias'), strict=True):
+    for ours, name in zip(gradients, ('fc.1.weight', 'fc.1.bias'), strict=True):
         assert_close(ours, expected[name], f'first gradient of {name}')
     for epoch in range(5):
-        after = {name.rpartition('.')[2]: value for name, value in states[5 * epoch + 4].items()}
-        for name in ('weight', 'bias', 'running_mean', 'running_var'):
-            assert_close(after[name], golden[name][epoch], f'{name} after epoch {epoch}')
+        for name in NAMES:
+            assert_close(states[5 * epoch + 4][name], golden[name][epoch], f'{name} after epoch {epoch}')
 
 
 def test_mamp_batches_are_full() -> None:
@@ -208,57 +204,96 @@ def test_incomplete_batch_is_dropped_unless_it_is_the_only_one() -> None:
     assert sizes == {300: [128, 128], 128: [128], 50: [50]}
 
 
-@pytest.mark.parametrize('streams', [1, 3])
-@pytest.mark.parametrize('normalise', [False, True])
-def test_the_heads_of_all_streams_learn_together_from_the_mean_of_their_logits(streams: int, normalise: bool) -> None:
-    bank, test = (replace(blobs(40, seed, dim=12, noise=2.0), num_streams=streams) for seed in (0, 1))
-    probe = LinearProbe(epochs=4, milestones=(2,), weight_decay=0.01, batch_size=32, normalise=normalise, seed=5)
-    trained = probe.fit(bank, test).logits
-
-    width, generator = 12 // streams, torch.Generator().manual_seed(5)
-    heads = [nn.Linear(width, 3) for _ in range(streams)]
-    for head in heads:
-        nn.init.normal_(head.weight, std=0.02, generator=generator)
-        nn.init.zeros_(head.bias)
+def by_autograd(probe: LinearProbe, bank: Features, test: Features) -> tuple[list[float], torch.Tensor]:
+    """Losses of all steps and logits of the test clips: a head for each stream, torch's gradients and optimiser."""
+    streams, width, classes = bank.num_streams, bank.x.shape[1] // bank.num_streams, 3
+    generator = torch.Generator().manual_seed(probe.seed)
+    heads = [LinearHead(width, classes, probe.init_std, generator).to(bank.x) for _ in range(streams)]
+    norms = [nn.BatchNorm1d(width, eps=1e-6, affine=False) if probe.batch_norm else nn.Identity() for _ in heads]
+    modules = nn.ModuleList([*heads, *norms]).to(bank.x)
 
     def logits(x: torch.Tensor) -> torch.Tensor:
-        parts = [x[:, i * width : (i + 1) * width] for i in range(streams)]
-        parts = [part / part.norm(dim=1, keepdim=True) if normalise else part for part in parts]
-        return sum(head(part) for head, part in zip(heads, parts, strict=True)) / streams
+        parts = x.split(width, dim=1)
+        parts = [part / part.norm(dim=1, keepdim=True) if probe.normalise else part for part in parts]
+        return sum(head(norm(part)) for head, norm, part in zip(heads, norms, parts, strict=True)) / streams
 
-    optimizer = torch.optim.SGD([p for head in heads for p in head.parameters()], 3.0, 0.9, weight_decay=0.01)
-    for epoch in range(4):
-        optimizer.param_groups[0]['lr'] = 3.0 if epoch < 2 else 0.3
-        for batch in torch.randperm(120, generator=generator)[:96].split(32):
+    parameters = [p for head in heads for p in head.parameters()]
+    optimizer = torch.optim.SGD(parameters, probe.lr, probe.momentum, weight_decay=probe.weight_decay)
+    losses = []
+    for epoch in range(probe.epochs):
+        N, size = len(bank), probe.batch_size
+        batches = torch.randperm(N, generator=generator)[: N // size * size].split(size)
+        steps = []
+        for step, batch in enumerate(batches):
+            optimizer.param_groups[0]['lr'] = probe.rate(epoch + step / len(batches))
             optimizer.zero_grad()
-            nn.functional.cross_entropy(logits(bank.x[batch]), bank.labels[batch]).backward()
+            loss = nn.functional.cross_entropy(logits(bank.x[batch]), bank.labels[batch])
+            loss.backward()
             optimizer.step()
-    torch.testing.assert_close(trained, logits(test.x).detach(), rtol=1e-4, atol=1e-4)
+            steps.append(loss.item())
+        losses.append(sum(steps) / len(steps))
+    modules.eval()
+    return losses, logits(test.x).detach()
 
 
-def test_one_stream_learns_as_one_head_to_the_last_bit() -> None:
-    bank, test = blobs(40, 0, noise=2.0), blobs(30, 1, noise=2.0)
-    probe = LinearProbe(epochs=2, batch_size=32, seed=5)
-    generator = torch.Generator().manual_seed(5)
-    head = LinearHead(8, 3, generator=generator)
-    optimizer = torch.optim.SGD(head.parameters(), 3.0, momentum=0.9, foreach=True)
-    for _ in range(2):
-        for batch in probe.batches(len(bank), generator):
-            probe_step(head, optimizer, bank.x[batch], bank.labels[batch])
-    assert torch.equal(probe.fit(bank, test).logits, head(test.x))
+PAPER = {'epochs': 4, 'milestones': (2,), 'weight_decay': 0.01}
+MAMP = {'epochs': 4, 'lr': 0.1, 'schedule': 'cosine', 'batch_norm': True, 'init_std': 0.01}
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('settings', [PAPER, {**PAPER, 'normalise': True}, MAMP], ids=['paper', 'normalise', 'mamp'])
+@pytest.mark.parametrize('streams', [1, 3])
+def test_losses_and_logits_are_those_of_autograd(streams: int, settings: dict, dtype: torch.dtype) -> None:
+    """Each stream has a head of its own there, and the heads learn together from the mean of their logits."""
+    bank, test = (blobs(40, seed, dim=12, noise=2.0) for seed in (0, 1))
+    bank, test = (replace(part, x=part.x.to(dtype), num_streams=streams) for part in (bank, test))
+    probe = LinearProbe(batch_size=32, seed=5, **settings)
+    losses, logits = by_autograd(probe, bank, test)
+    fit = probe.fit(bank, test)
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-12
+    assert fit.losses == pytest.approx(losses, abs=tolerance, rel=tolerance) and fit.logits.dtype == dtype
+    torch.testing.assert_close(fit.logits, logits, atol=20 * tolerance, rtol=0)
+
+
+@pytest.mark.parametrize('batch_norm', [False, True])
+def test_a_step_reads_no_value(batch_norm: bool) -> None:
+    """Meta tensors have none: on a GPU a read would wait for all steps before it."""
+    classifier = LinearClassifier(torch.empty(3, 8, device='meta'), 2, 0.9, 0.01, batch_norm)
+    x, labels = torch.empty(16, 8, device='meta'), torch.empty(16, dtype=torch.int64, device='meta')
+    assert classifier.step(x, labels, 3.0).is_meta and classifier.logits(x).shape == (16, 3)
+
+
+@needs_gpu
+@pytest.mark.parametrize('settings', [PAPER, {**PAPER, 'normalise': True}, MAMP], ids=['paper', 'normalise', 'mamp'])
+def test_a_gpu_finds_the_same_losses(settings: dict) -> None:
+    bank, test = (replace(part, x=part.x.double()) for part in (blobs(40, 0), blobs(30, 1)))
+    cpu, gpu = (LinearProbe(batch_size=32, **settings, device=device).fit(bank, test) for device in ('cpu', 'cuda'))
+    assert gpu.losses == pytest.approx(cpu.losses, abs=1e-9) and gpu.top1 == cpu.top1
+    torch.testing.assert_close(gpu.logits, cpu.logits)
+
+
+def test_features_stay_as_they_are() -> None:
+    bank, test = blobs(40, 0), blobs(30, 1)
+    before = [part.x.clone() for part in (bank, test)]
+    for settings in ({}, {'normalise': True}, {'batch_norm': True, 'lr': 0.1}):
+        LinearProbe(epochs=2, **settings).fit(bank, test)
+    assert all(torch.equal(part.x, x) for part, x in zip((bank, test), before, strict=True))
+
+
+def test_logits_do_not_depend_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank, test = blobs(40, 0), blobs(30, 1)
+    probes = [LinearProbe(epochs=2, normalise=True), LinearProbe(epochs=2, batch_norm=True, lr=0.1)]
+    whole = [probe.fit(bank, test).logits for probe in probes]
+    monkeypatch.setattr(scaling, 'BLOCK', 7 * 8)
+    for probe, expected in zip(probes, whole, strict=True):
+        torch.testing.assert_close(probe.fit(bank, test).logits, expected)
 
 
 def test_learning_rate_falls_after_the_milestone(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = []
-
-    def record(
-        head: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        rates.append(round(optimizer.param_groups[0]['lr'], 6))
-        optimizer.step()
-        return torch.zeros(())
-
-    monkeypatch.setattr('skeattn.evaluation.linear_probe.probe_step', record)
+    monkeypatch.setattr(
+        LinearClassifier, 'step', lambda self, x, labels, rate: rates.append(round(rate, 6)) or torch.zeros(())
+    )
     LinearProbe().fit(blobs(10, 0), blobs(10, 1))
     assert rates == [3.0] * 60 + [0.3] * 40
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, Retrieval, retrieval
+from tests.conftest import needs_gpu
 from tests.evaluation.standins import blobs
 
 
@@ -44,7 +45,7 @@ def test_chunks_bound_the_memory_and_change_nothing(monkeypatch: pytest.MonkeyPa
     whole = Retrieval()(bank, test)
     rank = retrieval.rank
     monkeypatch.setattr(retrieval, 'BLOCK', 3 * len(bank) + 1)
-    monkeypatch.setattr(retrieval, 'rank', lambda *args: held.append(args[2].numel()) or rank(*args))
+    monkeypatch.setattr(retrieval, 'rank', lambda *args: held.append(args[0].numel()) or rank(*args))
     assert Retrieval()(bank, test) == pytest.approx(whole)
     assert max(held) == 3 * len(bank) <= retrieval.BLOCK and sum(held) == len(test) * len(bank)
 
@@ -66,3 +67,9 @@ def test_a_class_that_cannot_be_found_is_named() -> None:
 def test_recall_at_nothing_is_refused(wrong: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match='recall'):
         Retrieval(recall=wrong)
+
+
+@needs_gpu
+def test_a_gpu_gives_the_same_metrics() -> None:
+    bank, test = blobs(30, seed=0, noise=2.0), blobs(11, seed=1, noise=2.0)
+    assert Retrieval(device='cuda')(bank, test) == pytest.approx(Retrieval(device='cpu')(bank, test))
