@@ -17,7 +17,7 @@ from skeattn.evaluation import KNNEvaluator, LinearProbe, RidgeProbe, extract_fe
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
 from skeattn.evaluation.metrics import accuracy
-from skeattn.experiments import make_rows
+from skeattn.experiments.comparison import make_rows
 from skeattn.files import sha256
 from skeattn.protocols import evaluate, plan, scratch
 from skeattn.results.record import Record, read
