@@ -1,5 +1,7 @@
 """skeattn: self-supervised skeleton action recognition around SkeAttnCLR (IJCAI 2023)."""
 
+from importlib.util import find_spec
+
 try:
     import fcntl  # noqa: F401
 except ModuleNotFoundError:
@@ -7,14 +9,10 @@ except ModuleNotFoundError:
         'skeattn runs on Linux and macOS, and on Windows within WSL (https://learn.microsoft.com/windows/wsl/install): '
         'it needs their file locks, which this system lacks'
     ) from None
-try:
-    import mmcv  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != 'mmcv':
-        raise
+if find_spec('mmcv') is None:
     raise ModuleNotFoundError(
         'skeattn needs mmcv-lite or mmcv, and neither is installed. '
         'Install one of them, not both: pip install mmcv-lite (enough for skeattn), or a full mmcv.'
-    ) from None
+    )
 
 __version__ = '0.1.0'

@@ -6,7 +6,8 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,26 +91,42 @@ def _value(node: ast.expr, text: str, inside: bool = False) -> Any:
     raise ValueError(text)
 
 
+def check_arguments(parser: Callable[[], argparse.ArgumentParser]) -> None:
+    """Exit now if ``--help`` was requested or the command line has a typo.
+
+    A tool calls it before its slow imports, such as torch; ``main`` parses the command line again and runs.
+    """
+    with _exit_on_errors():
+        parser().parse_args()
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and exit with its status (None counts as 0).
 
     A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130
     and prints its text, a closed pipe gives 141. Any other exception is a defect and keeps its traceback.
     """
-    try:
+    with _exit_on_errors():
         status = main()
         _leave_process_group()
         sys.stdout.flush()
+    sys.exit(status or 0)
+
+
+@contextmanager
+def _exit_on_errors() -> Iterator[None]:
+    """End the tool as :func:`run` describes."""
+    try:
+        yield
     except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
+        sys.exit(141)
     except SkeAttnError as error:
         print(f'error: {error}', file=sys.stderr)
-        status = 2
+        sys.exit(2)
     except KeyboardInterrupt as interrupt:
         print(f'interrupted; {interrupt}' if str(interrupt) else 'interrupted', file=sys.stderr)
-        status = 130
-    sys.exit(status or 0)
+        sys.exit(130)
 
 
 def _leave_process_group() -> None:
@@ -140,6 +157,13 @@ def device(requested: str | None) -> str | None:
                 f'--device {requested}: {str(error).splitlines()[0]}; here you can use {there}'
             ) from error
     return requested
+
+
+def device_or_best(requested: str | None) -> str:
+    """:func:`device`; without a request the accelerator, if there is one."""
+    import torch
+
+    return device(requested) or ('cuda' if torch.cuda.is_available() else 'cpu')
 
 
 def output(requested: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:

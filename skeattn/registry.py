@@ -8,7 +8,6 @@ A registry that mmengine has as well is a child of mmengine's, so mmengine's own
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from mmengine import registry as mmengine
@@ -29,6 +28,12 @@ class Registry(mmengine.Registry):
         else:
             with super().switch_scope_and_registry(scope) as registry:
                 yield registry
+
+    @property
+    def module_dict(self) -> dict[str, Any]:
+        """Name -> class or function of everything registered here, the toolbox's own components included."""
+        self.import_from_location()
+        return super().module_dict
 
     def get(self, key: str) -> Any:
         """The class or function registered as ``key`` here, in a parent or in a child; None if there is none."""
@@ -96,9 +101,9 @@ def _registry(name: str, parent: Any = None, scope: str = 'skeattn', module: str
     return Registry(name, parent=parent, scope=scope, locations=locations)
 
 
-DATASETS = _registry('dataset', mmengine.DATASETS, module='datasets')
-DATA_SAMPLERS = _registry('data sampler', mmengine.DATA_SAMPLERS, module='datasets')
-TRANSFORMS = _registry('transform', mmengine.TRANSFORMS, module='datasets')
+DATASETS = _registry('dataset', mmengine.DATASETS, module='datasets.skeleton_dataset')
+DATA_SAMPLERS = _registry('data sampler', mmengine.DATA_SAMPLERS, module='datasets.sampler')
+TRANSFORMS = _registry('transform', mmengine.TRANSFORMS, module='datasets.transforms')
 AUGMENTS = _registry('augment', module='augment')
 
 MODELS = _registry('model', mmengine.MODELS, module='models')
@@ -111,6 +116,3 @@ HOOKS = _registry('hook', mmengine.HOOKS, module='engine')
 LOOPS = _registry('loop', mmengine.LOOPS, module='engine')
 RUNNERS = _registry('runner', mmengine.RUNNERS, module='engine')
 EVALUATORS = _registry('evaluator', module='evaluation', more='protocols')
-
-PROTOCOL_FILES = Path(__file__).resolve().parent / 'protocols' / 'builtin'
-"""Settings of evaluators by the name of a protocol."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,8 @@ def test_an_interrupt_can_say_how_to_continue(capsys):
 def test_a_device_that_is_not_there_is_refused():
     """Kind N3: a traceback after the data were read."""
     assert cli.device(None) is None and cli.device('cpu') == 'cpu'
+    assert cli.device_or_best('cpu') == 'cpu'
+    assert cli.device_or_best(None) == ('cuda' if torch.cuda.is_available() else 'cpu')
     for wrong in ('cuda:77', 'gpu', 'abc'):
         with pytest.raises(ConfigError, match=rf'^--device {wrong}: .*; here you can use cpu'):
             cli.device(wrong)

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
-    ('errors', 'progress'),
+    ('choices', 'errors', 'progress'),
     ('files', 'cli'),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps'),
     ('registry',),

@@ -6,20 +6,52 @@ no finished run, and gives the same table again. Paths are relative to the check
 """
 
 import argparse
+from pathlib import Path
+
+from skeattn import cli
+from skeattn.experiments.options import FROZEN, RUNS, add_options
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(top, small='clips of 32 frames', methods='all with a config')
+    top.add_argument(
+        '--protocol',
+        nargs='+',
+        default=list(FROZEN),
+        metavar='NAME',
+        help=f'of all rows ({" ".join(FROZEN)})',
+    )
+    top.add_argument('--work-dir', type=Path, metavar='DIR', help=f'{RUNS}, the table in work_dirs/compare/NAME')
+    top.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
+    top.add_argument('--table-only', action='store_true', help='run nothing; print the table of the finished runs')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import skeattn.models  # noqa: F401  registers what a config can name
-from skeattn import cli
 from skeattn.datasets.union import folders_of
 from skeattn.errors import ConfigError
-from skeattn.experiments import NOTE, Run, clips_seen, make_rows, prepare_data, render
-from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
-from skeattn.experiments.comparison import find_configs, plan_comparison, unequal_clips
+from skeattn.experiments.command import begin, carry_out, conclude, show_table
+from skeattn.experiments.comparison import (
+    NOTE,
+    clips_seen,
+    find_configs,
+    make_rows,
+    plan_comparison,
+    render,
+    unequal_clips,
+)
+from skeattn.experiments.data import prepare_data
 from skeattn.experiments.plan import budget_options, check_models
-from skeattn.experiments.run import FROZEN, RUNS
+from skeattn.experiments.run import Run
 from skeattn.files import write_json
 from skeattn.results.provenance import environment
 
@@ -39,24 +71,8 @@ def report(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> None:
     write_json(out / 'results.json', {**facts, **environment()})
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser, small='clips of 32 frames', methods='all with a config')
-    parser.add_argument(
-        '--protocol',
-        nargs='+',
-        default=list(FROZEN),
-        metavar='NAME',
-        help=f'of all rows ({" ".join(FROZEN)})',
-    )
-    parser.add_argument('--work-dir', type=Path, metavar='DIR', help=f'{RUNS}, the table in work_dirs/compare/NAME')
-    parser.add_argument('--check', action='store_true', help='refuse methods that see different numbers of clips')
-    parser.add_argument('--table-only', action='store_true', help='run nothing; print the table of the finished runs')
-    return parser.parse_args()
-
-
 def main() -> int:
-    args = parse_args()
+    args = parser().parse_args()
     clock = begin('compare', ROOT)
     root, out = args.work_dir or RUNS, args.work_dir or Path('work_dirs/compare') / args.dataset
     options = {**budget_options(args.budget), **args.cfg_options}

@@ -5,16 +5,9 @@ matched by name. Prints a table of each stream and of the fusion, and writes a r
 """
 
 import argparse
-from pathlib import Path
-
-from tabulate import tabulate
 
 from skeattn import cli
-from skeattn.errors import ConfigError
-from skeattn.evaluation.fusion import EQUAL, WEIGHT_SETS
-from skeattn.results.ensemble import FUSED, SELECTIONS, Ensemble, fuse_files
-from skeattn.results.record import Record
-from skeattn.results.report import corner
+from skeattn.choices import EQUAL, WEIGHT_SETS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +38,19 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--same-stream', action='store_true', help='fuse results of one stream, such as several seeds')
     top.add_argument('--out', metavar='FILE', help='the JSON record (fusion_<protocol>_<digest>.json)')
     return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
+from pathlib import Path
+
+from tabulate import tabulate
+
+from skeattn.errors import ConfigError
+from skeattn.results.ensemble import FUSED, SELECTIONS, Ensemble, fuse_files
+from skeattn.results.record import Record
+from skeattn.results.report import corner
 
 
 def parse_weights(arguments: list[str] | None) -> list[float] | str | None:

@@ -6,19 +6,52 @@ strongest form. Every run gives the same table, bit for bit.
 """
 
 import argparse
+from pathlib import Path
+
+from skeattn import cli
+from skeattn.results.report import WHOLE_ROW, heading
+
+RAW, UNTRAINED = WHOLE_ROW, 'untrained encoder'
+TARGETS = {'knn/top1_k1': 10.0, 'probe/top1': 0.0}
+"""Points of SkeAttnCLR above raw coordinates that --check requires; more than 0 for 0."""
+
+
+def title(metric: str) -> str:
+    """A metric in one line."""
+    return heading(metric).replace('\n', ' ')
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
+    required = ', '.join(f'{title(metric)} by {points:.0f} points' for metric, points in TARGETS.items())
+    top.add_argument('--check', action='store_true', help=f'fail unless SkeAttnCLR exceeds {RAW}: {required}')
+    top.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=cli.KeyValue,
+        default={},
+        metavar='KEY=VALUE',
+        help='overrides of both configs',
+    )
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
 
-from skeattn import cli
 from skeattn.apis import build_splits, load_model
 from skeattn.checkpoint import find_newest
 from skeattn.datasets.union import folders_of
@@ -28,23 +61,20 @@ from skeattn.evaluation import Features, extract_features, raw_features
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.evaluator import evaluate_all
 from skeattn.evaluation.mask_motion import MaskMotion, caption, describe, mask_motion, motion_table
-from skeattn.experiments import Clock, Job, prepare_data, train_command
-from skeattn.experiments.process import leave_on_sigterm
-from skeattn.experiments.run import LOG_INTERVAL, count_iterations
+from skeattn.experiments.data import prepare_data
+from skeattn.experiments.process import Clock, Job, leave_on_sigterm
+from skeattn.experiments.run import LOG_INTERVAL, count_iterations, train_command
 from skeattn.experiments.training_log import TrainingLog
 from skeattn.files import sha256, write_json, write_text
 from skeattn.protocols.settings import build_protocol, read_protocol
 from skeattn.results.provenance import environment
-from skeattn.results.report import WHOLE_ROW, heading, metrics_table
+from skeattn.results.report import metrics_table
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = {'SkeletonCLR': 'configs/skeletonclr/stgcn_demo.py', 'SkeAttnCLR': 'configs/skeattnclr/stgcn_demo.py'}
-RAW, UNTRAINED = WHOLE_ROW, 'untrained encoder'
 READOUT = 'joints'
 PROTOCOLS = ('knn', 'probe')
 COLUMNS = [*(f'knn/top1_k{k}' for k in (1, 5, 10, 20)), 'probe/top1']
-TARGETS = {'knn/top1_k1': 10.0, 'probe/top1': 0.0}
-"""Points of SkeAttnCLR above raw coordinates that --check requires; more than 0 for 0."""
 NOTE = (
     'Accuracy on the test clips in %. An encoder is read joint by joint (readout joints), raw coordinates as the whole '
     'clip.\n"KNN": K nearest training clips; "probe": a linear classifier, its penalty chosen on held-out training '
@@ -178,29 +208,8 @@ def missed(gained: dict[str, float]) -> list[str]:
     ]
 
 
-def title(metric: str) -> str:
-    """A metric in one line."""
-    return heading(metric).replace('\n', ' ')
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
-    required = ', '.join(f'{title(metric)} by {points:.0f} points' for metric, points in TARGETS.items())
-    parser.add_argument('--check', action='store_true', help=f'fail unless SkeAttnCLR exceeds {RAW}: {required}')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=cli.KeyValue,
-        default={},
-        metavar='KEY=VALUE',
-        help='overrides of both configs',
-    )
-    return parser.parse_args()
-
-
 def main() -> int:
-    args = parse_args()
+    args = parser().parse_args()
     os.chdir(ROOT)
     leave_on_sigterm()  # ends the trainings as well
     torch.set_num_threads(1)

@@ -8,24 +8,44 @@ the checkout.
 import argparse
 from pathlib import Path
 
-import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn import cli
+from skeattn.experiments.options import CELL_METRICS, RUNS, add_options
+from skeattn.experiments.paper import STREAMS, TABLES, PaperTable
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('table', metavar='TABLE', help=', '.join(TABLES))
+    top.add_argument(
+        '--protocol', choices=CELL_METRICS, help='evaluation of a table of frozen features (that of the table)'
+    )
+    add_options(top, small='32 frames, 30 epochs of fine-tuning', methods='those of the table')
+    top.add_argument('--streams', nargs='+', choices=STREAMS['3S'], default=STREAMS['3S'], help='all three')
+    top.add_argument('--work-dir', type=Path, default=RUNS, metavar='DIR', help=f'of the runs ({RUNS})')
+    top.add_argument('--dry-run', '--check-only', action='store_true', help='print the runs, run nothing')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
+import skeattn.models  # noqa: F401  registers what a config can name
 from skeattn.datasets import PackedSet
 from skeattn.errors import ConfigError, SkeAttnError
-from skeattn.experiments import Plan, prepare_data
 from skeattn.experiments.baselines import baseline_lines, readout_of
-from skeattn.experiments.command import add_options, begin, carry_out, conclude, show_table
-from skeattn.experiments.paper import STREAMS, TABLES, PaperTable
+from skeattn.experiments.command import begin, carry_out, conclude, show_table
+from skeattn.experiments.data import prepare_data
 from skeattn.experiments.paper_tables import FilledTable, read_record
 from skeattn.experiments.plan import (
-    CELL_METRICS,
     Cell,
+    Plan,
     add_columns,
     find_folders,
     find_table,
     plan_paper_tables,
 )
-from skeattn.experiments.run import RUNS, TRAINED
+from skeattn.experiments.run import TRAINED
 from skeattn.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,21 +95,8 @@ def report(table: PaperTable, plan: Plan, args: argparse.Namespace, out: Path) -
     write_json(out / 'records.json', {'records': [str(path) for path in records]})
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('table', metavar='TABLE', help=', '.join(TABLES))
-    parser.add_argument(
-        '--protocol', choices=CELL_METRICS, help='evaluation of a table of frozen features (that of the table)'
-    )
-    add_options(parser, small='32 frames, 30 epochs of fine-tuning', methods='those of the table')
-    parser.add_argument('--streams', nargs='+', choices=STREAMS['3S'], default=STREAMS['3S'], help='all three')
-    parser.add_argument('--work-dir', type=Path, default=RUNS, metavar='DIR', help=f'of the runs ({RUNS})')
-    parser.add_argument('--dry-run', '--check-only', action='store_true', help='print the runs, run nothing')
-    return parser.parse_args()
-
-
 def main() -> int:
-    args = parse_args()
+    args = parser().parse_args()
     clock = begin('run_table', ROOT)
     table, root = find_table(args.table, args.protocol), args.work_dir
     cells = choose(table, args)

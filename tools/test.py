@@ -8,30 +8,16 @@ word 'untrained' (the network before training). See docs/protocols.md.
 
 import argparse
 import json
-from pathlib import Path
-
-import torch
-from mmengine.dist import init_dist, is_main_process
 
 from skeattn import cli
-from skeattn.engine.build import newest
-from skeattn.engine.config import read_config, resolve_config
-from skeattn.engine.retarget import retarget, transfer_text
-from skeattn.engine.work_dir import default_work_dir
-from skeattn.models.readout import MEAN, READOUTS, split_source
-from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
-from skeattn.protocols.plan import trains
-from skeattn.protocols.settings import protocol_names
-from skeattn.results.provenance import pretrained_facts
-from skeattn.results.record import Record
-from skeattn.results.report import NOTE, RAW_ROW, WITHOUT, blanks, by_readout, of_readout, protocol_tables
+from skeattn.choices import READOUTS, protocol_names
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument('config', metavar='CONFIG')
-    top.add_argument('checkpoint', metavar='CHECKPOINT', type=checkpoint, help='a file, a work_dir, or untrained')
+    top.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or untrained')
     top.add_argument(
         '--protocol',
         nargs='+',
@@ -74,6 +60,26 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     top.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
+from pathlib import Path
+
+import torch
+from mmengine.dist import init_dist, is_main_process
+
+from skeattn.engine.build import newest
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.retarget import retarget, transfer_text
+from skeattn.engine.work_dir import default_work_dir
+from skeattn.models.readout import MEAN, split_source
+from skeattn.protocols.evaluate import RAW, UNTRAINED, Evaluation
+from skeattn.protocols.plan import trains
+from skeattn.results.provenance import pretrained_facts
+from skeattn.results.record import Record
+from skeattn.results.report import NOTE, RAW_ROW, WITHOUT, blanks, by_readout, of_readout, protocol_tables
 
 
 def checkpoint(argument: str) -> str | None:
@@ -127,6 +133,7 @@ def files_of(record: Record) -> list[str]:
 
 def main() -> None:
     args = parser().parse_args()
+    args.checkpoint = checkpoint(args.checkpoint)
     args.device = cli.device(args.device)
     facts = {'config': args.config, 'cfg_options': {key: str(value) for key, value in args.cfg_options.items()}}
     cfg = read_config(args.config, args.cfg_options)

@@ -6,6 +6,46 @@ A config that differs from the checkpoint's is refused unless ``--resume-with-ch
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description='Pre-train an encoder.')
+    top.add_argument('config', help='config file')
+    top.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<method>/<config>)')
+    top.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='continue from a checkpoint; without a path, from the newest intact one of the work_dir',
+    )
+    top.add_argument(
+        '--resume-with-changes',
+        nargs='+',
+        default=[],
+        metavar='KEY',
+        help='resume although these settings differ from those of the checkpoint, which then holds for the rest of the '
+        'run: optim_wrapper.optimizer.lr batch_size',
+    )
+    top.add_argument('--seed', type=int, help='seed of all random draws (default: the config, 0)')
+    top.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
+    top.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=cli.KeyValue,
+        default={},
+        help='override settings: stream=bone batch_size=64 train_cfg.max_epochs=100; max_iters=2 stops early',
+    )
+    top.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    top.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import re
 import shlex
 from collections.abc import Mapping
@@ -14,7 +54,6 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 
-from skeattn import cli
 from skeattn.checkpoint import find_newest
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
@@ -24,40 +63,8 @@ from skeattn.engine.speed import speed_choices
 from skeattn.engine.work_dir import default_work_dir, failed_start_removed
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Pre-train an encoder.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<method>/<config>)')
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        help='continue from a checkpoint; without a path, from the newest intact one of the work_dir',
-    )
-    parser.add_argument(
-        '--resume-with-changes',
-        nargs='+',
-        default=[],
-        metavar='KEY',
-        help='resume although these settings differ from those of the checkpoint, which then holds for the rest of the '
-        'run: optim_wrapper.optimizer.lr batch_size',
-    )
-    parser.add_argument('--seed', type=int, help='seed of all random draws (default: the config, 0)')
-    parser.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=cli.KeyValue,
-        default={},
-        help='override settings: stream=bone batch_size=64 train_cfg.max_epochs=100; max_iters=2 stops early',
-    )
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args()
-
-
 def main() -> None:
-    args = parse_args()
+    args = parser().parse_args()
     cfg = read_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir')
     cfg.launcher = args.launcher

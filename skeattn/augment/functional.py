@@ -5,10 +5,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from skeattn import choices
 from skeattn.errors import ConfigError
 from skeattn.skeletons import SkeletonLayout
 
-STREAMS = ('joint', 'motion', 'bone')
+STREAMS = choices.STREAMS
 
 
 def crop(x: Tensor, start: Tensor, padding: int) -> Tensor:

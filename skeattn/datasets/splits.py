@@ -13,7 +13,6 @@ import numpy as np
 from skeattn.datasets.packed import PackedSet
 from skeattn.datasets.union import joined, sets_with_split
 from skeattn.errors import ConfigError, DataError
-from skeattn.registry import DATASETS
 from skeattn.renaming import note_renamed, renamed_arguments
 from skeattn.signatures import arguments_of
 
@@ -92,6 +91,8 @@ def of_part(dataset: Mapping[str, Any], part: str) -> dict[str, Any]:
         dataset: its config, as at the top of a config.
         part: ``'train'`` or ``'test'``.
     """
+    from skeattn.registry import DATASETS  # mmengine, which reading a packed set does not need
+
     kind = dataset.get('type', 'SkeletonDataset')
     component = DATASETS.get(kind) if isinstance(kind, str) else kind
     takes, any_other = arguments_of(component) if component is not None else (set(), True)

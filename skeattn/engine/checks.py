@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 import mmcv.cnn  # noqa: F401  registers the layers that norm_cfg and act_cfg name
 from mmengine.config import Config
 
+from skeattn.choices import PROTOCOL_FILES
 from skeattn.cli import parse_list
 from skeattn.datasets.transforms.pipeline import refuse_after_packing
 from skeattn.engine.origin import Origin
@@ -42,7 +43,7 @@ from skeattn.engine.places import (
 )
 from skeattn.engine.values import Range, complaint, describe, range_of, shown, takes_list
 from skeattn.errors import ConfigError, did_you_mean
-from skeattn.registry import DATASETS, MODELS, PROTOCOL_FILES, TRANSFORMS, Registry
+from skeattn.registry import DATASETS, MODELS, TRANSFORMS, Registry
 from skeattn.signatures import arguments_of, types_of
 from skeattn.steps import in_order
 

@@ -75,7 +75,7 @@ RANGES = {
     **_named('betas dropout heldout', SHARE_BELOW_1),
     'fraction': Range(0, 1, low_open=True),
     'folds': Range(2),
-    **_named('penalties tolerance', POSITIVE),
+    **_named('penalties tolerance minutes', POSITIVE),
     'max_iterations': COUNT,
     **_named('seed labels_seed', SEED),
 }

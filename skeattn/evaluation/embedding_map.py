@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from skeattn import choices
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.evaluator import Evaluator
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.result import ProtocolResult
 from skeattn.registry import EVALUATORS
 
-METHODS = ('tsne', 'umap', 'pca')
+METHODS = choices.MAP_METHODS
 CURES = {'sklearn': 'pip install "skeattn[vis]"', 'umap': 'pip install umap-learn, or use tsne or pca'}
 
 

@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skeattn import choices
 from skeattn.errors import ConfigError, DataError, shorten
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import Scores
 
 AGAIN = 'evaluate all streams on the same packed set'
-EQUAL = 'equal'
-WEIGHT_SETS = {'aimclr': {'joint': 0.6, 'bone': 0.6, 'motion': 0.4}}
-"""Weights of the releases by stream; ``'equal'`` fits any streams."""
+EQUAL, WEIGHT_SETS = choices.EQUAL, choices.WEIGHT_SETS
 STEPS = 10
 """Weights are tried in steps of one tenth."""
 GRID_STREAMS = 4

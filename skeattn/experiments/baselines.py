@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from skeattn.experiments.options import FROZEN
 from skeattn.experiments.paper import STREAMS, Line, PaperTable
-from skeattn.experiments.run import FROZEN
 from skeattn.models.readout import MEAN, with_readout
 from skeattn.results.report import RAW_ROW, WHOLE_ROW
 

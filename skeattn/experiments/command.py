@@ -1,6 +1,5 @@
-"""Common parts of the tools that execute the runs of a table, from the command line to the exit status."""
+"""Common parts of the tools that execute the runs of a table, from their start to the exit status."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -8,28 +7,10 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from skeattn import cli
 from skeattn.experiments.execute import Failure, execute
-from skeattn.experiments.plan import BUDGETS
 from skeattn.experiments.process import Clock, leave_on_sigterm
 from skeattn.experiments.run import Run
 from skeattn.files import write_text
-
-
-def add_options(parser: argparse.ArgumentParser, small: str, methods: str) -> None:
-    """Add the options for data, methods, seeds and budget of a table.
-
-    Args:
-        parser: of the tool.
-        small: description of the budget ``small``.
-        methods: description of the default methods.
-    """
-    parser.add_argument('--dataset', required=True, metavar='NAME', help='demo, nwucla_xview, ntu60_xsub, …')
-    parser.add_argument('--methods', nargs='+', metavar='METHOD', help=f'folders of configs/ ({methods})')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1], help='of the trainings (0 1)')
-    parser.add_argument('--jobs', type=int, help='runs at a time (one per GPU, or per core)')
-    parser.add_argument('--budget', choices=BUDGETS, default='full', help=f'small: {small}')
-    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
 
 
 def begin(tool: str, checkout: Path) -> Clock:

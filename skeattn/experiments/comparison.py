@@ -12,8 +12,9 @@ from tabulate import tabulate
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.baselines import RAW, RAW_SOURCE, UNTRAINED, raw_sources
+from skeattn.experiments.options import FROZEN
 from skeattn.experiments.plan import method_name
-from skeattn.experiments.run import FROZEN, Run
+from skeattn.experiments.run import Run
 from skeattn.models.readout import MEAN
 from skeattn.results.record import Record
 from skeattn.results.report import WITHOUT, corner, heading, mean_std

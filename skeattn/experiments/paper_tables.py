@@ -12,8 +12,9 @@ from tabulate import tabulate
 
 from skeattn.errors import DataError
 from skeattn.experiments.baselines import RAW, RAW_SOURCE, baseline_lines, readout_of
+from skeattn.experiments.options import BUDGETS, FORMATS
 from skeattn.experiments.paper import Column, Line, PaperTable
-from skeattn.experiments.plan import BUDGETS, FUSIONS, Cell, add_columns, find_datasets
+from skeattn.experiments.plan import FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
 from skeattn.models.readout import MEAN, split_source
 from skeattn.results.ensemble import FUSED
@@ -21,7 +22,6 @@ from skeattn.results.record import Record
 from skeattn.results.report import mean_std
 
 NONE, DOUBTFUL = '–', ' [?]'
-FORMATS = {'simple': 'simple', 'github': 'github', 'latex': 'latex_booktabs'}
 SYMBOL = re.compile(r'\b([Lq])\\_(n?s)\b')
 """Symbols of the paper with an index, as escaped for LaTeX."""
 

@@ -13,8 +13,9 @@ from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.evaluation.fusion import EQUAL
 from skeattn.experiments.baselines import RAW_SOURCE, has_baselines, raw_sources, readout_of
+from skeattn.experiments.options import CELL_METRICS, FROZEN
 from skeattn.experiments.paper import BACKBONES, DATASETS, TABLES, Column, Line, PaperTable
-from skeattn.experiments.run import FROZEN, Run, stated
+from skeattn.experiments.run import Run, stated
 from skeattn.models.readout import split_source
 from skeattn.registry import MODELS
 from skeattn.results.ensemble import FUSED, fuse_files
@@ -22,10 +23,7 @@ from skeattn.results.parts import read_parts
 from skeattn.results.provenance import completion
 from skeattn.results.record import Record, write
 
-BUDGETS = ('full', 'small')
 FUSIONS = 'fusions'
-CELL_METRICS = {'linear': 'top1', 'probe': 'top1', 'knn': 'top1_k1'}
-"""Protocols that a table of frozen features can have instead of its own, each with the metric of its cells."""
 
 
 def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, Any]:

@@ -17,16 +17,13 @@ from skeattn.cli import as_argument
 from skeattn.datasets import open_sets, split
 from skeattn.datasets.union import digest_of, in_words
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
+from skeattn.experiments.options import FROZEN
 from skeattn.files import write_text
 from skeattn.models.readout import MEAN
 from skeattn.protocols.settings import read_protocol
 from skeattn.results.record import Record, read
 
 TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
-RUNS = Path('work_dirs/runs')
-"""Default folder of runs; tables share their trainings there."""
-FROZEN = ('knn', 'linear', 'probe')
-"""Protocols on frozen features, cheap enough to be evaluated together."""
 TRAINED = 'trained'
 """State of a finished training, and the file that marks it."""
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from skeattn import choices
 from skeattn.errors import ConfigError, did_you_mean
 from skeattn.models.encoder import FeatureMap
 
-MEAN = 'mean'
+MEAN = choices.MEAN
 LOGITS = 'logits'
 """The source that no readout changes: the scores of a trained classifier."""
 SEGMENTS = 4
@@ -47,11 +48,9 @@ def joints_and_segments(F: FeatureMap) -> Tensor:
     return torch.cat([joints(F), *(rows[:, :, start:end].mean(dim=2) for start, end in bounds)], dim=1)
 
 
-READOUTS: dict[str, Callable[[FeatureMap], Tensor]] = {
-    MEAN: mean,
-    'joints': joints,
-    'joints+segments': joints_and_segments,
-}
+READOUTS: dict[str, Callable[[FeatureMap], Tensor]] = dict(
+    zip(choices.READOUTS, (mean, joints, joints_and_segments), strict=True)
+)
 """Name -> function of a feature map ``(N, M', C, T', V')``; returns ``(N, D)``."""
 
 

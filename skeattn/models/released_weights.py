@@ -12,21 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skeattn import choices
 from skeattn.errors import CheckpointError
 from skeattn.graph import adjacency
 
 LAYOUT = 'ntu25'
 """The skeleton of every released network."""
 
-MODEL_TYPES = {
-    'skeattnclr': 'SkeAttnCLR',
-    'skeletonclr': 'SkeletonCLR',
-    'crossclr': 'CrosSCLR',
-    'aimclr': 'AimCLR',
-    'hiclr': 'HiCLR',
-    'skelemixclr': 'SkeleMixCLR',
-    'recognizer': 'Recognizer',
-}
+MODEL_TYPES = choices.RELEASED_TYPES
 """Method -> our class; ``recognizer`` is the network of linear evaluation or fine-tuning in any release."""
 
 _Rule = tuple[str, str | Callable[[re.Match[str]], str]]

@@ -11,19 +11,14 @@ from typing import Any
 
 from mmengine.config import Config
 
+from skeattn.choices import PROTOCOL_FILES, protocol_names
 from skeattn.errors import ConfigError, did_you_mean
 from skeattn.evaluation.evaluator import Evaluator, as_evaluator
 from skeattn.protocols.target import TrainingProtocol
-from skeattn.registry import EVALUATORS, PROTOCOL_FILES
+from skeattn.registry import EVALUATORS
 
-FOLDER = PROTOCOL_FILES
 FEATURES = ('source', 'readout')
 """Settings that choose the features; they are no arguments of the type."""
-
-
-def protocol_names() -> list[str]:
-    """Names of the built-in protocols."""
-    return sorted(path.stem for path in FOLDER.glob('*.py'))
 
 
 def protocol_name(protocol: str) -> str:
@@ -96,7 +91,7 @@ def build_protocol(settings: Mapping[str, Any], **defaults: Any) -> Evaluator | 
 
 def _file(protocol: str) -> Path | None:
     if not protocol.endswith('.py'):
-        path = FOLDER / f'{protocol}.py'
+        path = PROTOCOL_FILES / f'{protocol}.py'
         return path if path.is_file() else None
     if not Path(protocol).is_file():
         raise ConfigError(f'no protocol file {protocol}; give a file or one of {", ".join(protocol_names())}')

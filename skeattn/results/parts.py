@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skeattn.choices import MEAN
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256
-from skeattn.models.readout import MEAN
 from skeattn.results import record as records
 from skeattn.results.record import Record, SourceRecord
 from skeattn.results.score_file import ScoreFile

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
-from skeattn.models.readout import MEAN
+from skeattn.choices import MEAN
 
 # Headings of metrics, in the order of the columns: pattern of the protocol's name, pattern of the metric, heading. The
 # first match counts; {0} is the group of the metric's pattern.

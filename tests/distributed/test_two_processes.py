@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.distributed.launching import two_processes
+from tests.distributed.minutes_worker import main as train_by_minutes
 from tests.distributed.worker import STEPS, main
 from tests.engine.toy import write_set
 
@@ -122,3 +123,9 @@ def test_with_bn_per_process_order_and_pointer_are_equal_and_statistics_are_aver
     assert a['queue.pointer'] == b['queue.pointer']
     # Each process normalises its own clips: equal numbers would mean that this test looks at something else.
     assert (a['queue.keys'] - b['queue.keys']).abs().max() > 1e-4
+
+
+def test_the_first_process_decides_when_a_checkpoint_is_due(tmp_path):
+    """The clocks of the processes differ; a process that writes alone would wait for the others for ever."""
+    two_processes(train_by_minutes, tmp_path, write_set(tmp_path / 'set'))
+    assert [(tmp_path / f'{rank}.txt').read_text() for rank in (0, 1)] == ['epoch_3.pth epoch_4.pth'] * 2

@@ -7,7 +7,8 @@ from statistics import mean
 import pytest
 
 from skeattn.evaluation.mask_motion import caption
-from skeattn.experiments import fill, make_rows, read_records, render
+from skeattn.experiments.comparison import make_rows, render
+from skeattn.experiments.paper_tables import fill, read_records
 from skeattn.experiments.plan import find_table
 from skeattn.results.class_gain import class_gains, gains_table
 from skeattn.results.record import Record, read

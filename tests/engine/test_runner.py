@@ -14,6 +14,7 @@ from skeattn.apis import load_model
 from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.build import build_splits
+from skeattn.engine.hooks import SafeCheckpointHook
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.work_dir import default_work_dir
 from skeattn.errors import CheckpointError, ConfigError
@@ -68,6 +69,46 @@ def test_the_best_checkpoint_belongs_to_the_best_evaluation(finished):
 def test_only_the_newest_checkpoints_are_kept(tmp_path, data):
     toy_runner(tmp_path, data=data, default_hooks__checkpoint__max_keep=1).train()
     assert [path.name for path in (tmp_path / 'run').glob('epoch_*.pth')] == ['epoch_3.pth']
+
+
+UNEVALUATED = {'evaluation': None, 'default_hooks__checkpoint__save_best': None}
+
+
+def train_with_epochs_of(minutes, runner, written):
+    """Train with a clock by which every epoch of three steps takes that long, and note the checkpoints."""
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook))
+    hook.clock = lambda: 1e6 + 60 * minutes * runner.iter / 3
+    save = runner.save_checkpoint
+    runner.save_checkpoint = lambda folder, name, **options: (written.append(name), save(folder, name, **options))
+    runner.train()
+
+
+def test_checkpoints_by_minutes_are_those_of_the_first_epochs_after_so_long_and_of_the_last(tmp_path, data):
+    """Every 10 minutes, with epochs of 4 minutes: after 12 and 24. A large interval does not matter."""
+    options = {'train_cfg__max_epochs': 7, 'default_hooks__checkpoint__interval': 50, **UNEVALUATED}
+    checkpoints = {'default_hooks__checkpoint__minutes': 10, 'default_hooks__checkpoint__max_keep': 2}
+    written = []
+    train_with_epochs_of(4, toy_runner(tmp_path, data=data, **options, **checkpoints), written)
+    assert written == ['epoch_3.pth', 'epoch_6.pth', 'epoch_7.pth']
+    assert {path.name for path in (tmp_path / 'run').glob('epoch_*.pth')} == {'epoch_6.pth', 'epoch_7.pth'}
+    assert (tmp_path / 'run/last_checkpoint').read_text() == 'epoch_7.pth'
+
+
+def test_a_run_with_checkpoints_by_minutes_resumes_bit_for_bit(finished, tmp_path, data):
+    """The minutes count from the start of the resumed run."""
+    options = {'data': data, 'default_hooks__checkpoint__minutes': 10, **UNEVALUATED}
+    written = []
+    train_with_epochs_of(5, toy_runner(tmp_path, **options), written)
+    (tmp_path / 'run/epoch_3.pth').unlink()
+    train_with_epochs_of(9, toy_runner(tmp_path, resume=True, **options), written)
+    assert written == ['epoch_2.pth', 'epoch_3.pth', 'epoch_3.pth']
+    assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
+
+
+@pytest.mark.parametrize('minutes', [0, -1, 'ten'])
+def test_minutes_between_checkpoints_are_a_positive_number(tmp_path, data, minutes):
+    with pytest.raises(ConfigError, match=r'default_hooks\.checkpoint\.minutes'):
+        toy_runner(tmp_path, data=data, default_hooks__checkpoint__minutes=minutes)
 
 
 def test_the_same_run_twice_gives_the_same_bits(finished, tmp_path, data):

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skeattn.experiments import Run, execute
+from skeattn.experiments.execute import execute
+from skeattn.experiments.run import Run
 
 # Counts how often it was carried out, then writes the record all at once, as test.py does.
 CODE = """

@@ -4,10 +4,10 @@ import pytest
 
 from skeattn.errors import ConfigError
 from skeattn.experiments.baselines import baseline_lines, raw_sources
+from skeattn.experiments.options import FROZEN
 from skeattn.experiments.paper import TABLES
 from skeattn.experiments.paper_tables import export
 from skeattn.experiments.plan import Cell, add_columns, plan_paper_tables
-from skeattn.experiments.run import FROZEN
 from tests.conftest import ROOT
 from tests.experiments.records import OURS, SMALL, filled, record
 

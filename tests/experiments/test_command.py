@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from skeattn.experiments import Clock
 from skeattn.experiments.command import conclude, show_table
 from skeattn.experiments.execute import Failure
+from skeattn.experiments.process import Clock
 from tests.experiments.standins import fakes
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from skeattn.errors import ConfigError
-from skeattn.experiments import Run, clips_seen, make_rows, render
-from skeattn.experiments.comparison import find_configs, plan_comparison, unequal_clips
+from skeattn.experiments.comparison import clips_seen, find_configs, make_rows, plan_comparison, render, unequal_clips
+from skeattn.experiments.run import Run
 from skeattn.results.record import Record, SourceRecord
 from tests.experiments.checkout import write_checkout
 

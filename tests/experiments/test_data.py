@@ -8,7 +8,8 @@ import pytest
 
 from skeattn.datasets.packed import FRAMES
 from skeattn.errors import DataError, SkeAttnError
-from skeattn.experiments import data, prepare_data
+from skeattn.experiments import data
+from skeattn.experiments.data import prepare_data
 from tests.datasets.raw import write_set
 
 

@@ -15,9 +15,8 @@ import torch
 
 from skeattn.apis import read_checkpoint
 from skeattn.errors import ConfigError
-from skeattn.experiments import Run, execute
-from skeattn.experiments.execute import Pace, workplaces
-from skeattn.experiments.run import TRAINED
+from skeattn.experiments.execute import Pace, execute, workplaces
+from skeattn.experiments.run import TRAINED, Run
 from tests.conftest import ROOT
 from tests.engine.toy import write_config
 from tests.experiments.standins import Fake, carried_out, fakes
@@ -188,7 +187,8 @@ def test_killed_at_random_points_it_ends_with_the_same_numbers(tmp_path: Path) -
     calm, rough = tmp_path / 'calm', tmp_path / 'rough'
     assert execute(runs, calm) == []
     script = (
-        'import sys; from pathlib import Path; from skeattn.experiments import Run, execute; '
+        'import sys; from pathlib import Path; '
+        'from skeattn.experiments.execute import execute; from skeattn.experiments.run import Run; '
         f'runs = [Run("toy", {config!r}), Run("untrained", {config!r}, trained=False)]; '
         f'sys.exit(len(execute(runs, Path({str(rough)!r}))))'
     )

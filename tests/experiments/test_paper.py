@@ -6,9 +6,9 @@ import pytest
 
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
+from skeattn.experiments.options import CELL_METRICS, FROZEN
 from skeattn.experiments.paper import TABLES
-from skeattn.experiments.plan import CELL_METRICS, Cell, add_columns, find_table, plan_paper_tables
-from skeattn.experiments.run import FROZEN
+from skeattn.experiments.plan import Cell, add_columns, find_table, plan_paper_tables
 from tests.conftest import ROOT, shared_path
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from skeattn.errors import SkeAttnError
-from skeattn.experiments import Job
+from skeattn.experiments.process import Job
 from skeattn.experiments.training_log import TrainingState
 from skeattn.files import lock, try_lock
 

@@ -9,7 +9,7 @@ import pytest
 
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import ConfigError
-from skeattn.experiments import Run
+from skeattn.experiments.run import Run
 from skeattn.results.provenance import config_facts
 from skeattn.results.record import Record, write
 from tests.engine.toy import write_config, write_set

@@ -75,7 +75,7 @@ def test_every_row_is_of_the_same_protocols_and_encoders_are_read_by_joint(quick
     comparison.train, comparison.test = clip_set(9, seed=0), clip_set(5, seed=1)
     comparison.rows, comparison.maps, comparison.models = {}, {}, {}
     comparison.evaluators = {'width': as_evaluator(lambda bank, test: {'bank': bank.x.shape[1], 'test': len(test)})}
-    comparison.configs = dict.fromkeys(quickstart.CONFIGS)
+    comparison.configs = {name: {} for name in quickstart.CONFIGS}
     read = []
 
     class Read(Encoder):

@@ -17,7 +17,7 @@ from skeattn.evaluation import KNNEvaluator, LinearProbe, RidgeProbe, extract_fe
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.complexity import encoder_cost, sample_batch
 from skeattn.evaluation.metrics import accuracy
-from skeattn.experiments import make_rows
+from skeattn.experiments.comparison import make_rows
 from skeattn.files import sha256
 from skeattn.protocols import evaluate, plan, scratch
 from skeattn.results.record import Record, read
@@ -188,7 +188,9 @@ def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: 
     """Kind N6: outputs that do not name themselves."""
     pytest.importorskip('sklearn')
     calls = []
-    monkeypatch.setattr(evaluate, 'extract_features', lambda *args: calls.append(args[3]) or extract_features(*args))
+    monkeypatch.setattr(
+        evaluate, 'extract_features', lambda *args, **more: calls.append(args[3]) or extract_features(*args, **more)
+    )
     options = ('tsne.perplexity=3', 'tsne.neighbours=4', 'linear.epochs=3', 'knn_released.source=projector')
     line = (run / 'toy.py', run / 'epoch_7.pth', '--protocol', 'linear,retrieval', 'tsne', '{knn_released}')
     status, out, err = tool(

@@ -6,6 +6,26 @@ one run are reliable; single times depend on the machine and its load.
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('--bank', type=int, default=40_091, help='training clips (40,091, NTU RGB+D 60 xsub)')
+    top.add_argument('--queries', type=int, default=16_487, help='test clips (16,487)')
+    top.add_argument('--part', type=int, default=2048, help='queries for the comparison of alternatives (2048)')
+    top.add_argument('--dim', type=int, default=256, help='of the features (256)')
+    top.add_argument('--k', type=int, default=20, help='neighbours (20)')
+    top.add_argument('--threads', type=int, default=1)
+    top.add_argument('--out', metavar='FILE', help='also write a JSON record')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import time
 from collections.abc import Callable
 
@@ -14,7 +34,6 @@ import torch.nn.functional as F
 from tabulate import tabulate
 from torch import Tensor
 
-from skeattn import cli
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.knn import knn_scores, vote
 from skeattn.files import write_json
@@ -67,15 +86,7 @@ def guesses(scorer: Scorer, bank_clips: int, queries: int, dim: int, k: int, thr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--bank', type=int, default=40_091, help='training clips (40,091, NTU RGB+D 60 xsub)')
-    parser.add_argument('--queries', type=int, default=16_487, help='test clips (16,487)')
-    parser.add_argument('--part', type=int, default=2048, help='queries for the comparison of alternatives (2048)')
-    parser.add_argument('--dim', type=int, default=256, help='of the features (256)')
-    parser.add_argument('--k', type=int, default=20, help='neighbours (20)')
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--out', metavar='FILE', help='also write a JSON record')
-    args = parser.parse_args()
+    args = parser().parse_args()
     for option in ('bank', 'queries', 'part', 'dim', 'k', 'threads'):
         if getattr(args, option) < 1:
             raise ConfigError(f'--{option} {getattr(args, option)} is too small; give at least 1')

@@ -6,6 +6,23 @@ Both give the same numbers. They are timed in one run on the same clips; only th
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('config', nargs='?', default='configs/skeattnclr/stgcn_demo.py')
+    top.add_argument('--epochs', type=int, default=2, help='timed epochs through the encoder (2)')
+    top.add_argument('--threads', type=int, default=1)
+    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import time
 from collections.abc import Callable
 
@@ -13,7 +30,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from skeattn import cli
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation import LinearProbe, extract_features
@@ -54,12 +70,7 @@ def probe_through_encoder(
 
 
 def main() -> None:
-    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    top.add_argument('config', nargs='?', default='configs/skeattnclr/stgcn_demo.py')
-    top.add_argument('--epochs', type=int, default=2, help='timed epochs through the encoder (2)')
-    top.add_argument('--threads', type=int, default=1)
-    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
-    args = top.parse_args()
+    args = parser().parse_args()
     torch.set_num_threads(args.threads)
     cfg = resolve_config(read_config(args.config, args.cfg_options))
     train, test = build_splits(cfg)

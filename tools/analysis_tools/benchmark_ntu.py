@@ -9,6 +9,23 @@ for byte.
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('--files', type=int, default=5000, help='number of raw files (5000, about 1.2 GB)')
+    top.add_argument('--jobs', type=int, default=1, help='also measure with this number of processes')
+    top.add_argument('--folder', help='folder for the files (the temporary folder of the system)')
+    top.add_argument('--out', default='work_dirs/benchmark_ntu.json', help='the record')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import os
 import shutil
 import tempfile
@@ -20,7 +37,6 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from skeattn import cli
 from skeattn.datasets import PackedSet, PackedWriter
 from skeattn.datasets.converters import ntu
 from skeattn.datasets.splits import SPLITS
@@ -175,12 +191,7 @@ def report(record: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--files', type=int, default=5000, help='number of raw files (5000, about 1.2 GB)')
-    parser.add_argument('--jobs', type=int, default=1, help='also measure with this number of processes')
-    parser.add_argument('--folder', help='folder for the files (the temporary folder of the system)')
-    parser.add_argument('--out', default='work_dirs/benchmark_ntu.json', help='the record')
-    args = parser.parse_args()
+    args = parser().parse_args()
     if args.folder:
         Path(args.folder).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix='benchmark_ntu_', dir=args.folder))

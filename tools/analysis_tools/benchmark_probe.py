@@ -6,12 +6,29 @@ time includes the choice of the penalty.
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('--bank', type=int, default=40_091, help='training clips (40,091, NTU RGB+D 60 xsub)')
+    top.add_argument('--queries', type=int, default=16_487, help='test clips (16,487)')
+    top.add_argument('--dim', type=int, default=6400, help='of the features (6400)')
+    top.add_argument('--threads', type=int, default=2)
+    top.add_argument('--out', metavar='FILE', help='also write a JSON record')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import time
 
 import torch
 from tabulate import tabulate
 
-from skeattn import cli
 from skeattn.errors import ConfigError
 from skeattn.evaluation import Features, RidgeProbe
 from skeattn.files import write_json
@@ -53,13 +70,7 @@ def run(probe: bool, clips: int, queries: int, dim: int, threads: int) -> tuple[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--bank', type=int, default=40_091, help='training clips (40,091, NTU RGB+D 60 xsub)')
-    parser.add_argument('--queries', type=int, default=16_487, help='test clips (16,487)')
-    parser.add_argument('--dim', type=int, default=6400, help='of the features (6400)')
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--out', metavar='FILE', help='also write a JSON record')
-    args = parser.parse_args()
+    args = parser().parse_args()
     for option in ('bank', 'queries', 'dim', 'threads'):
         if getattr(args, option) < 2 - (option == 'threads'):
             raise ConfigError(f'--{option} {getattr(args, option)} is too small')

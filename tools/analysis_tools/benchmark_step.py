@@ -7,6 +7,26 @@ Machines are noisy: only the ratios within one run are reliable.
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description='Benchmark a training step of a config on random clips.')
+    top.add_argument('config')
+    top.add_argument('--frames', type=int, default=64)
+    top.add_argument('--persons', type=int, default=1)
+    top.add_argument('--batch', type=int, default=32)
+    top.add_argument('--rounds', type=int, default=7)
+    top.add_argument('--threads', type=int, default=1)
+    top.add_argument('--device')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import platform
 import time
 from collections.abc import Callable
@@ -16,7 +36,6 @@ import torch
 from tabulate import tabulate
 from torch import nn
 
-from skeattn import cli
 from skeattn.datasets.native import at_full_length
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.models.dropout import Dropout
@@ -26,16 +45,8 @@ from skeattn.skeletons import get_layout
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description='Benchmark a training step of a config on random clips.')
-    parser.add_argument('config')
-    parser.add_argument('--frames', type=int, default=64)
-    parser.add_argument('--persons', type=int, default=1)
-    parser.add_argument('--batch', type=int, default=32)
-    parser.add_argument('--rounds', type=int, default=7)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    args = parser.parse_args()
-    cli.device(args.device)
+    args = parser().parse_args()
+    args.device = cli.device_or_best(args.device)
     torch.set_num_threads(args.threads)
 
     cfg = resolve_config(read_config(args.config, {}))

@@ -8,26 +8,9 @@ that mix clips.
 """
 
 import argparse
-from pathlib import Path
 
-import numpy as np
-import torch
-from mmengine.config import Config
-
-import skeattn.models  # noqa: F401  registers the components of configs
 from skeattn import cli
-from skeattn.augment.functional import STREAMS
-from skeattn.datasets import PackedSet, Pipeline, open_sets, split
-from skeattn.datasets.materialise import materialise, materialise_native
-from skeattn.datasets.native import NativeClips
-from skeattn.datasets.packed import class_name
-from skeattn.datasets.skeleton_dataset import split_missing, split_missing_native
-from skeattn.engine.config import read_config, resolve_config
-from skeattn.errors import ConfigError
-from skeattn.registry import MODELS
-from skeattn.visualization import Panel, in_stream, pipeline_steps, play_clip, view_steps
-
-PARTNERS = 7
+from skeattn.choices import STREAMS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +28,29 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--iteration', type=int, default=0, help='training iteration of the draws (0)')
     top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
     return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+import skeattn.models  # noqa: F401  registers the components of configs
+from skeattn.datasets import PackedSet, Pipeline, open_sets, split
+from skeattn.datasets.materialise import materialise, materialise_native
+from skeattn.datasets.native import NativeClips
+from skeattn.datasets.packed import class_name
+from skeattn.datasets.skeleton_dataset import split_missing, split_missing_native
+from skeattn.engine.config import read_config, resolve_config
+from skeattn.errors import ConfigError
+from skeattn.registry import MODELS
+from skeattn.visualization import Panel, in_stream, pipeline_steps, play_clip, view_steps
+
+PARTNERS = 7
 
 
 def find_clip(packed: PackedSet, indices: list[int], clip: str, part: str) -> int:

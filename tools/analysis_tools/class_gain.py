@@ -8,6 +8,23 @@ Give one record per seed. One test clip changes the accuracy of a small class by
 import argparse
 
 from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('--baseline', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
+    top.add_argument('--ours', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
+    top.add_argument('--protocol', default='linear', help='of the predictions (linear)')
+    top.add_argument('--source', help='features, if a record has several')
+    top.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    top.add_argument('--out', metavar='FILE', help='picture (class_gain_<protocol>.png beside the first of --ours)')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 from skeattn.results.class_gain import class_gains, gains_table
 from skeattn.results.recorded import read_result
 from skeattn.visualization.gains import draw_gains
@@ -19,14 +36,7 @@ NOTE = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--baseline', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
-    parser.add_argument('--ours', nargs='+', required=True, metavar='RECORD', help='JSON records of tools/test.py')
-    parser.add_argument('--protocol', default='linear', help='of the predictions (linear)')
-    parser.add_argument('--source', help='features, if a record has several')
-    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
-    parser.add_argument('--out', metavar='FILE', help='picture (class_gain_<protocol>.png beside the first of --ours)')
-    args = parser.parse_args()
+    args = parser().parse_args()
     baseline, ours = (
         [read_result(path, args.protocol, args.source) for path in paths] for paths in (args.baseline, args.ours)
     )

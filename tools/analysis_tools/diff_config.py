@@ -7,13 +7,32 @@ once.
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('a', metavar='A', help='a config file')
+    top.add_argument('b', metavar='B', help='a second one')
+    for side in 'ab':
+        option = f'--cfg-options-{side}'
+        top.add_argument(option, nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    top.add_argument('--all', action='store_true', help='also show places that repeat a difference')
+    top.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tabulate import tabulate
 
 import skeattn.models  # noqa: F401  registers the components of configs
-from skeattn import cli
 from skeattn.engine.config import read_config, resolve_config
 
 ABSENT = '(absent)'
@@ -69,15 +88,7 @@ def once(rows: Rows) -> Rows:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('a', metavar='A', help='a config file')
-    parser.add_argument('b', metavar='B', help='a second one')
-    for side in 'ab':
-        option = f'--cfg-options-{side}'
-        parser.add_argument(option, nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
-    parser.add_argument('--all', action='store_true', help='also show places that repeat a difference')
-    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
-    args = parser.parse_args()
+    args = parser().parse_args()
     left, right = (
         resolve_config(read_config(path, options)).to_dict()
         for path, options in ((args.a, args.cfg_options_a), (args.b, args.cfg_options_b))

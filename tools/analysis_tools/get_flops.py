@@ -7,6 +7,25 @@ The values are counted, not timed, on random clips after the config's pipeline, 
 """
 
 import argparse
+
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('configs', nargs='+', metavar='CONFIG', help='several: a Markdown table')
+    top.add_argument('--batch', type=int, default=4, help='clips for the count (4)')
+    top.add_argument('--persons', type=int, help='in each clip (as many as the pipeline keeps)')
+    top.add_argument('--source', default='backbone', help='features of the encoder (backbone)')
+    top.add_argument('--depth', type=int, default=2, help='levels of modules, for a single config (2)')
+    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +35,6 @@ from mmengine.config import Config
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.channels import AXES
 from skeattn.datasets import Pipeline
@@ -123,14 +141,7 @@ def _shape(cost: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='several: a Markdown table')
-    parser.add_argument('--batch', type=int, default=4, help='clips for the count (4)')
-    parser.add_argument('--persons', type=int, help='in each clip (as many as the pipeline keeps)')
-    parser.add_argument('--source', default='backbone', help='features of the encoder (backbone)')
-    parser.add_argument('--depth', type=int, default=2, help='levels of modules, for a single config (2)')
-    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
-    args = parser.parse_args()
+    args = parser().parse_args()
     for option, least in (('batch', 2), ('persons', 1), ('depth', 0)):
         if getattr(args, option) is not None and getattr(args, option) < least:
             raise ConfigError(f'--{option} {getattr(args, option)} is too small; give at least {least}')

@@ -7,11 +7,28 @@ has the config's seed and BatchNorm statistics of the training clips.
 """
 
 import argparse
-from functools import partial
-
-import torch
 
 from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('config', metavar='CONFIG')
+    top.add_argument('checkpoint', metavar='CHECKPOINT', help='a file or a work_dir')
+    top.add_argument('--split', choices=['train', 'test'], default='test', help='the clips (test)')
+    top.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    top.add_argument('--device')
+    top.add_argument('--out', metavar='FILE', help='write the numbers as JSON')
+    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
+from functools import partial
+
 from skeattn.apis import load_model
 from skeattn.datasets.splits import of_part
 from skeattn.engine.build import newest
@@ -23,16 +40,8 @@ from skeattn.registry import DATASETS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', metavar='CONFIG')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file or a work_dir')
-    parser.add_argument('--split', choices=['train', 'test'], default='test', help='the clips (test)')
-    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', metavar='FILE', help='write the numbers as JSON')
-    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
-    args = parser.parse_args()
-    cli.device(args.device)
+    args = parser().parse_args()
+    args.device = cli.device_or_best(args.device)
     cfg = resolve_config(read_config(args.config, args.cfg_options))
     checkpoint = newest(args.checkpoint)
     clips = DATASETS.build(of_part(cfg.dataset, args.split))

@@ -7,24 +7,34 @@ The counts of several records, seeds of one method, are added.
 
 import argparse
 
+from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('records', nargs='+', metavar='RECORD', help='JSON records of tools/test.py')
+    top.add_argument('--protocol', default='linear', help='of the predictions (linear)')
+    top.add_argument('--source', help='features, if a record has several')
+    top.add_argument('--pairs', type=int, default=10, help='most confused pairs to print (10)')
+    top.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
+    top.add_argument('--out', metavar='FILE', help='picture (confusion_<protocol>.png beside the first record)')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import numpy as np
 from tabulate import tabulate
 
-from skeattn import cli
 from skeattn.errors import ConfigError
 from skeattn.results.recorded import check_comparable, read_result
 from skeattn.visualization.confusion import draw_confusion, most_confused
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('records', nargs='+', metavar='RECORD', help='JSON records of tools/test.py')
-    parser.add_argument('--protocol', default='linear', help='of the predictions (linear)')
-    parser.add_argument('--source', help='features, if a record has several')
-    parser.add_argument('--pairs', type=int, default=10, help='most confused pairs to print (10)')
-    parser.add_argument('--format', default='simple', choices=['simple', 'github'], help='github: Markdown')
-    parser.add_argument('--out', metavar='FILE', help='picture (confusion_<protocol>.png beside the first record)')
-    args = parser.parse_args()
+    args = parser().parse_args()
     if args.pairs < 1:
         raise ConfigError(f'--pairs {args.pairs} is too small; give at least 1')
     results = [read_result(path, args.protocol, args.source) for path in args.records]

@@ -10,9 +10,28 @@ These are seeds, drawn as their mean and a band from the minimum to the maximum.
 """
 
 import argparse
-from pathlib import Path
 
 from skeattn import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('runs', nargs='+', metavar='RUN')
+    top.add_argument('--metric', nargs='+', help='logged names of the panels (accuracy, and the losses of each run)')
+    top.add_argument('--losses', action='store_true', help='only the terms of the loss, a panel per run on one scale')
+    top.add_argument('--protocol', default='linear', help='of the curves in records (linear)')
+    top.add_argument('--source', help='features, if a record has several')
+    top.add_argument('--title', default='')
+    top.add_argument('--out', metavar='FILE', help='picture (work_dirs/curves.png)')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
+from pathlib import Path
+
 from skeattn.errors import ConfigError, DataError
 from skeattn.results.recorded import read_result
 from skeattn.visualization.curves import Series, draw_curves, draw_losses, draw_series, logged, read_logs
@@ -69,17 +88,7 @@ def curves_of_records(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('runs', nargs='+', metavar='RUN')
-    parser.add_argument('--metric', nargs='+', help='logged names of the panels (accuracy, and the losses of each run)')
-    parser.add_argument(
-        '--losses', action='store_true', help='only the terms of the loss, a panel per run on one scale'
-    )
-    parser.add_argument('--protocol', default='linear', help='of the curves in records (linear)')
-    parser.add_argument('--source', help='features, if a record has several')
-    parser.add_argument('--title', default='')
-    parser.add_argument('--out', metavar='FILE', help='picture (work_dirs/curves.png)')
-    args = parser.parse_args()
+    args = parser().parse_args()
     runs, out = parse_runs(args.runs), cli.output(args.out, 'work_dirs/curves.png')
     kinds = {path.suffix == '.json' for paths in runs.values() for path in paths}
     if len(kinds) > 1:

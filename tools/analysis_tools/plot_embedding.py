@@ -6,13 +6,41 @@ On a t-SNE or UMAP map only neighbourhoods have a meaning, not the sizes of grou
 """
 
 import argparse
+
+from skeattn import cli
+from skeattn.choices import MAP_METHODS, READOUTS
+
+COLOURS = {'label': 'class', 'subject': 'subject', 'camera': 'camera'}
+"""Column of the packed set -> heading of the legend."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('config', metavar='CONFIG')
+    top.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or untrained')
+    top.add_argument('--method', choices=MAP_METHODS, default='tsne', help='umap needs umap-learn (tsne)')
+    top.add_argument('--split', choices=['train', 'test'], default='test')
+    top.add_argument('--source', help='features: backbone, projector … (those of the config)')
+    top.add_argument('--readout', choices=READOUTS, help='how a map becomes a vector (that of the config, or mean)')
+    top.add_argument('--colour', choices=COLOURS, default='label', help='(label)')
+    top.add_argument('--limit', type=int, default=2000, help='maximum number of evenly spaced clips on the map (2000)')
+    top.add_argument('--seed', type=int, default=0, help='of the map (0)')
+    top.add_argument('--device')
+    top.add_argument('--out', metavar='FILE', help='picture (embedding_<method>_<colour>.png beside the checkpoint)')
+    top.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.datasets import PackedSet, open_sets
 from skeattn.datasets.splits import of_part
@@ -20,13 +48,10 @@ from skeattn.engine.build import newest
 from skeattn.engine.config import evaluates_in_autocast, read_config, resolve_config
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation import Features, extract_features
-from skeattn.evaluation.embedding_map import METHODS, check_method
-from skeattn.models.readout import MEAN, READOUTS, split_source, with_readout
+from skeattn.evaluation.embedding_map import check_method
+from skeattn.models.readout import MEAN, split_source, with_readout
 from skeattn.registry import DATASETS
 from skeattn.visualization.embedding import draw_embedding
-
-COLOURS = {'label': 'class', 'subject': 'subject', 'camera': 'camera'}
-"""Column of the packed set -> heading of the legend."""
 
 
 def coloured(features: Features, packed: PackedSet, column: str) -> tuple[Features, list[str]]:
@@ -46,23 +71,8 @@ def coloured(features: Features, packed: PackedSet, column: str) -> tuple[Featur
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', metavar='CONFIG')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or untrained')
-    parser.add_argument('--method', choices=METHODS, default='tsne', help='umap needs umap-learn (tsne)')
-    parser.add_argument('--split', choices=['train', 'test'], default='test')
-    parser.add_argument('--source', help='features: backbone, projector … (those of the config)')
-    parser.add_argument('--readout', choices=READOUTS, help='how a map becomes a vector (that of the config, or mean)')
-    parser.add_argument('--colour', choices=COLOURS, default='label', help='(label)')
-    parser.add_argument(
-        '--limit', type=int, default=2000, help='maximum number of evenly spaced clips on the map (2000)'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='of the map (0)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', metavar='FILE', help='picture (embedding_<method>_<colour>.png beside the checkpoint)')
-    parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={}, metavar='KEY=VALUE')
-    args = parser.parse_args()
-    cli.device(args.device)
+    args = parser().parse_args()
+    args.device = cli.device_or_best(args.device)
     check_method(args.method)
     if args.limit < 4:
         raise ConfigError(f'--limit {args.limit} is too small; give at least 4')

@@ -6,6 +6,27 @@ executed. Prints the result for the tensors, the configs that the weights fit, a
 """
 
 import argparse
+
+from skeattn import cli
+from skeattn.choices import RELEASED_TYPES, STREAMS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('checkpoint', metavar='CHECKPOINT')
+    top.add_argument('--out', required=True, metavar='FILE.pth')
+    top.add_argument('--method', choices=RELEASED_TYPES, help='needed if the names fit several methods')
+    top.add_argument('--stream', choices=STREAMS, help='of the training; it is not in the file')
+    top.add_argument('--config', metavar='CONFIG', help='write nothing unless the weights fit this config')
+    top.add_argument('--ignore-unknown', action='store_true', help='omit names that no release has')
+    top.add_argument('--verbose', action='store_true', help='list every name')
+    return top
+
+
+if __name__ == '__main__':
+    cli.check_arguments(parser)  # before the imports below, which take seconds
+
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +39,6 @@ from mmengine.config import Config
 from tabulate import tabulate
 from torch import nn
 
-from skeattn import cli
 from skeattn.apis import read_checkpoint
 from skeattn.checkpoint import load_weights, shorten, write_checkpoint
 from skeattn.engine.config import read_config, resolve_config
@@ -38,19 +58,6 @@ from skeattn.models.released_weights import (
 from skeattn.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    top.add_argument('checkpoint', metavar='CHECKPOINT')
-    top.add_argument('--out', required=True, metavar='FILE.pth')
-    top.add_argument('--method', choices=MODEL_TYPES, help='needed if the names fit several methods')
-    top.add_argument('--stream', choices=['joint', 'motion', 'bone'], help='of the training; it is not in the file')
-    top.add_argument('--config', metavar='CONFIG', help='write nothing unless the weights fit this config')
-    top.add_argument('--ignore-unknown', action='store_true', help='omit names that no release has')
-    top.add_argument('--verbose', action='store_true', help='list every name')
-    return top
 
 
 @dataclass

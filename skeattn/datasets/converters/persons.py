@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from skeattn.channels import num_coordinates
 from skeattn.datasets.missing import SCORES, present
@@ -135,6 +134,8 @@ def follow(keypoint: np.ndarray, D: int, ids: np.ndarray) -> np.ndarray:
 
 def _nearest(seen: list[np.ndarray], bodies: list[np.ndarray]) -> dict[int, int]:
     """For bodies ``(V, D)`` that continue a track, its index."""
+    from scipy.optimize import linear_sum_assignment  # slow to load, and only tracks need it
+
     if not seen or not bodies:
         return {}
     with warnings.catch_warnings():

@@ -1,7 +1,6 @@
 """How a depth camera records a body: view, jitter, frozen and inferred joints, missed frames, swapped bodies."""
 
 import numpy as np
-from scipy.signal import lfilter
 
 from skeattn.datasets.synthetic.body import LAYOUT
 
@@ -40,6 +39,8 @@ def seen_from(points: np.ndarray, camera: np.ndarray, place: np.ndarray) -> np.n
 
 def disturb(rng: np.random.Generator, keypoint: np.ndarray) -> np.ndarray:
     """Jitter, freezes and inferred joints on one body ``(T, V, 3)`` in metres."""
+    from scipy.signal import lfilter  # slow to load, and only generated clips need it
+
     T, V, _ = keypoint.shape
     level = 0.004 * np.exp(rng.normal(0, 0.3))
     white = rng.normal(size=(T + 20, V, 3)) * UNREST[:, None]

@@ -1,10 +1,11 @@
 """Writing checkpoints, removing old ones, and keeping the best."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
 from skeattn.checkpoint import EPOCH_FILE, LAST, epoch_files
@@ -24,6 +25,8 @@ class SafeCheckpointHook(Hook):
 
     Args:
         interval: epochs between checkpoints; the last epoch is always written.
+        minutes: for long runs of short epochs: write the first epoch that ends at least so many minutes after the last
+            checkpoint, or after the start, instead of every ``interval`` epochs.
         max_keep: how many epochs to keep.
         save_best: metric or metrics of which to keep the best weights, for example ``'knn/top1_k20'``; larger is
             better.
@@ -33,17 +36,27 @@ class SafeCheckpointHook(Hook):
     """
 
     priority = 'VERY_LOW'
+    clock = staticmethod(time.monotonic)
 
-    def __init__(self, interval: int = 1, max_keep: int = 2, save_best: str | list[str] | None = None) -> None:
+    def __init__(
+        self,
+        interval: int = 1,
+        max_keep: int = 2,
+        save_best: str | list[str] | None = None,
+        minutes: float | None = None,
+    ) -> None:
         if interval < 1 or max_keep < 1:
             raise ConfigError(f'SafeCheckpointHook: interval={interval} and max_keep={max_keep} must be at least 1')
-        self.interval, self.max_keep = interval, max_keep
+        if minutes is not None and minutes <= 0:
+            raise ConfigError(f'SafeCheckpointHook: minutes={minutes} must be above 0')
+        self.interval, self.max_keep, self.minutes = interval, max_keep, minutes
+        self.written = self.clock()
         self.metrics = [save_best] if isinstance(save_best, str) else list(save_best or [])
         self.best: dict[str, dict[str, Any]] = {}
 
     def before_train(self, runner: Any) -> None:
         """Read the best scores when resuming; those of an earlier run do not count."""
-        self.best = {}
+        self.best, self.written = {}, self.clock()
         record = Path(runner.work_dir) / 'best.json'
         if runner.iter > 0 and record.is_file():
             try:
@@ -65,13 +78,14 @@ class SafeCheckpointHook(Hook):
                 )
 
     def after_train_epoch(self, runner: Any) -> None:
-        """Write the epoch's checkpoint, point to it, then drop those that are too old."""
-        if not self.every_n_epochs(runner, self.interval) and not self.is_last_train_epoch(runner):
+        """Write the epoch's checkpoint if one is due, point to it, then drop those that are too old."""
+        if not self._is_due(runner):
             return
         epoch = runner.epoch + 1
         name = EPOCH_FILE.format(epoch)
         pending = pending_state(runner)  # of all processes, so before the first one writes
         runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': runner.iter}, pending=pending)
+        self.written = self.clock()
         if not is_main_process():
             return
         work_dir = Path(runner.work_dir)
@@ -80,6 +94,16 @@ class SafeCheckpointHook(Hook):
         for old in sorted(e for e in files if e <= epoch)[: -self.max_keep]:
             files[old].unlink()
         runner.logger.info(f'saved {work_dir / name}')
+
+    def _is_due(self, runner: Any) -> bool:
+        """Whether this epoch is written, the same in all processes."""
+        if self.is_last_train_epoch(runner):
+            return True
+        if self.minutes is None:
+            return self.every_n_epochs(runner, self.interval)
+        due = [self.clock() - self.written >= 60 * self.minutes]
+        broadcast_object_list(due)  # the first process decides: clocks differ
+        return due[0]
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         """Keep the weights of a better evaluation."""
