@@ -10,6 +10,7 @@ from tabulate import tabulate
 from skeattn.benchmark import evaluating, surroundings, training
 from skeattn.benchmark.ceilings import ceilings
 from skeattn.benchmark.rounds import Clock, Group, Row, measure_group
+from skeattn.benchmark.scaling import scaling
 from skeattn.benchmark.setting import Setting
 from skeattn.results.provenance import environment
 
@@ -22,7 +23,7 @@ SECTIONS: Mapping[str, Callable[[Setting], Iterator[Group]]] = {
     'probes': evaluating.probes,
     'conversion': surroundings.conversion,
     'startup': surroundings.startup,
-    'scaling': training.scaling,
+    'scaling': scaling,
 }
 """Name -> groups of variants; built one by one, so that a group's models are freed before the next."""
 HEADINGS = ('', 'ms', 'quartiles', 'times faster', 'quartiles', 'per s', 'GFLOP/s', 'GB/s', 'operations', 'peak MiB')
@@ -74,8 +75,8 @@ def _groups(sections: Sequence[str], setting: Setting, extra: Sequence[Group]) -
 
 def in_words(limits: Mapping[str, float]) -> str:
     """The ceilings in a line."""
-    products = [f'{name.removeprefix("matmul_")} {limits[name]:.0f}' for name in limits if name != 'copy']
-    return f'ceilings: matrix product {", ".join(products)} GFLOP/s; copy {limits["copy"]:.1f} GB/s'
+    rates = [f'{name.replace("_", " ")} {limits[name]:.0f}' for name in limits if name != 'copy']
+    return f'ceilings: {", ".join(rates)} GFLOP/s; copy {limits["copy"]:.1f} GB/s'
 
 
 def table(rows: Sequence[Row]) -> str:

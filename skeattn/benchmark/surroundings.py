@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,20 +13,29 @@ from skeattn.benchmark.setting import CONFIGS, Setting
 from skeattn.datasets.converters import ntu
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 
+Convert = Callable[[Path, Path], None]
+
 
 def conversion(setting: Setting) -> Iterator[Group]:
     """Raw NTU files to a packed set; benchmark_ntu.py measures more of them, from the disk."""
+    yield from converted(setting, {'reference, line by line': convert_line_by_line, 'ours': with_processes(1)})
+
+
+def converted(setting: Setting, ways: Mapping[str, Convert]) -> Iterator[Group]:
+    """The same raw files, converted in several ways."""
     with tempfile.TemporaryDirectory(prefix='benchmark_') as folder:
         raw = Path(folder)
         for clip in generate(0, setting.files):
             write_skeleton_file(raw / f'{clip.name}.skeleton', clip.keypoint)
         size = sum(file.stat().st_size for file in raw.iterdir())
-        ours = partial(ntu.convert, dataset='ntu60', jobs=1)
-        variants = [
-            Variant(name, partial(_into_a_new_folder, convert, raw), setting.files, size, counted=False)
-            for name, convert in (('reference, line by line', convert_line_by_line), ('ours', ours))
-        ]
+        runs = {name: partial(_into_a_new_folder, convert, raw) for name, convert in ways.items()}
+        variants = [Variant(name, run, setting.files, size, counted=False) for name, run in runs.items()]
         yield Group(f'{setting.files} raw files', variants, unit='files')
+
+
+def with_processes(number: int) -> Convert:
+    """Our converter."""
+    return partial(ntu.convert, dataset='ntu60', jobs=number)
 
 
 def startup(setting: Setting) -> Iterator[Group]:
@@ -42,7 +51,7 @@ def startup(setting: Setting) -> Iterator[Group]:
     yield Group('a new process', variants, unit='starts')
 
 
-def _into_a_new_folder(convert: Callable[[Path, Path], None], raw: Path) -> None:
+def _into_a_new_folder(convert: Convert, raw: Path) -> None:
     with tempfile.TemporaryDirectory(prefix='benchmark_') as out:
         convert(raw, Path(out) / 'packed')
 

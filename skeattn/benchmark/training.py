@@ -1,7 +1,6 @@
-"""Sections on training: views, backbones, whole steps, scaling."""
+"""Sections on training: views, backbones, whole steps."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -63,22 +62,8 @@ def steps(setting: Setting) -> Iterator[Group]:
     for method in METHOD_CONFIGS:
         for width in setting.widths if method == 'SkeAttnCLR' else setting.widths[:1]:
             variants = _reference_steps(method, width, setting) if method in METHODS else []
-            variants += [_our_step(method, width, setting, amp, f'ours {name}') for name, amp in PRECISIONS.items()]
+            variants += [our_step(method, width, setting, amp, f'ours {name}') for name, amp in PRECISIONS.items()]
             yield Group(f'{method}, width {width}', variants)
-
-
-def scaling(setting: Setting) -> Iterator[Group]:
-    """SkeAttnCLR's step in bfloat16 over batch, frames and width; compare clips per second, not ratios."""
-    width = setting.widths[0]
-    batches = [setting.batch, 2 * setting.batch, 4 * setting.batch]
-    frames = [setting.frames // 2, setting.frames, 2 * setting.frames]
-    axes = {
-        'batch': [(replace(setting, batch=B), width, f'batch {B}') for B in batches],
-        'frames': [(replace(setting, frames=T), width, f'{T} frames') for T in frames],
-        'width': [(setting, w, f'width {w}') for w in (width, 2 * width, 4 * width)],
-    }
-    for axis, points in axes.items():
-        yield Group(axis, [_our_step('SkeAttnCLR', w, at, True, name) for at, w, name in points])
 
 
 def of_config(path: str, setting: Setting, persons: int | None = None) -> Group:
@@ -142,7 +127,8 @@ def _reference_steps(method: str, width: int, setting: Setting) -> list[Variant]
     return found
 
 
-def _our_step(method: str, width: int, setting: Setting, amp: bool, name: str) -> Variant:
+def our_step(method: str, width: int, setting: Setting, amp: bool, name: str) -> Variant:
+    """The training step of a method."""
     data = Clips(4 * setting.batch, setting.frames)
     return Variant(name, _step(load_model(method_config(method, setting, width)), data, setting, amp), setting.batch)
 

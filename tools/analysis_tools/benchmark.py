@@ -42,6 +42,8 @@ def setting_of(args: argparse.Namespace, device: str) -> Setting:
     """The sizes that the options name, the defaults otherwise."""
     named = {'batch': args.batch, 'frames': args.frames, 'widths': tuple(args.width or ()), 'bank': args.bank}
     changes: dict[str, Any] = (TINY if args.tiny else {}) | {key: value for key, value in named.items() if value}
+    if device.startswith('cuda') and not args.tiny:
+        changes |= {'matrix': 8192, 'copied': 2**32}
     setting = Setting(device=device, **changes)
     for field in dataclasses.fields(setting):
         value = getattr(setting, field.name)
