@@ -6,12 +6,11 @@ from dataclasses import replace
 from skeattn.benchmark.evaluating import knn
 from skeattn.benchmark.rounds import Group
 from skeattn.benchmark.setting import Setting
-from skeattn.benchmark.surroundings import converted, with_processes
 from skeattn.benchmark.training import our_step
 
 
 def scaling(setting: Setting) -> Iterator[Group]:
-    """SkeAttnCLR's step in bfloat16 over batch, frames and width; KNN over clips; conversion over processes."""
+    """SkeAttnCLR's step in bfloat16 over batch, frames and width; KNN over clips."""
     width, batch, frames = setting.widths[0], setting.batch, setting.frames
     axes = {
         'batch': [(replace(setting, batch=B), width, f'batch {B}') for B in (batch, 2 * batch, 4 * batch)],
@@ -24,5 +23,3 @@ def scaling(setting: Setting) -> Iterator[Group]:
     groups = [group for size in sizes for group in knn(replace(setting, bank=size))]
     ours = [replace(group.variants[-1], name=group.title) for group in groups]
     yield Group('clips in the bank', ours, unit='queries')
-    for group in converted(setting, {f'{n} processes': with_processes(n) for n in (1, 2)}):
-        yield replace(group, title='processes that convert')

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,25 +17,17 @@ Convert = Callable[[Path, Path], None]
 
 
 def conversion(setting: Setting) -> Iterator[Group]:
-    """Raw NTU files to a packed set; benchmark_ntu.py measures more of them, from the disk."""
-    yield from converted(setting, {'reference, line by line': convert_line_by_line, 'ours': with_processes(1)})
-
-
-def converted(setting: Setting, ways: Mapping[str, Convert]) -> Iterator[Group]:
-    """The same raw files, converted in several ways."""
+    """Raw NTU files to a packed set; benchmark_ntu.py measures more of them, from the disk, on several processes."""
     with tempfile.TemporaryDirectory(prefix='benchmark_') as folder:
         raw = Path(folder)
         for clip in generate(0, setting.files):
             write_skeleton_file(raw / f'{clip.name}.skeleton', clip.keypoint)
         size = sum(file.stat().st_size for file in raw.iterdir())
+        ways: dict[str, Convert] = {'reference, line by line': convert_line_by_line}
+        ways['ours'] = partial(ntu.convert, dataset='ntu60', jobs=1)
         runs = {name: partial(_into_a_new_folder, convert, raw) for name, convert in ways.items()}
         variants = [Variant(name, run, setting.files, size, counted=False) for name, run in runs.items()]
         yield Group(f'{setting.files} raw files', variants, unit='files')
-
-
-def with_processes(number: int) -> Convert:
-    """Our converter."""
-    return partial(ntu.convert, dataset='ntu60', jobs=number)
 
 
 def startup(setting: Setting) -> Iterator[Group]:
@@ -44,9 +36,10 @@ def startup(setting: Setting) -> Iterator[Group]:
     commands = {
         'import torch': [python, '-c', 'import torch'],
         'import skeattn': [python, '-c', 'import skeattn'],
-        'import skeattn.apis': [python, '-c', 'import skeattn.apis'],
-        'train.py --help': [python, str(tools / 'train.py'), '--help'],
     }
+    if not setting.small:
+        commands['import skeattn.apis'] = [python, '-c', 'import skeattn.apis']
+        commands['train.py --help'] = [python, str(tools / 'train.py'), '--help']
     variants = [Variant(name, partial(_run, command), 1, counted=False) for name, command in commands.items()]
     yield Group('a new process', variants, unit='starts')
 

@@ -44,7 +44,7 @@ def check(record, section, groups):
             assert all(row[key] > 0 for key in ALWAYS - {'name', 'unit'})
 
 
-GROUPS = dict(views=3, backbones=7, steps=6, extraction=1, knn=1, probes=2, conversion=1, startup=1, scaling=5)
+GROUPS = dict(views=3, backbones=7, steps=6, extraction=1, knn=1, probes=2, conversion=1, startup=1, scaling=4)
 
 
 @pytest.mark.parametrize(
