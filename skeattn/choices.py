@@ -25,6 +25,8 @@ RELEASED_TYPES = {
     'recognizer': 'Recognizer',
 }
 """Method of a released checkpoint -> class of the toolbox."""
+BENCHMARKS = ('views', 'backbones', 'steps', 'extraction', 'knn', 'probes', 'conversion', 'startup', 'scaling')
+"""Sections of the benchmark; see :mod:`skeattn.benchmark.report`."""
 PROTOCOL_FILES = Path(__file__).resolve().parent / 'protocols' / 'builtin'
 """Settings of evaluators by the name of a protocol."""
 

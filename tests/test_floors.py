@@ -28,7 +28,7 @@ FLOORS = (
     ('visualization',),
     ('protocols',),
     ('experiments',),
-    ('apis',),
+    ('apis', 'benchmark'),
 )
 """From the ground up; rooms of one floor know nothing of each other."""
 

@@ -22,7 +22,7 @@ ANALYSIS = 'analysis_tools'
 CONFIGS = ROOT / 'configs'
 TOOLS = (
     *('plot_curves', 'plot_confusion', 'class_gain', 'plot_embedding', 'mask_motion'),
-    *('benchmark_knn', 'benchmark_probe', 'get_flops', 'diff_config'),
+    *('benchmark', 'benchmark_knn', 'benchmark_probe', 'get_flops', 'diff_config'),
 )
 diff = load(f'{ANALYSIS}/diff_config')
 

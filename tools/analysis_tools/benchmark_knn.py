@@ -30,40 +30,18 @@ import time
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from tabulate import tabulate
 from torch import Tensor
 
+from skeattn import cli
+from skeattn.benchmark.evaluating import CLASSES, at_once, clusters, one_by_one
 from skeattn.errors import ConfigError, DataError
-from skeattn.evaluation.knn import knn_scores, vote
+from skeattn.evaluation.knn import knn_scores
 from skeattn.files import write_json
 from skeattn.measure import measure
 from skeattn.results.provenance import environment
 
-CLASSES, NOISE = 60, 3.0
 Scorer = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-
-
-def clusters(clips: int, dim: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Features (clips, dim) around centres that do not depend on the seed, and their labels."""
-    centres = torch.randn(CLASSES, dim, generator=torch.Generator().manual_seed(7))
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(CLASSES, (clips,), generator=generator)
-    return torch.randn(clips, dim, generator=generator).mul_(NOISE).add_(centres[labels]), labels
-
-
-def at_once(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
-    """All similarities in one matrix."""
-    similarities, indices = (F.normalize(queries) @ F.normalize(bank).T).topk(k, dim=1)
-    return vote(similarities, labels[indices], CLASSES)
-
-
-def one_by_one(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
-    """A loop over queries."""
-    bank = F.normalize(bank)
-    neighbours = [(bank @ query).topk(k) for query in F.normalize(queries)]
-    similarities, indices = (torch.stack(part) for part in zip(*neighbours, strict=True))
-    return vote(similarities, labels[indices], CLASSES)
 
 
 def chunked(queries: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:

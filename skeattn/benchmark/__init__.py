@@ -1,0 +1,1 @@
+"""Speed: a reference in the style of released code, and measurements of the toolbox beside it."""
