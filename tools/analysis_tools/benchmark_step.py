@@ -9,17 +9,17 @@ NEW = Path(__file__).with_name('benchmark.py')
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; other options are read by the new tool."""
-    top = argparse.ArgumentParser(description=f'{__doc__} Other options are those of {NEW.name}.')
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__)
     top.add_argument('config')
-    top.add_argument('--batch', default='32', help='clips of a step (32)')
+    top.add_argument('options', nargs=argparse.REMAINDER, help=f'those of {NEW.name}')
     return top
 
 
 def main() -> None:
-    args, others = parser().parse_known_args()
+    args = parser().parse_args()
     print(f'note: {Path(__file__).name} CONFIG is now {NEW.name} --config CONFIG', file=sys.stderr)
-    sys.argv = [str(NEW), '--config', args.config, '--batch', args.batch, *others]
+    sys.argv = [str(NEW), '--config', args.config, '--batch', '32', *args.options]
     runpy.run_path(str(NEW), run_name='__main__')
 
 
