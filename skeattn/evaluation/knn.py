@@ -60,8 +60,9 @@ def nearest_neighbours(
 
 def _nearest(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k highest of each row and their columns; of equal values the lowest column first, which topk leaves open."""
-    values, indices = similarities.topk(k, dim=1)
-    cut = (similarities >= values[:, -1:]).sum(dim=1) > k  # equal values on both sides of place k
+    values, indices = similarities.topk(min(k + 1, similarities.shape[1]), dim=1)
+    cut = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)  # equal values on both sides of place k
+    values, indices = values[:, :k], indices[:, :k]
     if cut.any():
         ranked = similarities[cut].sort(dim=1, descending=True, stable=True)
         values[cut], indices[cut] = ranked.values[:, :k], ranked.indices[:, :k]

@@ -86,6 +86,15 @@ def test_table_and_record_hold_the_numbers_of_the_evaluators(run: Path, tool) ->
         assert ['epoch_7', *numbers] in table
 
 
+def test_protocols_use_the_device_of_the_network_or_their_own(run: Path) -> None:
+    cfg = resolve_config(read_config(run / 'toy.py', {'protocols.linear.device': 'meta'}))
+    evaluation = evaluate.Evaluation(cfg, run / 'epoch_7.pth', ['knn', 'linear', 'probe'], device='cpu')
+    evaluation.device = 'cuda:3'
+    devices = {name: evaluator.device for name, evaluator in evaluation._evaluators().items()}
+    assert devices == {'knn': 'cuda:3', 'linear': 'meta', 'probe': 'cuda:3'}
+    assert all('device' not in evaluation.used[name] for name in ('knn', 'probe'))  # of no record's identity
+
+
 def test_source_and_overrides_reach_model_and_record(run: Path, tool) -> None:
     line = (run / 'toy.py', run / 'epoch_7.pth', '--source', 'projector', '--out', run / 'deep' / 'b.json')
     status, out, err = tool(*line, '--cfg-options', 'stream=bone')
