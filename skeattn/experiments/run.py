@@ -98,6 +98,9 @@ class Run:
         }
         if 'train_cfg' in values:
             values['train_cfg'] = {key: value for key, value in values['train_cfg'].items() if key != 'val_interval'}
+        values.pop('amp', None)  # the precision is that of optim_wrapper
+        if 'env_cfg' in values:
+            values['env_cfg'] = {key: value for key, value in values['env_cfg'].items() if key != 'cudnn_benchmark'}
         values['dataset'] = _as_before(values['dataset'])
         if 'train_dataloader' in values:
             values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])
