@@ -141,3 +141,12 @@ def test_a_run_describes_itself_with_its_stream(config: str) -> None:
     text = run.description
     assert text.startswith('toy: stream joint, bone, ') and '\n' not in text
     assert f"xsub, seed 3, {config} stream=['joint', 'bone'] work_dir=my runs/a" in text
+
+
+def test_switches_that_do_not_determine_the_weights_leave_the_run(config: str, monkeypatch) -> None:
+    monkeypatch.setattr('skeattn.engine.speed.computes_in_bfloat16', lambda: False)
+    run = Run('toy', config)
+    same = [{'amp': 'auto'}, {'amp': False}, {'env_cfg.cudnn_benchmark': True}]
+    assert {Run('toy', config, options=options).digest for options in same} == {run.digest}
+    for options in ({'amp': True}, {'env_cfg.matmul_precision': 'high'}):
+        assert Run('toy', config, options=options).digest != run.digest
