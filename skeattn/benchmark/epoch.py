@@ -22,6 +22,9 @@ NTU60_CLIPS, EPOCHS, WARM = 40_091, 300, 10
 """Training clips of NTU-60 cross-subject, epochs of the recipe, iterations until kernels are chosen."""
 
 
+RECIPE = 'skeattnclr/stgcn_ntu60_xsub'
+
+
 @DATASETS.register_module()
 class RandomClips(SkeletonDataset):
     """Random clips, handed out and kept on the accelerator as those of a packed set.
@@ -110,37 +113,47 @@ def projection(iterations: int, warm: int, first_s: float, later_s: float, epoch
     }
 
 
-def measure_epoch(device: str, tiny: bool) -> dict[str, Any]:
-    """One epoch of SkeAttnCLR through the Runner, with its hooks and checkpoint.
+def train_on_random_clips(clips: int, batch: int, tiny: bool, hook: Hook) -> dict[str, Any]:
+    """One epoch of SkeAttnCLR by the recipe for NTU-60, without evaluation.
+
+    Args:
+        clips, batch: N and B.
+        tiny: the smallest network and clips.
+        hook: observes the Runner.
 
     Returns:
-        ``clips``, ``batch``, ``iterations``, ``precision``, ``resident`` (clips on the accelerator), ``epochs``,
-        ``clips_per_second`` after the first iterations, and the values of :func:`projection`.
+        ``clips``, ``batch``, ``iterations``, ``precision``, ``resident`` (whether the clips are on the accelerator).
     """
-    clips, batch, warm = (12, 4, 1) if tiny else (NTU60_CLIPS, 128, WARM)
-    frames = 32 if tiny else 64
-    options: dict[str, Any] = {
-        'batch_size': batch,
-        'train_cfg.max_epochs': 1,
-        'default_hooks.checkpoint.save_best': None,
-    }
+    options: dict[str, Any] = {'batch_size': batch, 'train_cfg.max_epochs': 1}
+    options['default_hooks.checkpoint.save_best'] = None
     if tiny:
         options |= {'model.backbone.base_channels': 2, 'model.backbone.out_channels': 8, 'model.queue.size': 16}
         options |= {'model.data_preprocessor.views.mix.skelemix.units': (2, 4)}
-    cfg = read_config(CONFIGS / 'skeattnclr/stgcn_ntu60_xsub.py', options)
-    cfg.dataset = dict(type='RandomClips', clips=clips, num_frames=frames)
+    cfg = read_config(CONFIGS / f'{RECIPE}.py', options)
+    cfg.dataset = dict(type='RandomClips', clips=clips, num_frames=32 if tiny else 64)
     cfg.evaluation = None
     cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
     with tempfile.TemporaryDirectory(prefix='epoch_') as folder:
         cfg.work_dir = folder
         runner = SkeAttnRunner.from_cfg(cfg)
-        clock = EpochClock(device, warm)
-        runner.register_hook(clock)
+        runner.register_hook(hook)
         runner.train()
-        data: Any = runner.train_dataloader.dataset
-        bfloat16 = isinstance(runner.optim_wrapper, AutocastOptimWrapper)
+    data: Any = runner.train_dataloader.dataset
+    precision = 'bfloat16' if isinstance(runner.optim_wrapper, AutocastOptimWrapper) else 'float32'
+    sizes = {'clips': clips, 'batch': batch, 'iterations': clips // batch}
+    return {**sizes, 'precision': precision, 'resident': data._resident is not None}
+
+
+def measure_epoch(device: str, tiny: bool) -> dict[str, Any]:
+    """One epoch through the Runner, with its hooks and checkpoint.
+
+    Returns:
+        the values of :func:`train_on_random_clips` and :func:`projection`, ``epochs``, and ``clips_per_second`` after
+        the first iterations.
+    """
+    clips, batch, warm = (12, 4, 1) if tiny else (NTU60_CLIPS, 128, WARM)
+    clock = EpochClock(device, warm)
+    facts = train_on_random_clips(clips, batch, tiny, clock)
     start, warmed, end = clock.times
-    found = projection(clips // batch, warm, warmed - start, end - warmed)
-    sizes: dict[str, Any] = {'clips': clips, 'batch': batch, 'iterations': clips // batch, 'epochs': EPOCHS}
-    sizes |= {'precision': 'bfloat16' if bfloat16 else 'float32', 'resident': data._resident is not None}
-    return {**sizes, 'clips_per_second': 1000 * batch / found['step_ms'], **found}
+    found = projection(facts['iterations'], warm, warmed - start, end - warmed)
+    return {**facts, 'epochs': EPOCHS, 'clips_per_second': 1000 * batch / found['step_ms'], **found}

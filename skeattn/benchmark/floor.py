@@ -1,6 +1,6 @@
 """The floor of a call: what its operations would take if each ran at the limit of the machine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -64,26 +64,23 @@ def floor(operations: Sequence[Operation], ceilings: Mapping[str, float]) -> dic
     return {'floor_ms': sum(bound.values()), **bound, **counts, 'operations': len(operations), 'dearest': dearest}
 
 
-def operations_of(run: Callable[[], object], device: str) -> list[Operation]:
-    """Call ``run()`` once and list its operations on a device.
+class ListOperations(Traffic):
+    """Lists the operations that torch dispatches while it is entered.
 
     Args:
-        run: the call.
-        device: its type; tensors elsewhere, such as clips in host memory, do not count.
+        device: type of the device; tensors elsewhere, such as clips in host memory, do not count.
+
+    Attributes:
+        found: the operations.
     """
-    listed = _Listed(device)
-    with listed:
-        run()
-    return listed.found
 
-
-class _Listed(Traffic):
     def __init__(self, device: str) -> None:
         super().__init__()
         self.device = device
         self.found: list[Operation] = []
 
     def note(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        """List one operation."""
         name, formula = func.overloadpacket.__name__, flop_registry.get(func.overloadpacket)
         if name in WRITES_ROWS:
             moved = 2 * tensor_bytes((args[1:], kwargs), self.device)

@@ -2,11 +2,10 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 ON_GPU = ('kernel', 'gpu_memcpy', 'gpu_memset')
@@ -97,15 +96,16 @@ def summary(kernels: Sequence[Kernel], calls: int = 1, most: int = 10) -> dict[s
     }
 
 
-def profiled(run: Callable[[], object], calls: int) -> list[Kernel]:
-    """The kernels of some calls on CUDA; empty where the driver does not allow profiling."""
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-        for _ in range(calls):
-            run()
-        torch.cuda.synchronize()
+def profiler() -> profile:
+    """A profiler of CPU and GPU."""
+    return profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])
+
+
+def kernels_of(stopped: profile) -> list[Kernel]:
+    """The kernels that a profiler saw; none where the driver does not allow profiling."""
     with tempfile.TemporaryDirectory(prefix='profile_') as folder:
         file = Path(folder) / 'trace.json'
-        profiler.export_chrome_trace(str(file))
+        stopped.export_chrome_trace(str(file))
         return kernels_of_trace(json.loads(file.read_text(errors='replace')))
 
 
