@@ -2,7 +2,7 @@
 
 import ctypes
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,24 +32,50 @@ class Work(NamedTuple):
 
 def count(run: Callable[[], object]) -> Work:
     """Call ``run()`` once and count its operations."""
-    traffic = _Traffic()
+    traffic = Traffic()
     with FlopCounterMode(display=False) as flops, traffic:
         run()
     return Work(flops.get_total_flops(), traffic.moved, traffic.operations)
 
 
-class _Traffic(TorchDispatchMode):
+class Traffic(TorchDispatchMode):
+    """Counts the operations dispatched by torch that move data.
+
+    Attributes:
+        moved: bytes that they read and wrote.
+        operations: their number.
+    """
+
     def __init__(self) -> None:
         super().__init__()
         self.moved = self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        """Called by torch for every operation."""
         out = func(*args, **(kwargs or {}))
         if not func.is_view and not func.overloadpacket.__name__.startswith(FREE):
-            self.operations += 1
-            tensors = (leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor))
-            self.moved += sum(min(x.numel() * x.element_size(), x.untyped_storage().nbytes()) for x in tensors)
+            self.note(func, args, kwargs or {}, out)
         return out
+
+    def note(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
+        """Count one operation."""
+        self.operations += 1
+        self.moved += tensor_bytes((args, kwargs, out))
+
+
+def tensor_bytes(tree: Any, device: str | None = None) -> int:
+    """Bytes of all tensors in nested containers; an expanded tensor counts with its memory.
+
+    Args:
+        tree: the containers.
+        device: type of the device whose tensors count (all).
+    """
+    tensors = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+    return sum(
+        min(x.numel() * x.element_size(), x.untyped_storage().nbytes())
+        for x in tensors
+        if device in (None, x.device.type)
+    )
 
 
 def peak_memory(run: Callable[[], object], device: torch.device) -> int:
