@@ -145,3 +145,9 @@ def test_records_name_no_machine_and_no_path_outside_the_checkout():
     for path in RESULTS.rglob('*.json'):
         text = path.read_text()
         assert '"/' not in text and 'hostname' not in text, path
+
+
+def test_the_longer_supervised_run_is_rendered_from_its_record() -> None:
+    rows = make_rows(records(RESULTS / 'supervised_100_nwucla_xview'))
+    assert render(rows, 'github') in (RESULTS / 'README.md').read_text()
+    assert max(row.metrics['probe/top1'][0] for row in rows if 'probe/top1' in row.metrics) >= 90
