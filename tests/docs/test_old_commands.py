@@ -98,7 +98,8 @@ def started_by(script: str, arguments: list[str], folder: Path) -> list[str]:
         return []
     (folder / 'tools').mkdir()
     shutil.copy(ROOT / script, folder / script)
-    (folder / 'tools/_launch.sh').write_text('printf "%s\\n" "${@:2}" --launcher pytorch')
+    for name, launcher in (('_launch.sh', 'pytorch'), ('_slurm.sh', 'slurm')):
+        (folder / 'tools' / name).write_text(f'printf "%s\\n" "${{@:2}}" --launcher {launcher}')
     (folder / 'tools/python').write_text('#!/bin/sh\nprintf "%s\\n" "$@"')
     (folder / 'tools/python').chmod(0o755)
     (folder / 'tools/setup_env.sh').write_text('PYTHON=$PWD/tools/python')
