@@ -224,10 +224,12 @@ class _Check:
 
     def component(self, place: str, component: Any, kind: Kind, owner: _Owner) -> None:
         """Check a component or a list of them: its type exists, accepts its arguments, and these are valid."""
-        for i, item in enumerate(component) if isinstance(component, list | tuple) else ():
-            self.component(f'{place}[{i}]', item, replace(kind, several=True), owner)
         known = owner.gives_meaning(place.rpartition('.')[2])
         several = isinstance(component, list | tuple)
+        for i, item in enumerate(component) if several else ():
+            if known and isinstance(item, PLAIN):
+                self.refuse(f'{place}[{i}]', f'{place}[{i}]={shown(item)} must be a dict with a type')
+            self.component(f'{place}[{i}]', item, replace(kind, several=True), owner)
         if known and (isinstance(component, str | numbers.Number) or (several and not kind.several)):
             self.refuse(place, f'{place}={shown(component)} must be a dict with a type')
         if not isinstance(component, Mapping):

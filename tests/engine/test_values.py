@@ -138,6 +138,7 @@ def test_a_wrong_value_of_a_file_is_refused_with_its_line(tmp_path):
     [
         ('model = dict(queue=dict(_delete_=True))', "model.queue lacks 'size', which must be a whole number"),
         ('optim_wrapper = dict(_delete_=True)', 'optim_wrapper={} must be a dict with a type'),
+        ('model = dict(init_cfg=[[]])', r'model.init_cfg\[0\]=\[\] must be a dict with a type'),
         ('model = dict(projector=dict(norm_cfg=dict(_delete_=True)))', 'norm_cfg={} must be a dict with a type'),
         ("model = dict(type='')", "model: type='' is not in the registry"),
     ],
