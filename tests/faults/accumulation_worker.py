@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from skeattn import cli
 from skeattn.engine import SkeAttnRunner
 from tests.engine.toy import toy_config
 
@@ -23,4 +24,4 @@ def main(folder: Path, data: Path, resume: bool) -> None:
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == 'resume')
+    cli.run(lambda: main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == 'resume'))
