@@ -13,6 +13,7 @@ from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.baselines import RAW, RAW_SOURCE, UNTRAINED, raw_sources
 from skeattn.experiments.options import FROZEN
+from skeattn.experiments.paper import FURTHER_BACKBONES
 from skeattn.experiments.plan import method_name
 from skeattn.experiments.run import Run
 from skeattn.models.readout import MEAN
@@ -28,27 +29,35 @@ FURTHER = ('knn/top1_heldout', 'linear/top1_std', 'probe/top1')
 NOTE = (
     'Accuracy on the test clips in %, mean ± standard deviation over seeds. "linear": a classifier on frozen features '
     'after its last epoch\n("own classifier": the one trained with the encoder); "gain": linear over the untrained '
-    'encoder on the same streams.\nParameters and GMACs of the encoder per clip of this set; "step": forward and '
-    'backward of all views, per clip.'
+    'encoder with the same backbone and streams.\nParameters and GMACs of the encoder per clip of this set; "step": '
+    'forward and backward of all views, per clip.'
 )
 
 
 def find_configs(dataset: str) -> dict[str, str]:
     """Method -> its config for a data set; a config with the common settings of all methods takes precedence.
 
+    A method is compared with ST-GCN, or with its other backbone if it has no config with ST-GCN.
+
     Raises:
         ConfigError: the data set has no config; lists data sets with configs.
     """
     configs = {
         path.parent.name: str(path)
+        for backbone in (*FURTHER_BACKBONES, 'stgcn')  # the last one takes precedence
         for suffix in ('', '_common')
-        for path in Path('configs').glob(f'[!_]*/stgcn_{dataset}{suffix}.py')
+        for path in Path('configs').glob(f'[!_]*/{backbone}_{dataset}{suffix}.py')
     }
     if not configs:
         datasets = {path.stem.removeprefix('stgcn_') for path in Path('configs').glob('[!_]*/stgcn_*.py')}
         names = ', '.join(sorted(datasets))
         raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; choose from {names}')
     return dict(sorted(configs.items()))
+
+
+def backbone_of(config: str | None) -> str:
+    """The backbone that a config names, ``'stgcn'`` for ``configs/aimclr/stgcn_demo.py``; empty without a config."""
+    return Path(config).stem.partition('_')[0] if config else ''
 
 
 def plan_comparison(
@@ -60,7 +69,8 @@ def plan_comparison(
 ) -> list[Run]:
     """The runs of the table: the methods with each seed, and the baselines without training.
 
-    The untrained encoder is that of the first config with the same streams, independent of the requested methods.
+    The untrained encoder is that of the first config with the same backbone and streams, independent of the requested
+    methods.
 
     Args:
         configs: from :func:`find_configs`.
@@ -76,16 +86,18 @@ def plan_comparison(
     if unknown:
         raise ConfigError(f'--methods {unknown[0]}: no config for it; choose from {", ".join(configs)}')
     cfgs = {method: read_config(config, options) for method, config in configs.items()}
-    references: dict[str, str] = {}
+    references: dict[tuple[str, str], str] = {}
     for method, cfg in cfgs.items():
-        references.setdefault(str(cfg.stream), configs[method])
+        references.setdefault((backbone_of(configs[method]), str(cfg.stream)), configs[method])
     compared = {method: cfgs[method] for method in methods or configs}
     sources = raw_sources(_readouts(cfgs.values()))
     baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, sources, tuple(protocols))]
-    for stream in dict.fromkeys(str(cfg.stream) for cfg in compared.values()):
-        config = references[stream]
+    encoders = ((backbone_of(configs[method]), str(cfg.stream)) for method, cfg in compared.items())
+    for backbone, stream in dict.fromkeys(encoders):
+        name = f'{UNTRAINED}, {FURTHER_BACKBONES[backbone]}' if backbone in FURTHER_BACKBONES else UNTRAINED
+        config = references[backbone, stream]
         baselines += [
-            Run(UNTRAINED, config, seed, options, False, ('backbone',), tuple(protocols)) for seed in UNTRAINED_SEEDS
+            Run(name, config, seed, options, False, ('backbone',), tuple(protocols)) for seed in UNTRAINED_SEEDS
         ]
     return baselines + [
         Run(method_name(method, cfg), configs[method], seed, options, protocols=tuple(protocols))
@@ -115,9 +127,10 @@ class ComparisonRow:
         name: the method.
         streams: of the features.
         readout: of the features; None for raw coordinates of which nothing is averaged, a row of every table.
+        backbone: that its config names.
         seeds: of the runs in the row.
         metrics: metric -> value for each seed, in percent.
-        gain: linear accuracy over the untrained encoder on the same streams and readout, in points.
+        gain: linear accuracy over the untrained encoder with the same backbone, streams and readout, in points.
         parameters: of the encoder.
         gmacs: of the encoder, per clip.
         step_gmacs: of a training step, per clip.
@@ -129,6 +142,7 @@ class ComparisonRow:
     name: str
     streams: tuple[str, ...]
     readout: str | None
+    backbone: str
     seeds: list[int]
     metrics: dict[str, list[float]]
     gain: float | None
@@ -156,11 +170,9 @@ def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
         for (name, source, _), group in groups.items()
         if all(record.sources[source].metrics_without_copies for record in group)
     ]
-    untrained = {
-        (row.streams, row.readout, row.without_copies): row for row in rows if row.step_gmacs is None and row.parameters
-    }
+    untrained = {_comparable(row): row for row in rows if row.step_gmacs is None and row.parameters}
     for row in rows:
-        baseline = untrained.get((row.streams, row.readout, row.without_copies))
+        baseline = untrained.get(_comparable(row))
         if baseline and row is not baseline and row.parameters and LINEAR in row.metrics.keys() & baseline.metrics:
             row.gain = statistics.mean(row.metrics[LINEAR]) - statistics.mean(baseline.metrics[LINEAR])
     return sorted(
@@ -172,6 +184,11 @@ def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
             row.streams,
         ),
     )
+
+
+def _comparable(row: ComparisonRow) -> tuple[Any, ...]:
+    """What a row has in common with its untrained encoder."""
+    return row.backbone, row.streams, row.readout, row.without_copies
 
 
 def _row(name: str, source: str, records: Sequence[Record], without_copies: bool = False) -> ComparisonRow:
@@ -186,6 +203,7 @@ def _row(name: str, source: str, records: Sequence[Record], without_copies: bool
         name=name,
         streams=tuple(parts[0].streams),
         readout=None if source == RAW_SOURCE else parts[0].readout,
+        backbone=backbone_of(records[0].config),
         seeds=[record.seed for record in records if record.seed is not None],
         metrics=metrics,
         gain=None,

@@ -12,6 +12,8 @@ from typing import Any
 
 STREAMS = {'J': ('joint',), 'M': ('motion',), 'B': ('bone',), '3S': ('joint', 'bone', 'motion')}
 BACKBONES = {'stgcn': 'ST-GCN', 'bigru': 'BIGRU', 'dsta': 'Transformer (DSTA)'}
+FURTHER_BACKBONES = {'transformer': 'Transformer'}
+"""Backbones that no table of the paper has, of methods without a config with ST-GCN."""
 DATASETS = {
     'ntu60_xsub': 'NTU-60 X-Sub',
     'ntu60_xview': 'NTU-60 X-View',

@@ -44,6 +44,39 @@ def test_plan_has_baselines_first_and_then_all_methods_of_a_seed(checkout) -> No
     assert [run.trained for run in runs] == [False] * 7 + [True] * 4
 
 
+def test_a_method_with_another_backbone_has_its_own_untrained_encoder(checkout) -> None:
+    """ST-GCN where a method has it; otherwise its other backbone, beside an untrained encoder with that one."""
+    for method in ('mamp', 'skeletonclr'):
+        path = Path(f'configs/{method}/transformer_toy.py')
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(Path('configs/skeletonclr/stgcn_toy.py').read_text())
+    configs = find_configs('toy')
+    assert list(configs) == ['mamp', 'skeattnclr', 'skeletonclr']
+    assert configs['mamp'] == 'configs/mamp/transformer_toy.py'
+    assert configs['skeletonclr'] == 'configs/skeletonclr/stgcn_toy.py'
+    baselines = [run for run in plan_comparison(configs, None, [0], {}) if not run.trained]
+    assert [(run.name, run.config) for run in baselines[1::3]] == [
+        ('untrained encoder, Transformer', configs['mamp']),
+        ('untrained encoder', configs['skeattnclr']),
+    ]
+
+
+def test_gain_is_over_the_untrained_encoder_with_the_same_backbone() -> None:
+    def of(backbone: str, record: Record) -> Record:
+        return dataclasses.replace(record, config=f'configs/x/{backbone}_toy.py')
+
+    rows = make_rows(
+        [
+            of('stgcn', record('A', 0, 60.0, training=trained(1.0))),
+            of('transformer', record('B', 0, 50.0, training=trained(1.0))),
+            of('stgcn', record('untrained', 0, 30.0)),
+            of('transformer', record('untrained, Transformer', 0, 45.0)),
+        ]
+    )
+    gains = {row.name: row.gain for row in rows}
+    assert gains == {'A': 30.0, 'B': 5.0, 'untrained': None, 'untrained, Transformer': None}
+
+
 def test_fewer_methods_have_the_same_baselines(checkout) -> None:
     configs = find_configs('toy')
     every, some = (plan_comparison(configs, methods, [0], {}) for methods in (None, ['skeletonclr']))
