@@ -22,6 +22,12 @@ from skeattn.files import write_atomic
 
 LAST = 'last_checkpoint'
 EPOCH_FILE = 'epoch_{}.pth'
+ITERATION_FILE = 'epoch_{}_iter_{}.pth'
+"""Within an epoch: the number of complete epochs, and of all iterations."""
+_NAME = re.compile(r'epoch_(\d+)(?:_iter_(\d+))?\.pth')
+
+Progress = tuple[int, int]
+"""Complete epochs, and all iterations within an epoch (0 at its end): the order of the checkpoints of a run."""
 
 
 @dataclass
@@ -251,7 +257,7 @@ def plain(value: Any) -> Any:
 def find_newest(work_dir: str | os.PathLike[str], report: Callable[[str], Any] = print) -> Path | None:
     """The newest readable checkpoint of a run.
 
-    ``last_checkpoint`` names it. If that file is damaged or missing, the previous epoch is taken, and so on.
+    ``last_checkpoint`` names it. If that file is damaged or missing, the one before it is taken, and so on.
 
     Args:
         work_dir: folder of the run, wherever it was copied.
@@ -264,28 +270,33 @@ def find_newest(work_dir: str | os.PathLike[str], report: Callable[[str], Any] =
         CheckpointError: there are checkpoints, but none can be read.
     """
     work_dir = Path(work_dir)
-    epochs = epoch_files(work_dir)
+    files = checkpoint_files(work_dir)
     pointer = work_dir / LAST
     if pointer.is_file():
-        named = re.fullmatch(r'epoch_(\d+)\.pth', Path(pointer.read_text().strip()).name)
-        # Epochs after the pointer's are left from an earlier run in the same folder.
-        epochs = {epoch: path for epoch, path in epochs.items() if named is None or epoch <= int(named[1])}
-    for epoch in sorted(epochs, reverse=True):
+        last = _progress(Path(pointer.read_text().strip()).name)
+        # Later ones than the pointer's are left from an earlier run in the same folder.
+        files = {progress: path for progress, path in files.items() if last is None or progress <= last}
+    for progress in sorted(files, reverse=True):
         try:
-            read_checkpoint(epochs[epoch])
+            read_checkpoint(files[progress])
         except CheckpointError as error:
             report(f'skipped: {error}')
         else:
-            return epochs[epoch]
-    if epochs:
-        raise CheckpointError(f'{work_dir}: none of its {len(epochs)} checkpoints can be read; start without --resume')
+            return files[progress]
+    if files:
+        raise CheckpointError(f'{work_dir}: none of its {len(files)} checkpoints can be read; start without --resume')
     return None
 
 
-def epoch_files(work_dir: Path) -> dict[int, Path]:
-    """The checkpoints written at the end of epochs, by epoch."""
-    named = [(re.fullmatch(r'epoch_(\d+)\.pth', path.name), path) for path in work_dir.glob('epoch_*.pth')]
-    return {int(match[1]): path for match, path in named if match}
+def checkpoint_files(work_dir: Path) -> dict[Progress, Path]:
+    """The checkpoints from which a run can resume, by the progress in their names."""
+    named = [(_progress(path.name), path) for path in work_dir.glob('epoch_*.pth')]
+    return {progress: path for progress, path in named if progress is not None}
+
+
+def _progress(name: str) -> Progress | None:
+    match = _NAME.fullmatch(name)
+    return (int(match[1]), int(match[2] or 0)) if match else None
 
 
 def _cure(model: nn.Module, meta: Mapping[str, Any]) -> str:

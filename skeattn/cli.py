@@ -4,6 +4,7 @@ import argparse
 import ast
 import gc
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from skeattn.errors import ConfigError, SkeAttnError
+from skeattn.errors import ConfigError, SkeAttnError, number_of
+from skeattn.files import storage_failed, storage_message
 
 NAMES = {'true': True, 'false': False}
 """Beside those of Python."""
@@ -103,8 +105,9 @@ def check_arguments(parser: Callable[[], argparse.ArgumentParser]) -> None:
 def run(main: Callable[[], int | None]) -> None:
     """Run a tool's ``main`` and exit with its status (None counts as 0).
 
-    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2, an interrupt gives 130
-    and prints its text, a closed pipe gives 141. Any other exception is a defect and keeps its traceback.
+    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2. A signal such as that of
+    Ctrl-C gives 128 and its number, and prints how to continue; a closed pipe gives 141. Any other exception is a
+    defect and keeps its traceback.
     """
     with _exit_on_errors():
         status = main()
@@ -124,9 +127,16 @@ def _exit_on_errors() -> Iterator[None]:
     except SkeAttnError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if not storage_failed(error):
+            raise
+        print(f'error: {storage_message(error.filename, error)}', file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt as interrupt:
-        print(f'interrupted; {interrupt}' if str(interrupt) else 'interrupted', file=sys.stderr)
-        sys.exit(130)
+        number = number_of(interrupt)
+        by = 'interrupted' if number == signal.SIGINT else f'ended by {signal.Signals(number).name}'
+        print(f'{by}; {interrupt}' if str(interrupt) else by, file=sys.stderr)
+        sys.exit(128 + number)
 
 
 def _leave_process_group() -> None:

@@ -5,6 +5,7 @@ toolbox and keeps its traceback.
 """
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
 
 
@@ -32,6 +33,10 @@ class CheckpointError(SkeAttnError, RuntimeError):
     """A checkpoint is damaged or does not fit the model; names the file."""
 
 
+class StorageError(SkeAttnError, OSError):
+    """A file could not be written: the disk is full or read-only, or a quota is used up; names path and free space."""
+
+
 class NonFiniteError(SkeAttnError, FloatingPointError):
     """A loss or a weight became NaN or infinite during training."""
 
@@ -46,3 +51,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def shorten(names: Sequence[str], separator: str = ', ', most: int = 3) -> str:
     """The first few names, and an ellipsis if there are more."""
     return separator.join(names[:most]) + (f'{separator}…' if len(names) > most else '')
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal has ended the work.
+
+    Args:
+        text: how to continue.
+        number: of the signal.
+    """
+
+    def __init__(self, text: str = '', number: int = signal.SIGINT) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+def number_of(interrupt: KeyboardInterrupt) -> int:
+    """The number of the signal behind an interrupt; Python's own interrupt is Ctrl-C."""
+    return interrupt.number if isinstance(interrupt, Interrupted) else signal.SIGINT

@@ -1,18 +1,21 @@
 """Atomic file writing, digests, and locks that end with the process that holds them."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import platform
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from skeattn.errors import StorageError
 from skeattn.progress import progress
 
 BLOCK = 1 << 22
@@ -28,6 +31,7 @@ def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
         write: called with the open file.
 
     Raises:
+        StorageError: the disk is full or read-only; an existing file is unchanged.
         OSError: the file cannot be written; an existing one is unchanged.
     """
     with replacing(path) as scratch, open(scratch, 'wb') as file:
@@ -45,18 +49,49 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
     Args:
         path: the file; an existing one is replaced, a missing folder is created.
         suffix: end of the name, for programs that infer the format from it.
+
+    Raises:
+        StorageError: the disk is full or read-only.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent)
     scratch = path.with_name(f'.{path.name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}')
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
         yield scratch
         with open(scratch, 'rb+') as file:
             os.fsync(file.fileno())
         os.replace(scratch, path)
+    except Exception as error:
+        full = next((cause for cause in _chain(error) if storage_failed(cause)), None)
+        if full is None:
+            raise
+        raise StorageError(storage_message(path, full)) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)
+
+
+def storage_failed(error: BaseException) -> bool:
+    """Whether a write failed for a full or read-only disk, a quota, or a limit on the size of files."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+def storage_message(path: str | os.PathLike[str] | None, error: BaseException) -> str:
+    """What to tell of :func:`storage_failed`: the path if it is known, the reason, and the free space."""
+    if path is None:
+        return f'a file could not be written: {getattr(error, "strerror", None) or error}. Make room'
+    folder = next(folder for folder in (Path(path), *Path(path).absolute().parents) if folder.is_dir())
+    reason, free = getattr(error, 'strerror', None) or str(error), shutil.disk_usage(folder).free
+    room = f'{free / 1e9:.3g} GB are free there'
+    return f'{path} could not be written: {reason}; {room}. Make room, or choose another folder'
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it followed: torch replaces what the file reports by an error of its own."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

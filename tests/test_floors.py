@@ -16,7 +16,8 @@ from tests.conftest import ROOT
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
-    ('files', 'cli'),
+    ('files',),
+    ('cli',),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps'),
     ('registry',),
     ('graph', 'augment'),

@@ -61,6 +61,7 @@ from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.resume import paper_vs_release
 from skeattn.engine.speed import speed_choices
 from skeattn.engine.work_dir import default_work_dir, failed_start_removed
+from skeattn.errors import Interrupted, number_of
 
 
 def main() -> None:
@@ -80,8 +81,8 @@ def main() -> None:
         runner.logger.info(describe(runner))
         try:
             runner.train()
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(how_to_continue(runner.work_dir)) from None
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(how_to_continue(runner.work_dir), number_of(interrupt)) from None
     if is_main_process():
         print(summary(runner, args.config))
 

@@ -39,11 +39,15 @@ class GlobalBatchSampler(Sampler[int]):
         if batch_size % self.world_size:
             raise ConfigError(f'batch_size={batch_size} is not divisible by {self.world_size} processes')
         self.clips, self.batch_size = len(dataset), batch_size
-        self.shuffle, self.seed, self.epoch = shuffle, seed or 0, 0
+        self.shuffle, self.seed, self.epoch, self.first = shuffle, seed or 0, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the permutation; mmengine calls it before every epoch."""
         self.epoch = epoch
+
+    def start_at(self, batch: int) -> None:
+        """Let the next pass begin at a batch, as a training does that was ended within an epoch; later ones do not."""
+        self.first = batch
 
     def __len__(self) -> int:
         return self.clips // self.batch_size * (self.batch_size // self.world_size)
@@ -54,4 +58,5 @@ class GlobalBatchSampler(Sampler[int]):
             order = torch.randperm(self.clips, generator=generator(self.seed, self.epoch, 'sampler'))
         complete = order[: self.clips // self.batch_size * self.batch_size]
         slices = complete.view(-1, self.world_size, self.batch_size // self.world_size)
-        return iter(slices[:, self.rank].flatten().tolist())
+        first, self.first = self.first, 0
+        return iter(slices[first:, self.rank].flatten().tolist())

@@ -1,4 +1,4 @@
-"""The state of an incomplete optimiser step: gradients and keys of the batches that it has gathered."""
+"""The state of an incomplete optimiser step (gradients and keys of its batches) and of an incomplete epoch (losses)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 
-from skeattn.engine.hooks.steps import bare_model, micro_batches, stepped
+from skeattn.engine.hooks.steps import LOSSES, bare_model, micro_batches, stepped
 from skeattn.models.queue import gather_rows, queues_of
 
 
@@ -28,6 +28,23 @@ def pending_state(runner: Any) -> dict[str, Any] | None:
         'keys': [[gather_rows(keys) for keys in queue.pending] for queue in queues_of(model)],
         'batches_since_update': getattr(model, 'batches_since_update', None),
     }
+
+
+def unfinished_epoch(runner: Any) -> dict[str, Any]:
+    """Losses of the iterations of an epoch so far, of each process; all processes call it."""
+    losses = runner.message_hub.runtime_info.get(LOSSES) or []
+    own = torch.stack(losses) if losses else torch.zeros(0, dtype=torch.float64)
+    return {'losses': all_gather(own) if get_world_size() > 1 else [own]}
+
+
+def restore_unfinished(runner: Any, checkpoint: Mapping[str, Any]) -> None:
+    """Continue an incomplete epoch of a checkpoint; other processes than then each begin with the mean of all."""
+    state = checkpoint.get('unfinished')
+    if state is None or runner.iter <= runner.epoch * len(runner.train_dataloader):
+        return
+    ranks = state['losses']
+    own = ranks[get_rank()] if len(ranks) == get_world_size() else torch.stack(ranks).mean(dim=0)
+    runner.message_hub.update_info(LOSSES, list(own.to(next(bare_model(runner).parameters()).device)))
 
 
 def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequence[str]) -> None:

@@ -1,9 +1,10 @@
 """The training loop, which can stop early, and the evaluation loop, which runs the encoder once per clip."""
 
 import math
+from pathlib import Path
 from typing import Any
 
-from mmengine.dist import broadcast_object_list
+from mmengine.dist import broadcast_object_list, is_main_process, master_only
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
@@ -13,15 +14,20 @@ from skeattn.engine.hooks.steps import bare_model
 from skeattn.errors import NoClipsError
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
+from skeattn.files import write_text
 from skeattn.models.readout import LOGITS, MEAN, with_readout
 from skeattn.registry import EVALUATORS, LOOPS
+
+EVALUATED = 'last_evaluation'
+"""File in the work_dir with the number of the last evaluated epoch."""
 
 
 @LOOPS.register_module()
 class EpochLoop(EpochBasedTrainLoop):
     """mmengine's epoch loop, which stops after ``max_iters`` iterations when given.
 
-    Schedules then end there, too: the last epoch may be cut short, and counts as an epoch.
+    Schedules then end there, too: the last epoch may be cut short, and counts as an epoch. A resumed run begins within
+    an epoch where the other one ended there, and with the evaluation of the last epoch if that was not finished.
 
     Args:
         max_iters: upper bound; default all of ``max_epochs``.
@@ -47,20 +53,60 @@ class EpochLoop(EpochBasedTrainLoop):
                 f'nothing left to train: epoch {self._epoch} of {self._max_epochs} is done; raise train_cfg.max_epochs '
                 f'or, where it cut the run short, max_iters: schedules then follow the new length'
             )
-        return super().run()
+        self.runner.call_hook('before_train')
+        if self._iter == 0:
+            self._note_evaluation(None)
+        elif self._at_the_end_of_an_epoch and self._noted_evaluation != self._epoch:
+            self._evaluate_if_due()  # the run ended between the epoch's checkpoint and the end of its evaluation
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._decide_current_val_interval()
+            self._evaluate_if_due()
+        self.runner.call_hook('after_train')
+        return self.runner.model
 
     def run_epoch(self) -> None:
         """One epoch, from the batch that a resumed run has reached, until ``max_iters``."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done = self._iter - self._epoch * len(self.dataloader)
-        for index, batch in enumerate(self.dataloader):
+        skipped = hasattr(self.dataloader.sampler, 'start_at')
+        if skipped:
+            self.dataloader.sampler.start_at(done)
+        for index, batch in enumerate(self.dataloader, done if skipped else 0):
             if self._iter >= self._max_iters:
                 break
             if index >= done:
                 self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+
+    def _evaluate_if_due(self) -> None:
+        """Evaluate after the epochs that ``val_interval`` names and after the last, and note that it was done."""
+        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
+            self.runner.val_loop.run()
+            self._note_evaluation(self._epoch)
+
+    @property
+    def _at_the_end_of_an_epoch(self) -> bool:
+        return self._iter == min(self._epoch * len(self.dataloader), self._max_iters)
+
+    @property
+    def _noted_evaluation(self) -> int | None:
+        """The last evaluated epoch, as the first process has noted it."""
+        path = Path(self.runner.work_dir) / EVALUATED
+        shared = [path.read_text().strip() if is_main_process() and path.is_file() else '']
+        broadcast_object_list(shared)
+        return int(shared[0]) if shared[0].isdecimal() else None
+
+    @master_only
+    def _note_evaluation(self, epoch: int | None) -> None:
+        path = Path(self.runner.work_dir) / EVALUATED
+        if epoch is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_text(path, f'{epoch}\n')
 
 
 @LOOPS.register_module()

@@ -36,9 +36,10 @@ from skeattn.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from skeattn.engine.accumulation import restore_pending
+from skeattn.engine.accumulation import restore_pending, restore_unfinished
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.log_processor import SharedLogProcessor
 from skeattn.engine.message_hub import LateMessageHub
 from skeattn.engine.resume import (
     SCHEDULE,
@@ -54,7 +55,8 @@ from skeattn.engine.resume import (
     run_facts,
 )
 from skeattn.engine.speed import fused, set_matmul_precision
-from skeattn.engine.work_dir import check_work_dir, default_work_dir
+from skeattn.engine.stop import StopRequest
+from skeattn.engine.work_dir import alone_in, check_work_dir, default_work_dir
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
 from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
@@ -106,6 +108,7 @@ class SkeAttnRunner(Runner):
     """Build it with :meth:`from_cfg`; then ``train()``, ``val()`` or ``test()``."""
 
     _load_from: str | None
+    stop: StopRequest
     _accepted: Sequence[str] = ()
     _resumed: Sequence[Mapping[str, Any]] = ()
 
@@ -251,21 +254,29 @@ class SkeAttnRunner(Runner):
             return super().build_param_scheduler(scheduler)
 
     def train(self) -> nn.Module:
-        """mmengine's training, without its warning of lost gradients: checkpoints keep those of an incomplete step."""
+        """mmengine's training, alone in its work_dir; a signal ends it with a checkpoint.
+
+        mmengine's warning of lost gradients is left out: checkpoints keep those of an incomplete step.
+
+        Raises:
+            ConfigError: another training runs in the work_dir.
+            Interrupted: a signal has ended it.
+        """
 
         def ours(record: logging.LogRecord) -> bool:
             return 'GradientCumulativeOptimizerHook' not in record.getMessage()
 
         self.logger.addFilter(ours)
         try:
-            return super().train()
+            with alone_in(Path(self.work_dir)), StopRequest() as self.stop:
+                return super().train()
         finally:
             self.logger.removeFilter(ours)
 
     def build_log_processor(self, log_processor: Any) -> Any:
-        """mmengine's processor; it smooths all values of a loss alike, so that the logged parts add up to the total."""
+        """A processor that smooths all values of a loss alike, so that the logged parts add up to the total."""
         if isinstance(log_processor, dict) and log_processor.get('type', 'LogProcessor') == 'LogProcessor':
-            log_processor = {'mean_pattern': SMOOTHED, **log_processor}
+            log_processor = {'mean_pattern': SMOOTHED, **log_processor, 'type': SharedLogProcessor.__name__}
         return super().build_log_processor(log_processor)
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
@@ -299,6 +310,7 @@ class SkeAttnRunner(Runner):
         save_param_scheduler: bool = True,
         meta: dict[str, Any] | None = None,
         pending: Mapping[str, Any] | None = None,
+        unfinished: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Write a checkpoint atomically; it holds builtin types and tensors only.
@@ -309,6 +321,7 @@ class SkeAttnRunner(Runner):
             meta: facts that replace those of the Runner.
             pending: gradients and keys of an incomplete optimiser step, see
                 :func:`~skeattn.engine.accumulation.pending_state`.
+            unfinished: values of an incomplete epoch, see :func:`~skeattn.engine.accumulation.unfinished_epoch`.
 
         Raises:
             NonFiniteError: a weight is NaN or infinite; nothing is written.
@@ -324,7 +337,7 @@ class SkeAttnRunner(Runner):
         checkpoint = {'meta': {**self._meta(), **(meta or {})}, 'state_dict': state_dict}
         checkpoint['message_hub'] = hub_state(self.message_hub)
         if save_optimizer:
-            checkpoint |= {'optimizer': self.optim_wrapper.state_dict(), 'pending': pending}
+            checkpoint |= {'optimizer': self.optim_wrapper.state_dict(), 'pending': pending, 'unfinished': unfinished}
         if save_param_scheduler:
             checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
@@ -427,6 +440,7 @@ class SkeAttnRunner(Runner):
         restore_hub(self.message_hub, checkpoint['message_hub'])
         self._restore_optimizer(filename, checkpoint, keys)
         restore_pending(self, checkpoint, keys)
+        restore_unfinished(self, checkpoint)
         self.logger.info(f'resumed from {filename}: epoch {self.epoch}, iteration {self.iter}')
 
     def _compare(self, filename: str, meta: Mapping[str, Any]) -> list[Difference]:

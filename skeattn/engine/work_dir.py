@@ -1,17 +1,24 @@
-"""The folder of a training: its default, whether it can be used, and what a failed start leaves."""
+"""The folder of a training: its default, whether it can be used, who uses it, and what a failed start leaves."""
 
 import contextlib
+import json
 import os
+import platform
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 
 from skeattn.checkpoint import find_newest
 from skeattn.errors import ConfigError, SkeAttnError
+from skeattn.files import Lock, try_lock
+
+LOCK = '.running'
+"""File that a training locks in its work_dir; it names the process."""
 
 
 def default_work_dir(config: str) -> Path:
@@ -32,6 +39,52 @@ def check_work_dir(path: Path) -> None:
         raise ConfigError(f'work_dir={str(path)!r} must be a folder; {nearest} is a file')
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise ConfigError(f'work_dir={str(path)!r} must be a folder that you can write; {nearest} is not')
+
+
+@contextmanager
+def alone_in(work_dir: Path) -> Iterator[None]:
+    """A training in a folder that no other training uses meanwhile; all its processes call it.
+
+    The lock ends with the process that holds it, however that ends.
+
+    Raises:
+        ConfigError: another training runs there; names its process.
+    """
+    lock: Lock | None = None
+    shared: list[str | None] = [None]
+    if is_main_process():
+        lock, shared[0] = _take(work_dir)
+    broadcast_object_list(shared)
+    if shared[0] is not None:
+        raise ConfigError(
+            f'{work_dir} is the folder of a training that is still running: {shared[0]}. '
+            f'Choose another one with --work-dir, or end that training first'
+        )
+    try:
+        yield
+    finally:
+        if lock is not None:
+            (work_dir / LOCK).unlink(missing_ok=True)
+            lock.close()
+
+
+def _take(work_dir: Path) -> tuple[Lock | None, str | None]:
+    """The lock on a folder, or who holds it; neither if the file system has no locks."""
+    path = work_dir / LOCK
+    try:
+        lock = try_lock(path)
+    except OSError:
+        return None, None
+    if lock is None:
+        try:
+            holder = json.loads(path.read_text())
+            return None, f'process {holder["process"]} on {holder["host"]}, since {holder["since"]}'
+        except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
+            return None, 'by an unnamed process'
+    facts = {'process': os.getpid(), 'host': platform.node(), 'since': time.strftime('%Y-%m-%d %H:%M:%S')}
+    os.ftruncate(lock.fileno(), 0)
+    os.pwrite(lock.fileno(), json.dumps(facts).encode(), 0)
+    return lock, None
 
 
 @contextmanager

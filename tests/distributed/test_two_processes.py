@@ -1,6 +1,7 @@
 """Two CPU processes train as one does with the same global batch."""
 
 import json
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 
 from tests.distributed.launching import two_processes
 from tests.distributed.minutes_worker import main as train_by_minutes
+from tests.distributed.signal_worker import main as train_until_signal
 from tests.distributed.worker import STEPS, main
+from tests.engine.runs import logged
 from tests.engine.toy import write_set
 
 Runs = Callable[[str], tuple[Path, Path]]
@@ -49,6 +52,14 @@ def test_with_frozen_bn_queue_pointer_key_encoder_and_weights_are_equal(runs):
             two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
         )
     assert [found['world'] for found in notes(runs, 'frozen')] == [1, 2]
+
+
+def test_logged_losses_are_means_over_both_processes(runs):
+    """Each process has half of the batch, and the mean of the halves is that of the batch."""
+    one, two = (logged(run / 'frozen') for run in runs('frozen'))
+    assert [line.keys() for line in one] == [line.keys() for line in two] and len(one) == STEPS
+    for name in ('loss', 'L_global', 'L_s', 'L_ns', 'lr'):
+        assert [line[name] for line in two] == pytest.approx([line[name] for line in one], abs=2e-5), name
 
 
 def test_crops_of_native_clips_train_as_one_process_does(runs):
@@ -129,3 +140,14 @@ def test_the_first_process_decides_when_a_checkpoint_is_due(tmp_path):
     """The clocks of the processes differ; a process that writes alone would wait for the others for ever."""
     two_processes(train_by_minutes, tmp_path, write_set(tmp_path / 'set'))
     assert [(tmp_path / f'{rank}.txt').read_text() for rank in (0, 1)] == ['epoch_3.pth epoch_4.pth'] * 2
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_two_processes_ends_both_with_one_checkpoint(tmp_path):
+    """They agree at the end of the epoch; the resumed run trains on from there."""
+    two_processes(train_until_signal, tmp_path, write_set(tmp_path / 'set'))
+    assert [(tmp_path / f'{rank}.txt').read_text() for rank in (0, 1)] == [str(int(signal.SIGTERM))] * 2
+    first, second = sorted((tmp_path / 'run').glob('2*/*.log'))
+    assert 'epoch_2.pth' in first.read_text() and 'epoch_3.pth' not in first.read_text()
+    assert 'epoch_2.pth: epoch 2, iteration 6' in second.read_text()
+    assert (tmp_path / 'run/last_checkpoint').read_text() == 'epoch_3.pth'

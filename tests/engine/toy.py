@@ -79,7 +79,7 @@ def toy_config(
     """The config read, with overrides by dotted key (``__`` for a dot), its work_dir in ``folder``."""
     cfg = read_config(write_config(folder, model, lines, data))
     cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
-    cfg.work_dir = str(folder / 'run')
+    cfg.work_dir = options.get('work_dir') or str(folder / 'run')
     return cfg
 
 

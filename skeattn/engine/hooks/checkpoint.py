@@ -8,9 +8,9 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
-from skeattn.checkpoint import EPOCH_FILE, LAST, epoch_files
-from skeattn.engine.accumulation import pending_state
-from skeattn.errors import CheckpointError, ConfigError
+from skeattn.checkpoint import EPOCH_FILE, ITERATION_FILE, LAST, Progress, checkpoint_files
+from skeattn.engine.accumulation import pending_state, unfinished_epoch
+from skeattn.errors import CheckpointError, ConfigError, Interrupted, StorageError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS
 
@@ -19,20 +19,25 @@ from skeattn.registry import HOOKS
 class SafeCheckpointHook(Hook):
     """Keep the newest epochs and the best ones, never removing a file before its successor is whole.
 
-    ``epoch_N.pth`` holds everything needed to resume, ``last_checkpoint`` the name of the newest (a bare name, so that
-    a copied folder resumes from itself), ``best_<metric>.pth`` the weights of the best evaluation, ``best.json`` which
-    epoch that was.
+    ``epoch_N.pth`` holds everything needed to resume, and so does ``epoch_N_iter_I.pth``, written within the epoch
+    after N, after I iterations in all. ``last_checkpoint`` has the name of the newest (a bare name, so that a copied
+    folder resumes from itself), ``best_<metric>.pth`` the weights of the best evaluation, ``best.json`` which epoch
+    that was. A training that receives a signal is written after the present iteration, and ends.
 
     Args:
         interval: epochs between checkpoints; the last epoch is always written.
         minutes: for long runs of short epochs: write the first epoch that ends at least so many minutes after the last
             checkpoint, or after the start, instead of every ``interval`` epochs.
-        max_keep: how many epochs to keep.
+        iterations: also write every so many iterations, for epochs that take hours.
+        max_keep: how many of these files to keep.
+        on_full: ``'stop'`` ends the training where a checkpoint cannot be written, for want of space for example;
+            ``'continue'`` goes on with a warning, and the next checkpoint is tried again. Earlier ones are untouched.
         save_best: metric or metrics of which to keep the best weights, for example ``'knn/top1_k20'``; larger is
             better.
 
     Raises:
-        ConfigError: an evaluation does not deliver the metric.
+        ConfigError: an evaluation does not deliver the metric, or a number below 1.
+        Interrupted: a signal ends the training.
     """
 
     priority = 'VERY_LOW'
@@ -44,12 +49,20 @@ class SafeCheckpointHook(Hook):
         max_keep: int = 2,
         save_best: str | list[str] | None = None,
         minutes: float | None = None,
+        iterations: int | None = None,
+        on_full: str = 'stop',
     ) -> None:
-        if interval < 1 or max_keep < 1:
-            raise ConfigError(f'SafeCheckpointHook: interval={interval} and max_keep={max_keep} must be at least 1')
+        if on_full not in ('stop', 'continue'):
+            raise ConfigError(f'SafeCheckpointHook: on_full={on_full!r}; choose "stop" or "continue"')
+        if min(interval, max_keep, iterations or 1) < 1 or iterations == 0:
+            raise ConfigError(
+                f'SafeCheckpointHook: interval={interval}, max_keep={max_keep} and iterations={iterations} must be at '
+                f'least 1'
+            )
         if minutes is not None and minutes <= 0:
             raise ConfigError(f'SafeCheckpointHook: minutes={minutes} must be above 0')
-        self.interval, self.max_keep, self.minutes = interval, max_keep, minutes
+        self.interval, self.max_keep, self.minutes, self.iterations = interval, max_keep, minutes, iterations
+        self.on_full = on_full
         self.written = self.clock()
         self.metrics = [save_best] if isinstance(save_best, str) else list(save_best or [])
         self.best: dict[str, dict[str, Any]] = {}
@@ -64,7 +77,7 @@ class SafeCheckpointHook(Hook):
             except ValueError as error:
                 raise CheckpointError(f'{record} is damaged ({error}); remove it') from error
             self.best = {metric: entry for metric, entry in entries.items() if entry['epoch'] <= runner.epoch}
-        elif runner.iter == 0 and epoch_files(Path(runner.work_dir)):
+        elif runner.iter == 0 and checkpoint_files(Path(runner.work_dir)):
             runner.logger.warning(
                 f'{runner.work_dir} holds checkpoints of an earlier run, which this run replaces one by one; '
                 f'--resume would have continued it'
@@ -77,21 +90,49 @@ class SafeCheckpointHook(Hook):
                     f'{", ".join(evaluators)}; change save_best, or set it to None'
                 )
 
+    def before_train_epoch(self, runner: Any) -> None:
+        """From here on a signal waits for the end of the iteration."""
+        runner.stop.deferred = True
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Write a checkpoint within the epoch if one is due or a signal asks for the end."""
+        iteration = runner.iter + 1
+        signal = runner.stop.requested(iteration)
+        if signal or (self.iterations and iteration % self.iterations == 0):
+            self._write(runner, (runner.epoch, iteration))
+        if signal:
+            raise Interrupted(number=signal)
+
     def after_train_epoch(self, runner: Any) -> None:
-        """Write the epoch's checkpoint if one is due, point to it, then drop those that are too old."""
-        if not self._is_due(runner):
-            return
-        epoch = runner.epoch + 1
-        name = EPOCH_FILE.format(epoch)
-        pending = pending_state(runner)  # of all processes, so before the first one writes
-        runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': runner.iter}, pending=pending)
-        self.written = self.clock()
-        if not is_main_process():
-            return
+        """Write the epoch's checkpoint if one is due or a signal asks for the end."""
+        signal = runner.stop.requested()
+        if signal or self._is_due(runner):
+            self._write(runner, (runner.epoch + 1, 0))
+        if signal:
+            raise Interrupted(number=signal)
+        runner.stop.deferred = False
+
+    def _write(self, runner: Any, progress: Progress) -> None:
+        """Write a checkpoint, point to it, then drop those that are too old."""
+        epoch, iteration = progress
+        name = ITERATION_FILE.format(*progress) if iteration else EPOCH_FILE.format(epoch)
+        # of all processes, so before the first one writes
+        state = {'pending': pending_state(runner), 'unfinished': unfinished_epoch(runner) if iteration else None}
+        meta = {'epoch': epoch, 'iter': iteration or runner.iter}
         work_dir = Path(runner.work_dir)
-        write_text(work_dir / LAST, name)
-        files = epoch_files(work_dir)
-        for old in sorted(e for e in files if e <= epoch)[: -self.max_keep]:
+        try:
+            runner.save_checkpoint(runner.work_dir, name, meta=meta, **state)
+            self.written = self.clock()
+            if not is_main_process():
+                return
+            write_text(work_dir / LAST, name)
+        except StorageError as error:
+            if self.on_full == 'stop':
+                raise
+            runner.logger.warning(f'{error}; the training goes on, and the next checkpoint is tried again')
+            return
+        files = checkpoint_files(work_dir)
+        for old in sorted(earlier for earlier in files if earlier <= progress)[: -self.max_keep]:
             files[old].unlink()
         runner.logger.info(f'saved {work_dir / name}')
 
