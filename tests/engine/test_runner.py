@@ -41,7 +41,8 @@ def test_a_run_leaves_checkpoints_pointer_best_config_and_curves(finished):
     run = finished / 'run'
     names = {path.name for path in run.iterdir() if path.is_file()}
     assert names == {
-        'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'best_knn_top1_k1.pth', 'best.json', 'last_checkpoint', 'toy.py'
+        'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'best_knn_top1_k1.pth', 'best.json', 'last_checkpoint',
+        'last_evaluation', 'toy.py'
     }  # fmt: skip
     assert (run / 'last_checkpoint').read_text() == 'epoch_3.pth'
     assert len(logged(run)) == 9

@@ -28,6 +28,14 @@ def interrupted(folder: Path, number: str, **options) -> int:
     return caught.value.number
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """SIGHUP as a terminal sends it, also where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize('number', ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1'])
 def test_a_signal_within_an_epoch_loses_no_iteration(tmp_path: Path, number: str) -> None:
     """The second of three iterations of the second epoch; weights, optimiser, schedules, losses are bit-equal."""
@@ -112,11 +120,8 @@ def test_train_py_ends_with_the_code_of_the_signal_and_says_how_to_continue(tmp_
 
 def test_ignored_signals_stay_ignored_and_handlers_return(tmp_path: Path) -> None:
     """As under nohup; after the training everything is as before."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        toy_runner(tmp_path, lines=LINES.format('SIGHUP', 'iteration', 4)).train()
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    toy_runner(tmp_path, lines=LINES.format('SIGHUP', 'iteration', 4)).train()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     assert (tmp_path / 'run/last_checkpoint').read_text() == 'epoch_3.pth'
