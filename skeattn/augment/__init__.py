@@ -1,6 +1,7 @@
 """Random augmentation, batched on the device: drawing parameters and applying them are separate."""
 
 from skeattn.augment.base import Augment, ClipSpec
+from skeattn.augment.masking import CentralSpatialMasking, MotionAttentionTemporalMasking
 from skeattn.augment.mixing import SkeleAdaIN, SkeleMix
 from skeattn.augment.seeding import generator
 from skeattn.augment.spatial import (
@@ -20,6 +21,7 @@ from skeattn.augment.temporal import Crop, CropResize, GaussianBlur, TemporalFli
 __all__ = [
     'Augment',
     'AxisMask',
+    'CentralSpatialMasking',
     'ClipSpec',
     'Crop',
     'CropResize',
@@ -27,6 +29,7 @@ __all__ = [
     'GaussianNoise',
     'JointCorruption',
     'LimbScale',
+    'MotionAttentionTemporalMasking',
     'RandomJointMask',
     'RandomRotation',
     'Rotate',

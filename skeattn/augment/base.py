@@ -91,6 +91,10 @@ class Augment:
         """The operation itself; arguments as in :meth:`apply`."""
         raise NotImplementedError
 
+    def frames_left(self, frames: int) -> int:
+        """The number of frames of the result; an operation on the stream that changes it defines this."""
+        return frames
+
     def notes(self, params: Params, frames: int) -> Params:
         """What a loss needs to know of a draw, one row per clip; it receives each value as ``<view>.<name>``."""
         return {}

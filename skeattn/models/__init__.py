@@ -1,6 +1,7 @@
 """Preprocessor, backbones, necks, heads, losses and the algorithms built from them."""
 
 from skeattn.models.algorithms import (
+    PSTL,
     AimCLR,
     CrosSCLR,
     EncoderPretraining,
@@ -28,6 +29,7 @@ __all__ = [
     'DSTA',
     'MHSAM',
     'MLP',
+    'PSTL',
     'STGCN',
     'AimCLR',
     'AttentionDrop',

@@ -171,7 +171,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         for name, ops in self.ops.items():
             view = View(views[self.sources[name]].clips, marked)
             for op_name, op in ops.items():
-                place, frames = (name, op_name), view.clips.shape[2]
+                place, frames = (name, op_name), view.frames(op.on)
                 if self._frames.get(place) != frames:
                     self._frames[place] = frames
                     drawn[place] = moved_values(self._draw(op, draws(*place), len(clips), frames), clips.device)
@@ -182,7 +182,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                     view.late.append((op, params))
                 else:
                     view.clips = self._augmented(op, params, view.clips)
-                view.notes.update(op.notes(params, view.clips.shape[2]))
+                view.notes.update(op.notes(params, view.frames(op.on)))
             views[name] = view
         self._iteration = None
         del views['clip']
@@ -273,3 +273,10 @@ class View:
     marked: bool = False
     late: list[tuple[Augment, Params]] = field(default_factory=list)
     notes: dict[str, Tensor] = field(default_factory=dict)
+
+    def frames(self, on: str) -> int:
+        """The number of frames that the next operation on joints or on the stream receives."""
+        frames = self.clips.shape[2]
+        for op, _ in self.late if on == 'stream' else ():
+            frames = op.frames_left(frames)
+        return frames

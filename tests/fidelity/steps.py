@@ -10,6 +10,7 @@ from skeattn.augment.functional import paste
 from skeattn.engine.hooks import QueueUpdateHook
 from skeattn.models import SkeletonPreprocessor
 from skeattn.models.preprocessor import View
+from skeattn.models.queue import queues_of
 from tests.fidelity.golden import assert_close
 
 # Golden names of the clips -> our views.
@@ -56,14 +57,12 @@ class ReplayPreprocessor(SkeletonPreprocessor):
         return name in self.golden.arrays
 
 
-def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
+def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2, optimizer=None, clips='xq'):
     """The hooks around ``train_step``, one step per epoch if ``loader_length`` is 1; yields after each step."""
-    meta = golden.meta
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    sgd = torch.optim.SGD(trainable, lr=meta['lr'], momentum=meta['sgd_momentum'], weight_decay=meta['weight_decay'])
+    optimizer = optimizer or sgd(model, golden.meta)
     runner = SimpleNamespace(
         model=model,
-        optim_wrapper=RecordingOptimWrapper(sgd),
+        optim_wrapper=RecordingOptimWrapper(optimizer),
         iter=0,
         epoch=0,
         max_iters=max_iters,
@@ -71,7 +70,7 @@ def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
         train_dataloader=range(loader_length),
         message_hub=MessageHub(f'golden {type(model).__name__}'),
     )
-    hooks = [*hooks, QueueUpdateHook()]
+    hooks = [*hooks, *([QueueUpdateHook()] if queues_of(model) else [])]
     for hook in hooks:
         hook.before_train(runner)
     for step in range(1, steps + 1):
@@ -80,12 +79,18 @@ def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
             hook.before_train_epoch(runner)
         for hook in hooks:
             hook.before_train_iter(runner, step - 1)
-        logs = model.train_step({'inputs': golden[f'step{step}/xq']}, runner.optim_wrapper)
+        logs = model.train_step({'inputs': golden[f'step{step}/{clips}']}, runner.optim_wrapper)
         for hook in hooks:
             hook.after_train_iter(runner, step - 1)
         yield step, logs, runner
         runner.iter += 1
         runner.epoch += 1
+
+
+def sgd(model, meta):
+    """The optimiser of the releases with a queue."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(trainable, lr=meta['lr'], momentum=meta['sgd_momentum'], weight_decay=meta['weight_decay'])
 
 
 def assert_step(golden, model, method, step, logs, terms, runner):

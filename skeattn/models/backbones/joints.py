@@ -141,24 +141,32 @@ class GraphBackbone(JointBackbone):
         """A new activation of ``act_cfg``."""
         return build_act(self.act_cfg)
 
-    def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None, joints: Tensor | None = None
+    ) -> Tensor:
         """Feature map of clips.
 
         Args:
             x: ``(N, M, C, T, V)``.
             edges: function that changes each block's adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
+            joints: those that are encoded in this pass, indices ``(V',)`` (PSTL). The others are removed behind the
+                input normalisation, which sees all, and from the graph, which is not normalised again.
 
         Returns:
-            ``(N, M, D, ceil(T / 4), V)``.
+            ``(N, M, D, ceil(T / 4), V)``, with ``joints`` ``(N, M, D, ceil(T / 4), V')``.
 
         Raises:
             ConfigError: the backbone was built for different joints or channels.
         """
         N, M = x.shape[:2]
         x = self.normalised(x)
+        if joints is not None:
+            x = x.index_select(3, joints)
         for block, importance in zip(self.blocks, self.edge_importance, strict=True):
             A = self.adjacency_with(importance)
-            x = block(x, A if edges is None else edges(A))
+            if edges is not None:
+                A = edges(A)
+            x = block(x, A if joints is None else A.index_select(1, joints).index_select(2, joints))
         return x.unflatten(0, (N, M))
 
 
