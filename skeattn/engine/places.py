@@ -193,11 +193,13 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
         name: Any if value is None else type(value) | None for name, value in subsets.SETTINGS.items()
     },
     (OPTIM_WRAPPERS, 'clip_grad'): {
-        **_without(_arguments(clip_grad_norm_, clip_grad_value_), 'parameters'), 'type': Literal['norm', 'value'],
+        **_without(_arguments(clip_grad_norm_, clip_grad_value_), 'parameters'),
+        'type': Literal['norm', 'value', 'each'],
     },
     (OPTIM_WRAPPERS, 'paramwise_cfg'): {
         'custom_keys': Mapping | None, 'bias_lr_mult': float, 'bias_decay_mult': float, 'norm_decay_mult': float,
         'dwconv_decay_mult': float, 'flat_decay_mult': float, 'dcn_offset_lr_mult': float, 'bypass_duplicate': bool,
+        'layer_decay': float,
     },
 }  # fmt: skip
 # Keys of each dict among several whose names the user chooses.

@@ -130,6 +130,13 @@ class SkeletonTransformer(JointBackbone):
         """The layers and the last norm, on any tokens of each person: ``(N * M, L', D)`` -> the same shape."""
         return self.norm(self.layers(tokens))
 
+    def layer_of(self, name: str) -> int:
+        """The layer of a parameter: 0 for embeddings and positions, i + 1 for block i, depth + 1 for the last norm."""
+        part, *rest = name.split('.')
+        if part == 'layers':
+            return int(rest[0]) + 1
+        return len(self.layers) + 1 if part == 'norm' else 0
+
 
 def transformer_layers(
     channels: int, depth: int, num_heads: int, ratio: float, dropout: float = 0.0, drop_path: float = 0.0
