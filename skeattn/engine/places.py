@@ -38,8 +38,18 @@ from skeattn.signatures import types_of
 from skeattn.skeletons import SkeletonLayout
 from skeattn.steps import PLACING
 
-# Empty except for one optimiser wrapper; mmengine searches here first, and warns if a registry is missing.
-OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS, VISUALIZERS, VISBACKENDS, WRAPPERS, LOGS, *_ = (
+# Mostly empty; mmengine searches here first, and warns if a registry is missing.
+(
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    WEIGHT_INITIALIZERS,
+    VISUALIZERS,
+    VISBACKENDS,
+    WRAPPERS,
+    LOGS,
+    CONSTRUCTORS,
+) = (
     Registry(parent.name, parent=parent, scope='skeattn')
     for parent in (
         mmengine.OPTIM_WRAPPERS,

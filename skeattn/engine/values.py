@@ -66,7 +66,8 @@ RANGES = {
     **_named('parts num_features out_features in_features step_size Crop.ratio base_batch_size', COUNT),
     **_named('temperature gamma factor factors units eps perplexity max_norm SkeletonTransformer.ratio', POSITIVE),
     **_named(
-        'weight_decay std amplitude degrees sigma region_weight milestones longest ahead_epochs begin', NOT_NEGATIVE
+        'weight_decay std amplitude degrees sigma region_weight milestones longest ahead_epochs begin warmup',
+        NOT_NEGATIVE,
     ),
     **_named('eta_min num_workers patience start_factor end_factor resource_limit val_begin', NOT_NEGATIVE),
     **_named('lr lr_mult decay_mult bias_lr_mult bias_decay_mult norm_decay_mult', NOT_NEGATIVE),
