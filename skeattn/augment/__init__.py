@@ -16,6 +16,7 @@ from skeattn.augment.spatial import (
     SpatialFlip,
 )
 from skeattn.augment.temporal import Crop, CropResize, GaussianBlur, TemporalFlip
+from skeattn.augment.tokens import TokenNoise
 
 __all__ = [
     'Augment',
@@ -36,5 +37,6 @@ __all__ = [
     'SkeleMix',
     'SpatialFlip',
     'TemporalFlip',
+    'TokenNoise',
     'generator',
 ]

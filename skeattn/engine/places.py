@@ -136,6 +136,7 @@ COMPONENTS = {
     'predictor': Kind(NECKS),
     'mhsam': Kind(NECKS),
     'attention_drop': Kind(NECKS, 'AttentionDrop'),
+    'decoder': Kind(NECKS, 'TokenDecoder'),
     'edges': Kind(MODELS),
     'head': Kind(HEADS),
     'loss': Kind(LOSSES),
