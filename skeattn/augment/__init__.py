@@ -17,6 +17,7 @@ from skeattn.augment.spatial import (
     SpatialFlip,
 )
 from skeattn.augment.temporal import Crop, CropResize, GaussianBlur, TemporalFlip
+from skeattn.augment.tokens import TokenNoise
 
 __all__ = [
     'Augment',
@@ -39,5 +40,6 @@ __all__ = [
     'SkeleMix',
     'SpatialFlip',
     'TemporalFlip',
+    'TokenNoise',
     'generator',
 ]

@@ -22,12 +22,14 @@ class ClipSpec:
         layout: the skeleton.
         batch: number of clips in the global batch.
         coordinates: number of channels that are coordinates, 2 or 3.
+        persons: M.
     """
 
     frames: int
     layout: SkeletonLayout
     batch: int
     coordinates: int = 3
+    persons: int = 2
 
 
 class Augment:

@@ -1,6 +1,7 @@
 """Preprocessor, backbones, necks, heads, losses and the algorithms built from them."""
 
 from skeattn.models.algorithms import (
+    MAMP,
     PSTL,
     AimCLR,
     CrosSCLR,
@@ -20,13 +21,14 @@ from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
 from skeattn.models.losses import InfoNCE
 from skeattn.models.momentum import key_copy
-from skeattn.models.necks import MHSAM, MLP, AttentionDrop
+from skeattn.models.necks import MHSAM, MLP, AttentionDrop, TokenDecoder
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.models.queue import FeatureQueue
 
 __all__ = [
     'BIGRU',
     'DSTA',
+    'MAMP',
     'MHSAM',
     'MLP',
     'PSTL',
@@ -49,5 +51,6 @@ __all__ = [
     'SkeleMixCLR',
     'SkeletonCLR',
     'SkeletonPreprocessor',
+    'TokenDecoder',
     'key_copy',
 ]

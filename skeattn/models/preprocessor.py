@@ -174,7 +174,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 place, frames = (name, op_name), view.frames(op.on)
                 if self._frames.get(place) != frames:
                     self._frames[place] = frames
-                    drawn[place] = moved_values(self._draw(op, draws(*place), len(clips), frames), clips.device)
+                    drawn[place] = moved_values(self._draw(op, draws(*place), clips, frames), clips.device)
                 params = drawn[place]
                 if op.native:
                     params |= self._take_native(view, native or {}, f'{name}.{op_name}')
@@ -197,16 +197,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         if self._frames_of != clips.shape[2]:
             self._frames, self._frames_of = {}, clips.shape[2]
         drawn = {
-            (view, op): self._draw(self.ops[view][op], draws(view, op), len(clips), frames)
+            (view, op): self._draw(self.ops[view][op], draws(view, op), clips, frames)
             for (view, op), frames in self._frames.items()
         }
         there = iter(moved([value for params in drawn.values() for value in params.values()], clips.device))
         return {place: {name: next(there) for name in params} for place, params in drawn.items()}
 
-    def _draw(self, op: Augment, draws: torch.Generator, B: int, frames: int) -> Params:
+    def _draw(self, op: Augment, draws: torch.Generator, clips: Tensor, frames: int) -> Params:
         """This process's rows of the parameters drawn for the global batch, in host memory."""
-        rank = get_rank()
-        spec = ClipSpec(frames, self.layout, B * get_world_size(), num_coordinates(self.channels))
+        rank, B, persons = get_rank(), len(clips), clips.shape[4]
+        spec = ClipSpec(frames, self.layout, B * get_world_size(), num_coordinates(self.channels), persons)
         params = op.draw(spec, draws)
         return {name: value[rank * B : (rank + 1) * B] for name, value in params.items()}
 

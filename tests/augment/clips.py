@@ -45,4 +45,5 @@ OPS = {
     'RandomJointMask': {'fill': 7.0},
     'SkeleAdaIN': {},
     'SkeleMix': {'units': (1, 3)},
+    'TokenNoise': {},
 }
