@@ -149,8 +149,8 @@ def test_later_operations_on_the_stream_have_the_frames_that_are_left():
     mask = {'type': 'RandomJointMask', 'ratio': 0.2, 'fill': 5.0, 'on': 'stream'}
     mixed = {'type': 'SkeleMix', 'units': (4, 5)}  # on joints, so it comes first, on all frames
     views = {'temporal': {'frames': TEMPORAL, 'mask': mask, 'mix': mixed}}
-    for iteration in range(2):
-        preprocessor = SkeletonPreprocessor('ntu25', views=views)
+    preprocessor = SkeletonPreprocessor('ntu25', views=views)
+    for iteration in range(2):  # in the second, all draws are made before the first view
         preprocessor.begin_iteration(0, iteration)
         inputs = preprocessor({'inputs': clips(4, 20)}, training=True)['inputs']
         assert inputs['temporal'].shape == (4, 2, 3, 12, 25) and inputs['temporal.masked'].shape == (4, 12, 25)

@@ -86,6 +86,7 @@ def optimiser(model, meta):
     cfg = dict(type='WarmupCosineLR', warmup=meta['warmup_epochs'], epochs=meta['epochs'], by_epoch=True)
     schedule = PARAM_SCHEDULERS.build(cfg, default_args=dict(optimizer=wrapper))
     for _ in range(meta['epoch']):
+        wrapper.step()  # without gradients: the schedule counts the steps
         schedule.step()
     return wrapper
 

@@ -1,7 +1,7 @@
 """PSTL: a clip, a view without its moving frames, and one without some central joints, compared by Barlow Twins.
 
 The projector takes more time and memory than the encoder. A narrower one needs a larger redundancy_weight: the number
-of redundancy terms falls with the square of the width.
+of redundancy terms per feature falls with the width.
 """
 
 _base_ = './stgcn.py'
