@@ -22,6 +22,7 @@ RELEASED_TYPES = {
     'aimclr': 'AimCLR',
     'hiclr': 'HiCLR',
     'skelemixclr': 'SkeleMixCLR',
+    'mamp': 'MAMP',
     'recognizer': 'Recognizer',
 }
 """Method of a released checkpoint -> class of the toolbox."""

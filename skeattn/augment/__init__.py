@@ -1,6 +1,7 @@
 """Random augmentation, batched on the device: drawing parameters and applying them are separate."""
 
 from skeattn.augment.base import Augment, ClipSpec
+from skeattn.augment.masking import CentralSpatialMasking, MotionAttentionTemporalMasking
 from skeattn.augment.mixing import SkeleAdaIN, SkeleMix
 from skeattn.augment.seeding import generator
 from skeattn.augment.spatial import (
@@ -16,10 +17,12 @@ from skeattn.augment.spatial import (
     SpatialFlip,
 )
 from skeattn.augment.temporal import Crop, CropResize, GaussianBlur, TemporalFlip
+from skeattn.augment.tokens import TokenNoise
 
 __all__ = [
     'Augment',
     'AxisMask',
+    'CentralSpatialMasking',
     'ClipSpec',
     'Crop',
     'CropResize',
@@ -27,6 +30,7 @@ __all__ = [
     'GaussianNoise',
     'JointCorruption',
     'LimbScale',
+    'MotionAttentionTemporalMasking',
     'RandomJointMask',
     'RandomRotation',
     'Rotate',
@@ -36,5 +40,6 @@ __all__ = [
     'SkeleMix',
     'SpatialFlip',
     'TemporalFlip',
+    'TokenNoise',
     'generator',
 ]

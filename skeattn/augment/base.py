@@ -22,12 +22,14 @@ class ClipSpec:
         layout: the skeleton.
         batch: number of clips in the global batch.
         coordinates: number of channels that are coordinates, 2 or 3.
+        persons: M.
     """
 
     frames: int
     layout: SkeletonLayout
     batch: int
     coordinates: int = 3
+    persons: int = 2
 
 
 class Augment:
@@ -90,6 +92,10 @@ class Augment:
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         """The operation itself; arguments as in :meth:`apply`."""
         raise NotImplementedError
+
+    def frames_left(self, frames: int) -> int:
+        """The number of frames of the result; an operation on the stream that changes it defines this."""
+        return frames
 
     def notes(self, params: Params, frames: int) -> Params:
         """What a loss needs to know of a draw, one row per clip; it receives each value as ``<view>.<name>``."""

@@ -18,6 +18,7 @@ from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.build import load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation.features import frozen
+from skeattn.models.momentum import has_key_encoder
 from skeattn.models.queue import queues_of
 from skeattn.registry import BACKBONES, MODELS
 from skeattn.skeletons import get_layout
@@ -146,7 +147,7 @@ def _step(model: Any, data: Clips, setting: Setting, amp: bool) -> Callable[[], 
         indices = torch.randint(len(data), (setting.batch,)).tolist()
         model.data_preprocessor.begin_iteration(0, iteration)
         logs = model.train_step(data.__getitems__(indices), wrapper)
-        if hasattr(model, 'update_key_encoder'):
+        if has_key_encoder(model):
             model.update_key_encoder(0.99, buffers=True)
         for queue in queues_of(model):
             queue.flush()

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import nn
 
+from skeattn.engine.optim import OptimWrapper
 from skeattn.engine.places import OPTIM_WRAPPERS
 
 
@@ -19,7 +19,7 @@ class AutocastOptimWrapper(OptimWrapper):
     on every device.
 
     Args:
-        kwargs: see mmengine's OptimWrapper.
+        kwargs: see :class:`~skeattn.engine.optim.OptimWrapper`.
     """
 
     def __init__(self, **kwargs: Any) -> None:

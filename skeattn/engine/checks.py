@@ -25,6 +25,7 @@ from skeattn.engine.origin import Origin
 from skeattn.engine.places import (
     ANNOTATIONS,
     COMPONENTS,
+    CONSTRUCTORS,
     GIVEN,
     MMENGINE_HOOKS,
     NAMED,
@@ -250,12 +251,19 @@ class _Check:
             near = did_you_mean(str(name), kind.registry.names())
             what = f'{place}: type={name!r} is not in the registry {kind.registry.name!r}; {near}'
             self.refuse(f'{place}.type', what)
-        # The constructor of an optimiser wrapper reads what it likes.
-        custom = 'constructor' in kind.also and component.get('constructor') is not None
+        custom = 'constructor' in kind.also and self.custom_constructor(place, component.get('constructor'))
         if not custom:
             self.arguments(place, component, getattr(name, '__name__', name), target, kind)
         for key in sorted(component.keys() - ({'type', 'paramwise_cfg'} if custom else {'type'})):
             self.value(f'{place}.{key}', key, component[key], _Owner(kind.registry, target))
+
+    def custom_constructor(self, place: str, constructor: Any) -> bool:
+        """Whether an optimiser wrapper is built by a custom class, which may read any keys; refuse an unknown one."""
+        target = looked_up(constructor, CONSTRUCTORS)
+        if constructor is not None and target is None:
+            near = did_you_mean(str(constructor), CONSTRUCTORS.names())
+            self.refuse(f'{place}.constructor', f'{place}.constructor={constructor!r} is not registered; {near}')
+        return target is not None and not target.__module__.startswith(('skeattn.', 'mmengine.'))
 
     def arguments(self, place: str, component: Mapping[str, Any], name: str, target: Any, kind: Kind) -> None:
         """Check that a component accepts all its arguments."""

@@ -23,7 +23,16 @@ from skeattn.datasets.union import open_sets, sets_of
 from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.checks import check_config, check_removals
 from skeattn.engine.origin import Origin, bases_of
-from skeattn.engine.places import CONFIG_TARGETS, MMENGINE_HOOKS, OPTIM_WRAPPERS, VIEWS, looked_up, lookup
+from skeattn.engine.places import (
+    CONFIG_TARGETS,
+    MMENGINE_HOOKS,
+    OPTIM_WRAPPERS,
+    PARAM_SCHEDULERS,
+    VIEWS,
+    looked_up,
+    lookup,
+)
+from skeattn.engine.schedules import WarmupCosineLR
 from skeattn.engine.speed import resolve_amp
 from skeattn.errors import ConfigError, DataError
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS
@@ -174,7 +183,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     ``evaluation``   ``interval``, ``evaluators`` (a dict; None removes one), ``source``, ``readout``, ``batch_size``,
                      ``autocast`` (default: as in training, :func:`evaluates_in_autocast`)
     ``amp``          the type of ``optim_wrapper``, see :func:`~skeattn.engine.speed.resolve_amp`
-    ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``
+    ``max_epochs``   of ``train_cfg``: the period of a ``CosineAnnealingLR`` without ``T_max``, the length of a
+                     :class:`~skeattn.engine.schedules.WarmupCosineLR`
     ``max_iters``    stops training after that many iterations (default: ``train_cfg.max_epochs`` epochs)
     ===============  ==================================================================================================
 
@@ -286,9 +296,18 @@ def _resolve_training(cfg: Config, world_size: int) -> None:
     cfg.train_cfg.setdefault('type', 'EpochLoop')
     if cfg.get('max_iters') is not None:
         _write(cfg, 'train_cfg.max_iters', cfg.max_iters, 'max_iters')
-    scheduler = cfg.get('param_scheduler')
-    if isinstance(scheduler, Mapping) and scheduler.get('type') == 'CosineAnnealingLR':
-        cfg.param_scheduler.setdefault('T_max', cfg.train_cfg.max_epochs)
+    _resolve_schedules(cfg)
+
+
+def _resolve_schedules(cfg: Config) -> None:
+    """Schedules that span the whole training receive its length."""
+    schedules, epochs = cfg.get('param_scheduler'), cfg.train_cfg.get('max_epochs')
+    if isinstance(schedules, Mapping) and schedules.get('type') == 'CosineAnnealingLR':
+        cfg.param_scheduler.setdefault('T_max', epochs)
+    for schedule in schedules if isinstance(schedules, list | tuple) else [schedules or {}]:
+        if looked_up(schedule.get('type'), PARAM_SCHEDULERS) is WarmupCosineLR:
+            schedule.setdefault('epochs', epochs)
+            schedule.setdefault('convert_to_iter_based', not schedule.pop('by_epoch', False))
 
 
 def _native(cfg: Config) -> dict[str, bool]:

@@ -38,8 +38,18 @@ from skeattn.signatures import types_of
 from skeattn.skeletons import SkeletonLayout
 from skeattn.steps import PLACING
 
-# Empty except for one optimiser wrapper; mmengine searches here first, and warns if a registry is missing.
-OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, WEIGHT_INITIALIZERS, VISUALIZERS, VISBACKENDS, WRAPPERS, LOGS, *_ = (
+# Mostly empty; mmengine searches here first, and warns if a registry is missing.
+(
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    WEIGHT_INITIALIZERS,
+    VISUALIZERS,
+    VISBACKENDS,
+    WRAPPERS,
+    LOGS,
+    CONSTRUCTORS,
+) = (
     Registry(parent.name, parent=parent, scope='skeattn')
     for parent in (
         mmengine.OPTIM_WRAPPERS,
@@ -126,6 +136,7 @@ COMPONENTS = {
     'predictor': Kind(NECKS),
     'mhsam': Kind(NECKS),
     'attention_drop': Kind(NECKS, 'AttentionDrop'),
+    'decoder': Kind(NECKS, 'TokenDecoder'),
     'edges': Kind(MODELS),
     'head': Kind(HEADS),
     'loss': Kind(LOSSES),
@@ -183,11 +194,13 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
         name: Any if value is None else type(value) | None for name, value in subsets.SETTINGS.items()
     },
     (OPTIM_WRAPPERS, 'clip_grad'): {
-        **_without(_arguments(clip_grad_norm_, clip_grad_value_), 'parameters'), 'type': Literal['norm', 'value'],
+        **_without(_arguments(clip_grad_norm_, clip_grad_value_), 'parameters'),
+        'type': Literal['norm', 'value', 'each'],
     },
     (OPTIM_WRAPPERS, 'paramwise_cfg'): {
         'custom_keys': Mapping | None, 'bias_lr_mult': float, 'bias_decay_mult': float, 'norm_decay_mult': float,
         'dwconv_decay_mult': float, 'flat_decay_mult': float, 'dcn_offset_lr_mult': float, 'bypass_duplicate': bool,
+        'layer_decay': float,
     },
 }  # fmt: skip
 # Keys of each dict among several whose names the user chooses.

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -41,6 +42,7 @@ FILLED = {
     'train_dataloader.sampler.batch_size': 'batch_size',
     'train_cfg.max_iters': 'max_iters',
     'param_scheduler.T_max': 'train_cfg.max_epochs',
+    'param_scheduler.epochs': 'train_cfg.max_epochs',
     'model.backbone.num_persons': 'dataset.pipeline',
 }
 
@@ -264,7 +266,8 @@ def _empty(value: Any) -> bool:
 
 def _follows(key: str, keys: Sequence[str]) -> bool:
     """Whether a place only repeats a setting that is itself among the differences."""
-    return any(below(key, [place]) and below_any(keys, source) for place, source in FILLED.items())
+    place = re.sub(r'\.\d+(?=\.)', '', key)  # of one among several schedules
+    return any(below(place, [filled]) and below_any(keys, source) for filled, source in FILLED.items())
 
 
 def _text(value: Any, most: int = 70) -> str:

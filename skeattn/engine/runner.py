@@ -233,6 +233,8 @@ class SkeAttnRunner(Runner):
         if isinstance(optim_wrapper, dict) and optim_wrapper.get('paramwise_cfg'):  # a shared head is learnt once
             paramwise = {'bypass_duplicate': True, **optim_wrapper['paramwise_cfg']}
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
+            if 'layer_decay' in paramwise:
+                optim_wrapper.setdefault('constructor', 'LayerDecayConstructor')
         if isinstance(optim_wrapper, dict) and isinstance(optim_wrapper.get('optimizer'), dict):
             device = next(self.model.parameters()).device
             optim_wrapper = {**optim_wrapper, 'optimizer': fused(optim_wrapper['optimizer'], device)}

@@ -1,6 +1,8 @@
 """Preprocessor, backbones, necks, heads, losses and the algorithms built from them."""
 
 from skeattn.models.algorithms import (
+    MAMP,
+    PSTL,
     AimCLR,
     CrosSCLR,
     EncoderPretraining,
@@ -19,15 +21,17 @@ from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead
 from skeattn.models.losses import InfoNCE
 from skeattn.models.momentum import key_copy
-from skeattn.models.necks import MHSAM, MLP, AttentionDrop
+from skeattn.models.necks import MHSAM, MLP, AttentionDrop, TokenDecoder
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.models.queue import FeatureQueue
 
 __all__ = [
     'BIGRU',
     'DSTA',
+    'MAMP',
     'MHSAM',
     'MLP',
+    'PSTL',
     'STGCN',
     'AimCLR',
     'AttentionDrop',
@@ -47,5 +51,6 @@ __all__ = [
     'SkeleMixCLR',
     'SkeletonCLR',
     'SkeletonPreprocessor',
+    'TokenDecoder',
     'key_copy',
 ]

@@ -1,4 +1,4 @@
-"""Dropout with faster random numbers on the CPU."""
+"""Dropout with faster random numbers on the CPU, and dropout of whole branches."""
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,25 @@ class Dropout(nn.Dropout):
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), 2**63 - 1)
         keep = words.view(torch.uint8)[: x.numel()] >= threshold
         return (x * keep.as_strided(x.shape, x.stride())) * (256 / (256 - threshold))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al., ECCV 2016): a residual branch is left out for a share ``p`` of the rows.
+
+    Args:
+        p: the share, in [0, 1).
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``(B, ...)`` with a share ``p`` of its rows at zero, the others scaled up, in training; else ``x``."""
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) >= self.p
+        return x * kept.to(x.dtype) / (1 - self.p)
 
 
 def _dense(x: Tensor) -> bool:

@@ -124,7 +124,7 @@ class Encoder(BaseModule):
         return pooled if self.projector is None else self.projector(pooled)
 
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
-        """Feature map of clips ``(N, M, C, T, V)``; ``options`` are passed to the backbone (STGCN: ``edges``)."""
+        """Feature map of clips ``(N, M, C, T, V)``; ``options`` go to the backbone (STGCN: ``edges``, ``joints``)."""
         # The settings come first: on a GPU, to read whether all persons are present waits for all work before it.
         if self.persons == 'all' and (self.persons_together or not self._alone):
             return self._of_all(self.backbone(x, **options))

@@ -21,6 +21,11 @@ def load_query(key: nn.Module, query: nn.Module) -> None:
     key.load_state_dict(query.state_dict())
 
 
+def has_key_encoder(model: nn.Module) -> bool:
+    """Whether a method, as configured, has a key encoder that MomentumUpdateHook must advance."""
+    return hasattr(model, 'update_key_encoder') and getattr(model, 'has_key_encoder', True)
+
+
 def momentum_update(key: nn.Module, query: nn.Module, momentum: float, buffers: bool = True) -> None:
     """``key <- momentum * key + (1 - momentum) * query``.
 
@@ -60,6 +65,11 @@ class MomentumUpdate:
 
 def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
     return [k for k, _ in pairs], [q for _, q in pairs]
+
+
+def linear_momentum(step: int, total: int, base: float) -> float:
+    """``M = M0 + (1 - M0) it / it_max``, as in data2vec: from ``base`` at step 0 to 1 at step ``total``."""
+    return base + (1 - base) * step / total
 
 
 def cosine_momentum(step: int, total: int, base: float) -> float:

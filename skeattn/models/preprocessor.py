@@ -171,10 +171,10 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         for name, ops in self.ops.items():
             view = View(views[self.sources[name]].clips, marked)
             for op_name, op in ops.items():
-                place, frames = (name, op_name), view.clips.shape[2]
+                place, frames = (name, op_name), view.frames(op.on)
                 if self._frames.get(place) != frames:
                     self._frames[place] = frames
-                    drawn[place] = moved_values(self._draw(op, draws(*place), len(clips), frames), clips.device)
+                    drawn[place] = moved_values(self._draw(op, draws(*place), clips, frames), clips.device)
                 params = drawn[place]
                 if op.native:
                     params |= self._take_native(view, native or {}, f'{name}.{op_name}')
@@ -182,7 +182,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                     view.late.append((op, params))
                 else:
                     view.clips = self._augmented(op, params, view.clips)
-                view.notes.update(op.notes(params, view.clips.shape[2]))
+                view.notes.update(op.notes(params, view.frames(op.on)))
             views[name] = view
         self._iteration = None
         del views['clip']
@@ -197,16 +197,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         if self._frames_of != clips.shape[2]:
             self._frames, self._frames_of = {}, clips.shape[2]
         drawn = {
-            (view, op): self._draw(self.ops[view][op], draws(view, op), len(clips), frames)
+            (view, op): self._draw(self.ops[view][op], draws(view, op), clips, frames)
             for (view, op), frames in self._frames.items()
         }
         there = iter(moved([value for params in drawn.values() for value in params.values()], clips.device))
         return {place: {name: next(there) for name in params} for place, params in drawn.items()}
 
-    def _draw(self, op: Augment, draws: torch.Generator, B: int, frames: int) -> Params:
+    def _draw(self, op: Augment, draws: torch.Generator, clips: Tensor, frames: int) -> Params:
         """This process's rows of the parameters drawn for the global batch, in host memory."""
-        rank = get_rank()
-        spec = ClipSpec(frames, self.layout, B * get_world_size(), num_coordinates(self.channels))
+        rank, B, persons = get_rank(), len(clips), clips.shape[4]
+        spec = ClipSpec(frames, self.layout, B * get_world_size(), num_coordinates(self.channels), persons)
         params = op.draw(spec, draws)
         return {name: value[rank * B : (rank + 1) * B] for name, value in params.items()}
 
@@ -273,3 +273,10 @@ class View:
     marked: bool = False
     late: list[tuple[Augment, Params]] = field(default_factory=list)
     notes: dict[str, Tensor] = field(default_factory=dict)
+
+    def frames(self, on: str) -> int:
+        """The number of frames that the next operation on joints or on the stream receives."""
+        frames = self.clips.shape[2]
+        for op, _ in self.late if on == 'stream' else ():
+            frames = op.frames_left(frames)
+        return frames

@@ -1,7 +1,7 @@
 """Checkpoints of the released code bases -> ours: names, and the config that the shapes imply.
 
 The releases have different names for the same parts. Any width converts, since only names change (and projector
-weights lose the trailing axis of a 1-D convolution).
+weights lose the trailing axis of a 1-D convolution, tables of positions put the channels first).
 """
 
 import re
@@ -60,6 +60,16 @@ _MOCO: tuple[_Rule, ...] = (
     (r'\b(encoder_[qk])\.(?!projector)', r'\1.backbone.'),
     *_STGCN,
 )
+_MAMP: tuple[_Rule, ...] = (
+    (r'\bblocks\.(\d+)\.', r'layers.\1.'),
+    (r'\battn\.qkv\.', 'self_attn.in_proj_'),
+    (r'\battn\.proj\.', 'self_attn.out_proj.'),
+    (r'\bmlp\.fc([12])\.', r'linear\1.'),
+    (r'\bjoints_embed\.proj\.', 'embed.'),
+    (r'\bpred\.', 'predict.'),
+    (r'\bpos_embed$', 'joints'),
+    (r'\btemp_embed$', 'times'),
+)
 # p and c are the first SkeAttnCLR release's letters for salient and non-salient.
 _RULES: dict[str, tuple[_Rule, ...]] = {
     'skeattnclr': (
@@ -86,6 +96,12 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         (r'\.(motion|bone)\.(encoder_[qk])\.fc\.2\.', r'.\1.\2.projector.2.layers.'),
         (r'\.(motion|bone)\.(encoder_[qk])\.fc\.', r'.\1.\2.projector.'),
         *_MOCO,
+    ),
+    'mamp': (
+        (r'^mask_token$', 'decoder.mask_token'),
+        (r'^decoder_', 'decoder.'),
+        (r'^(?!decoder\.)', 'encoder.backbone.'),
+        *_MAMP,
     ),
     'recognizer': (
         (r'^encoder_q\w*\.(?:backbone\.)?fc\.', 'head.fc.'),
@@ -163,6 +179,8 @@ def convert_released(state: Mapping[str, Tensor], method: str, stream: str = 'jo
             new = re.sub(pattern, replacement, new)
         if value.ndim == 3 and value.shape[2] == 1 and '.layers.' in new:
             value = value.squeeze(2)
+        if value.ndim == 4 and new.endswith(('.joints', '.times')):
+            value = value[0].permute(2, 0, 1)
         if _SCALARS.fullmatch(new):
             value = value.reshape(())
         conversion.renamed[name] = new
@@ -173,14 +191,17 @@ def convert_released(state: Mapping[str, Tensor], method: str, stream: str = 'jo
 def methods_of(names: Iterable[str]) -> tuple[str, ...]:
     """The releases that have these names: keys of :data:`MODEL_TYPES`.
 
-    Two for the names of SkeletonCLR and AimCLR, which differ in their losses alone; none if this is not an ST-GCN of
-    these releases. A state without key encoder is a network of the downstream tasks, ``'recognizer'``.
+    Two for the names of SkeletonCLR and AimCLR, which differ in their losses alone; none if this is neither MAMP's
+    Transformer nor an ST-GCN of these releases. An ST-GCN without key encoder is a network of the downstream tasks,
+    ``'recognizer'``.
     """
     names = [name.removeprefix('module.') for name in names]
 
     def any_like(pattern: str) -> bool:
         return any(re.fullmatch(pattern, name) for name in names)
 
+    if 'joints_embed.proj.weight' in names:
+        return ('mamp',)
     if not any_like(r'encoder_q\.(backbone\.)?st_gcn_networks\..*'):
         return ()
     if not any_like(r'encoder_k\..*'):
@@ -203,6 +224,8 @@ def released_config(conversion: Conversion, method: str) -> dict[str, Any]:
         CheckpointError: a tensor that determines the config is missing, or the graph is not one of ours.
     """
     state = conversion.state
+    if method == 'mamp':
+        return {'layout': LAYOUT, 'model': _masked_model(state)}
     one = 'members.joint.' if method == 'crossclr' else ''
     q = 'encoder.' if method == 'recognizer' else f'{one}encoder_q.'
     config: dict[str, Any] = {'layout': LAYOUT}
@@ -246,6 +269,26 @@ def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int:
     if name not in state or state[name].ndim <= axis:
         raise CheckpointError(f'the checkpoint is incomplete: {name!r} (our name) is missing or has too few axes')
     return state[name].shape[axis]
+
+
+def _masked_model(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """MAMP's model; without decoder for an encoder alone."""
+    E = 'encoder.backbone.'
+    patch = _size(state, f'{E}embed.weight', 2)
+    backbone = {'type': 'SkeletonTransformer', 'position': 'learnt', 'norm_input': False, 'dropout': 0.0}
+    backbone |= {'patch': patch, 'num_frames': patch * _size(state, f'{E}times', 1), **_layers(state, E)}
+    backbone['out_channels'] = _size(state, f'{E}embed.weight', 0)
+    model = {'type': MODEL_TYPES['mamp'], 'backbone': backbone}
+    if 'decoder.embed.weight' in state:
+        model['decoder'] = {'channels': _size(state, 'decoder.embed.weight', 0), **_layers(state, 'decoder.')}
+    return model
+
+
+def _layers(state: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
+    """Number and inner width of a Transformer's layers."""
+    inner = f'{prefix}layers.0.linear1.weight'
+    depth = len({name for name in state if re.fullmatch(rf'{re.escape(prefix)}layers\.\d+\.linear1\.weight', name)})
+    return {'depth': depth, 'ratio': _size(state, inner, 0) / _size(state, inner, 1)}
 
 
 def _mlp(state: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:

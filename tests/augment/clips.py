@@ -25,7 +25,9 @@ def partners_in(x):
     return lambda shift: x[(torch.arange(len(x)) + shift) % len(x)]
 
 
-# Every operation, with the settings that show most on short clips.
+# Operations that are the same in a whole batch, or change the number of frames: they have no probability.
+PARTIAL = {'CentralSpatialMasking', 'MotionAttentionTemporalMasking'}
+# Every other operation, with the settings that show most on short clips.
 OPS = {
     'Crop': {},
     'CropResize': {'min_frames': 4},
@@ -43,4 +45,5 @@ OPS = {
     'RandomJointMask': {'fill': 7.0},
     'SkeleAdaIN': {},
     'SkeleMix': {'units': (1, 3)},
+    'TokenNoise': {},
 }

@@ -28,7 +28,7 @@ from skeattn.augment.base import integers
 from skeattn.augment.seeding import normal
 from skeattn.errors import ConfigError
 from skeattn.registry import AUGMENTS
-from tests.augment.clips import OPS, clips, partners_in, spec
+from tests.augment.clips import OPS, PARTIAL, clips, partners_in, spec
 
 WITH_DRAWS = sorted(OPS.keys() - {'TemporalFlip', 'SpatialFlip'})
 
@@ -43,7 +43,7 @@ def rows(params, index):
 
 def test_every_operation_is_tried_here():
     ours = {name for name, op in AUGMENTS.module_dict.items() if op.__module__.startswith('skeattn.')}
-    assert OPS.keys() == ours
+    assert OPS.keys() | PARTIAL == ours
 
 
 def test_generators_depend_on_every_name():
@@ -142,7 +142,7 @@ def test_default_probabilities_are_aimclrs(name):
 
 
 @pytest.mark.parametrize('layout', ['ntu25', 'kinect20'])
-@pytest.mark.parametrize('name', sorted(OPS.keys() - {'SkeleMix', 'RandomJointMask'}))
+@pytest.mark.parametrize('name', sorted(OPS.keys() - {'SkeleMix', 'RandomJointMask', 'TokenNoise'}))
 def test_absent_persons_stay_absent(name, layout):
     op, x = build(name, probability=1.0), clips(layout=layout)
     out = op.apply(x, op.draw(spec(layout=layout), generator(0, 0)), partners_in(x))

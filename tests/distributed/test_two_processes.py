@@ -99,7 +99,7 @@ def test_matched_negatives_per_process_are_fewer(runs):
     assert max((two[name] - value).abs().max() for name, value in one.items() if value.is_floating_point()) > 1e-4
 
 
-@pytest.mark.parametrize('method', ['simsiam', pytest.param('byol', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('method', ['simsiam', 'pstl', pytest.param('byol', marks=pytest.mark.slow)])
 def test_methods_without_a_queue_train_as_one_process_does(runs, method):
     one, two = states(runs, method)
     assert one.keys() == two.keys() and not any('queue' in name for name in one)

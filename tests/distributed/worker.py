@@ -38,6 +38,8 @@ CASES: dict[str, dict[str, Any]] = {
     'byol': dict(method='ToyBYOL'),
     'neighbours': dict(method='ToyNeighbours'),
     'barlowtwins': dict(method='ToyBarlowTwins'),
+    # A loss of the global batch.
+    'pstl': dict(method='PSTL'),
 }
 
 

@@ -70,7 +70,9 @@ def test_the_config_of_the_page_trains_two_iterations(data, tmp_path, stream):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('scored', [True, False])
-@pytest.mark.parametrize('method', ['aimclr', 'crossclr', 'hiclr', 'skelemixclr', 'skelemixclr_plus', 'supervised'])
+@pytest.mark.parametrize(
+    'method', ['aimclr', 'crossclr', 'hiclr', 'pstl', 'skelemixclr', 'skelemixclr_plus', 'supervised']
+)
 def test_every_method_trains_in_two_dimensions(data, tmp_path, method, scored):
     text = CONFIG.replace('skeattnclr', method)
     options = {'stream': ['joint', 'motion', 'bone']} if method == 'crossclr' else {}

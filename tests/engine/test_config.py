@@ -163,11 +163,30 @@ def test_a_cosine_decay_ends_with_the_last_epoch_unless_set_otherwise(folder):
 
 
 @pytest.mark.parametrize(
+    ('settings', 'by_iteration'), [({}, True), ({'by_epoch': False}, True), ({'by_epoch': True}, False)]
+)
+def test_a_warm_up_knows_the_length_of_the_training_and_changes_rates_in_every_iteration(
+    folder, settings, by_iteration
+):
+    warmup = dict(type='WarmupCosineLR', warmup=2, _delete_=True)
+    once = resolve_config(toy_config(folder, param_scheduler={**warmup, **settings}, train_cfg__max_epochs=7))
+    assert once.param_scheduler.epochs == 7 and once.param_scheduler.convert_to_iter_based == by_iteration
+    assert resolve_config(once).to_dict() == once.to_dict()
+
+
+@pytest.mark.parametrize(
     ('option', 'message'),
     [
         ({'optim_wrapper__optimizer__lrr': 1}, r'optim_wrapper\.optimizer: .*lrr'),
         ({'train_cfg__max_epoch': 1}, r'train_cfg: .*max_epoch'),
         ({'param_scheduler__gama': 1}, r'param_scheduler: .*gama'),
+        ({'param_scheduler': dict(type='WarmupCosineLR', _delete_=True, warm_up=3)}, r"no 'warm_up'.*warmup"),
+        ({'param_scheduler': dict(type='WarmupCosineLR', _delete_=True, warmup=-1)}, r'warmup=-1 must be a number'),
+        ({'optim_wrapper__constructor': 'LayerDecay'}, r"constructor='LayerDecay' is not registered.*LayerDecayCon"),
+        ({'optim_wrapper__paramwise_cfg__layer_decy': 0.8}, r"no 'layer_decy'.*layer_decay"),
+        ({'optim_wrapper__paramwise_cfg__layer_decay': 2}, r'layer_decay=2 must be a number in \(0, 1\]'),
+        ({'optim_wrapper': dict(constructor='LayerDecayConstructor', clip=1)}, r"no 'clip'"),
+        ({'optim_wrapper__clip_grad': dict(type='every', max_norm=1)}, r"'norm' or 'value' or 'each'"),
         ({'max_iters': 0}, r'max_iters=0 must be'),
         ({'default_hooks__momentum__base_momentum': 'abc'}, r"base_momentum='abc'"),
     ],

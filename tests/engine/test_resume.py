@@ -20,6 +20,7 @@ from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_s
 
 QUIET = {'evaluation': None, 'default_hooks__checkpoint__save_best': None}
 COSINE = "param_scheduler = dict(_delete_=True, type='CosineAnnealingLR')\n"
+WARMUP = "param_scheduler = dict(_delete_=True, type='WarmupCosineLR', warmup=1.5, eta_min=1e-4{})\n"
 STEPS = 'param_scheduler = dict(milestones=[2, 4])\n'
 ACCUMULATED = {**QUIET, 'optim_wrapper__accumulative_counts': 2}
 
@@ -178,7 +179,12 @@ def test_what_does_not_change_the_run_is_accepted_with_a_line(finished, tmp_path
 
 
 @pytest.mark.parametrize(
-    'lines', [pytest.param(COSINE, id='cosine'), pytest.param(STEPS, id='multistep', marks=pytest.mark.slow)]
+    'lines',
+    [
+        pytest.param(COSINE, id='cosine'),
+        pytest.param(WARMUP.format(''), id='warmup'),
+        pytest.param(STEPS, id='multistep', marks=pytest.mark.slow),
+    ],
 )
 def test_an_extended_run_has_the_rates_of_a_run_of_that_length(tmp_path, data, lines):
     """Kind F3: two sources of truth at resume."""
@@ -204,6 +210,24 @@ def test_schedules_by_iteration_and_several_of_them_follow_the_new_length(tmp_pa
     accept, text = ('param_scheduler',), lines.format(epochs=4)
     resumed(tmp_path / 'on', tmp_path / 'short', data, 2, accept, lines=text, train_cfg__max_epochs=4)
     assert rates(tmp_path / 'on/run') == rates(tmp_path / 'long/run')[6:]
+
+
+@pytest.mark.parametrize('by_epoch', ['', ', by_epoch=True'])
+def test_a_warm_up_and_cosine_decay_resumes_bit_for_bit(tmp_path, data, by_epoch):
+    toy_runner(tmp_path, data=data, lines=WARMUP.format(by_epoch), **QUIET).train()
+    resumed(tmp_path / 'on', tmp_path, data, 2, lines=WARMUP.format(by_epoch))
+    on, whole = (read_checkpoint(folder / 'run/epoch_3.pth') for folder in (tmp_path / 'on', tmp_path))
+    assert_equal_state(on, whole)
+    assert rates(tmp_path / 'on/run') == rates(tmp_path / 'run')[6:]
+    assert len(set(rates(tmp_path / 'run'))) == (3 if by_epoch else 9)
+
+
+def test_one_of_several_schedules_follows_a_new_length_without_being_listed():
+    schedules = [{'type': 'WarmupCosineLR', 'epochs': 3}, {'type': 'LinearLR'}]
+    then = {'config': {'train_cfg': {'max_epochs': 3}, 'param_scheduler': schedules}}
+    now = copy.deepcopy(then)
+    now['config']['train_cfg']['max_epochs'] = now['config']['param_scheduler'][0]['epochs'] = 5
+    assert [difference.key for difference in compare(then, now)] == ['train_cfg.max_epochs']
 
 
 def test_a_run_cut_short_continues_in_the_middle_of_its_epoch(finished, tmp_path, data):

@@ -10,17 +10,20 @@ from skeattn.augment.functional import paste
 from skeattn.engine.hooks import QueueUpdateHook
 from skeattn.models import SkeletonPreprocessor
 from skeattn.models.preprocessor import View
+from skeattn.models.queue import queues_of
 from tests.fidelity.golden import assert_close
 
 # Golden names of the clips -> our views.
-VIEWS = {'xq': 'query', 'xk': 'key', 'x_extreme': 'extreme', 'x1': 'strong', 'x2': 'stronger'}
+VIEWS = {'xq': 'query', 'x': 'query', 'xk': 'key', 'x_extreme': 'extreme', 'x1': 'strong', 'x2': 'stronger'}
 
 
 class RecordingOptimWrapper(OptimWrapper):
     """Keeps the gradients of each step, which mmengine clears after it."""
 
     def step(self, **kwargs):
-        self.gradients = [None if p.grad is None else p.grad.clone() for g in self.param_groups for p in g['params']]
+        self.gradients = [
+            None if p.grad is None else p.grad.clone() for g in self.optimizer.param_groups for p in g['params']
+        ]
         super().step(**kwargs)
 
 
@@ -37,6 +40,8 @@ class ReplayPreprocessor(SkeletonPreprocessor):
         if self.has(f'step{s}/joint_mask'):
             masked = golden[f'step{s}/joint_mask'] == 0
             views['stronger'].notes['masked'] = masked.expand(len(clips), -1, -1)
+        if self.has(f'step{s}/uniform'):
+            views['query'].notes['uniform'] = golden[f'step{s}/uniform'].unflatten(0, (len(clips), -1))
         for r in range(1, self.mixes + 1):
             number = (s - 1) * self.mixes + r
             if self.has(f'mix{number}/partner'):
@@ -56,14 +61,17 @@ class ReplayPreprocessor(SkeletonPreprocessor):
         return name in self.golden.arrays
 
 
-def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
-    """The hooks around ``train_step``, one step per epoch if ``loader_length`` is 1; yields after each step."""
-    meta = golden.meta
+def released_sgd(model, meta):
     trainable = [p for p in model.parameters() if p.requires_grad]
     sgd = torch.optim.SGD(trainable, lr=meta['lr'], momentum=meta['sgd_momentum'], weight_decay=meta['weight_decay'])
+    return RecordingOptimWrapper(sgd)
+
+
+def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2, optim_wrapper=None):
+    """The hooks around ``train_step``, one step per epoch if ``loader_length`` is 1; yields after each step."""
     runner = SimpleNamespace(
         model=model,
-        optim_wrapper=RecordingOptimWrapper(sgd),
+        optim_wrapper=optim_wrapper or released_sgd(model, golden.meta),
         iter=0,
         epoch=0,
         max_iters=max_iters,
@@ -71,7 +79,7 @@ def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
         train_dataloader=range(loader_length),
         message_hub=MessageHub(f'golden {type(model).__name__}'),
     )
-    hooks = [*hooks, QueueUpdateHook()]
+    hooks = [*hooks, QueueUpdateHook()] if queues_of(model) else hooks
     for hook in hooks:
         hook.before_train(runner)
     for step in range(1, steps + 1):
@@ -80,7 +88,8 @@ def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2):
             hook.before_train_epoch(runner)
         for hook in hooks:
             hook.before_train_iter(runner, step - 1)
-        logs = model.train_step({'inputs': golden[f'step{step}/xq']}, runner.optim_wrapper)
+        clips = next(name for name in VIEWS if f'step{step}/{name}' in golden.arrays)
+        logs = model.train_step({'inputs': golden[f'step{step}/{clips}']}, runner.optim_wrapper)
         for hook in hooks:
             hook.after_train_iter(runner, step - 1)
         yield step, logs, runner

@@ -132,6 +132,7 @@ SUPERFLUOUS = {
     'ToyNeighbours': ('momentum',),
     'ToyBYOL': ('queue',),
     'ToyDistillation': ('queue',),
+    'PSTL': ('momentum', 'queue'),
 }
 
 LINES = """
@@ -143,7 +144,11 @@ model = dict(
     data_preprocessor=dict(views=dict({views})),
 )
 """
-VIEWS = {'ToyDistillation': "short=dict(like='query', cut=dict(type='ToyFirstFrames'))"}
+VIEWS = {
+    'ToyDistillation': "short=dict(like='query', cut=dict(type='ToyFirstFrames'))",
+    'PSTL': "temporal=dict(like='query', frames=dict(type='MotionAttentionTemporalMasking', on='stream')), "
+    "spatial=dict(like='query', joints=dict(type='CentralSpatialMasking'))",
+}
 
 
 def siamese_config(folder: Any, method: str, hooks: dict[str, Any] | None = None, **options: Any) -> Config:

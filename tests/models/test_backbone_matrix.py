@@ -34,6 +34,8 @@ def mixed(stride):
     return dict(source='query', skelemix=mix)
 
 
+STILL = dict(LIKE, frames=dict(type='MotionAttentionTemporalMasking', on='stream'))
+CENTRAL = dict(type='CentralSpatialMasking')
 MASKED = dict(LIKE, mask=dict(type='RandomJointMask', ratio=0.1, on='stream'))
 # A method with its views (a function of the temporal stride) and its other arguments.
 METHODS = {
@@ -43,29 +45,34 @@ METHODS = {
     'AimCLR': (lambda stride: dict(CROPPED, extreme=LIKE), {}),
     'HiCLR': (lambda stride: dict(CROPPED, strong=LIKE, stronger=MASKED), {}),
     'CrosSCLR': (lambda stride: CROPPED, {}),
+    'PSTL': (lambda stride: dict(query=NORMAL, temporal=STILL, spatial=dict(LIKE, joints=CENTRAL)), {}),
     'Recognizer': (lambda stride: dict(query=NORMAL), dict(head=dict(type='LinearHead', num_classes=3))),
 }
 EDGES = dict(type='DropAddEdges')
+# Methods without a queue, and backbones with a graph.
+NO_QUEUE = ('PSTL', 'Recognizer')
+GRAPHS = ('STGCN', 'AGCN', 'CTRGCN', 'STGCNPP')
 
 
-def build(backbone, method, layout, **changes):
+def build(backbone, method, layout, whole_graph=False, **changes):
     torch.manual_seed(0)
     persons = dict(num_persons=LAYOUTS[layout]) if backbone in PERSONS else {}
     encoder = dict(type=backbone, layout=layout, **BACKBONES[backbone], **persons)
     stride = MODELS.build(encoder).temporal_stride
     views, own = METHODS[method]
+    views = views(stride)
+    if method == 'PSTL' and backbone not in GRAPHS and not whole_graph:
+        views['spatial'] = LIKE
     stream = ['joint', 'motion'] if method == 'CrosSCLR' else 'joint'
-    contrast = dict(
-        projector=dict(type='MLP', hidden_channels=16, out_channels=8, norm_cfg=dict(type='BN1d')),
-        queue=dict(size=16),
-        loss=dict(type='InfoNCE'),
-    )
+    projector = dict(type='MLP', hidden_channels=16, out_channels=8, norm_cfg=dict(type='BN1d'))
+    contrast = dict(queue=dict(size=16), loss=dict(type='InfoNCE'))
     return MODELS.build(
         dict(
             type=method,
-            data_preprocessor=dict(type='SkeletonPreprocessor', layout=layout, stream=stream, views=views(stride)),
+            data_preprocessor=dict(type='SkeletonPreprocessor', layout=layout, stream=stream, views=views),
             backbone=encoder,
-            **({} if method == 'Recognizer' else contrast),
+            **({} if method == 'Recognizer' else dict(projector=projector)),
+            **({} if method in NO_QUEUE else contrast),
             **own,
             **changes,
         )
@@ -119,12 +126,20 @@ def test_the_papers_encoders_train_with_the_paper_s_method(backbone, persons):
 
 @pytest.mark.parametrize('backbone', BACKBONES)
 def test_hiclr_changes_edges_where_there_is_a_graph(backbone):
-    graph = backbone in ('STGCN', 'AGCN', 'CTRGCN', 'STGCNPP')
-    if graph:
+    if backbone in GRAPHS:
         assert all(torch.tensor(train(build(backbone, 'HiCLR', 'ntu25', edges=EDGES), 'ntu25', 1)).isfinite())
     else:
         with pytest.raises(ConfigError, match=r'model\.edges=None'):
             build(backbone, 'HiCLR', 'ntu25', edges=EDGES)
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_pstl_leaves_joints_out_where_there_is_a_graph(backbone):
+    if backbone in GRAPHS:
+        assert all(torch.tensor(train(build(backbone, 'PSTL', 'ntu25'), 'ntu25', 1)).isfinite())
+    else:
+        with pytest.raises(ConfigError, match=r'views\.spatial\.joints=None'):
+            build(backbone, 'PSTL', 'ntu25', whole_graph=True)
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)

@@ -1,6 +1,6 @@
 """Convert a released checkpoint: python tools/model_converters/convert_released.py CHECKPOINT --out FILE.pth
 
-Reads checkpoints of SkeAttnCLR, CrosSCLR (and its SkeletonCLR), AimCLR, HiCLR and SkeleMixCLR, for any width:
+Reads checkpoints of SkeAttnCLR, CrosSCLR (and its SkeletonCLR), AimCLR, HiCLR, SkeleMixCLR and MAMP, for any width:
 pre-trained models, and the encoder with classifier of the linear evaluation and the fine-tuning. Nothing in the file is
 executed. Prints the result for the tensors, the configs that the weights fit, and the settings that they determine.
 """
@@ -127,7 +127,11 @@ def choose_method(names: list[str], method: str | None) -> str:
     methods = methods_of(names)
     if not methods:
         ours = any(re.search(r'backbone\.blocks\.\d', name) for name in names)
-        hint = 'use it unconverted, it is of this toolbox' if ours else 'give a checkpoint of a release with ST-GCN'
+        hint = (
+            'use it unconverted, it is of this toolbox'
+            if ours
+            else 'give a checkpoint of a release with ST-GCN, or of MAMP'
+        )
         raise CheckpointError(f'its names are those of no release ({shorten(names)}); {hint}')
     if method and method not in methods:
         raise CheckpointError(
@@ -152,7 +156,7 @@ def choose_stream(streams: list[str], method: str, stream: str | None) -> str | 
 def build(config: Mapping[str, Any]) -> nn.Module:
     """The network that the shapes describe; settings without influence on the shapes are neutral."""
     model = {'data_preprocessor': {'type': 'SkeletonPreprocessor'}, **config['model']}
-    if model['type'] != 'Recognizer':
+    if model['type'] not in ('Recognizer', 'MAMP'):
         model = {'queue': {'size': 1}, 'loss': {'type': 'InfoNCE'}, **model}
     if model['type'] == 'SkeAttnCLR':
         model['mhsam'] = {'type': 'MHSAM', 'num_heads': 1}
@@ -171,6 +175,8 @@ def misfit(cfg: Config, done: Import) -> str | None:
         load_weights(network, done.conversion.state, done.source, min_match=0.5 if done.missing else 1)
     except CheckpointError as error:
         return str(error)
+    if 'graph' not in model['backbone']:
+        return None
     A = torch.as_tensor(adjacency(LAYOUT, model['backbone']['graph']))
     graphs = [module.A.double() for module in network.modules() if isinstance(module, STGCN)]
     same = all(torch.allclose(graph, A, atol=1e-5) for graph in graphs)
@@ -178,11 +184,15 @@ def misfit(cfg: Config, done: Import) -> str | None:
 
 
 def fitting_configs(done: Import) -> list[str]:
-    """The configs of released settings that the weights fit, if necessary with a different stream."""
+    """The configs of released settings that the weights fit, if necessary with a different stream.
+
+    They have ``released`` in their names, unless all of a method are of this kind.
+    """
     folder = 'supervised' if done.method == 'recognizer' else done.method
     unchanged, with_stream = [], []
     misfits: dict[str, str | None] = {}  # most configs of a folder have the same model
-    for path in sorted((CONFIGS / folder).glob('*released*.py')):
+    paths = (CONFIGS / folder).glob('*.py')
+    for path in sorted((CONFIGS / folder).glob('*released*.py')) or sorted(paths):
         cfg, fits = read_config(path), unchanged
         if done.stream and cfg.stream != done.stream:
             cfg.stream, fits = done.stream, with_stream

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 
 from skeattn.engine.hooks.steps import bare_model, micro_batches, stepped, steps, without_work
 from skeattn.errors import ConfigError
-from skeattn.models.momentum import cosine_momentum
+from skeattn.models.momentum import cosine_momentum, has_key_encoder, linear_momentum
 from skeattn.registry import HOOKS
 
 
@@ -17,7 +17,7 @@ class MomentumUpdateHook(Hook):
     Args:
         base_momentum: M0.
         schedule: ``'cosine'``: from M0 at the first step towards 1 at the end of training, counted in optimiser steps;
-            ``'constant'``: M0 throughout.
+            ``'linear'``: likewise, in equal steps (data2vec); ``'constant'``: M0 throughout.
         timing: ``'after_step'`` (SkeAttnCLR): with the query weights just learnt; ``'before_step'`` (the MoCo-style
             methods): before the next forward pass, with those of the step before.
         buffers: average BN statistics too.
@@ -38,10 +38,10 @@ class MomentumUpdateHook(Hook):
         buffers: bool = True,
         ahead_epochs: int = 0,
     ) -> None:
-        if schedule not in ('cosine', 'constant') or timing not in ('after_step', 'before_step'):
+        if schedule not in ('cosine', 'linear', 'constant') or timing not in ('after_step', 'before_step'):
             raise ConfigError(
                 f'MomentumUpdateHook: schedule={schedule!r}, timing={timing!r}; '
-                f'choose "cosine" or "constant", "after_step" or "before_step"'
+                f'choose "cosine", "linear" or "constant", "after_step" or "before_step"'
             )
         if not isinstance(base_momentum, int | float) or not 0 <= base_momentum <= 1:
             raise ConfigError(f'MomentumUpdateHook: base_momentum={base_momentum!r} must lie in [0, 1]')
@@ -51,7 +51,7 @@ class MomentumUpdateHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Check that there is a key encoder, and set the number of batches between two updates."""
         model = bare_model(runner)
-        if not hasattr(model, 'update_key_encoder'):
+        if not has_key_encoder(model):
             raise without_work(runner, 'momentum', 'has no key encoder')
         model.micro_batches = micro_batches(runner)
 
@@ -71,7 +71,8 @@ class MomentumUpdateHook(Hook):
             return self.base_momentum
         ahead = self.ahead_epochs * len(runner.train_dataloader) if self.ahead_epochs else 0
         step = (runner.iter + ahead) // micro_batches(runner)
-        return cosine_momentum(step, steps(runner, runner.max_iters), self.base_momentum)
+        schedule = cosine_momentum if self.schedule == 'cosine' else linear_momentum
+        return schedule(step, steps(runner, runner.max_iters), self.base_momentum)
 
     def _update(self, runner: Any) -> None:
         momentum = self.momentum(runner)

@@ -4,12 +4,16 @@ from skeattn.models.algorithms.aimclr import AimCLR
 from skeattn.models.algorithms.base import EncoderPretraining, MomentumContrast, MomentumPretraining, Pretraining
 from skeattn.models.algorithms.crossclr import CrosSCLR
 from skeattn.models.algorithms.hiclr import HiCLR
+from skeattn.models.algorithms.mamp import MAMP
+from skeattn.models.algorithms.pstl import PSTL
 from skeattn.models.algorithms.recognizer import Recognizer
 from skeattn.models.algorithms.skeattnclr import SkeAttnCLR
 from skeattn.models.algorithms.skelemixclr import SkeleMixCLR
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
 
 __all__ = [
+    'MAMP',
+    'PSTL',
     'AimCLR',
     'CrosSCLR',
     'EncoderPretraining',

@@ -127,10 +127,12 @@ class MomentumPretraining(Pretraining):
 
     Attributes:
         key_init: ``'copy'``: the key side starts equal to the query side; ``'independent'``: with separate weights.
+        has_key_encoder: False for a method that has none as configured, and then needs no hook (MAMP).
         micro_batches: batches per optimiser step (gradient accumulation); set by the hook.
     """
 
     key_init = 'copy'
+    has_key_encoder = True
     micro_batches = 1
     batches_since_update = 0
     _updates: list[MomentumUpdate] | None = None
@@ -146,7 +148,7 @@ class MomentumPretraining(Pretraining):
         Raises:
             ConfigError: the key encoder was not updated after the last optimiser step.
         """
-        if mode == 'loss':
+        if mode == 'loss' and self.has_key_encoder:
             if self.batches_since_update >= self.micro_batches:
                 raise ConfigError(
                     'the key encoder was not updated after the last optimiser step; '

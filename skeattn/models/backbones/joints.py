@@ -25,20 +25,26 @@ class JointBackbone(BaseModule):
         in_channels: values per joint.
         out_channels: D, channels of the map.
         init_cfg: mmengine initialisation.
+        norm_input: False: without this BN.
 
     Raises:
         ConfigError: unknown layout.
     """
 
     def __init__(
-        self, layout: str | SkeletonLayout, in_channels: int = 3, out_channels: int = 256, init_cfg: Any = None
+        self,
+        layout: str | SkeletonLayout,
+        in_channels: int = 3,
+        out_channels: int = 256,
+        init_cfg: Any = None,
+        norm_input: bool = True,
     ) -> None:
         super().__init__(init_cfg)
         self.layout, self.in_channels, self.out_channels = get_layout(layout), in_channels, out_channels
-        self.data_bn = nn.BatchNorm1d(in_channels * self.layout.num_joints)
+        self.data_bn = nn.BatchNorm1d(in_channels * self.layout.num_joints) if norm_input else None
 
     def normalised(self, x: Tensor) -> Tensor:
-        """Clips ``(N, M, C, T, V)`` -> normalised persons ``(N * M, C, T, V)``.
+        """Clips ``(N, M, C, T, V)`` -> persons ``(N * M, C, T, V)``, normalised by the BN if there is one.
 
         Raises:
             ConfigError: the backbone was built for different joints or channels.
@@ -50,6 +56,8 @@ class JointBackbone(BaseModule):
                 f'{self.layout.name!r} ({self.layout.num_joints} joints), '
                 f'but the clips have {C} channels and {V} joints'
             )
+        if self.data_bn is None:
+            return x.flatten(0, 1)
         x = x.flatten(0, 1).permute(0, 3, 1, 2).reshape(N * M, V * C, T)
         return self.data_bn(x).view(N * M, V, C, T).permute(0, 2, 3, 1)
 
@@ -141,24 +149,32 @@ class GraphBackbone(JointBackbone):
         """A new activation of ``act_cfg``."""
         return build_act(self.act_cfg)
 
-    def forward(self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, edges: Callable[[Tensor], Tensor] | None = None, joints: Tensor | None = None
+    ) -> Tensor:
         """Feature map of clips.
 
         Args:
             x: ``(N, M, C, T, V)``.
             edges: function that changes each block's adjacency ``(K, V, V)`` in this pass (HiCLR's drop/add edges).
+            joints: those that are encoded in this pass, indices ``(V',)`` (PSTL). The others are removed behind the
+                input normalisation, which sees all, and from the graph, which is not normalised again.
 
         Returns:
-            ``(N, M, D, ceil(T / 4), V)``.
+            ``(N, M, D, ceil(T / 4), V)``, with ``joints`` ``(N, M, D, ceil(T / 4), V')``.
 
         Raises:
             ConfigError: the backbone was built for different joints or channels.
         """
         N, M = x.shape[:2]
         x = self.normalised(x)
+        if joints is not None:
+            x = x.index_select(3, joints)
         for block, importance in zip(self.blocks, self.edge_importance, strict=True):
             A = self.adjacency_with(importance)
-            x = block(x, A if edges is None else edges(A))
+            if edges is not None:
+                A = edges(A)
+            x = block(x, A if joints is None else A.index_select(1, joints).index_select(2, joints))
         return x.unflatten(0, (N, M))
 
 

@@ -9,6 +9,7 @@ from torch.nn.functional import pad
 
 from skeattn.errors import ConfigError
 from skeattn.models.backbones.joints import JointBackbone
+from skeattn.models.dropout import DropPath
 from skeattn.registry import BACKBONES
 from skeattn.skeletons import SkeletonLayout
 
@@ -17,20 +18,28 @@ from skeattn.skeletons import SkeletonLayout
 class SkeletonTransformer(JointBackbone):
     """Pre-norm Transformer encoder (Vaswani et al. 2017, ViT's order of norms) on joints x patches of frames.
 
-    A token is one joint over ``patch`` frames. A learnt vector encodes the joint, a sinusoid the time. All tokens of
-    one person attend to one another. A last patch that is too short is padded with the last frame.
+    A token is one joint over ``patch`` frames. A learnt vector encodes the joint, another or a sinusoid the time. All
+    tokens of one person attend to one another. A last patch that is too short is padded with the last frame.
+
+    ``forward`` is :meth:`tokens`, then :meth:`encode`, which also takes any subset of the tokens.
 
     Args:
-        layout, in_channels, init_cfg: see :class:`~skeattn.models.backbones.joints.JointBackbone`.
+        layout, in_channels, init_cfg, norm_input: see :class:`~skeattn.models.backbones.joints.JointBackbone`.
         out_channels: D, width of the tokens.
         depth: encoder layers.
         num_heads: attention heads per layer; they divide ``out_channels``.
         ratio: width of the feed-forward layers in multiples of ``out_channels``.
         patch: frames per token, the temporal stride.
         dropout: rate in the layers.
+        drop_path: rate at which the last layer's two residual branches are left out for a person; it grows linearly
+            from 0 at the first layer, as in timm and MAMP.
+        position: ``'sinusoid'``; ``'learnt'``: a learnt vector per patch of ``num_frames`` frames, of which a shorter
+            clip uses the first (MAMP).
+        num_frames: frames of the longest clip; only for learnt positions.
 
     Raises:
-        ConfigError: unknown layout; ``out_channels`` is odd or not a multiple of ``num_heads``.
+        ConfigError: unknown layout or ``position``; ``out_channels`` is odd or not a multiple of ``num_heads``;
+            ``drop_path`` outside [0, 1); learnt positions without ``num_frames``.
     """
 
     def __init__(
@@ -44,31 +53,34 @@ class SkeletonTransformer(JointBackbone):
         dropout: float = 0.1,
         in_channels: int = 3,
         init_cfg: Any = None,
+        norm_input: bool = True,
+        drop_path: float = 0.0,
+        position: str = 'sinusoid',
+        num_frames: int | None = None,
     ) -> None:
         if out_channels % num_heads or out_channels % 2:
             raise ConfigError(
                 f'model.backbone.num_heads={num_heads} must divide model.backbone.out_channels={out_channels}, '
                 f'which must be even'
             )
-        super().__init__(layout, in_channels, out_channels, init_cfg)
-        self.temporal_stride = patch
+        if not 0 <= drop_path < 1:
+            raise ConfigError(f'model.backbone.drop_path={drop_path!r} must lie in [0, 1)')
+        if position not in ('sinusoid', 'learnt'):
+            raise ConfigError(f'model.backbone.position={position!r}; choose "sinusoid" or "learnt"')
+        super().__init__(layout, in_channels, out_channels, init_cfg, norm_input)
+        self.temporal_stride, self.num_frames, self.num_heads = patch, num_frames, num_heads
         self.embed = nn.Conv2d(in_channels, out_channels, (patch, 1), (patch, 1))
         self.joints = nn.Parameter(torch.empty(out_channels, 1, self.layout.num_joints).normal_(std=0.02))
-        self.layers = nn.Sequential(
-            *(
-                nn.TransformerEncoderLayer(
-                    out_channels,
-                    num_heads,
-                    round(ratio * out_channels),
-                    dropout,
-                    activation='gelu',
-                    batch_first=True,
-                    norm_first=True,
-                )
-                for _ in range(depth)
-            )
-        )
+        self.times = nn.Parameter(self._new_times(num_frames)) if position == 'learnt' else None
+        self.layers = transformer_layers(out_channels, depth, num_heads, ratio, dropout, drop_path)
         self.norm = nn.LayerNorm(out_channels)
+
+    def _new_times(self, num_frames: int | None) -> Tensor:
+        if num_frames is None:
+            raise ConfigError(
+                'model.backbone.position="learnt" needs the frames of the longest clip: set model.backbone.num_frames'
+            )
+        return torch.empty(self.out_channels, -(-num_frames // self.temporal_stride), 1).normal_(std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature map of clips.
@@ -80,14 +92,66 @@ class SkeletonTransformer(JointBackbone):
             ``(N, M, D, ceil(T / patch), V)``.
 
         Raises:
-            ConfigError: the backbone was built for different joints or channels.
+            ConfigError: the backbone was built for different joints or channels, or for shorter clips.
         """
-        N, M, _, T, _ = x.shape
+        N, M, _, _, V = x.shape
+        return self.encode(self.tokens(x)).transpose(1, 2).view(N, M, self.out_channels, -1, V)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Embedding and position of every joint of every patch.
+
+        Args:
+            x: ``(N, M, C, T, V)``.
+
+        Returns:
+            ``(N * M, L, D)`` with ``L = T' V``, ``T' = ceil(T / patch)``; joint v of patch t' is token ``t' V + v``.
+
+        Raises:
+            ConfigError: as :meth:`forward`.
+        """
+        T = x.shape[3]
         x = pad(self.normalised(x), (0, 0, 0, -T % self.temporal_stride), mode='replicate')
         x = self.embed(x) + self.joints
-        x = x + sinusoid(x.shape[2], self.out_channels, x.device).to(x)[:, :, None]
-        tokens = self.norm(self.layers(x.flatten(2).transpose(1, 2)))
-        return tokens.transpose(1, 2).view(N, M, *x.shape[1:])
+        return (x + self._positions(T, x)).flatten(2).transpose(1, 2)
+
+    def _positions(self, T: int, like: Tensor) -> Tensor:
+        """Positions in time of the patches of T frames, ``(D, T', 1)``."""
+        patches = like.shape[2]
+        if self.times is None:
+            return sinusoid(patches, self.out_channels, like.device).to(like)[:, :, None]
+        if patches > self.times.shape[1]:
+            raise ConfigError(
+                f'a clip has {T} frames, but model.backbone.num_frames={self.num_frames}: the encoder has learnt no '
+                f'positions for more. Raise model.backbone.num_frames, or lower num_frames in dataset.pipeline'
+            )
+        return self.times[:, :patches]
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """The layers and the last norm, on any tokens of each person: ``(N * M, L', D)`` -> the same shape."""
+        return self.norm(self.layers(tokens))
+
+    def layer_of(self, name: str) -> int:
+        """The layer of a parameter: 0 for embeddings and positions, i + 1 for block i, depth + 1 for the last norm."""
+        part, *rest = name.split('.')
+        if part == 'layers':
+            return int(rest[0]) + 1
+        return len(self.layers) + 1 if part == 'norm' else 0
+
+
+def transformer_layers(
+    channels: int, depth: int, num_heads: int, ratio: float, dropout: float = 0.0, drop_path: float = 0.0
+) -> nn.Sequential:
+    """Pre-norm layers with GELU on tokens ``(B, L, channels)``; the arguments are SkeletonTransformer's."""
+    layers = nn.Sequential()
+    for i in range(depth):
+        layer = nn.TransformerEncoderLayer(
+            channels, num_heads, round(ratio * channels), dropout, activation='gelu', batch_first=True, norm_first=True
+        )
+        if rate := drop_path * i / max(depth - 1, 1):
+            for last in ('dropout1', 'dropout2'):  # the last operations of the two residual branches
+                setattr(layer, last, nn.Sequential(nn.Dropout(dropout), DropPath(rate)))
+        layers.append(layer)
+    return layers
 
 
 def sinusoid(length: int, channels: int, device: torch.device | None = None) -> Tensor:

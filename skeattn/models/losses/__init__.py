@@ -1,5 +1,6 @@
 """Losses: pure functions with thin registered modules."""
 
+from skeattn.models.losses.barlow_twins import barlow_twins, cross_correlation
 from skeattn.models.losses.contrast import (
     candidate_similarities,
     first_positive,
@@ -14,7 +15,9 @@ from skeattn.models.losses.info_nce import InfoNCE, info_nce, matched_info_nce
 
 __all__ = [
     'InfoNCE',
+    'barlow_twins',
     'candidate_similarities',
+    'cross_correlation',
     'first_positive',
     'follow',
     'info_nce',

@@ -1,7 +1,8 @@
-"""Modules between a feature map and the losses: projector and predictor (MLP), attention mask (MHSAM), EADM."""
+"""Modules between encoder and losses: projector and predictor (MLP), attention mask (MHSAM), EADM, decoder."""
 
 from skeattn.models.necks.attention_drop import AttentionDrop
 from skeattn.models.necks.mhsam import MHSAM
 from skeattn.models.necks.mlp import MLP
+from skeattn.models.necks.token_decoder import TokenDecoder
 
-__all__ = ['MHSAM', 'MLP', 'AttentionDrop']
+__all__ = ['MHSAM', 'MLP', 'AttentionDrop', 'TokenDecoder']

@@ -1,0 +1,2 @@
+_base_ = './small_runtime.py'
+default_hooks = dict(momentum=None, queue=None)

@@ -1,0 +1,1 @@
+_base_ = ['./stgcn_ntu120_xsub.py', '../_base_/streams/motion.py']

@@ -1,0 +1,1 @@
+_base_ = ['./stgcn_ntu60_xview.py', '../_base_/streams/motion.py']

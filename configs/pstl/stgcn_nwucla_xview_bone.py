@@ -1,0 +1,1 @@
+_base_ = ['./stgcn_nwucla_xview.py', '../_base_/streams/bone.py']

@@ -1,0 +1,1 @@
+_base_ = ['./stgcn_pkummd2_xsub.py', '../_base_/streams/bone.py']

@@ -1,0 +1,1 @@
+_base_ = ['./stgcn_utdmhad_xsub.py', '../_base_/streams/motion.py']

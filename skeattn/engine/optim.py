@@ -1,0 +1,89 @@
+"""Rules for the optimiser: the rates of layers, the clipping of gradients."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import mmengine.optim
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from skeattn.engine.places import CONSTRUCTORS, OPTIM_WRAPPERS
+from skeattn.errors import ConfigError
+from skeattn.models.depth import depths
+
+
+@OPTIM_WRAPPERS.register_module()
+class OptimWrapper(mmengine.optim.OptimWrapper):
+    """mmengine's wrapper, with one more rule of clipping.
+
+    Args:
+        optimizer, kwargs: see mmengine's OptimWrapper.
+        clip_grad: its ``type`` may also be ``'each'``: the gradient of each parameter is scaled to a norm of at most
+            ``max_norm``, whatever the others are.
+
+    Raises:
+        ConfigError: ``type='each'`` without ``max_norm``.
+    """
+
+    def __init__(self, optimizer: Optimizer, clip_grad: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        settings = dict(clip_grad or {})
+        each = settings.get('type') == 'each' and settings.pop('type')
+        if each and 'max_norm' not in settings:
+            raise ConfigError('optim_wrapper.clip_grad: type="each" needs max_norm, the largest norm of a gradient')
+        super().__init__(optimizer, clip_grad=settings or None, **kwargs)
+        if each:
+            self.clip_func = clip_each
+
+
+def clip_each(parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> None:
+    """Multiply each parameter's gradient by ``min(1, max_norm / (norm + 1e-6))``."""
+    for parameter in parameters:
+        clip_grad_norm_(parameter, max_norm, norm_type)
+
+
+@CONSTRUCTORS.register_module()
+class LayerDecayConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """Rates that fall from the head to the embeddings, by ``paramwise_cfg.layer_decay`` (BEiT, MAE, MAMP, STARS).
+
+    A parameter of layer l of a backbone with top layer L has ``lr * layer_decay ** (L - l)``; the last norm and
+    everything outside the backbone have ``lr``. The backbone assigns its parameters to layers with ``layer_of(name)``.
+    Further keys of ``paramwise_cfg`` are mmengine's; ``flat_decay_mult=0`` spares one-dimensional parameters the weight
+    decay. Parameters that a method has frozen are left out. Equal settings share a group; the group of ``lr`` is first.
+
+    Raises:
+        ConfigError: no backbone of the model has ``layer_of``, or the optimiser's ``lr`` is missing.
+    """
+
+    def add_params(
+        self, params: list[dict[str, Any]], module: nn.Module, prefix: str = '', is_dcn_module: Any = None
+    ) -> None:
+        """Extend ``params`` by the groups of a module; mmengine calls it for the model, then for its parts."""
+        super().add_params(params, module, prefix, is_dcn_module)
+        if not prefix:
+            self._scale(params, module)
+            params[:] = merged(params)
+
+    def _scale(self, params: list[dict[str, Any]], model: nn.Module) -> None:
+        decay = self.paramwise_cfg.get('layer_decay', 1.0)
+        below = depths(model)
+        if decay != 1 and not below:
+            raise ConfigError(
+                f'optim_wrapper.paramwise_cfg.layer_decay={decay}: no backbone of {type(model).__name__} defines '
+                f'layer_of(name), the layer of a parameter; SkeletonTransformer does. Remove layer_decay'
+            )
+        if self.base_lr is None:
+            raise ConfigError('optim_wrapper.optimizer.lr is missing, which layer_decay scales; set it')
+        for group in params:
+            steps = below.get(group['params'][0], 0)
+            group['lr'] = group.get('lr', self.base_lr) * decay**steps
+
+
+def merged(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parameter groups of equal settings as one, those of the highest rate first."""
+    joined: dict[Any, dict[str, Any]] = {}
+    for group in groups:
+        settings = tuple(sorted((key, value) for key, value in group.items() if key != 'params'))
+        joined.setdefault(settings, {**group, 'params': []})['params'] += group['params']
+    return sorted(joined.values(), key=lambda group: -group['lr'])

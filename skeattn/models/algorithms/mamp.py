@@ -1,0 +1,178 @@
+"""MAMP: masked motion prediction (Mao et al., ICCV 2023), and its relatives, which differ in the target."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skeattn.channels import num_coordinates
+from skeattn.errors import ConfigError
+from skeattn.models.algorithms.base import MomentumPretraining, PaperVsRelease, draw_choices, refuse_several_streams
+from skeattn.models.backbones import SkeletonTransformer
+from skeattn.models.encoder import Encoder, present_persons
+from skeattn.models.momentum import key_copy
+from skeattn.models.tokens import (
+    latent_target,
+    least,
+    motion,
+    motion_aware_noise,
+    motion_intensity,
+    num_visible,
+    patch_normalised,
+    patchify,
+    take,
+    time_normalised,
+)
+from skeattn.registry import MODELS, NECKS
+
+TARGETS = {
+    'motion': 'MAMP',
+    'joint': "MAMP's masked autoencoder, with mask='random'",
+    'nat': 'NAT; statistics per joint and coordinate are inferred from the paper',
+    'latent': 'Skeleton2vec, with tokens masked one by one',
+}
+MASKS = ('motion', 'random')
+
+
+@MODELS.register_module()
+class MAMP(MomentumPretraining):
+    """A Transformer encodes a tenth of the tokens, and a decoder predicts a target for those that are masked.
+
+    Args:
+        backbone: config of E, a :class:`~skeattn.models.backbones.SkeletonTransformer`.
+        decoder: config of a :class:`~skeattn.models.necks.TokenDecoder`; its widths and positions follow from E.
+        target: what is predicted. ``'motion'``: differences of successive frames, normalised per token (MAMP);
+            ``'joint'``: coordinates, normalised per token (the masked autoencoder in MAMP's paper); ``'nat'``:
+            coordinates, normalised over time (Rethinking Masked Data Reconstruction, AAAI 2025); ``'latent'``: the
+            hidden states of a teacher that reads the whole clip (Skeleton2vec, 2024), an average of the encoder that
+            MomentumUpdateHook advances. The other targets have no teacher and need no hook.
+        mask: ``'motion'``: tokens that move more are masked more often; ``'random'``: all alike.
+        mask_ratio: share of the tokens that are masked.
+        tau: temperature of the motion-aware mask.
+        data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` ends with TokenNoise.
+        persons: ``'all'``, as released: an absent person is a still one, whose target is 0. ``'present'``: absent
+            persons are neither encoded nor predicted, and each clip has the mean loss of its persons.
+        init_cfg: mmengine initialisation of all weights.
+
+    Raises:
+        ConfigError: unknown ``target`` or ``mask``, another backbone, or several streams.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        decoder: dict[str, Any] | None = None,
+        target: str = 'motion',
+        mask: str = 'motion',
+        mask_ratio: float = 0.9,
+        tau: float = 0.8,
+        data_preprocessor: dict[str, Any] | None = None,
+        persons: str = 'all',
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if target not in TARGETS or mask not in MASKS:
+            raise ConfigError(
+                f'model.target={target!r}, model.mask={mask!r}; choose among {", ".join(TARGETS)}, and among '
+                f'{", ".join(MASKS)}'
+            )
+        refuse_several_streams(self)
+        self.target, self.mask, self.mask_ratio, self.tau = target, mask, mask_ratio, tau
+        self.encoder = Encoder(backbone, persons=persons)
+        E = self.encoder.backbone
+        if not isinstance(E, SkeletonTransformer):
+            raise ConfigError(
+                f'model.backbone.type={type(E).__name__!r} has no tokens, of which MAMP masks most; use '
+                f'"SkeletonTransformer", or a subclass'
+            )
+        self.has_key_encoder = target == 'latent'
+        self.teacher = key_copy(self.encoder) if self.has_key_encoder else None
+        channels = getattr(self.data_preprocessor, 'channels', None)
+        self.coordinates = num_coordinates(channels) if channels else E.in_channels
+        follows = {
+            'in_channels': E.out_channels,
+            'out_channels': E.out_channels if target == 'latent' else E.temporal_stride * self.coordinates,
+            'num_joints': E.layout.num_joints,
+            'num_patches': None if E.times is None else E.times.shape[1],
+        }
+        self.decoder = NECKS.build({'type': 'TokenDecoder', **(decoder or {})}, default_args=follows)
+
+    def loss(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``inputs``: the view ``query`` ``(N, M, C, T, V)`` and the uniform numbers of its TokenNoise."""
+        x, uniform = inputs['query'], inputs['query.uniform']
+        if self.encoder.persons == 'all':
+            return {'loss': self.person_losses(x.flatten(0, 1), uniform.flatten(0, 1)).mean()}
+        present = present_persons(x)
+        weights = present / present.sum(dim=1, keepdim=True).clamp(min=1) / len(x)
+        return {'loss': (weights[present] * self.person_losses(x[present], uniform[present])).sum()}
+
+    def person_losses(self, x: Tensor, uniform: Tensor) -> Tensor:
+        """Mean squared error of each person's masked tokens.
+
+        Args:
+            x: persons ``(B, C, T, V)``.
+            uniform: numbers in [0, 1), ``(B, L)``.
+
+        Returns:
+            ``(B,)``.
+        """
+        visible = self.visible(x, uniform)
+        error = (self.predict(x, visible) - self.target_of(x)).square().mean(dim=2)
+        masked = torch.ones_like(error).scatter(1, visible, 0)
+        return (error * masked).sum(dim=1) / (error.shape[1] - visible.shape[1])
+
+    def visible(self, x: Tensor, uniform: Tensor) -> Tensor:
+        """The tokens that are encoded, indices ``(B, L')``; arguments as of :meth:`person_losses`.
+
+        Raises:
+            ConfigError: uniform numbers for another number of tokens, or no token is visible or none masked.
+        """
+        patches = patchify(x[:, : self.coordinates], self.encoder.backbone.temporal_stride)
+        L = patches.shape[1]
+        if uniform.shape[1] != L:
+            raise ConfigError(
+                f'the clips have {L} tokens, but TokenNoise in model.data_preprocessor.views.query drew numbers for '
+                f'{uniform.shape[1]}: put it last, with patch={self.encoder.backbone.temporal_stride} as the backbone'
+            )
+        count = num_visible(L, self.mask_ratio)
+        if not 0 < count < L:
+            raise ConfigError(f'model.mask_ratio={self.mask_ratio} leaves {count} of {L} tokens visible')
+        if self.mask == 'motion':
+            intensity = motion_intensity(patches, x.shape[3])
+            uniform = motion_aware_noise(intensity, uniform, self.tau)
+        return least(uniform, count)
+
+    def predict(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Predictions for all tokens of persons ``(B, C, T, V)`` from the visible ones, ``(B, L, P)``."""
+        tokens = self.encoder.backbone.tokens(x[:, None])
+        encoded = self.encoder.backbone.encode(take(tokens, visible))
+        return self.decoder(encoded, visible, tokens.shape[1])
+
+    @torch.no_grad()
+    def target_of(self, x: Tensor) -> Tensor:
+        """The target for all tokens of persons ``(B, C, T, V)``, ``(B, L, P)``."""
+        if self.teacher is not None:
+            return latent_target(self.teacher.backbone, x)
+        x, patch = x[:, : self.coordinates], self.encoder.backbone.temporal_stride
+        if self.target == 'nat':
+            return patchify(time_normalised(x), patch)
+        return patch_normalised(patchify(motion(x) if self.target == 'motion' else x, patch))
+
+    def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """See :meth:`~skeattn.models.algorithms.base.MomentumPretraining.momentum_pairs`."""
+        return [] if self.teacher is None else [(self.encoder, self.teacher)]
+
+    def paper_vs_release(self) -> PaperVsRelease:
+        """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
+        persons = {'all': 'as released', 'present': 'absent persons neither encoded nor predicted'}
+        tau = 'as released for NTU-60 and PKU-MMD' if self.tau == 0.8 else 'custom; the release used 0.8, NTU-120 0.75'
+        return {
+            'target': (self.target, TARGETS[self.target]),
+            'mask': (self.mask, f'tau {self.tau}: {tau}' if self.mask == 'motion' else 'all tokens alike'),
+            'mask_ratio': (
+                self.mask_ratio,
+                'as released' if self.mask_ratio == 0.9 else 'custom; the release used 0.9',
+            ),
+            'persons': (self.encoder.persons, persons[self.encoder.persons]),
+            **draw_choices(self.data_preprocessor),
+        }

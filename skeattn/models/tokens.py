@@ -1,0 +1,105 @@
+"""Clips as tokens, the mask and the targets of masked modelling: pure functions.
+
+A token is a joint in a patch of u frames; of ``T' = ceil(T / u)`` patches, joint v of patch t' is token ``t' V + v`` of
+``L = T' V``. Persons are rows, ``(B, C, T, V)``.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import instance_norm, layer_norm, pad
+
+EPS = 1e-6
+_TINY = 1e-10
+
+
+def patchify(x: Tensor, patch: int) -> Tensor:
+    """Values of every token, ``(B, C, T, V)`` -> ``(B, L, u C)``, by frame, then by coordinate.
+
+    A last patch that is too short repeats the last frame, as in the encoder.
+    """
+    x = pad(x, (0, 0, 0, -x.shape[2] % patch), mode='replicate')
+    return x.unflatten(2, (-1, patch)).permute(0, 2, 4, 3, 1).flatten(3).flatten(1, 2)
+
+
+def motion(x: Tensor) -> Tensor:
+    """Difference of each frame to the next, 0 in the last one, ``(B, C, T, V)``."""
+    return pad(x.diff(dim=2), (0, 0, 0, 1))
+
+
+def motion_intensity(patches: Tensor, joints: int) -> Tensor:
+    """Mean absolute difference of each token to its joint's previous patch, ``(B, L, P)`` -> ``(B, L)``.
+
+    The first patch has the value of the second; of a single patch it is 0.
+    """
+    rows = patches.unflatten(1, (-1, joints))
+    if rows.shape[1] == 1:
+        return torch.zeros_like(patches[:, :, 0])
+    intensity = rows.diff(dim=1).abs().mean(dim=3)
+    return torch.cat([intensity[:, :1], intensity], dim=1).flatten(1)
+
+
+def motion_aware_noise(intensity: Tensor, uniform: Tensor, tau: float) -> Tensor:
+    """Gumbel noise on the log probabilities ``softmax(I / (tau max I))`` (MAMP's mask).
+
+    Where it is greatest, tokens are masked: without replacement, with these probabilities.
+
+    Args:
+        intensity: I, ``(B, L)``. Where it is 0 throughout, as for an absent person, all tokens are alike.
+        uniform: numbers in [0, 1), ``(B, L)``.
+        tau: temperature; the greater, the more uniform is the mask.
+
+    Returns:
+        ``(B, L)``.
+    """
+    scaled = intensity / (tau * intensity.amax(dim=1, keepdim=True) + _TINY)
+    return scaled.log_softmax(dim=1) - torch.log(-torch.log(uniform + _TINY) + _TINY)
+
+
+def num_visible(tokens: int, mask_ratio: float) -> int:
+    """The number of tokens that stay, ``int(L (1 - ratio))`` in floating point: 74 of 750 at 0.9, as released."""
+    return int(tokens * (1 - mask_ratio))
+
+
+def least(noise: Tensor, count: int) -> Tensor:
+    """The ``count`` tokens with the least noise ``(B, L)``, in ascending order: indices ``(B, count)``."""
+    return noise.topk(count, dim=1, largest=False).indices
+
+
+def take(tokens: Tensor, indices: Tensor) -> Tensor:
+    """Some tokens of each row: ``(B, L, D)``, indices ``(B, L')`` -> ``(B, L', D)``."""
+    return tokens.gather(1, indices[:, :, None].expand(-1, -1, tokens.shape[2]))
+
+
+def patch_normalised(patches: Tensor) -> Tensor:
+    """Each token's values less their mean, over ``sqrt(var + 1e-6)``, the variance unbiased (MAMP, MAE)."""
+    var, mean = torch.var_mean(patches, dim=2, keepdim=True)
+    return (patches - mean) / (var + EPS).sqrt()
+
+
+def time_normalised(x: Tensor) -> Tensor:
+    """Each coordinate of each joint less its mean over time, over ``sqrt(var + 1e-6)``, ``(B, C, T, V)`` (NAT).
+
+    The variance is unbiased. There is no code of NAT; the axis is stated in the paper, the rest is as in MAMP.
+    """
+    var, mean = torch.var_mean(x, dim=2, keepdim=True)
+    return (x - mean) / (var + EPS).sqrt()
+
+
+def latent_target(backbone: Any, x: Tensor) -> Tensor:
+    """What all layers of an encoder make of all tokens, ``(B, C, T, V)`` -> ``(B, L, D)`` (data2vec, Skeleton2vec).
+
+    The output of each layer is normalised over the tokens, for each channel; the mean over the layers is normalised
+    over the channels. Neither norm has weights.
+
+    Args:
+        backbone: a :class:`~skeattn.models.backbones.SkeletonTransformer`.
+        x: persons.
+    """
+    tokens = backbone.tokens(x[:, None])
+    total = torch.zeros_like(tokens)
+    for layer in backbone.layers:
+        tokens = layer(tokens)
+        total = total + instance_norm(tokens.transpose(1, 2)).transpose(1, 2)
+    return layer_norm(total / len(backbone.layers), total.shape[2:])

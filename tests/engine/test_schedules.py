@@ -1,0 +1,49 @@
+"""The warm-up and the cosine decay of masked modelling."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.optim import OptimWrapper
+
+from skeattn.engine.places import PARAM_SCHEDULERS
+
+LR = 0.4
+
+
+def rates(epochs, length, factors=(1.0,), by_epoch=False, **settings):
+    """The rates of every step, one list per parameter group, as the Runner would have them."""
+    groups = [{'params': [torch.nn.Parameter(torch.zeros(1))], 'lr': LR * factor} for factor in factors]
+    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=LR))
+    cfg = dict(type='WarmupCosineLR', epochs=epochs, end=epochs, convert_to_iter_based=not by_epoch, **settings)
+    schedule = PARAM_SCHEDULERS.build(cfg, default_args=dict(optimizer=wrapper, epoch_length=length))
+    listed = []
+    for _ in range(epochs * (1 if by_epoch else length)):
+        listed.append([group['lr'] for group in wrapper.optimizer.param_groups])
+        wrapper.step()
+        schedule.step()
+    return torch.tensor(listed, dtype=torch.float64).T
+
+
+@given(st.integers(2, 9), st.integers(1, 5), st.floats(0, 4), st.floats(0, LR))
+def test_rates_rise_then_fall_and_stay_between_their_ends(epochs, length, warmup, eta_min):
+    listed = rates(epochs, length, warmup=warmup, eta_min=eta_min)[0]
+    e = torch.arange(epochs * length, dtype=torch.float64) / length
+    rising = e < warmup
+    assert torch.allclose(listed[rising], LR * e[rising] / max(warmup, 1e-9), rtol=1e-12, atol=0)
+    falling = listed[~rising]
+    assert (falling.diff() <= 1e-12).all() and (falling >= eta_min - 1e-12).all() and (falling <= LR + 1e-12).all()
+
+
+def test_a_group_with_its_own_rate_scales_the_whole_curve():
+    listed = rates(5, 3, (1.0, 0.25, 0.0), warmup=1, eta_min=0.1)
+    assert torch.allclose(listed[1], listed[0] / 4, rtol=1e-12) and (listed[2] == 0).all()
+    assert listed[0, 0] == 0 and listed[0].max() == pytest.approx(LR) and listed[0, -1] > 0.1
+
+
+def test_by_epoch_the_rate_is_that_of_the_first_iteration():
+    assert rates(6, 4, by_epoch=True, warmup=2).tolist() == [rates(6, 4, warmup=2)[0, ::4].tolist()]
+
+
+def test_a_training_shorter_than_the_warm_up_ends_within_it():
+    assert rates(2, 2, warmup=4)[0].tolist() == pytest.approx([0, LR / 8, LR / 4, 3 * LR / 8])
