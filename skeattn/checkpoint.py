@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from skeattn.errors import CheckpointError, shorten
 from skeattn.files import write_atomic
+from skeattn.training_state import training_state_fault
 
 LAST = 'last_checkpoint'
 EPOCH_FILE = 'epoch_{}.pth'
@@ -65,7 +66,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         file under any name, becomes the ``state_dict``.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values.
+        CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values, or the progress
+            of a training is not of the types that it writes.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,6 +88,9 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         raise CheckpointError(
             f'{path}: state_dict holds a value that is not a tensor; save a state_dict of tensors with torch.save'
         )
+    fault = training_state_fault(checkpoint) if 'optimizer' in checkpoint else None
+    if fault:
+        raise CheckpointError(f'{path} is damaged: {fault}; use another checkpoint')
     return {'meta': {}, **checkpoint}
 
 

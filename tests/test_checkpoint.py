@@ -1,9 +1,12 @@
 """Checkpoints are whole or absent, read without running anything, and fit or are refused."""
 
+import copy
 import os
 import pickle
+import re
 from collections import Counter, OrderedDict, deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,3 +229,55 @@ def test_a_query_encoder_that_would_stay_partly_random_is_refused():
         load_weights(model, partial, 'partial.pth')
     without_other = {name: value for name, value in complete.items() if name.startswith('encoder_q')}
     assert len(load_weights(model, without_other, 'encoder.pth').missing) == 2
+
+
+STATE: dict[str, Any] = {
+    'meta': {'epoch': 2, 'iter': 6},
+    'message_hub': {'log_scalars': {'train/loss': {'values': [1.5], 'counts': [1.0]}}, 'runtime_info': {}},
+    'optimizer': {'state': {0: {'momentum_buffer': torch.zeros(2)}}, 'param_groups': [{'lr': 0.1, 'params': [0]}]},
+    'param_schedulers': [{'last_step': 2}],
+    'pending': None,
+    'unfinished': None,
+}
+
+
+@pytest.mark.parametrize(
+    ('place', 'value'),
+    [
+        (('meta', 'epoch'), -1),
+        (('meta', 'epoch'), 'two'),
+        (('meta', 'iter'), None),
+        (('meta', 'iter'), 1.5),
+        (('meta', 'iterations_per_epoch'), 0),
+        (('message_hub', 'log_scalars'), []),
+        (('message_hub', 'log_scalars', 'train/loss', 'values'), ['x']),
+        (('optimizer', 'param_groups'), {}),
+        (('optimizer', 'state'), [1]),
+        (('param_schedulers',), 5),
+        (('pending',), {'micro_batches': 0, 'gradients': {}, 'keys': []}),
+        (('unfinished',), {'losses': [1.0]}),
+    ],
+)
+def test_a_wrong_value_in_the_state_of_a_training_is_named_and_the_checkpoint_passed_over(tmp_path, place, value):
+    write_checkpoint(tmp_path / 'epoch_1.pth', {**STATE, 'state_dict': net().state_dict()})
+    wrong = copy.deepcopy(STATE)
+    node = wrong
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = value
+    write_checkpoint(tmp_path / 'epoch_2.pth', {**wrong, 'state_dict': net().state_dict()})
+    with pytest.raises(CheckpointError, match=rf'epoch_2\.pth is damaged: {re.escape(".".join(place))}'):
+        read_checkpoint(tmp_path / 'epoch_2.pth')
+    skipped = []
+    assert find_newest(tmp_path, skipped.append) == tmp_path / 'epoch_1.pth'
+    assert len(skipped) == 1 and 'is damaged' in skipped[0]
+
+
+def test_checkpoints_within_an_epoch_are_newer_than_its_beginning(tmp_path):
+    for name in ('epoch_2.pth', 'epoch_2_iter_9.pth', 'epoch_2_iter_10.pth', 'epoch_10.pth'):
+        write_checkpoint(tmp_path / name, {'state_dict': net().state_dict(), 'meta': {}})
+    assert find_newest(tmp_path) == tmp_path / 'epoch_10.pth'
+    (tmp_path / 'last_checkpoint').write_text('epoch_2_iter_10.pth')
+    assert find_newest(tmp_path) == tmp_path / 'epoch_2_iter_10.pth'
+    truncate(tmp_path / 'epoch_2_iter_10.pth')
+    assert find_newest(tmp_path, lambda text: None) == tmp_path / 'epoch_2_iter_9.pth'

@@ -18,7 +18,7 @@ FLOORS = (
     ('choices', 'errors', 'progress'),
     ('files',),
     ('cli',),
-    ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps'),
+    ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
     ('registry',),
     ('graph', 'augment'),
     ('datasets',),

@@ -4,7 +4,7 @@
 is all zero; a missing joint has NaN coordinates, and 0 in its other channels (:mod:`skeattn.datasets.missing`).
 ``samples.npz``: one array per column of :data:`COLUMNS` and of the set's own; -1 where the source does not know.
 ``manifest.json``: version, data set, layout, channels, classes, own columns, splits, counts, skipped clips, sha256
-of the other two.
+of the other two. ``manifest.sha256``: its own, as ``sha256sum`` writes it; sets of earlier versions have none.
 ``copies.json``: groups of clips that hold the same recording, see :mod:`skeattn.datasets.copies`; can be removed.
 """
 
@@ -30,6 +30,7 @@ from skeattn.skeletons import SkeletonLayout, get_layout
 
 VERSION = 1
 FRAMES, SAMPLES, MANIFEST, COPIES = 'frames.npy', 'samples.npz', 'manifest.json', 'copies.json'
+CHECKSUM = 'manifest.sha256'
 FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 UNLABELLED = -1  # the label of a clip without one
@@ -184,7 +185,18 @@ def convert_command(path: str | os.PathLike[str]) -> str:
     return shlex.join(['python', 'tools/convert.py', *convert_arguments(path)])
 
 
+def checksum_line(manifest: Path) -> str:
+    """The content of :data:`CHECKSUM`: ``sha256sum --check`` reads it, too."""
+    return f'{sha256(manifest)}  {manifest.name}\n'
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
+    checksum = path.with_name(CHECKSUM)
+    if checksum.is_file() and checksum.read_text(errors='replace') != checksum_line(path):
+        raise DataError(
+            f'{path} is not the one that the conversion wrote: it is damaged or was edited. Convert the source again; '
+            f'if you edited it on purpose, remove {checksum}'
+        )
     with _damage(path):
         manifest = json.loads(path.read_text(encoding='utf-8'))
         if manifest['version'] != VERSION:
@@ -198,6 +210,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         channels = check_channels(manifest.get('channels', BY_COUNT.get(counts['channels'], ())))
         if not all(p['field'] in (*FIELDS, *columns) for p in splits.values()):
             raise ValueError('a split over an unknown column')
+        classes, layout = manifest['classes'], manifest['layout']
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise ValueError('classes is not a list of names')
+        if not isinstance(layout, str | dict):
+            raise ValueError('layout is neither a name nor a definition')
         kept = {key: manifest[key] for key in ('dataset', 'layout', 'classes', 'skipped')}
         more = {'counts': counts, 'sha256': hashes, 'protocols': splits, 'columns': columns, 'channels': channels}
         return {**manifest, **kept, **more}

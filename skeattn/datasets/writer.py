@@ -14,7 +14,19 @@ import numpy as np
 from skeattn.channels import BY_COUNT, check_channels, num_coordinates
 from skeattn.datasets.copies import CopyFinder
 from skeattn.datasets.missing import anybody, broken_value, missing_joints, persons_first, settle
-from skeattn.datasets.packed import COLUMNS, COPIES, FIELDS, FRAMES, MANIFEST, SAMPLES, UNLABELLED, VERSION, plain_rule
+from skeattn.datasets.packed import (
+    CHECKSUM,
+    COLUMNS,
+    COPIES,
+    FIELDS,
+    FRAMES,
+    MANIFEST,
+    SAMPLES,
+    UNLABELLED,
+    VERSION,
+    checksum_line,
+    plain_rule,
+)
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256, write_atomic, write_json, write_text
 from skeattn.renaming import renamed_arguments
@@ -216,6 +228,7 @@ class PackedWriter:
             'sha256': hashes,
         }
         write_text(self._partial / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+        write_text(self._partial / CHECKSUM, checksum_line(self._partial / MANIFEST))
         self._write_copies(hashes)
         self._move_into_place()
 

@@ -1,19 +1,25 @@
 """The packed format: what goes in comes out, damage is noticed, and nothing is ever half-written."""
 
+import contextlib
+import copy
 import json
 import multiprocessing
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.datasets import PackedSet, PackedWriter
-from skeattn.datasets.packed import COLUMNS, COPIES, FRAMES, MANIFEST, SAMPLES, class_name
-from skeattn.errors import ConfigError, DataError
+from skeattn.datasets import PackedSet, PackedWriter, split
+from skeattn.datasets.packed import CHECKSUM, COLUMNS, COPIES, FRAMES, MANIFEST, SAMPLES, class_name
+from skeattn.errors import ConfigError, DataError, SkeAttnError
+from skeattn.files import sha256
 from skeattn.renaming import note_renamed
 from tests.datasets.raw import SPLITS, clip, write_set
 
@@ -49,9 +55,9 @@ def test_a_two_dimensional_skeleton_can_be_packed(tmp_path):
 def test_the_files_are_plain_numpy_without_pickle_and_the_same_every_time(tmp_path):
     first, second = write_set(tmp_path / 'one'), write_set(tmp_path / 'two')
     assert np.load(first / FRAMES, allow_pickle=False).shape == (60, 20, 3)
-    for file in (COPIES, FRAMES, SAMPLES, MANIFEST):
+    for file in (CHECKSUM, COPIES, FRAMES, SAMPLES, MANIFEST):
         assert (first / file).read_bytes() == (second / file).read_bytes()
-    assert sorted(os.listdir(first)) == sorted([COPIES, FRAMES, SAMPLES, MANIFEST])
+    assert sorted(os.listdir(first)) == sorted([CHECKSUM, COPIES, FRAMES, SAMPLES, MANIFEST])
 
 
 def test_frames_stay_on_disk_and_cannot_be_changed(tmp_path):
@@ -175,11 +181,17 @@ def test_channels_are_named_and_told_by_their_number_where_nobody_says(tmp_path)
         writer(tmp_path / 'wrong', channels=['score', 'x', 'y'])
 
 
+def change(manifest: Path, text: str) -> None:
+    """Write another manifest, without its checksum, as in a set of an earlier version."""
+    manifest.write_text(text)
+    manifest.with_name(CHECKSUM).unlink(missing_ok=True)
+
+
 def test_a_set_written_before_it_could_name_channels_still_opens(tmp_path):
     path = write_set(tmp_path / 'toy') / MANIFEST
     manifest = json.loads(path.read_text())
     del manifest['channels'], manifest['columns']
-    path.write_text(json.dumps(manifest))
+    change(path, json.dumps(manifest))
     packed = PackedSet.open(tmp_path / 'toy')
     assert packed.channels == ('x', 'y', 'z') and set(packed.table) == set(COLUMNS)
 
@@ -253,9 +265,63 @@ def test_a_manifest_without_a_key_is_a_named_error(tmp_path, key):
     path = write_set(tmp_path / 'toy') / MANIFEST
     manifest = json.loads(path.read_text())
     del manifest[key]
-    path.write_text(json.dumps(manifest))
+    change(path, json.dumps(manifest))
     with pytest.raises(DataError, match=rf'{MANIFEST} is damaged .*{key}'):
         PackedSet.open(tmp_path / 'toy')
+
+
+def test_a_manifest_that_was_edited_is_noticed(tmp_path):
+    """Another training subject in the split: a valid manifest, but not the one that was written."""
+    path = write_set(tmp_path / 'toy') / MANIFEST
+    manifest = json.loads(path.read_text())
+    next(iter(manifest['protocols'].values()))['train'].append(99)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=rf'{MANIFEST} is not the one that the conversion wrote.*remove .*{CHECKSUM}'):
+        PackedSet.open(tmp_path / 'toy')
+    (tmp_path / 'toy' / CHECKSUM).unlink()
+    assert 99 in next(iter(PackedSet.open(tmp_path / 'toy').splits.values()))['train']
+
+
+def test_sha256sum_reads_the_checksum_of_the_manifest(tmp_path):
+    folder = write_set(tmp_path / 'toy')
+    assert (folder / CHECKSUM).read_text() == f'{sha256(folder / MANIFEST)}  {MANIFEST}\n'
+
+
+OTHERS = (None, 5, -1, 'x', [], {}, 1.5, True, [None], {'a': 1})
+
+
+def test_a_manifest_with_any_other_value_anywhere_opens_or_is_a_named_error(tmp_path):
+    """Every node replaced by every kind of value, and removed: no traceback."""
+    path = write_set(tmp_path / 'toy') / MANIFEST
+    manifest, tried = json.loads(path.read_text()), 0
+    for place in places(manifest):
+        for value in OTHERS:
+            change(path, json.dumps(replaced(manifest, place, value)))
+            tried += 1
+            with contextlib.suppress(SkeAttnError):
+                packed = PackedSet.open(tmp_path / 'toy')
+                assert packed.clip(0).shape[-1] == 3
+                for name in packed.splits:
+                    with contextlib.suppress(SkeAttnError):
+                        split(packed, name)
+    assert tried > 200
+
+
+def places(value: Any, place: tuple = ()) -> Iterator[tuple]:
+    """The paths of all nodes of a JSON document."""
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*place, key))
+
+
+def replaced(value: Any, place: tuple, new: Any) -> Any:
+    """The document with another value at a path."""
+    if not place:
+        return new
+    changed = copy.copy(value)
+    changed[place[0]] = replaced(value[place[0]], place[1:], new)
+    return changed
 
 
 def test_another_format_version_and_swapped_files_are_named_errors(tmp_path):
@@ -264,7 +330,7 @@ def test_another_format_version_and_swapped_files_are_named_errors(tmp_path):
     shutil.copy(tmp_path / 'small' / FRAMES, tmp_path / 'toy' / FRAMES)
     with pytest.raises(DataError, match=r'holds float32 \(14, 20, 3\), not float32 \(60, 20, 3\)'):
         PackedSet.open(tmp_path / 'toy')
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    change(path, path.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(DataError, match='has format version 2, not 1: convert the source again'):
         PackedSet.open(tmp_path / 'toy')
 

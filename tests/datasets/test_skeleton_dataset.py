@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from skeattn.datasets import PackedSet, PackedWriter, SkeletonDataset, take_whole_batch
-from skeattn.datasets.packed import FRAMES, MANIFEST
+from skeattn.datasets.packed import CHECKSUM, FRAMES, MANIFEST
 from skeattn.datasets.transforms.pipeline import Clip
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256
@@ -150,6 +150,7 @@ def forge(folder, change):
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest['sha256'][FRAMES] = sha256(folder / FRAMES)
     (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / CHECKSUM).unlink()
 
 
 @pytest.mark.parametrize('stored', ['written', 'forged'])

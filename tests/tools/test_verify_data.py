@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skeattn.datasets import PackedWriter
-from skeattn.datasets.packed import FRAMES, MANIFEST, SAMPLES
+from skeattn.datasets.packed import CHECKSUM, FRAMES, MANIFEST, SAMPLES
 from tests.datasets.raw import body as clip
 from tests.datasets.raw import write_set
 from tests.engine.toy import tool
@@ -51,6 +51,7 @@ def forge(folder: Path, frames=None, **columns) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest['sha256'] = {f: hashlib.sha256((folder / f).read_bytes()).hexdigest() for f in (FRAMES, SAMPLES)}
     (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / CHECKSUM).unlink()
 
 
 def test_an_intact_set_is_summed_up(data, run):

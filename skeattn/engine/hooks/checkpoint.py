@@ -7,12 +7,24 @@ from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
+from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 
 from skeattn.checkpoint import EPOCH_FILE, ITERATION_FILE, LAST, Progress, checkpoint_files
 from skeattn.engine.accumulation import pending_state, unfinished_epoch
 from skeattn.errors import CheckpointError, ConfigError, Interrupted, StorageError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS
+
+
+class _Best(BaseModel):
+    """The best evaluation by a metric."""
+
+    score: float
+    epoch: NonNegativeInt
+    file: str
+
+
+_BEST = TypeAdapter(dict[str, _Best])
 
 
 @HOOKS.register_module()
@@ -73,10 +85,12 @@ class SafeCheckpointHook(Hook):
         record = Path(runner.work_dir) / 'best.json'
         if runner.iter > 0 and record.is_file():
             try:
-                entries = json.loads(record.read_text())
-            except ValueError as error:
-                raise CheckpointError(f'{record} is damaged ({error}); remove it') from error
-            self.best = {metric: entry for metric, entry in entries.items() if entry['epoch'] <= runner.epoch}
+                entries = _BEST.validate_json(record.read_bytes())
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = '.'.join(map(str, first['loc'])) or 'its content'
+                raise CheckpointError(f'{record} is damaged: {place}: {first["msg"]}; remove it') from None
+            self.best = {name: entry.model_dump() for name, entry in entries.items() if entry.epoch <= runner.epoch}
         elif runner.iter == 0 and checkpoint_files(Path(runner.work_dir)):
             runner.logger.warning(
                 f'{runner.work_dir} holds checkpoints of an earlier run, which this run replaces one by one; '
