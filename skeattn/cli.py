@@ -15,6 +15,8 @@ from typing import Any
 from skeattn.errors import ConfigError, SkeAttnError, number_of
 from skeattn.files import storage_failed, storage_message
 
+RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+"""Variables in which a launcher tells a process its number."""
 NAMES = {'true': True, 'false': False}
 """Beside those of Python."""
 
@@ -125,7 +127,8 @@ def _exit_on_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except SkeAttnError as error:
-        print(f'error: {error}', file=sys.stderr)
+        if not _another_process_prints():
+            print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if not storage_failed(error):
@@ -137,6 +140,17 @@ def _exit_on_errors() -> Iterator[None]:
         by = 'interrupted' if number == signal.SIGINT else f'ended by {signal.Signals(number).name}'
         print(f'{by}; {interrupt}' if str(interrupt) else by, file=sys.stderr)
         sys.exit(128 + number)
+
+
+def _another_process_prints() -> bool:
+    """Whether this is one of several processes that have not been connected yet, and not the first.
+
+    What is wrong before, such as a config, is wrong in all of them.
+    """
+    ranks = [os.environ[name] for name in RANKS if name in os.environ]
+    distributed = sys.modules.get('torch.distributed')
+    connected = distributed is not None and distributed.is_available() and distributed.is_initialized()
+    return bool(ranks) and ranks[0] != '0' and not connected
 
 
 def _leave_process_group() -> None:

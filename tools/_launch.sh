@@ -33,6 +33,10 @@ if torch.cuda.is_available() and requested > present:
     sys.exit(2)
 EOF
 
+if [[ -n ${PORT:-} && ${NODE_RANK:-0} == 0 ]] && ! "$python" -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("", int(sys.argv[1])))' "$PORT" 2>/dev/null; then
+    echo "error: PORT=$PORT is in use or no port; choose another one, or leave it out on a single machine" >&2
+    exit 2
+fi
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 cores=$(getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > gpus ? cores / gpus : 1))}

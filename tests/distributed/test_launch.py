@@ -1,5 +1,7 @@
 """The scripts that start several processes."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,36 @@ def test_too_few_arguments_print_the_usage(script):
 def test_a_senseless_number_of_processes_is_named(count):
     done = launch('dist_train.sh', 'config.py', count)
     assert done.returncode == 2 and f"'{count}' is no number of processes" in done.stderr
+
+
+def test_a_port_in_use_is_named_before_anything_starts():
+    with socket.socket() as taken:
+        taken.bind(('', 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = launch('dist_train.sh', 'config.py', '2', PORT=port)
+    assert done.returncode == 2 and done.stderr.startswith(f'error: PORT={port} is in use')
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_a_launcher_that_has_not_started_the_process_is_named_in_one_line(tmp_path, launcher):
+    command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs/skeattnclr/stgcn_demo.py')]
+    command += ['--launcher', launcher, '--work-dir', str(tmp_path / 'a')]
+    done = subprocess.run(command, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert f"error: launcher='{launcher}' reads the variables " in done.stderr.splitlines()[-1]
+    assert 'leave out --launcher' in done.stderr and not (tmp_path / 'a').exists()
+
+
+@pytest.mark.parametrize(('rank', 'lines'), [('0', 1), ('1', 0)])
+def test_of_several_processes_the_first_reports_what_is_wrong_in_all(tmp_path, rank, lines):
+    variables = {'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': '1'}
+    command = [sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs/skeattnclr/stgcn_demo.py')]
+    command += ['--launcher', 'pytorch', '--work-dir', str(tmp_path / 'a'), '--cfg-options', 'batch_size=31']
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), **variables}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert done.stderr.count('error: batch_size=31 is shared by 2 processes') == lines
 
 
 def test_more_gpus_than_present_is_an_error_before_anything_starts(tmp_path):
