@@ -79,6 +79,8 @@ def test_every_method_trains_in_two_dimensions(data, tmp_path, method, scored):
     if method == 'supervised':
         options['num_classes'] = len(CLASSES)
         text = text.replace('small_runtime', 'supervised_runtime')
+    if method == 'pstl':
+        text = text.replace('small_runtime', 'small_single_encoder_runtime')
     if not scored:
         with_scores = PackedSet.open(data)
         classes, protocols = with_scores.classes, with_scores.manifest['protocols']

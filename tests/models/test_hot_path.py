@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+import torch._dynamo  # before the fixture `meta` changes functions of torch, whose rules it collects
 from mmengine.config import Config
 from mmengine.model import BaseModel
 
