@@ -272,16 +272,16 @@ def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int:
 
 
 def _masked_model(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """MAMP's model; without decoder for an encoder alone."""
+    """MAMP's model; with the shortest decoder for an encoder alone."""
     E = 'encoder.backbone.'
     patch = _size(state, f'{E}embed.weight', 2)
     backbone = {'type': 'SkeletonTransformer', 'position': 'learnt', 'norm_input': False, 'dropout': 0.0}
     backbone |= {'patch': patch, 'num_frames': patch * _size(state, f'{E}times', 1), **_layers(state, E)}
     backbone['out_channels'] = _size(state, f'{E}embed.weight', 0)
-    model = {'type': MODEL_TYPES['mamp'], 'backbone': backbone}
+    decoder: dict[str, Any] = {'depth': 1}
     if 'decoder.embed.weight' in state:
-        model['decoder'] = {'channels': _size(state, 'decoder.embed.weight', 0), **_layers(state, 'decoder.')}
-    return model
+        decoder = {'channels': _size(state, 'decoder.embed.weight', 0), **_layers(state, 'decoder.')}
+    return {'type': MODEL_TYPES['mamp'], 'backbone': backbone, 'decoder': decoder}
 
 
 def _layers(state: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:

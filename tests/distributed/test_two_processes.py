@@ -98,6 +98,17 @@ def test_methods_without_a_queue_train_as_one_process_does(runs, method):
         )
 
 
+@pytest.mark.parametrize('case', ['mamp', pytest.param('mamp_latent', marks=pytest.mark.slow)])
+def test_masked_models_train_as_one_process_does(runs, case):
+    """The mask of a clip depends on its place in the global batch alone."""
+    one, two = states(runs, case)
+    assert one.keys() == two.keys() and any('teacher' in name for name in one) == (case == 'mamp_latent')
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
 @pytest.mark.parametrize('method', ['neighbours', pytest.param('barlowtwins', marks=pytest.mark.slow)])
 def test_methods_whose_loss_is_not_a_mean_over_clips_train_on_the_same_clips(runs, method):
     """Each process compares its own clips: the weights differ, the order and the state of the queue do not."""

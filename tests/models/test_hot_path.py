@@ -18,6 +18,7 @@ BUDGETS = {
     'aimclr': 2275,
     'crossclr': 4149,
     'hiclr': 3467,
+    'mamp': 1414,
     'skeattnclr': 2236,
     'skelemixclr': 2150,
     'skeletonclr': 1366,
@@ -109,7 +110,9 @@ def test_what_comes_from_host_memory_is_counted_as_a_copy():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['skeattnclr', 'skeattnclr_small', 'skeletonclr', 'aimclr', 'skelemixclr'])
+@pytest.mark.parametrize(
+    'name', ['skeattnclr', 'skeattnclr_small', 'skeletonclr', 'aimclr', 'skelemixclr', 'mamp', 'mamp_latent']
+)
 def test_a_loss_is_one_graph(name):
     """Without dropout, which draws its numbers on the CPU in a way of its own."""
     model = method(name, backbone__dropout=0.0)
