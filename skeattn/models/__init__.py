@@ -2,6 +2,7 @@
 
 from skeattn.models.algorithms import (
     MAMP,
+    STARS,
     AimCLR,
     CrosSCLR,
     EncoderPretraining,
@@ -17,7 +18,7 @@ from skeattn.models.algorithms import (
 from skeattn.models.backbones import BIGRU, DSTA, STGCN
 from skeattn.models.edges import DropAddEdges
 from skeattn.models.encoder import Encoder
-from skeattn.models.heads import LinearHead
+from skeattn.models.heads import LinearHead, MLPHead
 from skeattn.models.losses import InfoNCE
 from skeattn.models.momentum import key_copy
 from skeattn.models.necks import MHSAM, MLP, AttentionDrop, TokenDecoder
@@ -30,6 +31,7 @@ __all__ = [
     'MAMP',
     'MHSAM',
     'MLP',
+    'STARS',
     'STGCN',
     'AimCLR',
     'AttentionDrop',
@@ -41,6 +43,7 @@ __all__ = [
     'HiCLR',
     'InfoNCE',
     'LinearHead',
+    'MLPHead',
     'MomentumContrast',
     'MomentumPretraining',
     'Pretraining',

@@ -10,6 +10,7 @@ import pytest
 from skeattn.datasets.transforms import Pipeline
 from skeattn.datasets.union import folders_of
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
+from skeattn.engine.work_dir import default_work_dir
 from skeattn.models import MomentumPretraining
 from skeattn.models.momentum import has_key_encoder
 from skeattn.models.queue import queues_of
@@ -18,7 +19,7 @@ from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
 
 METHODS = ('aimclr', 'crossclr', 'hiclr', 'skeattnclr', 'skelemixclr', 'skeletonclr', 'supervised')
-TRANSFORMERS = ('mamp',)
+TRANSFORMERS = ('mamp', 'stars')
 FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1_xsub', 'pkummd2_xsub')
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
@@ -99,6 +100,14 @@ def test_every_method_has_every_data_set():
             assert common(method, dataset).filename
         for method in TRANSFORMERS:
             assert ROOT / f'configs/{method}/transformer_{dataset}.py' in LEAVES
+
+
+@pytest.mark.parametrize('path', [path for path in LEAVES if path.parent.name == 'stars'], ids=name_of)
+def test_stars_tunes_the_encoder_of_the_config_of_the_same_name(path):
+    cfg, mamp = read(path), read(ROOT / f'configs/mamp/{path.name}')
+    assert cfg.load_from == str(default_work_dir(mamp.filename))
+    for place in ('dataset', 'model.backbone', 'model.persons'):
+        assert value(cfg, place) == value(mamp, place), place
 
 
 OF_ALL = (

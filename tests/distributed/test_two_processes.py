@@ -71,6 +71,16 @@ def test_the_other_methods_train_as_one_process_does(runs, method):
         )
 
 
+def test_predictions_of_all_processes_are_compared_and_receive_gradients(runs):
+    one, two = states(runs, 'stars')
+    assert one['queue.pointer'] == two['queue.pointer'] == 5 * 8 % 12
+    assert torch.equal(one['queue.ids'], two['queue.ids']) and (one['queue.ids'] >= 0).all()
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
 @pytest.mark.slow
 def test_matched_negatives_of_two_processes_are_those_of_one(runs):
     one, two = states(runs, 'matched')

@@ -16,6 +16,7 @@ from skeattn.engine.hooks.steps import bare_model
 from tests.engine.toy import toy_config
 from tests.models.masked import masked_config
 from tests.models.siamese import siamese_config
+from tests.models.tuned import STARS_LINES
 
 STEPS = 5
 # Case -> overrides; BN is frozen but in the case 'free'. Nobody mines: features of a toy encoder are alike to the last
@@ -42,6 +43,14 @@ CASES: dict[str, dict[str, Any]] = {
     # Masked tokens; with a teacher, whose target has the loss of a clip as well.
     'mamp': dict(target='motion'),
     'mamp_latent': dict(target='latent'),
+    # Predictions of all processes are compared, with their gradients.
+    'stars': dict(
+        model='skeletonclr',
+        lines=STARS_LINES,
+        model__from_scratch=True,
+        model__trained=1.0,
+        optim_wrapper__optimizer=dict(type='SGD', lr=0.05),
+    ),
 }
 
 MAKERS = {'method': siamese_config, 'target': masked_config}

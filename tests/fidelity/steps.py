@@ -88,7 +88,10 @@ def train_steps(model, golden, hooks, steps=2, loader_length=1, max_iters=2, opt
         for hook in hooks:
             hook.before_train_iter(runner, step - 1)
         clips = next(name for name in VIEWS if f'step{step}/{name}' in golden.arrays)
-        logs = model.train_step({'inputs': golden[f'step{step}/{clips}']}, runner.optim_wrapper)
+        data = {'inputs': golden[f'step{step}/{clips}']}
+        if f'step{step}/ids' in golden.arrays:
+            data['index'] = golden[f'step{step}/ids']
+        logs = model.train_step(data, runner.optim_wrapper)
         for hook in hooks:
             hook.after_train_iter(runner, step - 1)
         yield step, logs, runner

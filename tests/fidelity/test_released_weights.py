@@ -117,6 +117,22 @@ def test_masked_models(imported, case, container):
     assert_close(model.predict(x, golden['step1/kept'].long()), golden['step1/prediction'], 'prediction')
 
 
+def test_a_tuned_masked_model(imported):
+    """With its queue, and the ids of the queue's clips."""
+    golden = Golden('stars_step')
+    meta, state = golden.meta, golden.packed('state0')
+    done, model = imported({**state, 'queue_ptr': golden['queue_ptr0'].reshape(1)}, 'parallel')
+    assert (done.method, done.missing, done.conversion.ignored) == ('stars', [], {})
+    backbone, predictor = (done.config['model'][part] for part in ('backbone', 'predictor'))
+    assert (backbone['depth'], predictor['hidden_channels']) == (meta['depth'], meta['predictor_hidden'])
+    assert torch.equal(model.queue.ids, state['queue_id'].long()) and model.queue.pointer == meta['ptr']
+    for part in model.encoder.backbone.layers:
+        part.self_attn.num_heads, part.self_attn.head_dim = meta['heads'], meta['D'] // meta['heads']
+    z, p = model.train().embeddings(to_model(golden['step1/xq']))
+    assert_close(z, golden['step1/projection_q'], 'projection')
+    assert_close(p, golden['step1/prediction_q'], 'prediction')
+
+
 def test_the_encoder_of_a_masked_model_alone(tmp_path):
     """As a later stage of training saves it; the features need nothing else."""
     theirs = {n: v for n, v in Golden('mamp_step').packed('state0').items() if not n.startswith(('decoder', 'mask'))}

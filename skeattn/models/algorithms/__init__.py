@@ -9,9 +9,11 @@ from skeattn.models.algorithms.recognizer import Recognizer
 from skeattn.models.algorithms.skeattnclr import SkeAttnCLR
 from skeattn.models.algorithms.skelemixclr import SkeleMixCLR
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
+from skeattn.models.algorithms.stars import STARS
 
 __all__ = [
     'MAMP',
+    'STARS',
     'AimCLR',
     'CrosSCLR',
     'EncoderPretraining',
