@@ -23,6 +23,7 @@ RELEASED_TYPES = {
     'hiclr': 'HiCLR',
     'skelemixclr': 'SkeleMixCLR',
     'mamp': 'MAMP',
+    'stars': 'STARS',
     'recognizer': 'Recognizer',
 }
 """Method of a released checkpoint -> class of the toolbox."""

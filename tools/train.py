@@ -73,11 +73,12 @@ def main() -> None:
         cfg.seed = args.seed
     if args.amp:
         cfg.amp = True
+    start_from = cfg.get('load_from')
     if args.resume or args.resume_with_changes:
         cfg.resume = True
         cfg.load_from = None if args.resume in (None, 'auto') else args.resume
     with failed_start_removed(Path(cfg.work_dir or default_work_dir(args.config))):
-        runner = SkeAttnRunner.from_cfg(cfg, resume_with_changes=args.resume_with_changes)
+        runner = SkeAttnRunner.from_cfg(cfg, args.resume_with_changes, start_from)
         runner.logger.info(describe(runner))
         try:
             runner.train()

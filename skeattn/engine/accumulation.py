@@ -15,8 +15,9 @@ def pending_state(runner: Any) -> dict[str, Any] | None:
     """Gradients and keys of the batches since the last optimiser step; all processes call it, after an iteration.
 
     Returns:
-        ``gradients``: name of a parameter -> one tensor for each process; ``keys``: for each queue the keys of every
-        batch, rows of all processes in rank order; ``micro_batches``: batches of a whole step. None after a step.
+        ``gradients``: name of a parameter -> one tensor for each process; ``keys``, ``ids``: for each queue the keys of
+        every batch and the ids of their clips, rows of all processes in rank order; ``micro_batches``: batches of a
+        whole step. None after a step.
     """
     if micro_batches(runner) == 1 or stepped(runner):
         return None
@@ -26,6 +27,7 @@ def pending_state(runner: Any) -> dict[str, Any] | None:
         'micro_batches': micro_batches(runner),
         'gradients': _of_all_processes(gradients),
         'keys': [[gather_rows(keys) for keys in queue.pending] for queue in queues_of(model)],
+        'ids': [[gather_rows(ids) for ids in queue.pending_ids] for queue in queues_of(model)],
         'batches_since_update': getattr(model, 'batches_since_update', None),
     }
 
@@ -77,8 +79,11 @@ def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequenc
             ranks = state['gradients'][name]
             gradient = ranks[rank] if len(ranks) == world else torch.stack(ranks).mean(dim=0)
             parameter.grad = gradient.to(parameter)
-    for queue, batches in zip(queues_of(model), state['keys'], strict=True):
-        queue.pending = [keys.chunk(world)[rank].to(queue.keys.device) for keys in batches]
+    queues = queues_of(model)
+    for queue, keys, ids in zip(queues, state['keys'], state.get('ids', [[]] * len(queues)), strict=True):
+        queue.pending, queue.pending_ids = (
+            [batch.chunk(world)[rank].to(queue.keys.device) for batch in batches] for batches in (keys, ids)
+        )
     if state['batches_since_update'] is not None:
         model.batches_since_update = state['batches_since_update']
 

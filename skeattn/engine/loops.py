@@ -45,9 +45,15 @@ class EpochLoop(EpochBasedTrainLoop):
             self._max_epochs = math.ceil(max_iters / len(self.dataloader))
 
     def run(self) -> Any:
-        """Train, unless a resumed run has nothing left; a model with ``check_data`` checks the data set beforehand."""
-        if hasattr(model := bare_model(self.runner), 'check_data'):
+        """Train, unless a resumed run has nothing left.
+
+        Beforehand a model with ``check_data`` checks the data set, one with ``check_start`` that weights were loaded.
+        """
+        model = bare_model(self.runner)
+        if hasattr(model, 'check_data'):
             model.check_data(self.dataloader.dataset)
+        if hasattr(model, 'check_start'):
+            model.check_start(self.runner._has_loaded)
         if self._epoch >= self._max_epochs:
             self.runner.logger.warning(
                 f'nothing left to train: epoch {self._epoch} of {self._max_epochs} is done; raise train_cfg.max_epochs '

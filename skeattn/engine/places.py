@@ -189,7 +189,7 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
         'matmul_precision': Literal['highest', 'high', 'medium'],
     },
     ('env_cfg', 'mp_cfg'): _arguments(set_multi_processing),
-    (MODELS, 'queue'): _without(_arguments(FeatureQueue), 'channels'),
+    (MODELS, 'queue'): _without(_without(_arguments(FeatureQueue), 'channels'), 'with_ids'),
     (DATASETS, 'subset'): {
         name: Any if value is None else type(value) | None for name, value in subsets.SETTINGS.items()
     },

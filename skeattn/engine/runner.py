@@ -37,6 +37,7 @@ from skeattn.checkpoint import (
     write_checkpoint,
 )
 from skeattn.engine.accumulation import restore_pending, restore_unfinished
+from skeattn.engine.build import newest
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.log_processor import SharedLogProcessor
@@ -109,11 +110,15 @@ class SkeAttnRunner(Runner):
 
     _load_from: str | None
     stop: StopRequest
+    _resume: bool
+    _start_from: str | None = None
     _accepted: Sequence[str] = ()
     _resumed: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
-    def from_cfg(cls, cfg: Config, resume_with_changes: Sequence[str] = ()) -> 'SkeAttnRunner':
+    def from_cfg(
+        cls, cfg: Config, resume_with_changes: Sequence[str] = (), start_from: str | None = None
+    ) -> 'SkeAttnRunner':
         """Resolve a config (see :func:`~skeattn.engine.config.resolve_config`) and build the Runner.
 
         ``runner.cfg`` keeps the settings as written, so that the dumped file can be changed in one place and run again.
@@ -124,6 +129,7 @@ class SkeAttnRunner(Runner):
             cfg: a config as read from file, overrides merged.
             resume_with_changes: keys in which a resumed checkpoint may differ from the config although they change the
                 run, with everything below them.
+            start_from: weights of a run that has no checkpoint to resume from.
 
         Raises:
             ConfigError: values that disagree or a component that does not exist.
@@ -138,7 +144,7 @@ class SkeAttnRunner(Runner):
         check_work_dir(Path(resolved.work_dir))
         arguments = {name: resolved[name] for name in inspect.signature(Runner.__init__).parameters if name in resolved}
         runner = cls(**arguments, cfg=cfg)
-        runner._accepted = tuple(resume_with_changes)
+        runner._accepted, runner._start_from = tuple(resume_with_changes), start_from
         return runner
 
     @property
@@ -379,12 +385,17 @@ class SkeAttnRunner(Runner):
     def load_checkpoint(  # type: ignore[override]
         self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any
     ) -> dict[str, Any]:
-        """Load weights safely; log their origin and the matching tensors.
+        """Load weights safely, of a work_dir the newest ones; log their origin and the matching tensors.
 
         Raises:
-            CheckpointError: the file is damaged, does not fit, or was trained on a different stream, layout or
-                channels; ``strict`` requires every tensor.
+            CheckpointError: there is no such file, the folder has no checkpoint, or the file is damaged, does not fit,
+                or was trained on a different stream, layout or channels; ``strict`` requires every tensor.
         """
+        if not Path(filename).exists():
+            raise CheckpointError(
+                f'load_from={filename} does not exist; train the run that it names first, or change it'
+            )
+        filename = str(newest(filename))
         checkpoint = read_checkpoint(filename, map_location)
         check_origin(filename, checkpoint['meta'], self._origin())
         self._load_weights(checkpoint, filename, strict)
@@ -409,11 +420,11 @@ class SkeAttnRunner(Runner):
         if self._has_loaded:
             return
         if self._resume and self._load_from is None:
-            newest = find_newest(self.work_dir, report=self.logger.warning)
-            if newest is None:
+            found = find_newest(self.work_dir, report=self.logger.warning)
+            if found is None:
                 self.logger.info(f'no checkpoint in {self.work_dir} to resume from; training starts at the beginning')
-                return
-            self._load_from = str(newest)
+                self._resume = False
+            self._load_from = self._start_from if found is None else str(found)
         if self._resume:
             self.resume(str(self._load_from))
         elif self._load_from is not None:

@@ -73,7 +73,7 @@ RANGES = {
     **_named('lr lr_mult decay_mult bias_lr_mult bias_decay_mult norm_decay_mult flat_decay_mult', NOT_NEGATIVE),
     **_named('momentum base_momentum dampening probability mu drop add RandomJointMask.ratio zero_probability', SHARE),
     **_named('JointCorruption.ratio CropResize.share', Range(0, 1, low_open=True)),
-    **_named('betas dropout drop_path heldout', SHARE_BELOW_1),
+    **_named('betas dropout drop_path heldout label_smoothing', SHARE_BELOW_1),
     **_named('fraction layer_decay trained', Range(0, 1, low_open=True)),
     'folds': Range(2),
     **_named('penalties tolerance minutes', POSITIVE),

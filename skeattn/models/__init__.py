@@ -3,6 +3,7 @@
 from skeattn.models.algorithms import (
     MAMP,
     PSTL,
+    STARS,
     AimCLR,
     CrosSCLR,
     EncoderPretraining,
@@ -18,7 +19,7 @@ from skeattn.models.algorithms import (
 from skeattn.models.backbones import BIGRU, DSTA, STGCN
 from skeattn.models.edges import DropAddEdges
 from skeattn.models.encoder import Encoder
-from skeattn.models.heads import LinearHead
+from skeattn.models.heads import LinearHead, MLPHead
 from skeattn.models.losses import InfoNCE
 from skeattn.models.momentum import key_copy
 from skeattn.models.necks import MHSAM, MLP, AttentionDrop, TokenDecoder
@@ -32,6 +33,7 @@ __all__ = [
     'MHSAM',
     'MLP',
     'PSTL',
+    'STARS',
     'STGCN',
     'AimCLR',
     'AttentionDrop',
@@ -43,6 +45,7 @@ __all__ = [
     'HiCLR',
     'InfoNCE',
     'LinearHead',
+    'MLPHead',
     'MomentumContrast',
     'MomentumPretraining',
     'Pretraining',

@@ -103,6 +103,16 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         (r'^(?!decoder\.)', 'encoder.backbone.'),
         *_MAMP,
     ),
+    'stars': (
+        (
+            r'^queue(_ptr|_id)?$',
+            lambda match: {None: 'queue.keys', '_ptr': 'queue.pointer', '_id': 'queue.ids'}[match[1]],
+        ),
+        (r'^encoder_student\.head\.projector\.0\.', 'projector.'),
+        (r'^encoder_student\.head\.predictor\.', 'predictor.layers.'),
+        (r'^encoder_student\.', 'encoder.backbone.'),
+        *_MAMP,
+    ),
     'recognizer': (
         (r'^encoder_q\w*\.(?:backbone\.)?fc\.', 'head.fc.'),
         (r'^encoder_q\w*\.(?:backbone\.)?', 'encoder.backbone.'),
@@ -191,17 +201,18 @@ def convert_released(state: Mapping[str, Tensor], method: str, stream: str = 'jo
 def methods_of(names: Iterable[str]) -> tuple[str, ...]:
     """The releases that have these names: keys of :data:`MODEL_TYPES`.
 
-    Two for the names of SkeletonCLR and AimCLR, which differ in their losses alone; none if this is neither MAMP's
-    Transformer nor an ST-GCN of these releases. An ST-GCN without key encoder is a network of the downstream tasks,
-    ``'recognizer'``.
+    Two for the names of SkeletonCLR and AimCLR, which differ in their losses alone; none if this is neither the
+    Transformer of MAMP or STARS nor an ST-GCN of these releases. An ST-GCN without key encoder is a network of the
+    downstream tasks, ``'recognizer'``.
     """
     names = [name.removeprefix('module.') for name in names]
 
     def any_like(pattern: str) -> bool:
         return any(re.fullmatch(pattern, name) for name in names)
 
-    if 'joints_embed.proj.weight' in names:
-        return ('mamp',)
+    for method, prefix in (('mamp', ''), ('stars', 'encoder_student.')):
+        if f'{prefix}joints_embed.proj.weight' in names:
+            return (method,)
     if not any_like(r'encoder_q\.(backbone\.)?st_gcn_networks\..*'):
         return ()
     if not any_like(r'encoder_k\..*'):
@@ -224,8 +235,8 @@ def released_config(conversion: Conversion, method: str) -> dict[str, Any]:
         CheckpointError: a tensor that determines the config is missing, or the graph is not one of ours.
     """
     state = conversion.state
-    if method == 'mamp':
-        return {'layout': LAYOUT, 'model': _masked_model(state)}
+    if method in ('mamp', 'stars'):
+        return {'layout': LAYOUT, 'model': _masked_model(state, method)}
     one = 'members.joint.' if method == 'crossclr' else ''
     q = 'encoder.' if method == 'recognizer' else f'{one}encoder_q.'
     config: dict[str, Any] = {'layout': LAYOUT}
@@ -271,17 +282,21 @@ def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int:
     return state[name].shape[axis]
 
 
-def _masked_model(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """MAMP's model; without decoder for an encoder alone."""
+def _masked_model(state: Mapping[str, Tensor], method: str) -> dict[str, Any]:
+    """The model of MAMP, with the shortest decoder for an encoder alone, or of STARS."""
     E = 'encoder.backbone.'
     patch = _size(state, f'{E}embed.weight', 2)
     backbone = {'type': 'SkeletonTransformer', 'position': 'learnt', 'norm_input': False, 'dropout': 0.0}
     backbone |= {'patch': patch, 'num_frames': patch * _size(state, f'{E}times', 1), **_layers(state, E)}
     backbone['out_channels'] = _size(state, f'{E}embed.weight', 0)
-    model = {'type': MODEL_TYPES['mamp'], 'backbone': backbone}
+    model: dict[str, Any] = {'type': MODEL_TYPES[method], 'backbone': backbone}
+    if method == 'stars':
+        model['predictor'] = {**_mlp(state, 'predictor.'), 'last_bias': 'predictor.layers.3.bias' in state}
+        return model | ({'queue': {'size': _size(state, 'queue.keys', 1)}} if 'queue.keys' in state else {})
+    decoder: dict[str, Any] = {'depth': 1}
     if 'decoder.embed.weight' in state:
-        model['decoder'] = {'channels': _size(state, 'decoder.embed.weight', 0), **_layers(state, 'decoder.')}
-    return model
+        decoder = {'channels': _size(state, 'decoder.embed.weight', 0), **_layers(state, 'decoder.')}
+    return {**model, 'decoder': decoder}
 
 
 def _layers(state: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:

@@ -22,13 +22,14 @@ from skeattn.datasets.union import digest_of, folders_of
 from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.hooks.steps import CURVES
 from skeattn.engine.runner import SkeAttnRunner
-from skeattn.errors import CheckpointError, ConfigError
+from skeattn.errors import CheckpointError, ConfigError, did_you_mean
 from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.files import sha256
 from skeattn.protocols.target import EvalTarget, TrainingProtocol
-from skeattn.registry import DATASETS, EVALUATORS, MODELS
+from skeattn.registry import BACKBONES, DATASETS, EVALUATORS, MODELS
+from skeattn.signatures import arguments_of
 
 START = 'start.pth'
 BATCH_SIZE = 256
@@ -56,7 +57,8 @@ class Finetune(TrainingProtocol):
     The protocols ``finetune``, ``semi01`` and ``semi10`` have the settings of the paper: SGD with lr 0.05 and momentum
     0.9, no weight decay, lr x 0.1 when the training loss has not fallen for 10 epochs; 150 epochs, batch 128 and no
     augmentation are as released. The protocols ``*_released`` train in eval mode with the released learning rates.
-    These differ by set, split and stream; the protocols have those of NTU-60, joint stream, cross-subject.
+    These differ by set, split and stream; the protocols have those of NTU-60, joint stream, cross-subject. The
+    protocols ``*_mamp`` have the settings of MAMP (Mao et al., ICCV 2023), for a SkeletonTransformer.
 
     Args:
         optim_wrapper, param_scheduler, train_cfg: of the training, as at the top level of a config.
@@ -64,6 +66,9 @@ class Finetune(TrainingProtocol):
         labels: share of the training clips of every class whose labels are used.
         labels_seed: of their choice, see :mod:`skeattn.datasets.subsets`.
         mode: ``'train'`` or ``'eval'``, see :class:`~skeattn.models.Recognizer`.
+        head: config of the classifier.
+        label_smoothing: see :class:`~skeattn.models.Recognizer`.
+        backbone_changes: settings of the backbone that differ from those of the checkpoint's config.
         views: of the SkeletonPreprocessor; by default ``query`` is the clip itself.
         stream: of the encoder, if a checkpoint has several (CrosSCLR).
         interval: epochs between two evaluations of the test clips; the last epoch is always evaluated.
@@ -82,6 +87,9 @@ class Finetune(TrainingProtocol):
         labels: float = 1.0,
         labels_seed: int = 0,
         mode: str = 'train',
+        head: dict[str, Any] | None = None,
+        label_smoothing: float = 0.0,
+        backbone_changes: dict[str, Any] | None = None,
         views: dict[str, Any] | None = None,
         stream: str | None = None,
         interval: int = 5,
@@ -96,6 +104,9 @@ class Finetune(TrainingProtocol):
         self.training = {'optim_wrapper': optim_wrapper, 'param_scheduler': param_scheduler, 'train_cfg': train_cfg}
         self.batch_size, self.labels, self.labels_seed = batch_size, labels, labels_seed
         self.mode, self.views, self.stream = mode, views or {'query': {}}, stream
+        self.head, self.backbone_changes = head or {'type': 'LinearHead'}, backbone_changes or {}
+        # Absent if it is 0: the folders of earlier trainings are named by their config.
+        self.smoothing = {'label_smoothing': label_smoothing} if label_smoothing else {}
         self.interval, self.heldout = interval, heldout
 
     def run(self, target: EvalTarget) -> ProtocolResult:
@@ -144,6 +155,13 @@ class Finetune(TrainingProtocol):
         """
         self._stream(target)
         self._labelled(target)
+        backbone = BACKBONES.get(str(target.cfg.model.backbone['type']))
+        taken, any_other = arguments_of(backbone) if backbone else ((), True)
+        for key in () if any_other else sorted(self.backbone_changes.keys() - taken):
+            raise ConfigError(
+                f'protocols.{target.name}.backbone_changes: {backbone.__name__} takes no {key!r}; '
+                f'{did_you_mean(key, taken)}. This protocol may be meant for a different backbone'
+            )
 
     def config(
         self, target: EvalTarget, packed: PackedSet, dataset: Mapping[str, Any], watched: Mapping[str, Any]
@@ -174,8 +192,9 @@ class Finetune(TrainingProtocol):
             'model': {
                 'type': 'Recognizer',
                 'data_preprocessor': preprocessor,
-                'backbone': model.backbone,
-                'head': {'type': 'LinearHead'},
+                'backbone': {**model.backbone, **self.backbone_changes},
+                'head': self.head,
+                **self.smoothing,
                 'persons': model.get('persons', 'all'),
                 'pool': model.get('pool', 'mean'),
                 'mode': self.mode,

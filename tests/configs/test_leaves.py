@@ -10,13 +10,16 @@ import pytest
 from skeattn.datasets.transforms import Pipeline
 from skeattn.datasets.union import folders_of
 from skeattn.engine.config import OrderedConfig, read_config, resolve_config
+from skeattn.engine.work_dir import default_work_dir
 from skeattn.models import MomentumPretraining
+from skeattn.models.momentum import has_key_encoder
 from skeattn.models.queue import queues_of
 from skeattn.registry import EVALUATORS, HOOKS, MODELS
 from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
 
 METHODS = ('aimclr', 'crossclr', 'hiclr', 'pstl', 'skeattnclr', 'skelemixclr', 'skeletonclr', 'supervised')
+TRANSFORMERS = ('mamp', 'stars')
 FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1_xsub', 'pkummd2_xsub')
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
@@ -40,8 +43,8 @@ def read(path: Path) -> OrderedConfig:
 def built(model: str) -> tuple[str, bool, bool, bool]:
     """Layout of a model, whether it mines, has a key encoder, has a queue; configs of different data sets share one."""
     network = MODELS.build(ast.literal_eval(model))
-    has_key_encoder = isinstance(network, MomentumPretraining)
-    return network.data_preprocessor.layout.name, hasattr(network, 'mining'), has_key_encoder, bool(queues_of(network))
+    mines, moves, queues = hasattr(network, 'mining'), has_key_encoder(network), bool(queues_of(network))
+    return network.data_preprocessor.layout.name, mines, moves, queues
 
 
 def common(method: str, dataset: str) -> OrderedConfig:
@@ -86,15 +89,25 @@ def test_a_config_is_what_its_name_says(path):
     assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad', 'kinect20') else 'ntu25')
     assert cfg.stream == (['joint', 'motion', 'bone'] if path.parent.name == 'crossclr' else stream)
     assert cfg.model.type.lower() == {'supervised': 'recognizer'}.get(path.parent.name, path.parent.name)
-    assert rest in ([], ['common'], ['lossy'], ['paper'], ['plus'], ['released'])
+    assert rest in ([], ['common'], ['latent'], ['lossy'], ['paper'], ['plus'], ['released'])
 
 
 def test_every_method_has_every_data_set():
     methods = {path.parent.name for path in LEAVES}
-    assert methods == set(METHODS)
-    for method in METHODS:
-        for dataset in FULL_SETS + SMALL_SETS:
+    assert methods == {*METHODS, *TRANSFORMERS}
+    for dataset in FULL_SETS + SMALL_SETS:
+        for method in METHODS:
             assert common(method, dataset).filename
+        for method in TRANSFORMERS:
+            assert ROOT / f'configs/{method}/transformer_{dataset}.py' in LEAVES
+
+
+@pytest.mark.parametrize('path', [path for path in LEAVES if path.parent.name == 'stars'], ids=name_of)
+def test_stars_tunes_the_encoder_of_the_config_of_the_same_name(path):
+    cfg, mamp = read(path), read(ROOT / f'configs/mamp/{path.name}')
+    assert cfg.load_from == str(default_work_dir(mamp.filename))
+    for place in ('dataset', 'model.backbone', 'model.persons'):
+        assert value(cfg, place) == value(mamp, place), place
 
 
 OF_ALL = (

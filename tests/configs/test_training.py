@@ -58,6 +58,8 @@ def two_iterations(path: Path, **options: Any) -> Config:
     cfg = read_config(path, {**less, **options})
     cfg.dataset.data = cfg.layout
     cfg.model.backbone.update(NARROWER.get(cfg.model.backbone.type, {}))
+    if cfg.model.type == 'STARS':
+        cfg.load_from, cfg.model.from_scratch = None, True
     if 'queue' in cfg.model:
         cfg.model.queue.size = 64
     if 'projector' in cfg.model and cfg.model.projector.hidden_channels > 1024:

@@ -82,6 +82,16 @@ def test_the_other_methods_train_as_one_process_does(runs, method):
         )
 
 
+def test_predictions_of_all_processes_are_compared_and_receive_gradients(runs):
+    one, two = states(runs, 'stars')
+    assert one['queue.pointer'] == two['queue.pointer'] == 5 * 8 % 12
+    assert torch.equal(one['queue.ids'], two['queue.ids']) and (one['queue.ids'] >= 0).all()
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
 @pytest.mark.slow
 def test_matched_negatives_of_two_processes_are_those_of_one(runs):
     one, two = states(runs, 'matched')
@@ -103,6 +113,17 @@ def test_matched_negatives_per_process_are_fewer(runs):
 def test_methods_without_a_queue_train_as_one_process_does(runs, method):
     one, two = states(runs, method)
     assert one.keys() == two.keys() and not any('queue' in name for name in one)
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
+@pytest.mark.parametrize('case', ['mamp', pytest.param('mamp_latent', marks=pytest.mark.slow)])
+def test_masked_models_train_as_one_process_does(runs, case):
+    """The mask of a clip depends on its place in the global batch alone."""
+    one, two = states(runs, case)
+    assert one.keys() == two.keys() and any('teacher' in name for name in one) == (case == 'mamp_latent')
     for name in one:
         torch.testing.assert_close(
             two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'

@@ -14,7 +14,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from tests.engine.toy import toy_config
+from tests.models.masked import masked_config
 from tests.models.siamese import siamese_config
+from tests.models.tuned import STARS_LINES
 
 STEPS = 5
 # Case -> overrides; BN is frozen but in the case 'free'. Nobody mines: features of a toy encoder are alike to the last
@@ -40,7 +42,20 @@ CASES: dict[str, dict[str, Any]] = {
     'barlowtwins': dict(method='ToyBarlowTwins'),
     # A loss of the global batch.
     'pstl': dict(method='PSTL'),
+    # Masked tokens; with a teacher, whose target has the loss of a clip as well.
+    'mamp': dict(target='motion'),
+    'mamp_latent': dict(target='latent'),
+    # Predictions of all processes are compared, with their gradients.
+    'stars': dict(
+        model='skeletonclr',
+        lines=STARS_LINES,
+        model__from_scratch=True,
+        model__trained=1.0,
+        optim_wrapper__optimizer=dict(type='SGD', lr=0.05),
+    ),
 }
+
+MAKERS = {'method': siamese_config, 'target': masked_config}
 
 
 class FreezeBN(Hook):
@@ -65,14 +80,14 @@ class Notes(Hook):
 
     def after_train(self, runner: Any) -> None:
         layers = [m for m in bare_model(runner).modules() if isinstance(m, _BatchNorm)]
-        means = all_gather_object(torch.cat([layer.running_mean for layer in layers]))
+        means = all_gather_object(torch.cat([torch.zeros(0), *(layer.running_mean for layer in layers)]))
         self.means_equal = all(torch.equal(mean, means[0]) for mean in means)
 
 
 def config(folder: Path, data: Path, **options: Any) -> Config:
     """Without dropout, and with torch's initial weights: frozen BN does not rescale the config's small ones."""
     plain = dict(max_iters=STEPS, model__backbone__dropout=0.0, model__init_cfg=None)
-    make = siamese_config if 'method' in options else toy_config
+    make = next((of for name, of in MAKERS.items() if name in options), toy_config)
     cfg = make(folder, data=data, **plain, **options)
     cfg.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
     return cfg

@@ -151,7 +151,7 @@ def test_dropping_the_randomness_hook_stops_training_at_once(tmp_path, data):
         toy_runner(tmp_path, data=data, default_hooks__randomness=None).train()
 
 
-@pytest.mark.parametrize('options', [{'schedule': 'linear'}, {'timing': 'later'}, {'base_momentum': 1.5}])
+@pytest.mark.parametrize('options', [{'schedule': 'square'}, {'timing': 'later'}, {'base_momentum': 1.5}])
 def test_momentum_hook_refuses_options_it_does_not_know(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
         MomentumUpdateHook(**options)

@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from skeattn.checkpoint import read_checkpoint
 from skeattn.engine.optim import LayerDecayConstructor, OptimWrapper
 from skeattn.errors import ConfigError
 from skeattn.models.backbones import STGCN, SkeletonTransformer
 from skeattn.models.depth import freeze_lower
 from tests.engine.runs import assert_equal_state
-from tests.engine.test_resume import QUIET, read_checkpoint, resumed, toy_runner, write_set
+from tests.engine.test_resume import QUIET, resumed
+from tests.engine.toy import toy_runner, write_set
 
 LINES = """
 model = dict(

@@ -354,6 +354,29 @@ def test_weights_to_start_from_are_logged_with_their_origin(finished, tmp_path, 
     assert 'epoch_3.pth: method SkeAttnCLR, stream joint, layout ntu25, num_frames 16, epoch 3; ' in log_of(runner)
 
 
+def test_weights_to_start_from_may_be_those_of_a_work_dir(finished, tmp_path, data):
+    runner = toy_runner(tmp_path, data=data, load_from=str(finished / 'run'), **QUIET)
+    runner.load_or_resume()
+    assert 'run/epoch_3.pth: method SkeAttnCLR' in log_of(runner)
+    runner = toy_runner(tmp_path, data=data, load_from=str(tmp_path / 'nowhere'), **QUIET)
+    with pytest.raises(CheckpointError, match=r'load_from=.*nowhere does not exist; train the run'):
+        runner.load_or_resume()
+
+
+def test_a_resumed_run_without_checkpoint_starts_from_these_weights_and_one_with_a_checkpoint_does_not(
+    finished, tmp_path, data, monkeypatch
+):
+    config, run = write_config(tmp_path, data=data), tmp_path / 'run'
+    options = ['evaluation=None', 'default_hooks.checkpoint.save_best=None', f'load_from={finished / "run"}']
+    command = ['train.py', str(config), '--work-dir', str(run), '--resume', '--cfg-options', *options]
+    for epochs in (1, 2):
+        monkeypatch.setattr(sys, 'argv', [*command, f'train_cfg.max_epochs={epochs}'])
+        tool('train').main()
+    first, second = (path.read_text() for path in sorted(run.rglob('*.log')))
+    assert 'epoch_3.pth: method SkeAttnCLR' in first and 'resumed from' not in first
+    assert f'resumed from {run / "epoch_1.pth"}' in second and 'epoch_3.pth: method' not in second
+
+
 def test_weights_of_another_stream_are_refused(finished, tmp_path, data):
     runner = toy_runner(tmp_path, data=data, stream='bone', load_from=str(finished / 'run/epoch_3.pth'), **QUIET)
     with pytest.raises(CheckpointError, match="was trained with stream='joint', the config says 'bone'"):

@@ -101,6 +101,48 @@ def test_skeattnclr_embeddings_and_mask(imported, older, container):
     assert_close(model.key(to_model(golden['step1/xk'])), golden['step1/k_z'], 'k_z')
 
 
+@pytest.mark.parametrize(('case', 'container'), [('mamp_step', 'nested'), ('mamp_joint_step', 'parallel')])
+def test_masked_models(imported, case, container):
+    """All but the number of heads follows from the shapes."""
+    golden = Golden(case)
+    meta = golden.meta
+    done, model = imported(golden.packed('state0'), container)
+    backbone, decoder = (done.config['model'][part] for part in ('backbone', 'decoder'))
+    assert (done.method, done.missing, done.conversion.ignored) == ('mamp', [], {})
+    assert (backbone['out_channels'], backbone['depth'], backbone['patch']) == (meta['D'], meta['depth'], meta['patch'])
+    assert (backbone['num_frames'], backbone['ratio'], decoder['depth']) == (16, 4.0, meta['decoder_depth'])
+    for part in (*model.encoder.backbone.layers, *model.decoder.layers):
+        part.self_attn.num_heads, part.self_attn.head_dim = meta['heads'], meta['D'] // meta['heads']
+    x = to_model(golden['step1/x']).flatten(0, 1)
+    assert_close(model.predict(x, golden['step1/kept'].long()), golden['step1/prediction'], 'prediction')
+
+
+def test_a_tuned_masked_model(imported):
+    """With its queue, and the ids of the queue's clips."""
+    golden = Golden('stars_step')
+    meta, state = golden.meta, golden.packed('state0')
+    done, model = imported({**state, 'queue_ptr': golden['queue_ptr0'].reshape(1)}, 'parallel')
+    assert (done.method, done.missing, done.conversion.ignored) == ('stars', [], {})
+    backbone, predictor = (done.config['model'][part] for part in ('backbone', 'predictor'))
+    assert (backbone['depth'], predictor['hidden_channels']) == (meta['depth'], meta['predictor_hidden'])
+    assert torch.equal(model.queue.ids, state['queue_id'].long()) and model.queue.pointer == meta['ptr']
+    for part in model.encoder.backbone.layers:
+        part.self_attn.num_heads, part.self_attn.head_dim = meta['heads'], meta['D'] // meta['heads']
+    z, p = model.train().embeddings(to_model(golden['step1/xq']))
+    assert_close(z, golden['step1/projection_q'], 'projection')
+    assert_close(p, golden['step1/prediction_q'], 'prediction')
+
+
+def test_the_encoder_of_a_masked_model_alone(tmp_path):
+    """As a later stage of training saves it; the features need nothing else."""
+    theirs = {n: v for n, v in Golden('mamp_step').packed('state0').items() if not n.startswith(('decoder', 'mask'))}
+    torch.save(theirs, tmp_path / 'released.pt')
+    done = converter.import_released(tmp_path / 'released.pt')
+    assert done.conversion.renamed['blocks.1.attn.qkv.bias'] == 'encoder.backbone.layers.1.self_attn.in_proj_bias'
+    assert done.missing and all(name.startswith('decoder.') for name in done.missing)
+    assert done.config['model']['decoder'] == {'depth': 1}
+
+
 def test_encoder_and_classifier_in_eval_mode(imported):
     golden = Golden('stgcn_forward')
     done, model = imported(golden.packed('state', prefix='encoder_q.backbone.'))

@@ -21,13 +21,17 @@ from skeattn.engine.hooks import (
     RandomnessHook,
 )
 from skeattn.engine.message_hub import LateMessageHub
+from skeattn.models.momentum import has_key_encoder
 from skeattn.models.queue import queues_of
 from skeattn.registry import MODELS
 from tests.conftest import ROOT
 
 CLIPS, FRAMES = 4, 64
 CONFIGS = ROOT / 'configs/_base_/models'
-SMALL = dict(layout='ntu25', base_channels=4, out_channels=16)
+SMALL = {
+    'STGCN': dict(layout='ntu25', base_channels=4, out_channels=16),
+    'SkeletonTransformer': dict(layout='ntu25', out_channels=16, num_frames=FRAMES),
+}
 METHODS = sorted(path.stem for path in CONFIGS.glob('*.py') if 'type' in Config.fromfile(path).get('model', {}))
 BACKBONES = ['agcn', 'bigru', 'ctrgcn', 'dsta', 'stgcnpp', 'transformer']
 
@@ -37,7 +41,9 @@ def method(name: str, device: str = 'cpu', **changes: Any) -> Any:
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     model, views = cfg.model, cfg.model.data_preprocessor
     views.layout, views.stream = 'ntu25', cfg.get('stream', 'joint')
-    narrow = dict(backbone=dict(SMALL), queue=dict(size=32)) if 'queue' in model else dict(backbone=dict(SMALL))
+    narrow = dict(backbone=dict(SMALL[model.backbone.type]))
+    if 'queue' in model:
+        narrow['queue'] = dict(size=32)
     if model.type == 'Recognizer':
         narrow['head'] = dict(num_classes=3)
     cfg.merge_from_dict({'model': narrow})
@@ -51,7 +57,8 @@ def method(name: str, device: str = 'cpu', **changes: Any) -> Any:
 def batch() -> dict[str, Any]:
     """A batch of the data set, in host memory."""
     clips = torch.randn(CLIPS, 3, FRAMES, 25, 2, generator=torch.Generator().manual_seed(0))
-    return {'inputs': clips, 'labels': torch.arange(CLIPS) % 3, 'index': torch.arange(CLIPS)}
+    native = {'native': clips, 'frames': torch.full((CLIPS,), FRAMES)}
+    return {'inputs': clips, 'labels': torch.arange(CLIPS) % 3, 'index': torch.arange(CLIPS), **native}
 
 
 class Steps:
@@ -60,7 +67,7 @@ class Steps:
     def __init__(self, model: Any) -> None:
         sgd = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1, momentum=0.9, nesterov=True)
         self.hooks = [RandomnessHook(), NonFiniteHook(), RuntimeInfoHook(), LossScheduleHook()]
-        self.hooks += [MomentumUpdateHook()] if hasattr(model, 'update_key_encoder') else []
+        self.hooks += [MomentumUpdateHook()] if has_key_encoder(model) else []
         self.hooks += [QueueUpdateHook()] if queues_of(model) else []
         self.runner = SimpleNamespace(
             model=model,

@@ -107,3 +107,29 @@ def random_state(config):
 def released(method, **widths):
     config = config_of(method, **widths)
     return released_state(random_state(config), method, config['model']['backbone']['graph'])
+
+
+MASKED = {
+    r'\.joints$': '.pos_embed',
+    r'\.times$': '.temp_embed',
+    r'self_attn\.in_proj_': 'attn.qkv.',
+    r'self_attn\.out_proj\.': 'attn.proj.',
+    r'\.linear': '.mlp.fc',
+    r'\.layers\.': '.blocks.',
+    r'\.predict\.': '.pred.',
+    r'^decoder\.mask_token': 'mask_token',
+    r'^decoder\.': 'decoder_',
+    r'^encoder\.backbone\.embed\.': 'joints_embed.proj.',
+    r'^encoder\.backbone\.': '',
+}
+
+
+def masked_state(state):
+    """Our MAMP's state dict in the form of its release."""
+    theirs = {}
+    for name, value in state.items():
+        old = name
+        for pattern, replacement in MASKED.items():
+            old = re.sub(pattern, replacement, old)
+        theirs[old] = value.permute(1, 2, 0)[None] if old.endswith(('pos_embed', 'temp_embed')) else value
+    return theirs

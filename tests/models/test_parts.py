@@ -31,6 +31,33 @@ def test_queue_holds_the_last_keys_in_order_of_arrival(sizes):
     assert int(queue.pointer) == len(arrived) % K
 
 
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=12))
+def test_ids_stay_beside_their_keys_across_the_end_of_the_queue(sizes):
+    queue, start = FeatureQueue(size=7, channels=1, with_ids=True), 0
+    for size in sizes:
+        arrived = torch.arange(start, start + size)
+        queue.stage(arrived[:, None].double(), arrived)
+        queue.flush()
+        start += size
+    named = queue.ids >= 0
+    assert named.sum() == min(start, 7) and torch.equal(queue.keys[0, named].long(), queue.ids[named])
+    assert sorted(queue.ids[named].tolist()) == list(range(max(0, start - 7), start)) and not queue.pending_ids
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=9), st.integers(0, 3), st.integers(0, 99))
+def test_the_nearest_key_is_never_one_of_the_same_clip(ids, own, seed):
+    generator = torch.Generator().manual_seed(seed)
+    queue = FeatureQueue(size=len(ids), channels=2, with_ids=True)
+    queue.enqueue(normalize(torch.randn(len(ids), 2, generator=generator)), torch.tensor(ids))
+    x = normalize(torch.randn(1, 2, generator=generator))
+    others = [i for i, clip in enumerate(ids) if clip != own]
+    similarity = queue.similarity(x, torch.tensor([own]))[0]
+    assert [i for i in range(len(ids)) if similarity[i] > -torch.inf] == others
+    if others:
+        best = max(others, key=lambda i: (x[0] @ queue.keys[:, i]).item())
+        assert torch.equal(queue.nearest(x, torch.tensor([own]))[0], queue.keys[:, best])
+
+
 def test_queue_refuses_a_batch_it_cannot_hold_and_keys_never_enqueued():
     queue = FeatureQueue(size=4, channels=2)
     with pytest.raises(ConfigError, match=r'model\.queue\.size=4'):

@@ -115,6 +115,40 @@ def test_the_share_of_recognised_clips_is_logged_but_not_minimised():
     assert model.parse_losses(losses)[0] == losses['loss']
 
 
+def test_smoothed_labels_are_spread_over_all_classes():
+    model = recognizer(label_smoothing=0.2).eval()
+    views = model.data_preprocessor(batch(), training=False)
+    logits, labels = model.embed(views['inputs']['clip'], 'logits'), views['data_samples']
+    target = torch.full((6, 5), 0.2 / 5)
+    target[torch.arange(6), labels] += 0.8
+    expected = -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    assert torch.allclose(model.loss({'query': views['inputs']['clip']}, labels)['loss'], expected)
+
+
+def test_a_head_on_the_map_reads_each_joint():
+    mlp = dict(type='MLPHead', num_classes=5, hidden_channels=6, dropout=0.0)
+    model = recognizer(head=mlp).eval()
+    x = torch.randn(4, 2, 3, 16, 25)
+    F = model.encoder.map(x)
+    by_hand = F.values.mean(dim=(1, 3)).transpose(1, 2).flatten(1)  # joint by joint
+    assert torch.allclose(model.embed(x, 'logits'), model.head.layers(by_hand), atol=1e-6)
+    assert torch.equal(model.embed(x, 'backbone'), F.pool())
+    assert 'head.std' not in model.paper_vs_release() and 'head.std' in recognizer().paper_vs_release()
+    mean = recognizer(head={**mlp, 'readout': 'mean'}).eval()
+    assert torch.allclose(mean.embed(x, 'logits'), mean.head.layers(mean.encoder.map(x).pool()), atol=1e-6)
+
+
+def test_a_head_on_joints_drops_values_of_the_map_and_refuses_a_map_without_joints():
+    mlp = dict(type='MLPHead', num_classes=5, hidden_channels=6, dropout=0.5)
+    model = recognizer(head=mlp).train()
+    x = torch.ones(4, 16, 16, 4, 25)
+    dropped = model.head.dropout(x)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    gru = dict(type='BIGRU', layout='ntu25', hidden_channels=4)
+    with pytest.raises(ConfigError, match=r"MLPHead reads 25 joints, but the backbone's map has V' = 1"):
+        recognizer(head=mlp, backbone=gru).eval().embed(torch.randn(2, 2, 3, 16, 25), 'logits')
+
+
 def test_training_moves_statistics_and_drops_unless_it_runs_in_eval_mode():
     x, labels = torch.randn(6, 1, 3, 16, 25), torch.arange(6) % 5
     for mode, still in (('train', False), ('eval', True)):

@@ -272,6 +272,58 @@ def test_the_shipped_protocols_are_the_papers_and_the_releases(name, labels, mod
     assert settings['views'] == dict(query={})
 
 
+TRANSFORMER = """
+model = dict(
+    backbone=dict(_delete_=True, type='SkeletonTransformer', out_channels=8, num_heads=2, depth=2, dropout=0.0),
+)
+"""
+SHORT = {'train_cfg.max_epochs': 2, 'heldout': 0, 'batch_size': 8, 'head.hidden_channels': 16, 'interval': 1}
+
+
+def mamp_protocol(cfg, name='finetune_mamp', **changes):
+    """A protocol of MAMP that ends within seconds."""
+    wanted = Config(dict(protocols={name: {}}))
+    wanted.merge_from_dict({f'protocols.{name}.{key}': value for key, value in (SHORT | changes).items()})
+    return EVALUATORS.build(read_protocol(name, Config({**cfg, **wanted})))
+
+
+@pytest.fixture(scope='module')
+def transformer(tmp_path_factory, data):
+    return pretrained(tmp_path_factory.mktemp('transformer'), data, model='skeletonclr', lines=TRANSFORMER)
+
+
+def test_mamps_fine_tuning_augments_clips_and_trains_each_layer_at_its_rate(transformer, tmp_path):
+    target = subject(transformer, tmp_path, 'finetune_mamp')
+    result = mamp_protocol(transformer[0]).run(target)
+    state = read_checkpoint(trainings(tmp_path, 'finetune_mamp')[0] / 'epoch_2.pth')
+    assert state['state_dict']['head.layers.0.weight'].shape == (16, 25 * 8)
+    rates = {round(group['initial_lr'] / 3e-4, 6) for group in state['optimizer']['param_groups']}
+    assert rates == {1.0, 0.8, 0.64, 0.512}
+    model = state['meta']['config']['model']
+    assert model['backbone']['drop_path'] == 0.3 and model['label_smoothing'] == 0.1
+    assert [*model['data_preprocessor']['views']['query']] == ['crop', 'rotation']
+    assert len(result.curves['top1']) == 2 and len(result.test) == 9
+
+
+def test_a_different_head_or_smoothing_is_a_different_training(transformer, tmp_path):
+    for count, changes in enumerate(({}, {'label_smoothing': 0.2}, {'head.dropout': 0.1}), 1):
+        mamp_protocol(transformer[0], **SHORT | {'train_cfg.max_epochs': 1} | changes).run(
+            subject(transformer, tmp_path, 'finetune_mamp')
+        )
+        assert len(trainings(tmp_path, 'finetune_mamp')) == count
+
+
+def test_mamps_protocols_differ_in_the_labels_alone():
+    whole, one, ten = (read_protocol(f'{name}_mamp', Config({})) for name in ('finetune', 'semi01', 'semi10'))
+    assert (one, ten) == ({**whole, 'labels': 0.01}, {**whole, 'labels': 0.1})
+
+
+def test_a_backbone_without_a_changed_setting_is_refused_before_anything_trains(trained, tmp_path):
+    with pytest.raises(ConfigError, match=r"^protocols\.finetune_mamp\.backbone_changes: STGCN takes no 'drop_path'"):
+        mamp_protocol(trained[0]).run(subject(trained, tmp_path, 'finetune_mamp'))
+    assert not trainings(tmp_path, 'finetune_mamp')
+
+
 def test_one_value_of_a_protocol_can_be_changed():
     cfg = Config(dict(protocols=dict(semi01=dict(optim_wrapper=dict(optimizer=dict(lr=0.5)), heldout=0))))
     settings = read_protocol('semi01', cfg)

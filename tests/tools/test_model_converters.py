@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from skeattn.apis import load_model, read_checkpoint
-from skeattn.engine.config import read_config
+from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import CheckpointError
 from skeattn.files import sha256
+from skeattn.registry import MODELS
+from tests.conftest import ROOT
 from tests.engine.toy import SHORT_MIX, tool, write_config
-from tests.models.released import config_of, random_state, released, released_state
+from tests.models.released import config_of, masked_state, random_state, released, released_state
 
 SCRIPT = 'model_converters/convert_released.py'
 
@@ -218,6 +220,20 @@ def test_the_source_is_never_written_over(tmp_path, run):
     digest = sha256(tmp_path / 'released.pt')
     assert run(tmp_path / 'released.pt', '--out', tmp_path / 'released.pt')[0] == 2
     assert sha256(tmp_path / 'released.pt') == digest
+
+
+@pytest.mark.slow
+def test_masked_models_of_the_published_size_fit_the_configs_of_their_set(tmp_path, run):
+    """The decoder has 3 layers on NTU-60, 5 on the other sets."""
+    for deep, fits, other in (('', 'ntu60_xsub', 'ntu120_xsub'), ('_deep', 'ntu120_xsub', 'ntu60_xsub')):
+        cfg = read_config(ROOT / f'configs/mamp/transformer_{fits}.py')
+        model = MODELS.build(resolve_config(cfg).model)
+        torch.save(masked_state(model.state_dict()), tmp_path / f'released{deep}.pt')
+        status, out, err = run(tmp_path / f'released{deep}.pt', '--out', tmp_path / 'ours.pth', '--stream', 'joint')
+        assert status == 0, err
+        assert f'configs/mamp/transformer_{fits}.py' in out and other not in out
+        ours = read_checkpoint(tmp_path / 'ours.pth')['state_dict']
+        assert all(torch.equal(ours[name], value) for name, value in model.state_dict().items())
 
 
 @pytest.mark.slow

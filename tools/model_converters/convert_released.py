@@ -1,8 +1,9 @@
 """Convert a released checkpoint: python tools/model_converters/convert_released.py CHECKPOINT --out FILE.pth
 
-Reads checkpoints of SkeAttnCLR, CrosSCLR (and its SkeletonCLR), AimCLR, HiCLR, SkeleMixCLR and MAMP, for any width:
-pre-trained models, and the encoder with classifier of the linear evaluation and the fine-tuning. Nothing in the file is
-executed. Prints the result for the tensors, the configs that the weights fit, and the settings that they determine.
+Reads checkpoints of SkeAttnCLR, CrosSCLR (and its SkeletonCLR), AimCLR, HiCLR, SkeleMixCLR, MAMP and STARS, for any
+width: pre-trained models, and the encoder with classifier of the linear evaluation and the fine-tuning. Nothing in the
+file is executed. Prints the result for the tensors, the configs that the weights fit, and the settings that they
+determine.
 """
 
 import argparse
@@ -130,7 +131,7 @@ def choose_method(names: list[str], method: str | None) -> str:
         hint = (
             'use it unconverted, it is of this toolbox'
             if ours
-            else 'give a checkpoint of a release with ST-GCN, or of MAMP'
+            else 'give a checkpoint of a release with ST-GCN, of MAMP or of STARS'
         )
         raise CheckpointError(f'its names are those of no release ({shorten(names)}); {hint}')
     if method and method not in methods:
@@ -156,7 +157,9 @@ def choose_stream(streams: list[str], method: str, stream: str | None) -> str | 
 def build(config: Mapping[str, Any]) -> nn.Module:
     """The network that the shapes describe; settings without influence on the shapes are neutral."""
     model = {'data_preprocessor': {'type': 'SkeletonPreprocessor'}, **config['model']}
-    if model['type'] not in ('Recognizer', 'MAMP'):
+    if model['type'] == 'STARS':
+        model = {'queue': {'size': 1}, **model}
+    elif model['type'] not in ('Recognizer', 'MAMP'):
         model = {'queue': {'size': 1}, 'loss': {'type': 'InfoNCE'}, **model}
     if model['type'] == 'SkeAttnCLR':
         model['mhsam'] = {'type': 'MHSAM', 'num_heads': 1}

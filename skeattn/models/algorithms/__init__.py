@@ -10,10 +10,12 @@ from skeattn.models.algorithms.recognizer import Recognizer
 from skeattn.models.algorithms.skeattnclr import SkeAttnCLR
 from skeattn.models.algorithms.skelemixclr import SkeleMixCLR
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
+from skeattn.models.algorithms.stars import STARS
 
 __all__ = [
     'MAMP',
     'PSTL',
+    'STARS',
     'AimCLR',
     'CrosSCLR',
     'EncoderPretraining',

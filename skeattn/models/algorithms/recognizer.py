@@ -10,8 +10,11 @@ from torch.nn.functional import cross_entropy
 from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import PaperVsRelease, common_choices, refuse_several_streams
 from skeattn.models.encoder import Encoder
+from skeattn.models.heads import MLPHead
 from skeattn.models.readout import READOUTS, refuse_readout, split_source
 from skeattn.registry import HEADS, MODELS
+from skeattn.signatures import arguments_of
+from skeattn.skeletons import get_layout
 
 MODES = {'train': 'sound', 'eval': 'as released for fine-tuning: fixed BatchNorm statistics, no dropout'}
 
@@ -24,13 +27,15 @@ class Recognizer(BaseModel):
 
     Args:
         backbone: config of E.
-        head: config of the classifier; ``in_channels`` follows from the backbone, ``num_classes`` from the top of the
-            config. None: the encoder alone, for data with different classes than in its training.
+        head: config of the classifier; ``in_channels`` and ``num_joints`` follow from the backbone, ``num_classes``
+            from the top of the config. It receives pooled features ``(N, C)``, or the FeatureMap if its attribute
+            ``reads_map`` is True. None: the encoder alone, for data with different classes than in its training.
         data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` is trained on, ``query=dict()`` for
             the clip itself.
         persons, pool: see :class:`~skeattn.models.encoder.Encoder`.
         mode: ``'train'``; or ``'eval'``, as in the released fine-tuning: in training as well, BatchNorm uses its
             running statistics without updating them (scale and shift are learnt), and dropout is off.
+        label_smoothing: share of the target that is spread evenly over all classes.
         init_cfg: mmengine initialisation of all weights; the head then draws its own, see
             :class:`~skeattn.models.heads.LinearHead`.
 
@@ -46,17 +51,24 @@ class Recognizer(BaseModel):
         persons: str = 'all',
         pool: str = 'mean',
         mode: str = 'train',
+        label_smoothing: float = 0.0,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(MODELS.build(data_preprocessor) if data_preprocessor else None, init_cfg)
         if mode not in MODES:
             raise ConfigError(f'model.mode={mode!r}; choose {" or ".join(map(repr, MODES))}')
         refuse_several_streams(self)
-        self.mode = mode
+        self.mode, self.label_smoothing = mode, label_smoothing
         self.encoder = Encoder(backbone, persons=persons, pool=pool)
-        width = self.encoder.backbone.out_channels
-        self.head = HEADS.build(head, default_args={'in_channels': width}) if head else None
+        self.head = self._build_head(head, backbone) if head else None
         self.num_classes: int | None = (head or {}).get('num_classes')
+
+    def _build_head(self, head: dict[str, Any], backbone: dict[str, Any]) -> Any:
+        follows = {'in_channels': self.encoder.backbone.out_channels}
+        kind = HEADS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
+        if kind is not None and 'num_joints' in arguments_of(kind)[0]:
+            follows['num_joints'] = get_layout(backbone['layout']).num_joints
+        return HEADS.build(head, default_args=follows)
 
     def train(self, mode: bool = True) -> 'Recognizer':
         """Switch to training mode; a model with ``mode='eval'`` stays in evaluation mode."""
@@ -86,7 +98,8 @@ class Recognizer(BaseModel):
         if data_samples.device.type == 'cpu':  # elsewhere the host would have to wait for the device
             check_labels(data_samples, logits.shape[1])
         accuracy = 100 * (logits.argmax(dim=1) == data_samples).float().mean()
-        return {'loss': cross_entropy(logits, data_samples), 'accuracy': accuracy}
+        loss = cross_entropy(logits, data_samples, label_smoothing=self.label_smoothing)
+        return {'loss': loss, 'accuracy': accuracy}
 
     def check_data(self, dataset: Any) -> None:
         """Check all labels of a training set, before training: a GPU's error would be an assertion in a CUDA kernel.
@@ -122,7 +135,7 @@ class Recognizer(BaseModel):
             return READOUTS[readout](F)
         refuse_readout(source, readout)
         with torch.autocast(F.values.device.type, enabled=False):  # bfloat16 logits of similar classes would be equal
-            return self.head(F.pool())
+            return self.head(F if getattr(self.head, 'reads_map', False) else F.pool())
 
     def feature_sources(self) -> tuple[str, ...]:
         """The sources from which a table evaluates the method."""
@@ -135,8 +148,9 @@ class Recognizer(BaseModel):
     def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         std = getattr(self.head, 'std', None)
+        origin = 'as released' if std == 0.02 else 'custom; the releases use 0.02'
         return {
-            'head.std': (std, 'as released' if std == 0.02 else 'custom; the releases use 0.02'),
+            **({} if isinstance(self.head, MLPHead) else {'head.std': (std, origin)}),
             'mode': (self.mode, MODES[self.mode]),
             **common_choices(self.encoder, self.data_preprocessor),
         }

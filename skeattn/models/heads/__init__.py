@@ -1,5 +1,6 @@
 """Classification heads."""
 
 from skeattn.models.heads.linear import LinearHead
+from skeattn.models.heads.mlp import MLPHead
 
-__all__ = ['LinearHead']
+__all__ = ['LinearHead', 'MLPHead']

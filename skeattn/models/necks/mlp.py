@@ -18,6 +18,7 @@ class MLP(BaseModule):
         in_channels, hidden_channels, out_channels: the widths; all hidden layers have the same.
         norm_cfg: normalisation of the hidden layers, built by ``mmcv.cnn``; None for none (SkeletonCLR as published).
         bias: whether the linear layers have biases.
+        last_bias: the same for the last one alone; None: as ``bias``.
         num_layers: number of linear layers, at least 2.
         out_norm_cfg: normalisation of the output (Barlow Twins, SimSiam); None for none.
 
@@ -34,6 +35,7 @@ class MLP(BaseModule):
         bias: bool = False,
         num_layers: int = 2,
         out_norm_cfg: dict[str, Any] | None = None,
+        last_bias: bool | None = None,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -46,7 +48,7 @@ class MLP(BaseModule):
             if norm_cfg is not None:
                 layers.append(build_norm(norm_cfg, hidden_channels))
             layers.append(nn.ReLU())
-        layers.append(nn.Linear(hidden_channels, out_channels, bias=bias))
+        layers.append(nn.Linear(hidden_channels, out_channels, bias=bias if last_bias is None else last_bias))
         if out_norm_cfg is not None:
             layers.append(build_norm(out_norm_cfg, out_channels))
         self.layers = nn.Sequential(*layers)

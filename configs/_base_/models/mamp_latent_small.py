@@ -1,0 +1,2 @@
+_base_ = './mamp_small.py'
+model = dict(target='latent')

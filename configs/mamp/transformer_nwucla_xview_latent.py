@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/datasets/nwucla_xview.py',
+    '../_base_/pipelines/translated_small.py',
+    '../_base_/models/mamp_latent_small.py',
+    '../_base_/schedules/adamw_mamp_small.py',
+    '../_base_/mamp_latent_small_runtime.py',
+    '../_base_/recipes/nwucla.py',
+]
+_base_.merge(_base_.pop('translated'))
+_base_.merge(_base_.pop('recipe'))

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/datasets/ntu60_xsub.py',
+    '../_base_/pipelines/translated.py',
+    '../_base_/models/stars.py',
+    '../_base_/schedules/adamw_stars.py',
+    '../_base_/stars_runtime.py',
+]
+_base_.merge(_base_.pop('translated'))
+load_from = 'work_dirs/mamp/transformer_ntu60_xsub'
