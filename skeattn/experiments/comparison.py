@@ -10,6 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from skeattn.engine.config import read_config
+from skeattn.engine.work_dir import default_work_dir
 from skeattn.errors import ConfigError
 from skeattn.experiments.baselines import RAW, RAW_SOURCE, UNTRAINED, raw_sources
 from skeattn.experiments.options import FROZEN
@@ -69,8 +70,9 @@ def plan_comparison(
 ) -> list[Run]:
     """The runs of the table: the methods with each seed, and the baselines without training.
 
-    The untrained encoder is that of the first config with the same backbone and streams, independent of the requested
-    methods.
+    A method that starts from another one's run (STARS from MAMP's) starts from the run with the same seed, which is in
+    the table as well. The untrained encoder is that of the first config with the same backbone and streams, independent
+    of the requested methods.
 
     Args:
         configs: from :func:`find_configs`.
@@ -89,7 +91,9 @@ def plan_comparison(
     references: dict[tuple[str, str], str] = {}
     for method, cfg in cfgs.items():
         references.setdefault((backbone_of(configs[method]), str(cfg.stream)), configs[method])
-    compared = {method: cfgs[method] for method in methods or configs}
+    starts = {method: earlier for method, cfg in cfgs.items() if (earlier := _start(cfg, configs))}
+    named = methods or configs
+    compared = {method: cfgs[method] for method in dict.fromkeys([*(starts[m] for m in named if m in starts), *named])}
     sources = raw_sources(_readouts(cfgs.values()))
     baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, sources, tuple(protocols))]
     encoders = ((backbone_of(configs[method]), str(cfg.stream)) for method, cfg in compared.items())
@@ -99,11 +103,20 @@ def plan_comparison(
         baselines += [
             Run(name, config, seed, options, False, ('backbone',), tuple(protocols)) for seed in UNTRAINED_SEEDS
         ]
-    return baselines + [
-        Run(method_name(method, cfg), configs[method], seed, options, protocols=tuple(protocols))
-        for seed in seeds  # the outer loop, for an early first table
-        for method, cfg in compared.items()
-    ]
+    trainings: dict[tuple[str, int], Run] = {}
+    for seed in seeds:  # the outer loop, for an early first table
+        for method in sorted(compared, key=lambda method: method in starts):
+            start = trainings[starts[method], seed] if method in starts else None
+            name = method_name(method, compared[method])
+            run = Run(name, configs[method], seed, options, protocols=tuple(protocols), start=start)
+            trainings[method, seed] = run
+    return [*baselines, *trainings.values()]
+
+
+def _start(cfg: Any, configs: Mapping[str, str]) -> str | None:
+    """The method from whose run a config starts: ``load_from`` is the default folder of that method's config."""
+    places = {str(default_work_dir(config)): method for method, config in configs.items()}
+    return places.get(str(cfg.get('load_from')))
 
 
 def _readouts(cfgs: Iterable[Any]) -> list[str]:

@@ -75,6 +75,9 @@ def execute(
                 started = _take(waiting, root, environment) if place not in active else None
                 if started:
                     active[place] = started
+            if waiting and not active and not any(run.ready(root) or _in_work(run, root) for run in waiting):
+                failures += [_without_start(run, root) for run in waiting]
+                waiting.clear()
             for place in [place for place, current in active.items() if current.poll() is not None]:
                 ended = active.pop(place)
                 failure = ended.failure()
@@ -107,8 +110,8 @@ def workplaces(jobs: int | None = None) -> list[dict[str, str]]:
 
 
 def _take(waiting: list[Run], root: Path, place: Mapping[str, str]) -> '_Active | None':
-    """Start the first waiting run that is not locked; drop runs that another process has finished."""
-    for run in list(waiting):
+    """Start the first waiting run that is ready and not locked; drop runs that another process has finished."""
+    for run in [run for run in waiting if run.ready(root)]:
         lock = try_lock(run.folder(root) / LOCK)
         if lock is None:
             continue
@@ -117,6 +120,20 @@ def _take(waiting: list[Run], root: Path, place: Mapping[str, str]) -> '_Active 
             return _Active(run, root, lock, place)
         lock.close()
     return None
+
+
+def _in_work(run: Run, root: Path) -> bool:
+    """Whether another process trains the run that this one starts from."""
+    if run.start is None:
+        return False
+    lock = try_lock(run.start.folder(root) / LOCK)
+    if lock is not None:
+        lock.close()
+    return lock is None
+
+
+def _without_start(run: Run, root: Path) -> Failure:
+    return Failure(run, 1, run.folder(root) / LOG, f'it starts from {run.start}, which is not finished')
 
 
 class _Active:

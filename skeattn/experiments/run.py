@@ -46,6 +46,7 @@ class Run:
         sources: features to evaluate; by default those of the method.
         protocols: names of protocols, see :mod:`skeattn.protocols.settings`.
         about: distinguishes runs of the same name in messages, such as the stream.
+        start: the run whose weights this one starts from (STARS after MAMP), instead of ``load_from``.
 
     Raises:
         ConfigError: the config is wrong.
@@ -60,6 +61,7 @@ class Run:
     sources: tuple[str, ...] = ()
     protocols: tuple[str, ...] = FROZEN
     about: str = field(default='', compare=False)
+    start: 'Run | None' = None
 
     def __str__(self) -> str:
         return ' '.join(filter(None, [self.name, self.about, f'seed {self.seed}']))
@@ -104,7 +106,8 @@ class Run:
         values['dataset'] = _as_before(values['dataset'])
         if 'train_dataloader' in values:
             values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])
-        return _digest(values, digest_of(self.cfg.dataset.data), self.trained)
+        start = [self.start.digest] if self.start else []
+        return _digest(values, digest_of(self.cfg.dataset.data), self.trained, *start)
 
     @cached_property
     def evaluation_id(self) -> str:
@@ -124,6 +127,10 @@ class Run:
         """The file of the record."""
         return self.folder(root) / f'{self.evaluation_id}.json'
 
+    def ready(self, root: Path) -> bool:
+        """Whether it can be trained: the run that it starts from is."""
+        return self.start is None or not self.trained or (self.start.folder(root) / TRAINED).exists()
+
     def record(self, root: Path) -> Record | None:
         """The record, with the name of this run; None until the run is finished."""
         path = self.path(root)
@@ -138,7 +145,8 @@ class Run:
         config = folder / 'config' / Path(self.config).name
         if self.trained and not (folder / TRAINED).exists():
             self._write(config)
-            yield TRAINED, [*train_command(config, folder, LOG_INTERVAL), '--resume']
+            start = {'load_from': str(self.start.folder(root))} if self.start else {}
+            yield TRAINED, [*train_command(config, folder, {**LOG_INTERVAL, **start}), '--resume']
             write_text(folder / TRAINED, f'{self.digest}\n')
         config = folder / 'config' / record.stem / config.name  # one per evaluation: settings of protocols differ
         self._write(config)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skeattn.experiments.execute import execute
-from skeattn.experiments.run import Run
+from skeattn.experiments.run import TRAINED, Run
 
 # Counts how often it was carried out, then writes the record all at once, as test.py does.
 CODE = """
@@ -50,6 +50,7 @@ class Fake(Run):
 
     def steps(self, root: Path) -> Iterator[tuple[str, list[str]]]:
         yield 'trained', [sys.executable, '-c', 'print("training")']
+        (self.folder(root) / TRAINED).touch()
         arguments = [str(self.folder(root)), str(self.seconds), str(self.status), str(self.path(root))]
         yield 'evaluated', [sys.executable, '-c', CODE, *arguments]
 

@@ -61,6 +61,23 @@ def test_a_method_with_another_backbone_has_its_own_untrained_encoder(checkout) 
     ]
 
 
+def test_a_method_starts_from_the_run_of_another_with_the_same_seed(checkout) -> None:
+    path = Path('configs/stars/transformer_toy.py')
+    path.parent.mkdir()
+    text = Path('configs/skeletonclr/stgcn_toy.py').read_text()
+    path.write_text(f"{text}load_from = 'work_dirs/skeletonclr/stgcn_toy'\n")
+    runs = plan_comparison(find_configs('toy'), ['stars'], [0, 1], {})
+    trained = [run for run in runs if run.trained]
+    assert [(run.name, run.seed) for run in trained] == [
+        *(('SkeletonCLR', 0), ('stars', 0)),
+        *(('SkeletonCLR', 1), ('stars', 1)),
+    ]
+    assert [run.start for run in trained] == [None, trained[0], None, trained[2]]
+    assert len({run.digest for run in trained}) == 4
+    ((_, command), _) = trained[1].steps(Path('runs'))
+    assert f'load_from={trained[0].folder(Path("runs"))}' in command
+
+
 def test_gain_is_over_the_untrained_encoder_with_the_same_backbone() -> None:
     def of(backbone: str, record: Record) -> Record:
         return dataclasses.replace(record, config=f'configs/x/{backbone}_toy.py')

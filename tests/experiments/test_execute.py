@@ -49,6 +49,22 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_a_run_waits_for_the_run_that_it_starts_from(tmp_path: Path) -> None:
+    first, lines = Fake('first'), []
+    second = Fake('second', start=first)
+    assert execute([second, first], tmp_path, jobs=2, report=lines.append) == []
+    assert [line for line in lines if 'is finished' in line] == [
+        'first seed 0 is finished',
+        'second seed 0 is finished',
+    ]
+
+
+def test_a_run_whose_start_is_not_there_fails_and_says_so(tmp_path: Path) -> None:
+    second = Fake('second', start=Fake('first'))
+    (failure,) = execute([second], tmp_path, jobs=2, report=lambda line: None)
+    assert failure.run is second and failure.tail == 'it starts from first seed 0, which is not finished'
+
+
 def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     runs, lines = fakes(3), []
     assert execute(runs, tmp_path, jobs=2, report=lines.append) == []
