@@ -75,8 +75,9 @@ RANGES = {
     **_named('JointCorruption.ratio CropResize.share', Range(0, 1, low_open=True)),
     **_named('betas dropout drop_path heldout label_smoothing', SHARE_BELOW_1),
     **_named('fraction layer_decay trained', Range(0, 1, low_open=True)),
+    'mask_ratio': Range(0, 1, low_open=True, high_open=True),
     'folds': Range(2),
-    **_named('penalties tolerance minutes', POSITIVE),
+    **_named('penalties tolerance minutes tau TokenDecoder.ratio', POSITIVE),
     'max_iterations': COUNT,
     **_named('seed labels_seed', SEED),
 }

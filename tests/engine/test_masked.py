@@ -8,8 +8,10 @@ import torch
 
 from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
+from skeattn.engine.config import read_config
 from skeattn.engine.hooks import MomentumUpdateHook
 from skeattn.errors import ConfigError
+from tests.conftest import ROOT
 from tests.engine.runs import assert_equal_state, logged
 from tests.engine.test_hooks import fake_runner
 from tests.engine.toy import write_set
@@ -54,6 +56,14 @@ def test_the_teacher_needs_the_hook_and_nothing_else_does(tmp_path, data):
         run(tmp_path, data, 'motion', default_hooks__momentum=momentum, **QUIET)
     with pytest.raises(ConfigError, match=r'keep default_hooks\.momentum='):
         run(tmp_path, data, 'latent', default_hooks__momentum=None, **QUIET)
+
+
+@pytest.mark.parametrize('key', ['mask_ratio=1.5', 'tau=0', 'decoder.depth=0', 'decoder.ratio=0'])
+def test_a_number_out_of_its_range_is_refused_before_the_training(key):
+    name, value = key.split('=')
+    path = ROOT / 'configs/mamp/transformer_demo.py'
+    with pytest.raises(ConfigError, match=rf'model\.{name}={value} must be'):
+        read_config(path, {f'model.{name}': float(value) if '.' in value else int(value)})
 
 
 def test_momentum_may_rise_in_equal_steps():

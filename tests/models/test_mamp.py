@@ -274,7 +274,9 @@ def test_another_encoder_is_refused():
 
 
 def test_numbers_for_other_tokens_and_masks_without_tokens_are_named():
-    with pytest.raises(ConfigError, match=r'100 tokens.*TokenNoise.*50: put it last, with patch=4'):
+    with pytest.raises(
+        ConfigError, match=r'100 tokens.*TokenNoise.*50: put it behind what changes the frames, with patch=4'
+    ):
         double().visible(persons(), uniform(L=50))
     for ratio, visible in ((0.999, 0), (0.0, 100)):
         with pytest.raises(ConfigError, match=rf'mask_ratio={ratio} leaves {visible} of 100 tokens visible'):

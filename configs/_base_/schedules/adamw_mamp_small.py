@@ -2,6 +2,5 @@
 
 _base_ = './adamw_mamp.py'
 batch_size = 32
-optim_wrapper = dict(type='AutocastOptimWrapper')
 param_scheduler = dict(warmup=5, eta_min=0.0)
 train_cfg = dict(max_epochs=60)

@@ -49,7 +49,8 @@ class MAMP(MomentumPretraining):
         mask: ``'motion'``: tokens that move more are masked more often; ``'random'``: all alike.
         mask_ratio: share of the tokens that are masked.
         tau: temperature of the motion-aware mask.
-        data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` ends with TokenNoise.
+        data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` has a TokenNoise after
+            the operations that change the number of frames.
         persons: ``'all'``, as released: an absent person is a still one, whose target is 0. ``'present'``: absent
             persons are neither encoded nor predicted, and each clip has the mean loss of its persons.
         init_cfg: mmengine initialisation of all weights.
@@ -127,12 +128,13 @@ class MAMP(MomentumPretraining):
         Raises:
             ConfigError: uniform numbers for another number of tokens, or no token is visible or none masked.
         """
-        patches = patchify(x[:, : self.coordinates], self.encoder.backbone.temporal_stride)
+        patch = self.encoder.backbone.temporal_stride
+        patches = patchify(x[:, : self.coordinates], patch)
         L = patches.shape[1]
         if uniform.shape[1] != L:
             raise ConfigError(
                 f'the clips have {L} tokens, but TokenNoise in model.data_preprocessor.views.query drew numbers for '
-                f'{uniform.shape[1]}: put it last, with patch={self.encoder.backbone.temporal_stride} as the backbone'
+                f'{uniform.shape[1]}: put it behind what changes the frames, with patch={patch}'
             )
         count = num_visible(L, self.mask_ratio)
         if not 0 < count < L:
