@@ -5,9 +5,9 @@ _base_ = [
     '../_base_/pipelines/translated_small.py',
     '../_base_/models/mamp_small.py',
     '../_base_/schedules/adamw_mamp_small.py',
-    '../_base_/mamp_small_runtime.py',
+    '../_base_/small_single_encoder_runtime.py',
+    '../_base_/demo_transformer.py',
 ]
 _base_.merge(_base_.pop('translated'))
-model = dict(backbone=dict(out_channels=64), persons='present')
+_base_.merge(_base_.pop('demo'))
 train_cfg = dict(max_epochs=28)
-evaluation = dict(interval=4)

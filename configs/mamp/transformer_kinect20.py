@@ -5,6 +5,6 @@ _base_ = [
     '../_base_/pipelines/translated_small.py',
     '../_base_/models/mamp_small.py',
     '../_base_/schedules/adamw_mamp_small.py',
-    '../_base_/mamp_small_runtime.py',
+    '../_base_/small_single_encoder_runtime.py',
 ]
 _base_.merge(_base_.pop('translated'))

@@ -1,9 +1,2 @@
-_base_ = [
-    '../_base_/datasets/ntu120_xset.py',
-    '../_base_/pipelines/translated.py',
-    '../_base_/models/mamp_deep.py',
-    '../_base_/schedules/adamw_mamp.py',
-    '../_base_/mamp_runtime.py',
-]
-_base_.merge(_base_.pop('translated'))
-model = dict(tau=0.75)
+_base_ = './transformer_ntu120_xsub.py'
+dataset = dict(split='xset')

@@ -3,6 +3,6 @@ _base_ = [
     '../_base_/pipelines/translated.py',
     '../_base_/models/mamp.py',
     '../_base_/schedules/adamw_mamp.py',
-    '../_base_/mamp_runtime.py',
+    '../_base_/single_encoder_runtime.py',
 ]
 _base_.merge(_base_.pop('translated'))

@@ -1,4 +1,0 @@
-"""The runtime of small sets without key encoder and queue."""
-
-_base_ = './small_runtime.py'
-default_hooks = dict(momentum=None, queue=None)
