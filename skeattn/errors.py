@@ -34,7 +34,16 @@ class CheckpointError(SkeAttnError, RuntimeError):
 
 
 class StorageError(SkeAttnError, OSError):
-    """A file could not be written: the disk is full or read-only, or a quota is used up; names path and free space."""
+    """A file could not be written: the disk is full or read-only, or a quota is used up; names path and free space.
+
+    Args:
+        text: the message.
+        number: ``errno`` of the error behind it.
+    """
+
+    def __init__(self, text: str, number: int | None = None) -> None:
+        super().__init__(text)
+        self.errno = number
 
 
 class NonFiniteError(SkeAttnError, FloatingPointError):

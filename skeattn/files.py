@@ -63,10 +63,10 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(scratch, path)
     except Exception as error:
-        full = next((cause for cause in _chain(error) if storage_failed(cause)), None)
+        full = next((cause for cause in _chain(error) if isinstance(cause, OSError) and storage_failed(cause)), None)
         if full is None:
             raise
-        raise StorageError(storage_message(path, full)) from error
+        raise StorageError(storage_message(path, full), full.errno) from error
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)

@@ -123,7 +123,11 @@ def test_each_operation_works_on_each_layout(name, op):
     augment, x = AUGMENTS.build({'type': op, **options}), clips(layout=name)
     params = augment.draw(spec(layout=name), generator(0, op))
     changed = augment.apply(x, params, partners_in(x))
-    assert changed.shape == x.shape and changed.isfinite().all() and not torch.equal(changed, x)
+    frames = augment.frames_left(x.shape[2])
+    assert changed.shape == (*x.shape[:2], frames, *x.shape[3:]) and changed.isfinite().all()
+    notes = augment.notes(params, frames)
+    assert torch.equal(changed, x) == (op in ('CentralSpatialMasking', 'TokenNoise'))  # they only note what they drew
+    assert notes or not torch.equal(changed, x)
     if op == 'SpatialFlip':
         assert torch.equal(augment.apply(changed, params, partners_in(x)), x)
     if op == 'SkeleMix':  # whole parts of the body are pasted

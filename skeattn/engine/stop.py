@@ -13,7 +13,7 @@ from mmengine.dist import get_world_size
 from skeattn.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""Ctrl-C; preemption; a closed terminal; the warning that Slurm sends with ``--signal=USR1@120``."""
+"""Ctrl-C; preemption; a closed terminal; the warning that Slurm sends with ``signal=USR1@120``."""
 LOOK = 10
 """Iterations between two agreements of several processes."""
 _TIMEOUT = timedelta(minutes=30)

@@ -1,7 +1,8 @@
-"""The files that a run leaves, read and compared."""
+"""The files that a run leaves, read and compared; a Runner as hooks see it."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -32,3 +33,9 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, list):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
+
+
+def fake_runner(iteration: int, max_iters: int, length: int, micro_batches: int = 1) -> SimpleNamespace:
+    """What a hook reads of a Runner that is at an iteration."""
+    wrapper = SimpleNamespace(_accumulative_counts=micro_batches)
+    return SimpleNamespace(iter=iteration, max_iters=max_iters, train_dataloader=range(length), optim_wrapper=wrapper)

@@ -14,7 +14,7 @@ from skeattn.engine.hooks.steps import bare_model
 from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.models.momentum import cosine_momentum
 from tests.conftest import ROOT, shared_path
-from tests.engine.runs import logged
+from tests.engine.runs import fake_runner, logged
 from tests.engine.toy import toy_runner, write_set
 
 
@@ -61,11 +61,6 @@ def recorded(tmp_path, data, **options) -> Recorder:
     runner.register_hook(recorder)
     runner.train()
     return recorder
-
-
-def fake_runner(iteration: int, max_iters: int, length: int, micro_batches: int = 1) -> SimpleNamespace:
-    wrapper = SimpleNamespace(_accumulative_counts=micro_batches)
-    return SimpleNamespace(iter=iteration, max_iters=max_iters, train_dataloader=range(length), optim_wrapper=wrapper)
 
 
 def test_momentum_equals_the_released_schedule_with_its_early_counter():

@@ -12,8 +12,7 @@ from skeattn.engine.config import read_config
 from skeattn.engine.hooks import MomentumUpdateHook
 from skeattn.errors import ConfigError
 from tests.conftest import ROOT
-from tests.engine.runs import assert_equal_state, logged
-from tests.engine.test_hooks import fake_runner
+from tests.engine.runs import assert_equal_state, fake_runner, logged
 from tests.engine.toy import write_set
 from tests.models.masked import masked_config
 

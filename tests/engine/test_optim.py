@@ -9,8 +9,8 @@ from skeattn.engine.optim import LayerDecayConstructor, OptimWrapper
 from skeattn.errors import ConfigError
 from skeattn.models.backbones import STGCN, SkeletonTransformer
 from skeattn.models.depth import freeze_lower
+from tests.engine.resuming import QUIET, resumed
 from tests.engine.runs import assert_equal_state
-from tests.engine.test_resume import QUIET, resumed
 from tests.engine.toy import toy_runner, write_set
 
 LINES = """

@@ -15,10 +15,10 @@ from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.resume import Difference, compare, differences
 from skeattn.errors import CheckpointError, ConfigError
+from tests.engine.resuming import QUIET, ready, resumed
 from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
 
-QUIET = {'evaluation': None, 'default_hooks__checkpoint__save_best': None}
 COSINE = "param_scheduler = dict(_delete_=True, type='CosineAnnealingLR')\n"
 WARMUP = "param_scheduler = dict(_delete_=True, type='WarmupCosineLR', warmup=1.5, eta_min=1e-4{})\n"
 STEPS = 'param_scheduler = dict(milestones=[2, 4])\n'
@@ -36,20 +36,6 @@ def finished(tmp_path_factory, data) -> Path:
     folder = tmp_path_factory.mktemp('finished')
     toy_runner(folder, data=data, **QUIET).train()
     return folder
-
-
-def resumed(folder: Path, source: Path, data: Path, epoch: int = 3, accept: tuple[str, ...] = (), **options):
-    """A Runner that has resumed a copy of a run at the end of an epoch, and has trained on."""
-    runner = ready(folder, source, data, epoch, accept, **options)
-    runner.train()
-    return runner
-
-
-def ready(folder: Path, source: Path, data: Path, epoch: int = 3, accept: tuple[str, ...] = (), **options):
-    (folder / 'run').mkdir(parents=True)
-    shutil.copy(source / f'run/epoch_{epoch}.pth', folder / 'run')
-    cfg = toy_config(folder, data=data, resume=True, **{**QUIET, **options})
-    return SkeAttnRunner.from_cfg(cfg, resume_with_changes=accept)
 
 
 def log_of(runner: SkeAttnRunner) -> str:

@@ -94,8 +94,9 @@ class SkeletonTransformer(JointBackbone):
         Raises:
             ConfigError: the backbone was built for different joints or channels, or for shorter clips.
         """
-        N, M, _, _, V = x.shape
-        return self.encode(self.tokens(x)).transpose(1, 2).view(N, M, self.out_channels, -1, V)
+        N, M, _, T, V = x.shape
+        tokens = self.encode(self.tokens(x)).transpose(1, 2)
+        return tokens.view(N, M, self.out_channels, -(-T // self.temporal_stride), V)
 
     def tokens(self, x: Tensor) -> Tensor:
         """Embedding and position of every joint of every patch.
