@@ -23,6 +23,7 @@ OVERRIDES = {
     'table1_nwucla_xview': {'evaluation.readout': 'joints'},
     'table2_nwucla_xview': {'train_cfg.max_epochs': 10},
     'table2_demo': {'train_cfg.max_epochs': 3},
+    'tablenegatives_demo': {'evaluation.readout': 'joints'},
 }
 PROTOCOLS = {'table1_nwucla_xview': 'probe'}
 TABLES = sorted(folder for folder in RESULTS.glob('table*_*') if folder.is_dir())
@@ -151,3 +152,19 @@ def test_the_longer_supervised_run_is_rendered_from_its_record() -> None:
     rows = make_rows(records(RESULTS / 'supervised_100_nwucla_xview'))
     assert render(rows, 'github') in (RESULTS / 'README.md').read_text()
     assert max(row.metrics['probe/top1'][0] for row in rows if 'probe/top1' in row.metrics) >= 90
+
+
+def test_the_negatives_by_nearest_neighbours_are_rendered_from_their_records(monkeypatch) -> None:
+    """With a trained mask, every seed of matched negatives is above the queue's and above raw coordinates."""
+    monkeypatch.chdir(ROOT)
+    folder, overrides = RESULTS / 'tablenegatives_demo', OVERRIDES['tablenegatives_demo']
+    table = fill(find_table('negatives', 'knn'), read_records([folder]), overrides=overrides)
+    assert table.render('github') in (RESULTS / 'README.md').read_text()
+    trained = [record for record in records(folder) if record.checkpoint]
+    for metric, raw in (('knn/top1_k1', 58.8), ('probe/top1', 88.4)):
+        matched, queue = (
+            [next(iter(r.sources.values())).metrics[metric] for r in trained if r.cfg_options.keys() == {*names}]
+            for names in (('evaluation.readout',), ('evaluation.readout', 'model.negatives'))
+        )
+        assert len(matched) == len(queue) == 3
+        assert min(matched) > max(*queue, raw)
