@@ -20,7 +20,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
 from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.model import is_model_wrapper
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
 from torch import nn
@@ -38,10 +38,12 @@ from skeattn.checkpoint import (
 )
 from skeattn.engine.accumulation import restore_pending, restore_unfinished
 from skeattn.engine.build import newest
+from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
-from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.hooks.steps import bare_model, micro_batches
 from skeattn.engine.log_processor import SharedLogProcessor
 from skeattn.engine.message_hub import LateMessageHub
+from skeattn.engine.places import WRAPPERS
 from skeattn.engine.resume import (
     SCHEDULE,
     Difference,
@@ -55,7 +57,7 @@ from skeattn.engine.resume import (
     restore_optimizer,
     run_facts,
 )
-from skeattn.engine.speed import fused, set_matmul_precision
+from skeattn.engine.speed import fused, set_matmul_precision, wrapper_settings
 from skeattn.engine.stop import StopRequest
 from skeattn.engine.work_dir import alone_in, check_work_dir, default_work_dir
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
@@ -301,13 +303,26 @@ class SkeAttnRunner(Runner):
         return built
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        """mmengine's wrapper; on the CPU without device ids, which DistributedDataParallel refuses there."""
-        if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
+        """mmengine's wrapper with our :data:`~skeattn.engine.speed.WRAPPER`; on the CPU without device ids."""
+        if not self.distributed or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
+        unused = self.cfg.get('find_unused_parameters', False)
+        wrapper = wrapper_settings(model_wrapper_cfg, unused)
+        if get_device() != 'cpu':
+            return super().wrap_model(wrapper, model)
+        if self.cfg.get('sync_bn'):
+            self.logger.warning('sync_bn has no effect: torch synchronises BN statistics on GPUs alone')
         # 1x1 kernels have two equivalent memory orders; torch reports one as the other in every process.
         warnings.filterwarnings('ignore', message='Grad strides do not match bucket view strides')
-        unused = self.cfg.get('find_unused_parameters', False)
-        return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
+        return WRAPPERS.build(wrapper, default_args={'module': model})  # DDP refuses device ids on the CPU
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile the losses; mmengine would compile the whole ``train_step``, whose host code is no graph."""
+        device = next(self.model.parameters()).device
+        settings = compile_settings(self.cfg.get('compile'), device, micro_batches(self))
+        if settings is not None:
+            compile_loss(self.model, settings)
+            self.logger.info('the first iterations are slow: torch compiles the losses')
 
     @master_only
     def save_checkpoint(  # type: ignore[override]

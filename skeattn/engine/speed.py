@@ -14,6 +14,8 @@ from skeattn.errors import ConfigError
 
 PLAIN = ('OptimWrapper', 'AutocastOptimWrapper')
 PRECISIONS = ('highest', 'high', 'medium')
+WRAPPER = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False, 'gradient_as_bucket_view': True}
+"""How a model is wrapped for several processes: gradients lie where they are exchanged, which saves a copy."""
 
 
 def resolve_amp(cfg: Config) -> None:
@@ -63,6 +65,14 @@ def fused(optimizer: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     return cfg
 
 
+def wrapper_settings(cfg: Mapping[str, Any] | None, find_unused_parameters: bool = False) -> dict[str, Any]:
+    """:data:`WRAPPER` with the changes of ``model_wrapper_cfg``; a wrapper of another type is built as written."""
+    cfg = dict(cfg or {})
+    if cfg.get('type', WRAPPER['type']) != WRAPPER['type']:
+        return cfg
+    return {**WRAPPER, 'find_unused_parameters': find_unused_parameters, **cfg}
+
+
 def speed_choices(cfg: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     """The switches of a resolved config: name -> (value, what it does)."""
     env = cfg.get('env_cfg') or {}
@@ -71,5 +81,6 @@ def speed_choices(cfg: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
         'amp': (cfg.get('amp'), 'forward pass in bfloat16' if bfloat16 else 'single precision'),
         'env_cfg.matmul_precision': (env.get('matmul_precision', 'highest'), 'highest: no TF32 in matrix products'),
         'env_cfg.cudnn_benchmark': (env.get('cudnn_benchmark', False), 'True: the fastest convolution is looked for'),
+        'compile': (cfg.get('compile'), 'True: losses as one compiled graph, replayed by a GPU'),
         'dataset.device': ((cfg.get('dataset') or {}).get('device', 'auto'), 'auto: on the accelerator if it fits'),
     }

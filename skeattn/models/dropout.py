@@ -17,7 +17,7 @@ class Dropout(nn.Dropout):
         if not self.training or self.p == 0 or x.device.type != 'cpu' or not _dense(x):
             return dropout(x, self.p, self.training)
         threshold = min(round(self.p * 256), 255)
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), 2**63 - 1)
+        words = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 8),))
         keep = words.view(torch.uint8)[: x.numel()] >= threshold
         return (x * keep.as_strided(x.shape, x.stride())) * (256 / (256 - threshold))
 

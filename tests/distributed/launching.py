@@ -34,4 +34,8 @@ def two_processes(main: Callable[..., None], *arguments: Any) -> None:
 def _on_rank(rank: int, address: dict[str, str], main: Callable[..., None], arguments: tuple) -> None:
     os.environ.update(address, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2')
     torch.set_num_threads(1)
-    main(*arguments)
+    try:
+        main(*arguments)
+    finally:
+        if torch.distributed.is_initialized():  # a thread of gloo would abort the end of the interpreter
+            torch.distributed.destroy_process_group()

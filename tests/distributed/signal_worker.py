@@ -23,4 +23,3 @@ def main(folder: Path, data: Path) -> None:
         (folder / f'{rank}.txt').write_text(str(interrupt.number))
     torch.distributed.barrier()
     toy_runner(place, **options, resume=True, work_dir=str(folder / 'run')).train()
-    torch.distributed.destroy_process_group()

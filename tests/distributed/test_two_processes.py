@@ -62,6 +62,21 @@ def test_logged_losses_are_means_over_both_processes(runs):
         assert [line[name] for line in two] == pytest.approx([line[name] for line in one], abs=2e-5), name
 
 
+def test_gradients_in_the_memory_of_their_exchange_change_no_bit(runs):
+    (_, ours), (_, copied) = states(runs, 'frozen'), states(runs, 'copied')
+    assert ours.keys() == copied.keys() and all(torch.equal(value, copied[name]) for name, value in ours.items())
+
+
+@pytest.mark.slow
+def test_compiled_losses_of_two_processes_are_those_of_one(runs):
+    for one, two in (states(runs, 'compiled'), (states(runs, 'frozen')[0], states(runs, 'compiled')[1])):
+        assert one.keys() == two.keys()
+        for name in one:
+            torch.testing.assert_close(
+                two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+            )
+
+
 def test_crops_of_native_clips_train_as_one_process_does(runs):
     one, two = states(runs, 'cropped')
     for name in one:

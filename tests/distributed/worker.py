@@ -31,6 +31,9 @@ CASES: dict[str, dict[str, Any]] = {
     ),
     'matched': dict(model='skeattnclr', model__negatives='matched'),
     'apart': dict(model='skeattnclr', model__negatives='matched', model__gather_maps=False),
+    # Gradients in their own memory, as mmengine has them; and losses compiled inside the wrapper.
+    'copied': dict(model='skeattnclr', model_wrapper_cfg=dict(gradient_as_bucket_view=False)),
+    'compiled': dict(model='skeattnclr', compile=dict(backend='aot_eager')),
     'skelemixclr': dict(model='skelemixclr'),
     'crossclr': dict(model='crossclr'),
     # Dropped edges are drawn like dropout, by each process.

@@ -6,7 +6,7 @@ import torch
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.config import evaluates_in_autocast, read_config, resolve_config
-from skeattn.engine.speed import fused, speed_choices
+from skeattn.engine.speed import WRAPPER, fused, speed_choices, wrapper_settings
 from skeattn.errors import ConfigError
 from tests.engine.toy import toy_config
 
@@ -73,9 +73,19 @@ def test_the_precision_of_matrix_products_is_that_of_the_config(tmp_path):
         torch.set_float32_matmul_precision(before)
 
 
+def test_a_wrapper_of_the_config_changes_ours_and_one_of_another_type_replaces_it():
+    ours = {**WRAPPER, 'find_unused_parameters': True}
+    assert wrapper_settings(None, True) == wrapper_settings({}, True) == ours
+    assert wrapper_settings({'static_graph': True}, True) == {**ours, 'static_graph': True}
+    assert wrapper_settings({'broadcast_buffers': True})['broadcast_buffers'] is True
+    assert wrapper_settings({'find_unused_parameters': False}, True)['find_unused_parameters'] is False
+    assert wrapper_settings({'type': 'MMFullyShardedDataParallel'}) == {'type': 'MMFullyShardedDataParallel'}
+
+
 def test_choices_name_the_switches_and_their_values(bfloat16):
     choices = speed_choices(resolve_config(read_config(LARGE, {'dataset.device': 'cpu'})))
     assert choices['amp'] == ('auto', 'forward pass in bfloat16' if bfloat16 else 'single precision')
     assert {name: value for name, (value, _) in choices.items() if name != 'amp'} == {
-        'env_cfg.matmul_precision': 'highest', 'env_cfg.cudnn_benchmark': True, 'dataset.device': 'cpu',
+        'env_cfg.matmul_precision': 'highest', 'env_cfg.cudnn_benchmark': True, 'compile': None,
+        'dataset.device': 'cpu',
     }  # fmt: skip
