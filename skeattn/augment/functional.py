@@ -22,11 +22,12 @@ def crop(x: Tensor, start: Tensor, padding: int) -> Tensor:
         start: first frame kept, in the padded clip, ``(N,)`` integers in ``[0, 2 * padding]``.
         padding: mirrored frames at each end, at most T.
     """
-    T = x.shape[2]
+    N, C, T = x.shape[:3]
     frame = start[:, None] - padding + torch.arange(T, device=x.device)
     frame = torch.where(frame < 0, -1 - frame, frame)
     frame = torch.where(frame >= T, 2 * T - 1 - frame, frame)
-    return x.gather(2, frame[:, None, :, None, None].expand_as(x))
+    rows = torch.arange(0, N * C * T, T, device=x.device).view(N, C, 1) + frame[:, None]
+    return x.flatten(0, 2).index_select(0, rows.flatten()).view_as(x)  # frame by frame; gather copies value by value
 
 
 def frames_at(x: Tensor, position: Tensor, solid: Tensor | None = None) -> Tensor:

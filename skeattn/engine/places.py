@@ -154,7 +154,7 @@ COMPONENTS = {
     'visualizer': Kind(VISUALIZERS, also=('name',)),
     'vis_backends': Kind(VISBACKENDS, several=True),
     'log_processor': Kind(LOGS, 'LogProcessor'),
-    'model_wrapper_cfg': Kind(WRAPPERS),
+    'model_wrapper_cfg': Kind(WRAPPERS, 'MMDistributedDataParallel'),
 }
 NAMED = {
     'pipeline': Kind(TRANSFORMS, also=PLACING),

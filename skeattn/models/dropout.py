@@ -18,7 +18,7 @@ class Dropout(nn.Dropout):
             return dropout(x, self.p, self.training)
         threshold = min(round(self.p * 256), 255)
         words = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 8),))
-        keep = words.view(torch.uint8)[: x.numel()] >= threshold
+        keep = words.view(torch.uint8)[: x.numel()].ge_(threshold)  # bytes: bool is converted slowly, one by one
         return (x * keep.as_strided(x.shape, x.stride())) * (256 / (256 - threshold))
 
 

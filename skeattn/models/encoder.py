@@ -38,7 +38,9 @@ class FeatureMap(NamedTuple):
         features add up to the global one.
         """
         values = self.values if mask is None else self.values * mask
-        return self.over_persons((values if self.pooling == 'mean' else values[:, :, :, -1:]).mean(dim=(3, 4)))
+        values = values if self.pooling == 'mean' else values[:, :, :, -1:]
+        # Channels last, as in memory: the gradient of a mean is laid out in the order of its axes.
+        return self.over_persons(values.movedim(2, 4).mean(dim=(2, 3)))
 
     def split(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The pooled map under a mask and under ``1 - mask``, each ``(N, C)`` in the mask's precision (eq. 6).

@@ -114,7 +114,7 @@ def test_what_comes_from_host_memory_is_counted_as_a_copy():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [name for name in METHODS if not name.startswith('supervised')])
+@pytest.mark.parametrize('name', [*(name for name in BUDGETS if name != 'supervised'), 'skeattnclr_small'])
 def test_a_loss_is_one_graph(name):
     model = method(name)
     model.data_preprocessor.begin_iteration(0, 0)

@@ -275,6 +275,16 @@ def test_salient_and_non_salient_pooling_add_up_to_the_global_feature():
     assert torch.allclose(F.pool(mask) + F.pool(1 - mask), F.pool(), atol=1e-6)
 
 
+@pytest.mark.parametrize('masked', [False, True])
+def test_the_gradient_of_pooling_lies_in_memory_as_the_map_does(masked):
+    """Otherwise all layers before read and write it out of order."""
+    F = encoder('all').map(torch.randn(2, 2, 3, 16, 25))
+    mask = torch.rand(2, 2, *F.values.shape[3:], 8).permute(0, 1, 4, 2, 3) if masked else None
+    assert F.values.shape[2] == 8 and F.values.stride(2) == 1
+    (gradient,) = torch.autograd.grad(F.pool(mask).square().sum(), F.values)
+    assert gradient.stride() == F.values.stride()
+
+
 def test_batch_statistics_are_those_of_all_persons_whatever_the_mode_of_the_encoder():
     """Kind G1: the flag ``training`` of a module stands for that of BN.
 

@@ -58,4 +58,5 @@ class AttentionDrop(BaseModule):
         else:
             kept = (keep & present[..., None, None, None]).sum()
             count = present.sum() * (keep.numel() // present.numel())
-        return x * keep * (count / kept.clamp(min=1))
+        # As bytes: on the CPU bool is converted to bfloat16 slowly, one by one.
+        return x * keep.view(torch.uint8) * (count / kept.clamp(min=1))
