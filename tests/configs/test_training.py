@@ -64,7 +64,7 @@ def two_iterations(path: Path, **options: Any) -> Config:
         cfg.model.queue.size = 64
     if 'projector' in cfg.model and cfg.model.projector.hidden_channels > 1024:
         cfg.model.projector.update(hidden_channels=64, out_channels=64)
-    if 'warmup' in cfg.param_scheduler:  # the first iterations would have learning rate 0
+    if 'warmup' in (cfg.get('param_scheduler') or {}):  # the first iterations would have learning rate 0
         cfg.param_scheduler.warmup = 0
     return cfg
 
