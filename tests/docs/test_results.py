@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import pytest
 
@@ -168,3 +168,28 @@ def test_the_negatives_by_nearest_neighbours_are_rendered_from_their_records(mon
         )
         assert len(matched) == len(queue) == 3
         assert min(matched) > max(*queue, raw)
+
+
+@pytest.mark.parametrize('folder', ['precision_demo', 'since_2023_nwucla_xview'])
+def test_a_comparison_under_other_conditions_is_rendered_from_its_records(folder: str) -> None:
+    """Precisions, and methods that draw different numbers of clips; all with baselines and three seeds."""
+    rows = make_rows(records(RESULTS / folder))
+    assert render(rows, 'github') in (RESULTS / 'README.md').read_text()
+    assert {tuple(row.seeds) for row in rows if row.name != 'raw coordinates'} == {(0, 1, 2)}
+    assert {'raw coordinates', 'untrained encoder'} <= {row.name for row in rows}
+    untrained = {row.backbone for row in rows if row.name.startswith('untrained encoder')}
+    assert {row.backbone for row in rows if row.step_gmacs} <= untrained
+
+
+def test_the_precisions_end_within_the_spread_of_each_other() -> None:
+    rows = {row.name: row for row in make_rows(records(RESULTS / 'precision_demo'))}
+    for metric in ('knn/top1_k1', 'probe/top1'):
+        single = rows['SkeAttnCLR, single precision'].metrics[metric]
+        assert min(single) <= mean(rows['SkeAttnCLR, bfloat16'].metrics[metric]) <= max(single)
+
+
+def test_pstl_on_the_embedded_set_is_quoted_from_its_records() -> None:
+    (row,) = make_rows(records(RESULTS / 'pstl_demo'))
+    knn, probe = row.metrics['knn/top1_k1'], row.metrics['probe/top1']
+    text = f'has {mean(knn):.1f} ± {stdev(knn):.1f} by K = 1 and {mean(probe):.1f} ± {stdev(probe):.1f} by `probe`'
+    assert text in (RESULTS / 'README.md').read_text()
