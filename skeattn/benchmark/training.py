@@ -16,6 +16,7 @@ from skeattn.benchmark.setting import METHOD_CONFIGS, PRECISIONS, Clips, Setting
 from skeattn.channels import AXES
 from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.build import load_model
+from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation.features import frozen
 from skeattn.models.momentum import has_key_encoder
@@ -64,6 +65,8 @@ def steps(setting: Setting) -> Iterator[Group]:
         for width in setting.widths if method == 'SkeAttnCLR' else setting.widths[:1]:
             variants = _reference_steps(method, width, setting) if method in METHODS else []
             variants += [our_step(method, width, setting, amp, f'ours {name}') for name, amp in PRECISIONS.items()]
+            if torch.device(setting.device).type == 'cuda':
+                variants.append(our_step(method, width, setting, True, 'ours bfloat16, compiled', switch=True))
             yield Group(f'{method}, width {width}', variants)
 
 
@@ -128,10 +131,13 @@ def _reference_steps(method: str, width: int, setting: Setting) -> list[Variant]
     return found
 
 
-def our_step(method: str, width: int, setting: Setting, amp: bool, name: str) -> Variant:
-    """The training step of a method."""
-    data = Clips(4 * setting.batch, setting.frames)
-    return Variant(name, _step(load_model(method_config(method, setting, width)), data, setting, amp), setting.batch)
+def our_step(method: str, width: int, setting: Setting, amp: bool, name: str, switch: Any = None) -> Variant:
+    """The training step of a method; ``switch`` is the value of ``compile``."""
+    data, model = Clips(4 * setting.batch, setting.frames), load_model(method_config(method, setting, width))
+    settings = compile_settings(switch, torch.device(setting.device))
+    if settings is not None:
+        compile_loss(model, settings)
+    return Variant(name, _step(model, data, setting, amp), setting.batch)
 
 
 def _step(model: Any, data: Clips, setting: Setting, amp: bool) -> Callable[[], object]:

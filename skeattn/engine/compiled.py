@@ -104,8 +104,8 @@ class CompiledLoss:
         except torch._dynamo.exc.TorchDynamoException as error:  # type: ignore[attr-defined]
             raise ConfigError(
                 f'compile: torch cannot compile the loss of {self._name} as configured: {_first_line(error)}; '
-                f'{_where(error)}set compile=None. model.persons="present" and a method that exchanges maps or keys '
-                f'with other processes in its loss cannot be compiled'
+                f'{_where(error)}set compile=None. model.persons="present" and a method whose loss reads values cannot '
+                f'be compiled'
             ) from error
         return losses
 

@@ -14,7 +14,7 @@ from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.evaluation import Features, KNNEvaluator, LinearProbe, RidgeProbe, extract_features
 from skeattn.models.queue import queues_of
-from tests.engine.runs import assert_equal_state
+from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import toy_config, toy_runner, write_set
 from tests.models.hot_path import METHODS, batch, method
 
@@ -118,6 +118,21 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Pa
         assert_equal_state(train(tmp_path / 'on', resume=True), whole)
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_losses_that_are_replayed_train_as_before(tmp_path: Path, device):
+    """Without dropout, in single precision. On the CPU, which replays nothing, the graph is called as it is."""
+    switch = {'backend': 'aot_eager'} if device.type == 'cpu' else True
+    data, same = write_set(tmp_path / 'set'), dict(amp=False, evaluation=None, model__backbone__dropout=0.0)
+
+    def train(name: str, **options) -> list[dict]:
+        (tmp_path / name).mkdir()
+        toy_runner(tmp_path / name, data=data, default_hooks__checkpoint__save_best=None, **same, **options).train()
+        return logged(tmp_path / name / 'run')
+
+    for found, wanted in zip(train('replayed', compile=switch), train('eager'), strict=True):
+        losses = [key for key in wanted if key.startswith(('loss', 'L_'))]
+        assert losses and [found[key] for key in losses] == pytest.approx([wanted[key] for key in losses], rel=1e-3)
 
 
 def test_evaluation_equals_that_of_the_cpu(tmp_path: Path, device):
