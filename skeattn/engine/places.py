@@ -141,6 +141,7 @@ COMPONENTS = {
     'head': Kind(HEADS),
     'loss': Kind(LOSSES),
     'norm_cfg': Kind(MODELS, also=('requires_grad',)),
+    'out_norm_cfg': Kind(MODELS, also=('requires_grad',)),
     'init_cfg': Kind(WEIGHT_INITIALIZERS, also=('override',), several=True),
     'dataset': Kind(DATASETS, 'SkeletonDataset', also=('protocol',)),  # which SkeletonDataset reads as split
     'sampler': Kind(DATA_SAMPLERS, 'GlobalBatchSampler'),
