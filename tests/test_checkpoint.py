@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from skeattn.checkpoint import find_newest, load_checkpoint, load_weights, plain, read_checkpoint, write_checkpoint
-from skeattn.engine.runner import hub_state, restore_hub
+from skeattn.engine.message_hub import hub_state, restore_hub
 from skeattn.errors import CheckpointError
 from skeattn.models import SkeletonPreprocessor
 

@@ -5,10 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 gpus=$1
 shift
-if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
-    echo "error: '$gpus' is no number of processes; give a positive number" >&2
-    exit 2
-fi
+source "$here/_count.sh" "$gpus"
 
 for python in "${PYTHON:-}" "${VIRTUAL_ENV:-/none}/bin/python" python "$here/../.venv/bin/python" python3; do
     if [[ -n $python ]] && "$python" -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ("torch", "mmengine"))))' 2>/dev/null; then

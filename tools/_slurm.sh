@@ -5,10 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 gpus=$1
 shift
-if ! [[ $gpus =~ ^[1-9][0-9]*$ ]]; then
-    echo "error: '$gpus' is no number of processes; give a positive number" >&2
-    exit 2
-fi
+source "$here/_count.sh" "$gpus"
 per_node=${GPUS_PER_NODE:-8}
 ((per_node > gpus)) && per_node=$gpus
 if ! command -v srun >/dev/null; then

@@ -8,7 +8,8 @@ from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 
 from skeattn.engine.hooks.steps import LOSSES, bare_model, micro_batches, stepped
-from skeattn.models.queue import gather_rows, queues_of
+from skeattn.models.processes import gather_rows
+from skeattn.models.queue import queues_of
 
 
 def pending_state(runner: Any) -> dict[str, Any] | None:

@@ -1,10 +1,16 @@
-"""A message hub that reads the values of a step when somebody asks for them."""
+"""A message hub that reads the values of a step when somebody asks for them, and its state in a checkpoint."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
+
+HISTORY = 1000
+"""Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
+PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
+"""Facts of a message hub that belong to the present run, not to the resumed one."""
 
 
 class LateBuffer(HistoryBuffer):
@@ -69,3 +75,21 @@ class LateMessageHub(MessageHub):
 
 # mmengine keeps the hubs of each class apart, and its components ask MessageHub for the current one.
 LateMessageHub._instance_dict = MessageHub._instance_dict
+
+
+def hub_state(hub: MessageHub) -> dict[str, Any]:
+    """A message hub as builtin types; of each scalar the latest :data:`HISTORY` values."""
+    state = hub.state_dict()
+    scalars = {}
+    for name, buffer in state['log_scalars'].items():
+        values, counts = buffer.data
+        scalars[name] = {'values': values[-HISTORY:].tolist(), 'counts': counts[-HISTORY:].tolist()}
+    return {**state, 'log_scalars': scalars}
+
+
+def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:
+    """Undo :func:`hub_state`; facts of the present run, such as its config, stay."""
+    scalars = {name: HistoryBuffer(s['values'], s['counts']) for name, s in state['log_scalars'].items()}
+    present = {key: hub.get_info(key) for key in PRESENT if key in hub.runtime_info}
+    info = {**state['runtime_info'], **present}
+    hub.load_state_dict({**state, 'log_scalars': scalars, 'runtime_info': info})

@@ -19,7 +19,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
-from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
@@ -42,7 +42,7 @@ from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
 from skeattn.engine.hooks.steps import bare_model, micro_batches
 from skeattn.engine.log_processor import SharedLogProcessor
-from skeattn.engine.message_hub import LateMessageHub
+from skeattn.engine.message_hub import LateMessageHub, hub_state, restore_hub
 from skeattn.engine.places import WRAPPERS
 from skeattn.engine.resume import (
     SCHEDULE,
@@ -65,14 +65,10 @@ from skeattn.files import write_text
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
 
-HISTORY = 1000
-"""Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
 ORIGIN = ('method', 'stream', 'layout', 'num_frames', 'epoch')
 """Facts of a checkpoint that are logged when its weights are loaded."""
 SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
 """Scalars that are logged as means over a window: all of training but rates; metrics of evaluations have a slash."""
-PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
-"""Facts of a message hub that belong to the present run, not to the resumed one."""
 ONLY_IN_FILE = (
     'System environment:',
     'Config:',
@@ -526,21 +522,3 @@ class SkeAttnRunner(Runner):
         """Write the config to the work_dir, unresolved."""
         name = Path(self.cfg.filename).name if self.cfg.filename else f'{self.timestamp}.py'
         write_text(Path(self.work_dir) / name, self.cfg.pretty_text)
-
-
-def hub_state(hub: MessageHub) -> dict[str, Any]:
-    """A message hub as builtin types; of each scalar the latest :data:`HISTORY` values."""
-    state = hub.state_dict()
-    scalars = {}
-    for name, buffer in state['log_scalars'].items():
-        values, counts = buffer.data
-        scalars[name] = {'values': values[-HISTORY:].tolist(), 'counts': counts[-HISTORY:].tolist()}
-    return {**state, 'log_scalars': scalars}
-
-
-def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:
-    """Undo :func:`hub_state`; facts of the present run, such as its config, stay."""
-    scalars = {name: HistoryBuffer(s['values'], s['counts']) for name, s in state['log_scalars'].items()}
-    present = {key: hub.get_info(key) for key in PRESENT if key in hub.runtime_info}
-    info = {**state['runtime_info'], **present}
-    hub.load_state_dict({**state, 'log_scalars': scalars, 'runtime_info': info})

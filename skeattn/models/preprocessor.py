@@ -15,7 +15,7 @@ from skeattn.augment.functional import STREAMS, derive_stream, seen_in_stream
 from skeattn.augment.seeding import generator
 from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
-from skeattn.models.queue import partner_rows
+from skeattn.models.processes import partner_rows
 from skeattn.models.transfer import moved, moved_values
 from skeattn.registry import AUGMENTS, MODELS
 from skeattn.skeletons import SkeletonLayout, get_layout

@@ -5,8 +5,7 @@ import torch
 from mmengine.logging import MessageHub
 from torch import Tensor
 
-from skeattn.engine.message_hub import LateBuffer, LateMessageHub
-from skeattn.engine.runner import hub_state, restore_hub
+from skeattn.engine.message_hub import LateBuffer, LateMessageHub, hub_state, restore_hub
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.encoder import FeatureMap
 from skeattn.models.losses import l2_normalize
-from skeattn.models.queue import gather_rows, own_rows
+from skeattn.models.processes import gather_rows, own_rows
 from skeattn.registry import MODELS, NECKS
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.losses import l2_normalize
-from skeattn.models.queue import partner_rows
+from skeattn.models.processes import partner_rows
 from skeattn.registry import MODELS
 
 

@@ -9,7 +9,8 @@ from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import EncoderPretraining, PaperVsRelease, common_choices
 from skeattn.models.depth import freeze_lower
 from skeattn.models.losses import l2_normalize
-from skeattn.models.queue import FeatureQueue, gather_with_gradient, own_rows
+from skeattn.models.processes import gather_with_gradient, own_rows
+from skeattn.models.queue import FeatureQueue
 from skeattn.registry import MODELS, NECKS
 
 
