@@ -103,6 +103,9 @@ class Run:
         values.pop('amp', None)  # the precision is that of optim_wrapper
         if 'env_cfg' in values:
             values['env_cfg'] = {key: value for key, value in values['env_cfg'].items() if key != 'cudnn_benchmark'}
+        backends = values.get('visualizer', {}).get('vis_backends')
+        if isinstance(backends, Mapping):  # named later than the first runs
+            values['visualizer'] = {**values['visualizer'], 'vis_backends': [*backends.values()]}
         values['dataset'] = _as_before(values['dataset'])
         if 'train_dataloader' in values:
             values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])
