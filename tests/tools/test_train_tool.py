@@ -10,9 +10,10 @@ from fnmatch import fnmatch
 import pytest
 
 from skeattn.engine.build import load_model
+from skeattn.engine.resume import paper_vs_release
+from skeattn.engine.summary import together
 from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
-from tests.engine.toy import tool as load_tool
 from tests.engine.toy import write_config
 
 
@@ -31,16 +32,16 @@ def test_the_first_screen_is_short_and_the_last_line_says_where_everything_is(to
     assert 'SkeAttnCLR: stream joint' in out and 'where paper and release differ:' in out
     assert 'System environment' not in out and 'Hooks will be executed' not in out
     assert lines[-1].startswith(f'trained: {work_dir / "epoch_1.pth"}; config, log and curves: {work_dir}; evaluate: ')
-    assert lines[-1].endswith(f"tools/test.py {config} '{work_dir}'")
+    assert lines[-1].endswith(f"skeattn test {config} '{work_dir}'")
     (log,) = work_dir.glob('*/*.log')
     assert 'System environment' in log.read_text() and "'type': 'SkeAttnCLR'" in log.read_text()
 
 
 @pytest.mark.parametrize('config', [path for path in LEAVES if path.stem == 'stgcn_demo'], ids=name_of)
 def test_the_choices_of_every_method_fit_on_a_screen(config):
-    train = load_tool('train')
     model = load_model(config)
-    choices, rows = train.paper_vs_release(model), train.together(train.paper_vs_release(model))
+    choices = paper_vs_release(model)
+    rows = together(choices)
     assert len(rows) <= 22
     for name, (value, origin) in choices.items():
         assert [row for pattern, row in rows.items() if fnmatch(name, pattern)] == [(str(value), origin)]
