@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = cli.command_parser(
         __doc__,
-        'skeattn train skeattnclr/stgcn_demo',
+        'skeattn train skeattnclr/stgcn_demo --dry-run',
         'skeattn train skeattnclr/stgcn_ntu60_xsub --gpus 4 --cfg-options stream=bone',
     )
     cli.add_config(top)
@@ -34,6 +34,11 @@ def parser() -> argparse.ArgumentParser:
         'run: optim_wrapper.optimizer.lr batch_size',
     )
     top.add_argument('--seed', type=int, help='seed of all random draws (default: the config, 0)')
+    top.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='take a few steps, print data, steps, time, memory and disk that the training needs, and write nothing',
+    )
     top.add_argument('--amp', action='store_true', help='forward pass in bfloat16')
     cli.add_cfg_options(
         top, help='override settings: stream=bone batch_size=64 train_cfg.max_epochs=100; max_iters=2 stops early'
@@ -44,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
-    cli.launch(args.gpus, 'train.py')
+    cli.launch(None if args.dry_run else args.gpus, 'train.py')
     from pathlib import Path
 
     from mmengine.dist import is_main_process
@@ -62,6 +67,11 @@ def main(args: argparse.Namespace) -> None:
         cfg.seed = args.seed
     if args.amp:
         cfg.amp = True
+    if args.dry_run:
+        from skeattn.engine.rehearsal import rehearse
+
+        print(rehearse(cfg))
+        return
     start_from = cfg.get('load_from')
     if args.resume or args.resume_with_changes:
         cfg.resume = True

@@ -169,7 +169,7 @@ def _shortened(cfg: Config, folder: str) -> Config:
         'work_dir': folder,
         'launcher': 'none',
         'resume': False,
-        'log_level': 'WARNING',
+        'log_level': 'ERROR',
         'max_iters': steps,
         'train_cfg.val_begin': NEVER,
         'default_hooks.checkpoint': None,

@@ -96,3 +96,19 @@ def test_an_interrupt_says_how_to_continue(config, tmp_path):
     _, err = run.communicate()
     assert run.returncode == 130
     assert 'interrupted; the same command with --resume continues from ' in err.splitlines()[-1]
+
+
+def test_a_dry_run_prints_what_a_training_needs_and_writes_nothing(tool, config, tmp_path):
+    before = sorted(path.name for path in tmp_path.iterdir())
+    status, out, _ = tool('train.py', config, '--work-dir', tmp_path / 'run', '--dry-run')
+    assert status == 0 and sorted(path.name for path in tmp_path.iterdir()) == before
+    facts = {line.split()[0]: line for line in out.splitlines() if line}
+    assert {'data', 'clips', 'method', 'steps', 'evaluation', 'time', 'memory', 'disk'} <= facts.keys()
+    assert '26 training clips' in facts['data'] and '9 of 8 clips, in 3 epochs' in facts['steps']
+    assert f'kept in {tmp_path / "run"}' in facts['disk']
+
+
+def test_unlikely_settings_are_named_at_the_start(tool, config, tmp_path):
+    options = ['--cfg-options', 'max_iters=1', 'model.queue.size=400']
+    status, out, _ = tool('train.py', config, '--work-dir', tmp_path / 'run', *options)
+    assert status == 0 and 'model.queue.size=400 is larger than the 26 training clips' in out
