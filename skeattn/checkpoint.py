@@ -113,6 +113,9 @@ def training_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     config = meta.get('config')
     return dict(config) if isinstance(config, Mapping) else stated_config(meta)
 
+TRAINING = ('method', 'epoch', 'dataset', 'versions')
+"""Facts of a training that its network keeps in memory; ``dataset`` has the names of the classes."""
+
 
 def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Known properties of a trained encoder: ``backbone``, its type, and ``num_frames`` of a clip.
@@ -200,7 +203,8 @@ def load_weights(
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
-    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, and ``pipeline``, as far as known.
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline`` and :data:`TRAINING`,
+    as far as known.
 
     Raises:
         CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
@@ -217,6 +221,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     print_log(f'{path}: {report}', 'current')
     pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
     facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
+    facts |= {key: checkpoint['meta'][key] for key in TRAINING if checkpoint['meta'].get(key) is not None}
     object.__setattr__(model, 'trained_on', facts)
     return report
 

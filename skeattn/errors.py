@@ -46,6 +46,10 @@ class StorageError(SkeAttnError, OSError):
         self.errno = number
 
 
+class ExportError(SkeAttnError, RuntimeError):
+    """A network cannot be exported, or its exported graph computes something else."""
+
+
 class NonFiniteError(SkeAttnError, FloatingPointError):
     """A loss or a weight became NaN or infinite during training."""
 
