@@ -113,6 +113,7 @@ def training_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     config = meta.get('config')
     return dict(config) if isinstance(config, Mapping) else stated_config(meta)
 
+
 TRAINING = ('method', 'epoch', 'dataset', 'versions')
 """Facts of a training that its network keeps in memory; ``dataset`` has the names of the classes."""
 

@@ -26,7 +26,7 @@ FLOORS = (
     ('checkpoint',),
     ('evaluation',),
     ('results', 'engine'),
-    ('visualization',),
+    ('deployment', 'visualization'),
     ('protocols',),
     ('experiments',),
     ('apis', 'benchmark'),

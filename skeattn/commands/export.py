@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
         'skeattn export pyskl data/nwucla --out nwucla.pkl',
         'skeattn export onnx work_dirs/skeattnclr/stgcn_demo --readout joints --out encoder.onnx',
     )
-    top.add_argument('format', choices=[*SETS, *NETWORKS], help=f'of a set: {", ".join(SETS)}; of a network: the others')
+    top.add_argument(
+        'format', choices=[*SETS, *NETWORKS], help=f'of a set: {", ".join(SETS)}; of a network: the others'
+    )
     top.add_argument('source', metavar='SOURCE', help='folder of a packed set; a checkpoint or a work_dir')
     top.add_argument('--out', required=True, type=Path, help='file to write')
     top.add_argument('--classes', type=Path, help='also write the class names of a set to this file, one per line')
