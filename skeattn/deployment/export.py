@@ -75,7 +75,8 @@ def export_network(network: DeployedNetwork, path: str | os.PathLike[str], kind:
             if not difference <= TOLERANCE:
                 raise ExportError(
                     f'{path} was not written: the {kind} graph differs from the network by {difference:.1e} of its '
-                    f'largest output, more than {TOLERANCE:g}; try another version of {" or ".join(packages or ("torch",))}'
+                    f'largest output, more than {TOLERANCE:g}; try another version of torch'
+                    f'{" or of ".join(["", *packages])}'
                 )
             content = draft.read_bytes()
     write_atomic(path, lambda file: file.write(content))
