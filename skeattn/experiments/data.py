@@ -8,8 +8,8 @@ from pathlib import Path
 from skeattn.datasets import PackedSet
 from skeattn.datasets.packed import convert_arguments, is_generated
 from skeattn.errors import DataError, SkeAttnError
-from skeattn.experiments.run import TOOLS
 from skeattn.files import lock
+from skeattn.toolbox import TOOLS
 
 
 def prepare_data(folder: Path, report: Callable[[str], object] = print) -> None:
