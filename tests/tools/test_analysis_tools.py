@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
+from skeattn.engine import config_diff as diff
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.mask_motion import describe
@@ -24,7 +25,6 @@ TOOLS = (
     *('plot_curves', 'plot_confusion', 'class_gain', 'plot_embedding', 'mask_motion'),
     *('benchmark', 'benchmark_knn', 'benchmark_probe', 'get_flops', 'diff_config'),
 )
-diff = load(f'{ANALYSIS}/diff_config')
 
 
 @pytest.mark.parametrize('name', TOOLS)
