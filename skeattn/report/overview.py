@@ -24,6 +24,8 @@ POINTS = 1000
 """Maximum number of points of a curve; more are thinned evenly."""
 OF_A_START = ('work_dir', 'load_from', 'resume', 'launcher', 'log_level')
 """Keys of a config that tell how a training was started."""
+BASELINES = (RAW_ROW, UNTRAINED)
+"""Beginnings of the names of rows for which nothing was trained."""
 Part = dict[str, Any]
 Rows = dict[str, Mapping[str, float]]
 
@@ -136,16 +138,20 @@ def _by_test_clips(runs: Sequence[Run]) -> dict[str, dict[str, Rows]]:
 
 
 def _merged(of_runs: Mapping[str, Rows]) -> Rows:
-    """The rows of all runs. Rows with the same numbers in several, such as raw coordinates, stand once and first."""
+    """The rows of all runs. Baselines with the same numbers in several runs, such as raw coordinates, stand once."""
     if len(of_runs) == 1:
         return next(iter(of_runs.values()))
     found: dict[str, list[Mapping[str, float]]] = {}
     for rows in of_runs.values():
         for row, metrics in rows.items():
             found.setdefault(row, []).append(metrics)
-    same = {row: all_[0] for row, all_ in found.items() if len(all_) > 1 and all(one == all_[0] for one in all_)}
+    same = {row: all_[0] for row, all_ in found.items() if row.startswith(BASELINES) and _several_equal(all_)}
     own = {f'{name}: {row}': rows[row] for name, rows in of_runs.items() for row in rows if row not in same}
     return {**same, **own}
+
+
+def _several_equal(values: Sequence[Any]) -> bool:
+    return len(values) > 1 and all(value == values[0] for value in values)
 
 
 def _table(title: str, columns: Sequence[str], rows: Rows, runs: Sequence[Run]) -> Part:
@@ -163,7 +169,7 @@ def _origin(name: str, runs: Sequence[Run]) -> Part:
     """The number of the run of a row, None where several share it, and whether nothing was trained for it."""
     own = {f'{run.name}: ': number for number, run in enumerate(runs)} if len(runs) > 1 else {'': 0}
     prefix = next((prefix for prefix in own if name.startswith(prefix)), None)
-    untrained = name.removeprefix(prefix or '').startswith((RAW_ROW, UNTRAINED))
+    untrained = name.removeprefix(prefix or '').startswith(BASELINES)
     return {'run': None if prefix is None else own[prefix], 'untrained': untrained}
 
 

@@ -52,7 +52,7 @@ function swatch(number) {
 }
 
 function choice(label, options, change, chosen = 0) {
-  const select = el('select', {change: () => change(Number(select.value))});
+  const select = el('select', {'aria-label': label, change: () => change(Number(select.value))});
   options.forEach((text, number) => select.append(el('option', {value: number, selected: number === chosen}, text)));
   return el('label', {}, label, select);
 }
