@@ -19,11 +19,23 @@ GROUPS = {
     'data': {
         'convert': 'convert raw files to a packed set',
         'verify': 'check every clip of a packed set, and print its contents',
+        'browse': "play a clip before and after each step of a config's pipeline and views",
         'export': 'export a packed set to a format of other toolboxes',
     },
     'train and evaluate': {
         'train': 'pre-train an encoder',
         'test': 'evaluate a checkpoint: KNN, probes, fine-tuning, retrieval, maps',
+        'ensemble': 'fuse streams by their class scores',
+        'report': 'a page for the browser: numbers, curves, classes, a map of clips that play',
+    },
+    'many runs': {
+        'compare': 'all methods on one data set: train, evaluate, and print one table',
+        'table': 'a table of the paper: train, evaluate, and print it beside the published figures',
+        'tables': 'a table of the paper from records that exist',
+    },
+    'configs': {
+        'diff': 'the differences between two configs',
+        'flops': 'parameters, multiply-accumulates and activation memory of configs',
     },
 }
 """Heading -> command, the name of its module -> its line in ``skeattn --help``."""

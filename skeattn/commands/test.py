@@ -92,6 +92,7 @@ def main(args: argparse.Namespace) -> None:
     from skeattn.engine.config import read_config, resolve_config
     from skeattn.engine.retarget import retarget
     from skeattn.engine.work_dir import default_work_dir
+    from skeattn.experiments.data import generate_missing
     from skeattn.models.readout import MEAN
     from skeattn.protocols.evaluate import UNTRAINED, Evaluation
     from skeattn.protocols.summary import report
@@ -105,6 +106,7 @@ def main(args: argparse.Namespace) -> None:
         cfg = retarget(cfg, args.dataset)
         cfg.merge_from_dict(args.cfg_options)  # overrides of the data set belong to the target
         facts |= {'dataset': args.dataset, 'pretrained': checkpoint and pretrained_facts(checkpoint)}
+    generate_missing(cfg.get('dataset', {}).get('data'))
     if args.launcher != 'none':
         connect(args.launcher)
     named = listed(args.protocol), listed(args.source), args.seed, args.baselines, args.device, listed(args.readout)

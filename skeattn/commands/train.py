@@ -54,10 +54,12 @@ def main(args: argparse.Namespace) -> None:
     from skeattn.engine.summary import describe, how_to_continue, summary
     from skeattn.engine.work_dir import default_work_dir, failed_start_removed
     from skeattn.errors import Interrupted, number_of
+    from skeattn.experiments.data import generate_missing
 
     cfg = read_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.get('work_dir')
     cfg.launcher = args.launcher
+    generate_missing(cfg.get('dataset', {}).get('data'))
     if args.seed is not None:
         cfg.seed = args.seed
     if args.amp:

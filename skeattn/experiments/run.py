@@ -12,7 +12,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-import skeattn
 from skeattn.cli import as_argument
 from skeattn.datasets import open_sets, split
 from skeattn.datasets.union import digest_of, in_words
@@ -22,8 +21,8 @@ from skeattn.files import write_text
 from skeattn.models.readout import MEAN
 from skeattn.protocols.settings import read_protocol
 from skeattn.results.record import Record, read
+from skeattn.toolbox import TOOLS
 
-TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
 TRAINED = 'trained'
 """State of a finished training, and the file that marks it."""
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}
