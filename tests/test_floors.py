@@ -28,7 +28,7 @@ FLOORS = (
     ('results', 'engine'),
     ('deployment', 'visualization'),
     ('protocols',),
-    ('experiments',),
+    ('experiments', 'report'),
     ('apis', 'benchmark'),
     ('commands',),
     ('__main__',),

@@ -26,6 +26,7 @@ GROUPS = {
         'train': 'pre-train an encoder',
         'test': 'evaluate a checkpoint: KNN, probes, fine-tuning, retrieval, maps',
         'ensemble': 'fuse streams by their class scores',
+        'report': 'a page for the browser: numbers, curves, classes, a map of clips that play',
     },
     'many runs': {
         'compare': 'all methods on one data set: train, evaluate, and print one table',

@@ -1,4 +1,4 @@
-"""The differences between two resolved configs."""
+"""The differences between resolved configs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 ABSENT = '(absent)'
 ORDERED = ('pipeline', 'views')
 """Keys whose steps run in the written order, including the operations of a view."""
-Rows = dict[str, tuple[str, str]]
+Rows = dict[str, tuple[str, ...]]
 
 
 def leaves(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
@@ -31,19 +31,22 @@ def orders(value: Any, key: str = '', ordered: bool = False) -> Iterator[tuple[s
             yield from orders(item, f'{key}.{name}' if key else str(name), inside)
 
 
-def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> Rows:
-    """Dotted key -> the two values as text, in the order of the configs; :data:`ABSENT` for a missing key."""
-    sides = dict(leaves(left)), dict(leaves(right))
+def differences(*configs: Mapping[str, Any]) -> Rows:
+    """Dotted key -> the value of each config as text, in the order of the configs; :data:`ABSENT` for a missing key.
+
+    Only keys in which the configs differ are listed.
+    """
+    sides = [dict(leaves(config)) for config in configs]
     rows: Rows = {}
-    for key in dict.fromkeys([*sides[0], *sides[1]]):
-        if key not in sides[0] or key not in sides[1] or sides[0][key] != sides[1][key]:
-            first, second = (repr(side[key]) if key in side else ABSENT for side in sides)
-            rows[key] = first, second
-    sequences = dict(orders(left)), dict(orders(right))
-    for key in sequences[0].keys() & sequences[1].keys():
-        one, other = sequences[0][key], sequences[1][key]
-        if one != other and sorted(one) == sorted(other):
-            rows[f'{key} (order)'] = ', '.join(one), ', '.join(other)
+    for key in dict.fromkeys(key for side in sides for key in side):
+        values = [side.get(key, ABSENT) for side in sides]
+        if any(key not in side for side in sides) or any(value != values[0] for value in values):
+            rows[key] = tuple(repr(side[key]) if key in side else ABSENT for side in sides)
+    sequences = [dict(orders(config)) for config in configs]
+    for key in sequences[0].keys() & set.intersection(*(set(sequence) for sequence in sequences)):
+        steps = [sequence[key] for sequence in sequences]
+        if any(step != steps[0] and sorted(step) == sorted(steps[0]) for step in steps):
+            rows[f'{key} (order)'] = tuple(', '.join(step) for step in steps)
     return rows
 
 
