@@ -128,6 +128,13 @@ def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
+def class_names(meta: Mapping[str, Any]) -> list[str] | None:
+    """Names of the classes of a training's data set; None where its checkpoint holds none."""
+    dataset = meta.get('dataset')
+    names = dataset.get('classes') if isinstance(dataset, Mapping) else None
+    return list(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
 def length_steps(pipeline: Mapping[str, Any]) -> list[str]:
     """Names of the steps of a pipeline that set the number of frames; the last one decides."""
     return [name for name, step in pipeline.items() if step and 'num_frames' in step]
@@ -200,7 +207,8 @@ def load_weights(
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
-    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, and ``pipeline``, as far as known.
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, and ``pipeline`` and
+    ``classes``, the names of the classes of its data set, as far as known.
 
     Raises:
         CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
@@ -217,6 +225,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     print_log(f'{path}: {report}', 'current')
     pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
     facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
+    facts['classes'] = class_names(checkpoint['meta'])
     object.__setattr__(model, 'trained_on', facts)
     return report
 
