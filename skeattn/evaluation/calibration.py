@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-WIDEST = 4.0
-"""Temperatures lie between 1 / 4 and 4: a few clips, all of them predicted correctly, would ask for 0."""
+LOWEST, HIGHEST = 0.25, 20.0
+"""Bounds of a temperature. A few clips, all of them predicted correctly, would ask for 0."""
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -23,8 +23,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     def loss(log_T: float) -> float:
         return float(F.cross_entropy(logits / np.exp(log_T), labels))
 
-    bound = np.log(WIDEST)
-    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method='bounded').x))
+    return float(np.exp(minimize_scalar(loss, bounds=np.log([LOWEST, HIGHEST]), method='bounded').x))
 
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from skeattn.evaluation.calibration import WIDEST, expected_calibration_error, fit_temperature
+from skeattn.evaluation.calibration import HIGHEST, LOWEST, expected_calibration_error, fit_temperature
 
 
 def draws(N: int, K: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,8 +27,8 @@ def test_the_temperature_calibrates_clips_that_it_was_not_fitted_to() -> None:
 
 
 def test_the_temperature_of_perfect_predictions_is_bounded() -> None:
-    assert 1 / WIDEST <= fit_temperature(10 * torch.eye(4), torch.arange(4)) < 0.3
-    assert fit_temperature(10 * torch.eye(4), torch.arange(4).flip(0)) == pytest.approx(WIDEST, rel=1e-3)
+    assert LOWEST <= fit_temperature(10 * torch.eye(4), torch.arange(4)) < 0.3
+    assert fit_temperature(10 * torch.eye(4), torch.arange(4).flip(0)) == pytest.approx(HIGHEST, rel=1e-3)
 
 
 def slow_error(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> float:
