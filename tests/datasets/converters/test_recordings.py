@@ -169,3 +169,11 @@ def test_a_shape_of_other_joints_is_named(tmp_path):
         DataError, match=r"a\.npy: the clip has the shape \(1, 4, 17, 3\), but layout 'kinect20' has 20"
     ):
         read(tmp_path / 'a.npy')
+
+
+def test_a_single_file_is_also_converted(tmp_path):
+    np.save(tmp_path / 'a.npy', body(0, 1, 4))
+    plain.convert(tmp_path / 'a.npy', tmp_path / 'set', 'kinect20', labels='none')
+    packed = PackedSet.open(tmp_path / 'set')
+    assert packed.table['name'].tolist() == ['a']
+    np.testing.assert_array_equal(packed.clip(0), body(0, 1, 4))
