@@ -114,8 +114,8 @@ def training_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config) if isinstance(config, Mapping) else stated_config(meta)
 
 
-TRAINING = ('method', 'epoch', 'dataset', 'versions')
-"""Facts of a training that its network keeps in memory; ``dataset`` has the names of the classes."""
+TRAINING = ('method', 'epoch', 'versions')
+"""Facts of a training that its network keeps in memory."""
 
 
 def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +130,13 @@ def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     backbone = ((stated.get('model') or {}).get('backbone') or {}).get('type')
     facts = {'backbone': meta.get('backbone', backbone), 'num_frames': meta.get('num_frames', (frames or [None])[-1])}
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def class_names(meta: Mapping[str, Any]) -> list[str] | None:
+    """Names of the classes of a training's data set; None where its checkpoint holds none."""
+    dataset = meta.get('dataset')
+    names = dataset.get('classes') if isinstance(dataset, Mapping) else None
+    return list(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def length_steps(pipeline: Mapping[str, Any]) -> list[str]:
@@ -204,8 +211,8 @@ def load_weights(
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
-    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline`` and :data:`TRAINING`,
-    as far as known.
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline``, :data:`TRAINING` and
+    ``classes``, the names of the classes of its data set, as far as known.
 
     Raises:
         CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
@@ -223,6 +230,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
     facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
     facts |= {key: checkpoint['meta'][key] for key in TRAINING if checkpoint['meta'].get(key) is not None}
+    facts['classes'] = class_names(checkpoint['meta'])
     object.__setattr__(model, 'trained_on', facts)
     return report
 

@@ -1,7 +1,27 @@
 """Use a trained encoder without the training tools."""
 
+from skeattn.apis.encoder import Encoder, load_encoder
+from skeattn.apis.few_shot import FewShotClassifier
 from skeattn.apis.inference import embed
+from skeattn.apis.predictions import UNKNOWN, Predictions
+from skeattn.apis.retrieval import Bank, Neighbour
+from skeattn.apis.stream import Stream
 from skeattn.checkpoint import load_checkpoint, read_checkpoint
 from skeattn.engine.build import build_splits, config_of, load_model
 
-__all__ = ['build_splits', 'config_of', 'embed', 'load_checkpoint', 'load_model', 'read_checkpoint']
+__all__ = [
+    'UNKNOWN',
+    'Bank',
+    'Encoder',
+    'FewShotClassifier',
+    'Neighbour',
+    'Predictions',
+    'Stream',
+    'build_splits',
+    'config_of',
+    'embed',
+    'load_checkpoint',
+    'load_encoder',
+    'load_model',
+    'read_checkpoint',
+]

@@ -1,21 +1,16 @@
-"""Features of arrays."""
+"""Features of arrays by a network; :func:`~skeattn.apis.encoder.load_encoder` does more with less."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 import skeattn.models  # noqa: F401  registers the components of configs
-from skeattn.datasets import Pipeline
-from skeattn.datasets.materialise import packed_inputs
-from skeattn.datasets.missing import anybody, broken_value, mark_missing
-from skeattn.datasets.skeleton_dataset import split_missing
+from skeattn.apis.clips import Preparation
 from skeattn.engine.build import note_pipeline
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import ConfigError
 from skeattn.evaluation.features import extract_features
-from skeattn.skeletons import SkeletonLayout
 
 
 def embed(
@@ -56,49 +51,5 @@ def embed(
             )
     note_pipeline(model, pipeline)
     preprocessor: Any = model.data_preprocessor
-    clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
+    clips = Preparation(preprocessor.layout, preprocessor.channels, pipeline)(list(keypoints))
     return extract_features(model, clips, batch_size, source, readout).x.numpy()
-
-
-class _Arrays:
-    """A data set made of arrays, as far as feature extraction reads it."""
-
-    def __init__(
-        self,
-        keypoints: Sequence[np.ndarray],
-        layout: SkeletonLayout,
-        channels: tuple[str, ...],
-        pipeline: Pipeline,
-    ) -> None:
-        self.layout, self.channels = layout, channels
-        self.names = [f'clip {i}' for i in range(len(keypoints))]
-        clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
-        if not clips:
-            raise DataError('embed() received no clips; pass at least one array')
-        self.clips, self.missing = split_missing(torch.stack(clips))
-        self.labels = self.subjects = torch.full((len(clips),), -1)
-
-    def _prepare(self, name: str, clip: np.ndarray, pipeline: Pipeline) -> torch.Tensor:
-        keypoint = np.asarray(clip, dtype=np.float32)
-        keypoint = keypoint[None] if keypoint.ndim == 3 else keypoint
-        V, C = self.layout.num_joints, len(self.channels)
-        if keypoint.ndim != 4 or keypoint.shape[2:] != (V, C) or not keypoint.size:
-            raise DataError(
-                f'{name} has shape {np.shape(clip)}; layout {self.layout.name!r} needs (T, {V}, {C}) or '
-                f'(M, T, {V}, {C})'
-            )
-        keypoint = mark_missing(keypoint, self.channels, self.layout)
-        if fault := broken_value(keypoint, self.channels, self.layout):
-            raise DataError(f'{name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero')
-        if not anybody(keypoint):
-            raise DataError(f'{name}: no person is present, every value is zero or missing; leave the clip out')
-        facts = {'layout': self.layout, 'channels': self.channels, 'name': name, 'total_frames': len(keypoint[0])}
-        return torch.from_numpy(packed_inputs(pipeline({'keypoint': keypoint, **facts}), name, marked=True))
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        rows = list(indices)
-        batch = {'inputs': self.clips[rows], 'labels': self.labels[rows]}
-        return batch if self.missing is None else {**batch, 'missing': self.missing[rows]}

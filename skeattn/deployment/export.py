@@ -99,7 +99,7 @@ def facts_of(network: DeployedNetwork, free_length: bool) -> dict[str, Any]:
         'input': ['clips', C, f'frames, a multiple of {network.stride}' if free_length else T, V, M],
         'output': network.output,
         'source': network.source,
-        'classes': (trained.get('dataset') or {}).get('classes') if network.output == 'logits' else None,
+        'classes': trained.get('classes') if network.output == 'logits' else None,
         'layout': {'name': preprocessor.layout.name, 'joints': list(preprocessor.layout.joints)},
         'channels': list(preprocessor.channels),
         'stream': stream if isinstance(stream, str) else list(stream),

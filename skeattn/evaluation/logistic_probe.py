@@ -10,9 +10,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from skeattn.evaluation.features import Features
-from skeattn.evaluation.logistic import Fit, fit, principal_axes
+from skeattn.evaluation.logistic import Basis, Fit, fit, principal_axes
 from skeattn.evaluation.probe import PenalisedProbe, Solution
-from skeattn.evaluation.scaling import scaling
+from skeattn.evaluation.scaling import Scaling, scaling
 from skeattn.registry import EVALUATORS
 
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(4, -11, -1))
@@ -30,6 +30,31 @@ class Choice(NamedTuple):
     penalty: float
     losses: dict[float, float]
     logits: Tensor
+
+
+class FittedProbe(NamedTuple):
+    """A classifier of features.
+
+    Args:
+        standardise, basis: from features to the coordinates of the fit.
+        fit: a column for each class that occurs among the training clips, in ascending order.
+        choice: of its penalty.
+    """
+
+    standardise: Scaling
+    basis: Basis
+    fit: Fit
+    choice: Choice
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(N, K) float32 of features (N, D)."""
+        return self.fit.logits(self.basis(self.standardise(x)))
+
+    def linear(self) -> tuple[Tensor, Tensor]:
+        """Weights (D, K) and bias (K,), float64, of the same logits as a linear function of the features."""
+        weights = self.fit.weights if self.basis.axes is None else self.basis.axes @ self.fit.weights
+        weights = self.standardise.scale[:, None] * weights
+        return weights, self.fit.bias - self.standardise.mean @ weights
 
 
 @EVALUATORS.register_module()
@@ -65,20 +90,25 @@ class LogisticProbe(PenalisedProbe):
 
     def solve(self, bank: Features, test: Features, folds: Tensor, classes: int, device: torch.device) -> Solution:
         """See :meth:`PenalisedProbe.solve`."""
-        standardise = scaling(bank.x, device)
-        x = standardise(bank.x)
-        basis = principal_axes(x)
-        z, labels = basis(x), bank.labels.to(device)
-        del x
-        choice = self._choose(z, labels, basis.variances, folds.to(device), classes)
-        final = self._fit(z, labels, basis.variances, choice.penalty)
-        logits = _filled(final.logits(basis(standardise(test.x))), labels, classes).cpu()
+        found = self.fit(bank, folds, classes, device)
+        choice, final = found.choice, found.fit
+        logits = _filled(found.logits(test.x), bank.labels.to(device), classes).cpu()
         facts = {
             'heldout_loss': {f'{penalty:.3g}': loss for penalty, loss in choice.losses.items()},
             'iterations': final.iterations,
             'converged': final.converged,
         }
         return Solution(choice.penalty, choice.logits, logits, facts)
+
+    def fit(self, bank: Features, folds: Tensor, classes: int, device: torch.device) -> 'FittedProbe':
+        """The classifier with the chosen penalty; for the arguments see :meth:`PenalisedProbe.solve`."""
+        standardise = scaling(bank.x, device)
+        x = standardise(bank.x)
+        basis = principal_axes(x)
+        z, labels = basis(x), bank.labels.to(device)
+        del x
+        choice = self._choose(z, labels, basis.variances, folds.to(device), classes)
+        return FittedProbe(standardise, basis, self._fit(z, labels, basis.variances, choice.penalty), choice)
 
     def _choose(self, z: Tensor, labels: Tensor, variances: Tensor, folds: Tensor, classes: int) -> Choice:
         best, worse = Choice(0.0, {}, z), 0

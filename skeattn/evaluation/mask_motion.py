@@ -12,8 +12,7 @@ from torch import Tensor
 
 from skeattn.channels import num_coordinates
 from skeattn.datasets.packed import class_name
-from skeattn.errors import ConfigError
-from skeattn.evaluation.features import frozen
+from skeattn.evaluation.salient_mask import check_mask, salient_mask
 from skeattn.models.encoder import present_persons
 from skeattn.progress import progress
 
@@ -70,19 +69,17 @@ def mask_motion(model: Any, dataset: Any, batch_size: int = 256) -> MaskMotion:
     Raises:
         ConfigError: the model has no mask.
     """
-    if not hasattr(model, 'salient_mask'):
-        raise ConfigError(f'{type(model).__name__} has no salient mask; choose a config of SkeAttnCLR')
+    check_mask(model)
     D = num_coordinates(dataset.channels)
     correlations, ranges = [], []
-    with frozen(model):
-        for batch in progress(torch.arange(len(dataset)).split(batch_size), 'comparing mask and movement'):
-            data = dataset.__getitems__(batch.tolist())
-            mask = model.salient_mask(data).double().cpu()
-            clips = data['inputs'].cpu()
-            speed = joint_speed(clips[:, :D], mask.shape[2], data.get('missing'))
-            present = present_persons(clips.permute(0, 4, 1, 2, 3))
-            correlations.append(correlate(mask, speed.where(present[:, :, None, None], torch.nan)))
-            ranges += [mask[present].amin(), mask[present].amax()] if present.any() else []
+    for batch in progress(torch.arange(len(dataset)).split(batch_size), 'comparing mask and movement'):
+        data = dataset.__getitems__(batch.tolist())
+        mask = salient_mask(model, data).double()
+        clips = data['inputs'].cpu()
+        speed = joint_speed(clips[:, :D], mask.shape[2], data.get('missing'))
+        present = present_persons(clips.permute(0, 4, 1, 2, 3))
+        correlations.append(correlate(mask, speed.where(present[:, :, None, None], torch.nan)))
+        ranges += [mask[present].amin(), mask[present].amax()] if present.any() else []
     low, high = torch.stack(ranges).aminmax()
     return MaskMotion(torch.cat(correlations), torch.as_tensor(dataset.labels).cpu(), float(low), float(high))
 

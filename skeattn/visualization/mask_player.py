@@ -17,7 +17,7 @@ from PIL import Image
 
 from skeattn.datasets.packed import class_name
 from skeattn.errors import DataError
-from skeattn.evaluation.features import frozen
+from skeattn.evaluation.salient_mask import salient_mask
 from skeattn.files import write_atomic
 from skeattn.progress import progress
 from skeattn.skeletons import SkeletonLayout
@@ -46,10 +46,7 @@ class MaskedClip:
 def masked_clips(models: Mapping[str, Any], dataset: Any, indices: Sequence[int]) -> list[MaskedClip]:
     """The clips of a data set at ``indices`` with the salient masks of networks that have ``salient_mask(data)``."""
     data = dataset.__getitems__(list(indices))
-    masks = {}
-    for name, model in models.items():
-        with frozen(model):
-            masks[name] = model.salient_mask(data).float().cpu().numpy()
+    masks = {name: salient_mask(model, data).numpy() for name, model in models.items()}
     clips, titles = data['inputs'].numpy(), [class_name(dataset.classes, label) for label in data['labels'].tolist()]
     return [
         MaskedClip(title.replace('_', ' '), clip, {name: mask[i] for name, mask in masks.items()})

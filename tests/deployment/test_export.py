@@ -42,7 +42,7 @@ def recognizer(backbone: str, stream: str = 'joint', persons: str = 'all', layou
         )
     ).eval()
     pipeline = {'resample': {'type': 'Resample', 'num_frames': 16}, 'pack': {'type': 'PackClip', 'num_persons': 2}}
-    facts = {'num_frames': 16, 'pipeline': pipeline, 'method': 'Recognizer', 'dataset': {'classes': list('abcde')}}
+    facts = {'num_frames': 16, 'pipeline': pipeline, 'method': 'Recognizer', 'classes': list('abcde')}
     object.__setattr__(model, 'trained_on', facts)
     return model
 

@@ -55,4 +55,5 @@ def _detections(value: Any) -> list[tuple[Any, Any]]:
     return [(person['image_id'], person) for person in value]
 
 
-convert = ClipFolder(('.json',), read_clip, channels=XY_SCORE, layouts=LAYOUTS).convert
+FORMAT = ClipFolder(('.json',), read_clip, channels=XY_SCORE, layouts=LAYOUTS)
+convert = FORMAT.convert

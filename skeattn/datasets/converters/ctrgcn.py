@@ -92,6 +92,24 @@ def convert(
         add_clips(writer, str(source), read(), len(sides), choice, strict=strict)
 
 
+def clips_of(source: str | os.PathLike[str], V: int, C: int) -> Iterator[tuple[str, Read]]:
+    """Name and reader of each clip, without a conversion.
+
+    Args:
+        source: the ``.npz`` file.
+        V: number of joints.
+        C: number of a joint's values.
+
+    Raises:
+        DataError: the file is damaged or has a different structure.
+    """
+    source = Path(source)
+    for side in _SIDES:
+        labels = _labels(_one_hot(source, f'y_{side}'))
+        for i, rows in enumerate(_clips(source, f'x_{side}', len(labels))):
+            yield f'{side}_{i:05d}', partial(_clip, rows, V, C, {'label': labels[i]})
+
+
 def _clip(rows: np.ndarray, V: int, C: int, columns: dict[str, int]) -> tuple[np.ndarray, dict[str, int]]:
     if columns['label'] < 0:
         raise DataError('its row of labels is not one-hot: one 1, else 0')

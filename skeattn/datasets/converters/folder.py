@@ -132,7 +132,7 @@ class ClipFolder:
         skeleton, named = None if layout is None else read_layout(layout), parse_channels(channels)
         extra = tuple(suffix for suffix in _LABELS if suffix not in self.suffixes)
         files = Source(source, (*self.suffixes, *extra))
-        beside = _labels_beside(files)
+        beside = labels_beside(files)
         clips = Clips(files, self, without={*beside, *_resolved(layout, classes, labels)})
         if not clips.members:
             hint = f'; it holds {describe(files.others)}' if files.others else ''
@@ -330,7 +330,7 @@ class Clips:
         return [(row.name, row.where, partial(pack, i)) for i, row in enumerate(rows)], others
 
 
-def _labels_beside(files: Source) -> list[str]:
+def labels_beside(files: Source) -> list[str]:
     """Tables of labels in the source, else the one beside its archive: ``labels.csv``, ``.tsv``, ``.txt`` or ``.npy``.
 
     The first is the one to use; none is a clip.

@@ -73,4 +73,5 @@ def label_of(inner: str, path: str, content: bytes) -> tuple[str, dict[str, int]
     return '' if label is None else str(label), sides
 
 
-convert = ClipFolder(('.json',), read_clip, file_of, channels=XY_SCORE, layouts=LAYOUTS, label=label_of).convert
+FORMAT = ClipFolder(('.json',), read_clip, file_of, channels=XY_SCORE, layouts=LAYOUTS, label=label_of)
+convert = FORMAT.convert

@@ -66,4 +66,5 @@ def _landmark(joint: Any) -> list[float]:
     return joint[:4]  # type: ignore[no-any-return]
 
 
-convert = ClipFolder(('.json',), read_clip, channels=CHANNELS, layouts=LAYOUTS).convert
+FORMAT = ClipFolder(('.json',), read_clip, channels=CHANNELS, layouts=LAYOUTS)
+convert = FORMAT.convert

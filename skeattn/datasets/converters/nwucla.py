@@ -43,14 +43,23 @@ def parse(path: str, content: bytes) -> Parsed:
     action, subject, episode, view = map(int, match.groups())
     if action not in ACTIONS:
         raise DataError(f'{path}: unknown action code {action}; the codes are {", ".join(map(str, ACTIONS))}')
+    columns = {'label': list(ACTIONS).index(action), 'subject': subject, 'camera': view, 'replication': episode}
+    return name, read_keypoint(path, content), columns
+
+
+def read_keypoint(path: str, content: bytes) -> np.ndarray:
+    """Keypoint ``(1, T, 20, 3)`` of a file, whatever its name.
+
+    Raises:
+        DataError: the content is not of this format.
+    """
     try:
         keypoint = np.array(json.loads(content)['skeletons'], dtype=np.float32)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f'{path}: not JSON with "skeletons" as frames x joints x 3 numbers ({error})') from error
     if keypoint.ndim != 3:
         raise DataError(f'{path}: "skeletons" has the shape {keypoint.shape}, not (frames, 20, 3)')
-    columns = {'label': list(ACTIONS).index(action), 'subject': subject, 'camera': view, 'replication': episode}
-    return name, keypoint[None], columns
+    return keypoint[None]
 
 
 convert = FileFormat('nwucla', 'kinect20', tuple(ACTIONS.values()), SPLITS['nwucla'], '.json', parse).convert

@@ -71,4 +71,5 @@ def read_frame(path: str, value: object) -> Frame:
     return frame
 
 
-convert = ClipFolder(('.json',), read_clip, file_of, XY_SCORE, LAYOUTS).convert
+FORMAT = ClipFolder(('.json',), read_clip, file_of, XY_SCORE, LAYOUTS)
+convert = FORMAT.convert

@@ -69,11 +69,12 @@ def convert(
     if not Path(source).exists():
         raise DataError(f'{source} is no folder with clips')
     skeleton, named = read_layout(layout), parse_channels(channels)
-    read = partial(_read, V=skeleton.num_joints, channels=named)
+    read = partial(read_clip, V=skeleton.num_joints, channels=named)
     _FOLDER.pack(read, source, out, layout, labels, classes, named, choice, strict=strict, overwrite=overwrite)
 
 
-def _read(content: Content, V: int, channels: Sequence[str] | None) -> tuple[np.ndarray, None]:
+def read_clip(content: Content, V: int, channels: Sequence[str] | None) -> tuple[np.ndarray, None]:
+    """:func:`parse` of a clip's only file; persons are not listed frame by frame."""
     ((path, text),) = content
     return parse(path, text, V, channels), None
 

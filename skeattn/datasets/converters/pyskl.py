@@ -105,6 +105,19 @@ def convert(
         add_clips(writer, str(source), clips, len(clips), choice, marked=normalise, strict=strict)
 
 
+def clips_of(source: str | os.PathLike[str]) -> tuple[tuple[str, ...], Iterator[tuple[str, Read]]]:
+    """Channels of a file, and name and reader of each of its clips, without a conversion.
+
+    Raises:
+        DataError: the file is damaged, or holds anything else than annotations.
+        ConfigError: a number of values a joint that has no usual names.
+    """
+    annotations, _ = _read(Path(source))
+    first: dict[str, Any] = next((item for item in annotations if isinstance(_part(item, 'keypoint'), np.ndarray)), {})
+    reads = (partial(parse_annotation, item, 'keypoint_score' in first) for item in annotations)
+    return _channels(first), zip(_names(annotations), reads, strict=True)
+
+
 def parse_annotation(annotation: Any, scored: bool, normalise: Mark | None = None) -> tuple[np.ndarray, dict[str, int]]:
     """Keypoint ``(M, T, V, C)``, the score its last channel, and the columns that the annotation itself tells.
 

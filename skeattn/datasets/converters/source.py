@@ -33,7 +33,7 @@ class Source:
     archive (``archive.zip/inner/name.skeleton``).
 
     Args:
-        paths: folder or ``.zip``, or several of them.
+        paths: folder, ``.zip`` or a file of the suffixes, or several of them.
         suffix: for example ``'.json'``, or several; in capitals or not.
 
     Attributes:
@@ -71,7 +71,7 @@ class Source:
             self.others.update(file.suffix.lower() for file in files if file not in archives)
             return [member for archive in archives for member in self._list_archive(archive)]
         if path.is_file():
-            return self._list_archive(path)
+            return [str(path)] if self._takes(path) else self._list_archive(path)
         raise DataError(
             f'{path} does not exist: give the folder or zip archive with the {" or ".join(self._suffixes)} files'
         )
@@ -92,7 +92,7 @@ class Source:
         if member in self._inside:
             return self._inside[member][1].replace('\\', '/')
         path = Path(member)
-        folder = next((folder for folder in self.paths if path.is_relative_to(folder)), path.parent)
+        folder = next((folder for folder in self.paths if path != folder and path.is_relative_to(folder)), path.parent)
         return path.relative_to(folder).as_posix()
 
     def _archive(self, path: Path) -> zipfile.ZipFile:

@@ -41,6 +41,16 @@ def parse(path: str, content: bytes) -> Parsed:
     action, subject, trial = map(int, match.groups())
     if not 1 <= action <= len(ACTIONS):
         raise DataError(f'{path}: action {action} is outside 1..{len(ACTIONS)}')
+    name = f'a{action:02d}_s{subject:02d}_t{trial:02d}'
+    return name, read_keypoint(path, content), {'label': action - 1, 'subject': subject, 'replication': trial}
+
+
+def read_keypoint(path: str, content: bytes) -> np.ndarray:
+    """Keypoint ``(1, T, 20, 3)`` of a file, whatever its name.
+
+    Raises:
+        DataError: the content is not of this format.
+    """
     try:
         with np.errstate(over='ignore'):  # becomes infinite, which the writer reports
             stored = read_array(content, 'd_skel').astype(np.float32)
@@ -50,9 +60,7 @@ def parse(path: str, content: bytes) -> Parsed:
         stored = stored[..., None]
     if stored.ndim != 3 or len(stored) != len(_ORDER):
         raise DataError(f'{path}: d_skel has the shape {stored.shape}, not ({len(_ORDER)}, 3, frames)')
-    keypoint = stored[_ORDER].transpose(2, 0, 1)
-    name = f'a{action:02d}_s{subject:02d}_t{trial:02d}'
-    return name, keypoint[None], {'label': action - 1, 'subject': subject, 'replication': trial}
+    return np.asarray(stored[_ORDER].transpose(2, 0, 1)[None])
 
 
 convert = FileFormat('utdmhad', _LAYOUT, ACTIONS, SPLITS['utdmhad'], '.mat', parse).convert

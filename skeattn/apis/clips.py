@@ -1,0 +1,276 @@
+"""Everything that holds clips, as the data set that an encoder reads: arrays, files, folders and packed sets."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from skeattn.channels import check_channels, num_coordinates
+from skeattn.datasets import PackedSet, Pipeline
+from skeattn.datasets.converters.recordings import Described, Recording, read_recordings
+from skeattn.datasets.materialise import packed_inputs
+from skeattn.datasets.missing import anybody, broken_value, mark_missing
+from skeattn.datasets.packed import MANIFEST, UNLABELLED, class_name
+from skeattn.datasets.rows import Rows
+from skeattn.datasets.skeleton_dataset import split_missing
+from skeattn.errors import ConfigError, DataError
+from skeattn.skeletons import LAYOUTS, SkeletonLayout, corresponding, describe_layout, get_layout
+
+Array: TypeAlias = np.ndarray | torch.Tensor
+Clip: TypeAlias = Array | str | os.PathLike[str]
+Clips: TypeAlias = Clip | PackedSet | Mapping[str, Array] | Iterable[Clip | PackedSet]
+"""One clip or several, see :class:`Preparation`."""
+Layout: TypeAlias = str | Mapping[str, Any] | SkeletonLayout
+
+
+class ClipSet:
+    """Clips after the pipeline: a data set, as far as feature extraction reads it.
+
+    Args:
+        prepared: ``(C + 1, T, V, M)`` of each clip; the last channel marks missing joints.
+        facts: name, class and subject of each clip.
+        classes: names of the classes in their order; others that occur follow, sorted.
+
+    Attributes:
+        clips: ``(N, C, T, V, M)`` float32.
+        missing: ``(N, T, V, M)`` bool, joints that are still missing; None where there are none.
+        names: of the clips.
+        classes: names of the classes.
+        labels: (N,) int64 indices of classes, -1 of an unlabelled clip.
+        subjects: (N,) int64, -1 where unknown.
+    """
+
+    def __init__(
+        self,
+        prepared: Sequence[np.ndarray],
+        facts: Sequence[tuple[str, str, int]],
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        names, labels, subjects = zip(*facts, strict=True)
+        self.clips, self.missing = split_missing(torch.from_numpy(np.stack(prepared)))
+        self.names = list(names)
+        self.classes = tuple(dict.fromkeys([*(classes or ()), *sorted({*labels} - {''})]))
+        number = {'': UNLABELLED, **{name: i for i, name in enumerate(self.classes)}}
+        self.labels = torch.tensor([number[label] for label in labels])
+        self.subjects = torch.tensor(subjects)
+
+    def relabel(self, labels: Sequence[Any]) -> None:
+        """Replace the labels.
+
+        Args:
+            labels: a name or a number for each clip; None or empty for a clip without one.
+
+        Raises:
+            DataError: their number is not that of the clips.
+        """
+        given = ['' if _is_none(label) else _plain(label) for label in labels]
+        if len(given) != len(self):
+            raise DataError(f'{len(given)} labels for {len(self)} clips; give one for each clip, None without a label')
+        known = {*given} - {''}
+        ordered = sorted(known) if all(isinstance(label, int) for label in known) else sorted(map(str, known))
+        self.classes = tuple(map(str, ordered))
+        number = {name: i for i, name in enumerate(self.classes)}
+        self.labels = torch.tensor([UNLABELLED if label == '' else number[str(label)] for label in given])
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The batch of the clips at ``indices``, see ``SkeletonDataset.__getitems__``."""
+        return Rows(self.clips, self.labels, self.missing).take(torch.as_tensor(indices, dtype=torch.int64))
+
+
+def _plain(label: Any) -> Any:
+    """A label of numpy or torch as that of Python."""
+    return label.item() if isinstance(label, np.generic | torch.Tensor) else label
+
+
+def _is_none(label: Any) -> bool:
+    return label is None or label == '' or label != label
+
+
+class Preparation:
+    """Turns clips into the input of an encoder.
+
+    Args:
+        layout, channels: of the encoder.
+        pipeline: the steps of its training, the last one ``PackClip``.
+    """
+
+    def __init__(
+        self,
+        layout: SkeletonLayout,
+        channels: Sequence[str],
+        pipeline: Mapping[str, Mapping[str, Any] | None],
+    ) -> None:
+        self.layout, self.channels, self.steps = layout, tuple(channels), pipeline
+        self._pipelines = {layout: Pipeline(pipeline)}
+
+    def __call__(self, clips: Clips, layout: Layout | None = None, channels: Sequence[str] | None = None) -> ClipSet:
+        """Read clips and run them through the pipeline.
+
+        Args:
+            clips: one clip or several, in one of these forms:
+
+                * an array or tensor ``(T, V, C)`` or ``(M, T, V, C)``: one clip; ``(N, M, T, V, C)``: N clips of equal
+                  length. Coordinates have the unit of the training data (metres in 3-D). An absent person is all zero;
+                  undetected joints are NaN, or values that :func:`~skeattn.datasets.missing.mark_missing` recognises;
+                * a path: of a packed set, or of a file, folder or zip archive that
+                  :func:`~skeattn.datasets.converters.recordings.read_recordings` reads;
+                * a :class:`~skeattn.datasets.PackedSet`;
+                * a list of these, whose clips may differ in length, or a dict of arrays by name.
+            layout: of arrays, and of files whose format does not determine it; by default that of the encoder. Clips
+                of a different layout are converted by the names of the joints.
+            channels: names of a joint's values, likewise. Values that the encoder does not read, such as a score, are
+                dropped after missing joints were found by them.
+
+        Raises:
+            DataError: a clip has the wrong shape or values, no person is present, or a file is unusable; names the
+                clip.
+            ConfigError: an unknown layout, or one that lacks joints of the encoder's; lists them.
+        """
+        described = Described(
+            self.layout if layout is None else get_layout(layout),
+            self.channels if channels is None else check_channels(channels),
+            stated=layout is not None,
+        )
+        if isinstance(clips, str | os.PathLike) and (Path(clips) / MANIFEST).is_file():
+            clips = PackedSet.open(clips)
+        prepared, facts = [], []
+        for clip in _recordings(clips, described):
+            prepared.append(self._prepared(clip))
+            facts.append((clip.name, clip.label, clip.subject))
+            if prepared[-1].shape != prepared[0].shape:
+                now, before = (inputs.shape[1:] for inputs in (prepared[-1], prepared[0]))
+                raise DataError(
+                    f'{clip.name}: shape {now} after the pipeline, the previous clips have {before}; pass clips of '
+                    f'different lengths one by one: the pipeline of this encoder has no step that makes them equal'
+                )
+        if not prepared:
+            raise DataError('there are no clips; pass at least one')
+        return ClipSet(prepared, facts, clips.classes if isinstance(clips, PackedSet) else None)
+
+    def _prepared(self, clip: Recording) -> np.ndarray:
+        """``(C + 1, T, V, M)``; the last channel marks missing joints."""
+        keypoint, facts = self._values(clip), {'layout': clip.layout, 'channels': self.channels, 'name': clip.name}
+        if fault := broken_value(keypoint, self.channels, clip.layout):
+            raise DataError(
+                f'{clip.name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero'
+            )
+        if not anybody(keypoint):
+            raise DataError(f'{clip.name}: no person is present, every value is zero or missing; leave the clip out')
+        pipeline = self._pipeline_of(clip)
+        with np.errstate(over='ignore', invalid='ignore'):  # absurd coordinates overflow; the result is checked
+            prepared = pipeline({'keypoint': keypoint, 'total_frames': keypoint.shape[1], **facts})
+            return packed_inputs(prepared, clip.name, marked=True)
+
+    def _values(self, clip: Recording) -> np.ndarray:
+        """The values that the encoder reads, ``(M, T, V, C)``."""
+        if clip.channels == self.channels:
+            return clip.keypoint
+        lacking = [name for name in self.channels if name not in clip.channels]
+        if lacking or num_coordinates(clip.channels) != num_coordinates(self.channels):
+            raise DataError(
+                f'{clip.name}: its joints have the values {", ".join(clip.channels)}, but the encoder reads '
+                f'{", ".join(self.channels)}; use an encoder that was trained on such values'
+            )
+        return clip.keypoint[..., [clip.channels.index(name) for name in self.channels]]
+
+    def _pipeline_of(self, clip: Recording) -> Pipeline:
+        """The pipeline for clips of a layout, after their conversion to that of the encoder."""
+        if clip.layout not in self._pipelines:
+            try:
+                corresponding(clip.layout, self.layout)
+            except ConfigError as error:
+                raise ConfigError(
+                    f'{clip.name}: {error}; use an encoder that was trained on {clip.layout.name!r}'
+                ) from error
+            convert = {'type': 'ToLayout', 'layout': describe_layout(self.layout)}
+            self._pipelines[clip.layout] = Pipeline({'to_layout': convert, **self.steps})
+        return self._pipelines[clip.layout]
+
+
+def _recordings(clips: Any, described: Described) -> Iterator[Recording]:
+    """The clips of :data:`Clips`, in their order."""
+    if isinstance(clips, str | os.PathLike | PackedSet):
+        yield from _stored(clips, described)
+    elif isinstance(clips, Mapping):
+        for name, clip in clips.items():
+            yield _recording(str(name), clip, described)
+    elif isinstance(clips, np.ndarray | torch.Tensor):
+        several = clips if clips.ndim == 5 else [clips]
+        for i, clip in enumerate(several):
+            yield _recording(f'clip {i}', clip, described)
+    elif isinstance(clips, Iterable):
+        for i, clip in enumerate(clips):
+            if isinstance(clip, str | os.PathLike | PackedSet):
+                yield from _stored(clip, described)
+            else:
+                yield _recording(f'clip {i}', clip, described)
+    else:
+        raise DataError(f'clips={clips!r:.100} is a {type(clips).__name__}; pass arrays, paths, or a packed set')
+
+
+def _stored(clips: str | os.PathLike[str] | PackedSet, described: Described) -> Iterator[Recording]:
+    """The clips of a packed set or of raw files."""
+    if not isinstance(clips, PackedSet):
+        if not (Path(clips) / MANIFEST).is_file():
+            yield from read_recordings(clips, described)
+            return
+        clips = PackedSet.open(clips)
+    if described.stated and described.layout != clips.layout:
+        raise ConfigError(
+            f'layout={described.layout.name!r}, but {clips.path} has layout {clips.layout.name!r}; leave layout out'
+        )
+    clips.verify()
+    for i, (name, label, subject) in enumerate(zip(*(clips.table[key] for key in _FACTS), strict=True)):
+        stated = '' if label == UNLABELLED else class_name(clips.classes, int(label))
+        yield Recording(str(name), clips.clip(i), clips.layout, clips.channels, stated, int(subject))
+
+
+_FACTS = ('name', 'label', 'subject')
+
+
+def _recording(name: str, clip: Any, described: Described) -> Recording:
+    """A clip given as an array, with missing joints marked."""
+    keypoint = _numbers(name, clip)
+    shape, (V, C) = keypoint.shape, (described.layout.num_joints, len(described.channels))
+    keypoint = keypoint[None] if keypoint.ndim == 3 else keypoint
+    if keypoint.ndim != 4 or keypoint.shape[2:] != (V, C) or not keypoint.size:
+        raise DataError(
+            f'{name} has shape {shape}; layout {described.layout.name!r} needs (T, {V}, {C}) or (M, T, {V}, {C}), a '
+            f'joint has the values {", ".join(described.channels)}{_hint(keypoint.shape, described)}'
+        )
+    keypoint = mark_missing(keypoint, described.channels, described.layout)
+    return Recording(name, keypoint, described.layout, described.channels)
+
+
+def _numbers(name: str, clip: Any) -> np.ndarray:
+    """An array or tensor as float32."""
+    if isinstance(clip, torch.Tensor):
+        clip = clip.detach().cpu()
+        clip = (clip.float() if clip.dtype in (torch.bfloat16, torch.float16) else clip).numpy()
+    elif isinstance(clip, np.ma.MaskedArray) and clip.dtype.kind in 'fiu':
+        clip = np.ma.filled(clip.astype(np.float64), np.nan)
+    try:
+        array = np.asarray(clip)
+    except ValueError as error:
+        raise DataError(f'{name} is no array: {error}; pass numbers of shape (T, V, C) or (M, T, V, C)') from error
+    if array.dtype.kind not in 'fiu':
+        what = f'a {type(clip).__name__}' if array.dtype == object else str(array.dtype)
+        raise DataError(f'{name} holds {what}, not numbers; pass an array of shape (T, V, C) or (M, T, V, C)')
+    with np.errstate(over='ignore'):  # becomes infinite, which is reported by its place
+        return array.astype(np.float32)
+
+
+def _hint(shape: tuple[int, ...], described: Described) -> str:
+    """The end of a message: how clips of this shape may be meant."""
+    if len(shape) == 4 and shape[3] == len(described.channels) and shape[2] != described.layout.num_joints:
+        fitting = [name for name, layout in LAYOUTS.items() if layout.num_joints == shape[2]]
+        return f'; if these are joints of {" or ".join(fitting)}, pass layout=...' if fitting else ''
+    if len(shape) == 2:
+        return '; a list holds one array per clip: stack the frames of a clip'
+    return ''
