@@ -18,9 +18,10 @@ FORMATS = {
     '.pickle': 'pyskl',
     '.npz': 'ctrgcn',
     '.npy': 'plain or stgcn_arrays',
-    '.csv': 'plain',
+    '.csv': 'plain or msrc12',
     '.tsv': 'plain',
-    '.txt': 'plain or pkummd',
+    '.txt': 'plain, pkummd, msraction3d, utkinect, florence3d, sbu or kard',
+    '.rar': 'none, unpack it first',
     '.json': 'openpose, alphapose, mediapipe, kinetics, nwucla or plain',
     '.zip': 'given by itself, that of its files',
 }
@@ -33,7 +34,7 @@ class Source:
     archive (``archive.zip/inner/name.skeleton``).
 
     Args:
-        paths: folder or ``.zip``, or several of them.
+        paths: folder, ``.zip`` or a file of such a suffix, or several of them.
         suffix: for example ``'.json'``, or several; in capitals or not.
 
     Attributes:
@@ -71,7 +72,7 @@ class Source:
             self.others.update(file.suffix.lower() for file in files if file not in archives)
             return [member for archive in archives for member in self._list_archive(archive)]
         if path.is_file():
-            return self._list_archive(path)
+            return [str(path)] if self._takes(path) else self._list_archive(path)
         raise DataError(
             f'{path} does not exist: give the folder or zip archive with the {" or ".join(self._suffixes)} files'
         )
@@ -92,7 +93,8 @@ class Source:
         if member in self._inside:
             return self._inside[member][1].replace('\\', '/')
         path = Path(member)
-        folder = next((folder for folder in self.paths if path.is_relative_to(folder)), path.parent)
+        folders = (folder for folder in self.paths if folder != path and path.is_relative_to(folder))
+        folder = next(folders, path.parent)
         return path.relative_to(folder).as_posix()
 
     def _archive(self, path: Path) -> zipfile.ZipFile:
