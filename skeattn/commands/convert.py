@@ -81,6 +81,8 @@ GENERATED: dict[str, dict[str, Any]] = {
     '--raw': {'metavar': 'DIR', 'help': 'also write the clips as raw NTU .skeleton files'},
 }
 
+KINECT_SETS = ('msraction3d', 'utkinect', 'florence3d', 'sbu', 'kard', 'msrc12')
+
 # A new format needs only a line here.
 FORMATS = {
     'ntu': Format(converters.ntu, NTU, several=True),
@@ -97,6 +99,7 @@ FORMATS = {
     'mediapipe': Format(converters.mediapipe, ESTIMATOR),
     'kinetics': Format(converters.kinetics, ESTIMATOR),
     'utdmhad': Format(converters.utdmhad),
+    **{name: Format(getattr(converters, name)) for name in KINECT_SETS},
     'synthetic': Format(synthetic, GENERATED),
 }
 
