@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+
+from skeattn.evaluation.complexity import counted_work
 
 FREE = ('empty', '_unsafe_view', 'detach', 'alias', '_local_scalar_dense')
 """Operations that move no data, beside views."""
@@ -20,7 +21,7 @@ class Work(NamedTuple):
     """Work of one call.
 
     Attributes:
-        flops: of matrix products and convolutions, two per multiply-accumulate.
+        flops: of matrix products, convolutions and attention, two per multiply-accumulate.
         moved: bytes that all operations read and write; what a cache or a fused kernel saves is not subtracted.
         operations: dispatched by torch, without views.
     """
@@ -33,7 +34,7 @@ class Work(NamedTuple):
 def count(run: Callable[[], object]) -> Work:
     """Call ``run()`` once and count its operations."""
     traffic = Traffic()
-    with FlopCounterMode(display=False) as flops, traffic:
+    with counted_work() as flops, traffic:
         run()
     return Work(flops.get_total_flops(), traffic.moved, traffic.operations)
 

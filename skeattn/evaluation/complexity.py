@@ -2,18 +2,42 @@
 
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from skeattn.datasets.native import at_full_length
 from skeattn.evaluation.features import frozen
 
 CLIPS = 16
 """Number of clips for averaged counts, evenly spaced over the training set: some hold one person, some two."""
+# torch's counter has formulas for attention on accelerators alone.
+_CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda grad, q, k, v, *_, **__: sdpa_backward_flop_count(grad, q, k, v)
+    ),
+}
+
+
+@contextmanager
+def counted_work() -> Iterator[FlopCounterMode]:
+    """A counter of what runs inside: all matrix products, convolutions and attention, with and without gradients.
+
+    Attention is counted by torch's formula, whose backward pass computes the scores once more. Where no gradient is
+    needed, torch runs a whole Transformer layer as one operation without a formula; this is switched off meanwhile.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+            yield counter
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def sample_batch(dataset: Any, clips: int = CLIPS) -> dict[str, Tensor]:
@@ -26,15 +50,14 @@ def encoder_cost(model: nn.Module, batch: dict[str, Tensor], source: str = 'back
     """Cost of features: ``parameters`` on which they depend, ``gmacs`` per clip (10^9 multiply-accumulates).
 
     Args:
-        model: an algorithm.
+        model: an algorithm; parameters that it does not train count as well.
         batch: clips for the count, as the dataset returns them.
         source: see :func:`~skeattn.evaluation.features.extract_features`.
     """
-    # With gradients: without them torch takes fused paths, which the counter does not see.
-    with frozen(model), torch.enable_grad():
-        with FlopCounterMode(display=False) as counter:
+    weights = [p for p in model.parameters() if p.is_floating_point()]
+    with frozen(model), torch.enable_grad(), _requiring_grad(weights):
+        with counted_work() as counter:
             total = model.features(batch, source=source).sum()  # type: ignore[operator]
-        weights = [p for p in model.parameters() if p.requires_grad]
         used = torch.autograd.grad(total, weights, allow_unused=True)
     count = sum(p.numel() for p, grad in zip(weights, used, strict=True) if grad is not None)
     return {'parameters': count, 'gmacs': _gmacs(counter, len(batch['inputs']))}
@@ -45,7 +68,7 @@ def training_cost(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, float
 
     The model keeps gradients and staged keys: pass a model that is not used elsewhere.
     """
-    with FlopCounterMode(display=False) as counter:
+    with counted_work() as counter:
         _training_step(model, batch)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {'parameters': trainable, 'gmacs': _gmacs(counter, len(batch['inputs']))}
@@ -67,11 +90,11 @@ def gmacs_by_module(
         modules.
     """
     root = _Called(model)
-    with FlopCounterMode(display=False) as counter:
+    with counted_work() as counter:
         if training:
             root(lambda: _training_step(model, batch))
         else:
-            with frozen(model), torch.enable_grad():  # see encoder_cost
+            with frozen(model):
                 root(lambda: model.features(batch, source=source))  # type: ignore[operator]
     prefix = f'{type(root).__name__}.called.'
     counted: Mapping[str, Mapping[Any, int]] = counter.get_flop_counts()
@@ -93,6 +116,18 @@ def saved_activations(model: nn.Module, batch: dict[str, Tensor]) -> int:
     with saved:
         _training_step(model, batch)
     return saved.peak
+
+
+@contextmanager
+def _requiring_grad(weights: list[nn.Parameter]) -> Iterator[None]:
+    before = [weight.requires_grad for weight in weights]
+    try:
+        for weight in weights:
+            weight.requires_grad_(True)
+        yield
+    finally:
+        for weight, required in zip(weights, before, strict=True):
+            weight.requires_grad_(required)
 
 
 class _Saved(torch.autograd.graph.saved_tensors_hooks):
