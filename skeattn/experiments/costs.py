@@ -18,9 +18,9 @@ from skeattn.skeletons import get_layout
 FRAMES = 120
 """Frames of the random clips before the pipeline."""
 NOTE = (
-    'GMACs: 10^9 multiply-accumulates per clip, of matrix products and convolutions, as torch counts them. A training '
-    'step is\nforward and backward, all views. Activations: peak memory of autograd for the backward pass, per clip, '
-    'in float32,\nwithout weights, gradients, the optimiser and the scratch space of operations.'
+    'GMACs: 10^9 multiply-accumulates per clip, of matrix products, convolutions and attention. A training step is\n'
+    'forward and backward, all views. Activations: peak memory of autograd for the backward pass, per clip, in\n'
+    'float32, without weights, gradients, the optimiser and the scratch space of operations.'
 )
 
 
