@@ -1,4 +1,4 @@
-"""The package; its metadata stand in pyproject.toml. A wheel also carries configs and scripts of the checkout."""
+"""The package, described in pyproject.toml. A wheel also carries the configs and the scripts of the checkout."""
 
 import shutil
 from pathlib import Path

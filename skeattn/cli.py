@@ -57,9 +57,16 @@ def add_config(parser: argparse.ArgumentParser, name: str = 'config', **settings
         settings: further ones of :meth:`~argparse.ArgumentParser.add_argument`.
     """
     text = 'a file, or a name below configs/, such as skeattnclr/stgcn_demo'
-    settings = {'metavar': 'CONFIG', 'help': text, **settings}
-    argument: Any = parser.add_argument(name, type=toolbox.config_name, **settings)
-    argument.completer = lambda prefix, **_: [name for name in toolbox.config_names() if name.startswith(prefix)]
+    settings = {'type': toolbox.config_name, 'metavar': 'CONFIG', 'help': text, **settings}
+    argument: Any = parser.add_argument(name, **settings)
+    argument.completer = _complete_config
+
+
+def _complete_config(prefix: str, **_: Any) -> list[str]:
+    """What a shell offers for a config: names, and files as for every argument."""
+    from argcomplete.completers import FilesCompleter
+
+    return [name for name in toolbox.config_names() if name.startswith(prefix)] + list(FilesCompleter()(prefix))
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, **settings: Any) -> None:

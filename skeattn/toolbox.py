@@ -8,9 +8,9 @@ from pathlib import Path
 
 from skeattn.errors import ConfigError, did_you_mean
 
-_PACKAGE = Path(__file__).resolve().parent
-_SHARE = _PACKAGE / 'share'
-ROOT = _SHARE if _SHARE.is_dir() else _PACKAGE.parent
+PACKAGE = Path(__file__).resolve().parent
+_SHARE = PACKAGE / 'share'
+ROOT = _SHARE if _SHARE.is_dir() else PACKAGE.parent
 CONFIGS, TOOLS = ROOT / 'configs', ROOT / 'tools'
 TRAININGS = '[!_]*/*.py'
 """The configs of trainings, below ``configs/``; files of ``_base_`` are parts of them."""
@@ -29,7 +29,7 @@ def configs(pattern: str = TRAININGS) -> list[str]:
 
 def config_names() -> list[str]:
     """The short names of the trainings: ``METHOD/NAME``."""
-    return [_short(path) for path in configs()]
+    return [short_name(path) for path in configs()]
 
 
 def locate(config: str | os.PathLike[str]) -> Path | None:
@@ -37,7 +37,7 @@ def locate(config: str | os.PathLike[str]) -> Path | None:
     path = Path(config)
     if path.is_file():
         return path
-    inside = _short(path)
+    inside = short_name(path)
     candidates = [folder / f'{inside}.py' for folder in (Path('configs'), CONFIGS)]
     return next((file for file in candidates if not path.is_absolute() and file.is_file()), None)
 
@@ -50,7 +50,7 @@ def find_config(config: str | os.PathLike[str]) -> Path:
     """
     file = locate(config)
     if file is None:
-        hint = did_you_mean(_short(config), config_names(), 'skeattn info lists those of the toolbox')
+        hint = did_you_mean(short_name(config), config_names(), 'skeattn info lists those of the toolbox')
         raise ConfigError(f'no config file {os.fspath(config)}; {hint}')
     return file
 
@@ -61,8 +61,9 @@ def config_name(config: str) -> str:
     What names no config is returned as it is; reading it is an error.
     """
     known = not Path(config).is_file() and locate(config) is not None
-    return f'configs/{_short(config)}.py' if known else config
+    return f'configs/{short_name(config)}.py' if known else config
 
 
-def _short(config: str | os.PathLike[str]) -> str:
+def short_name(config: str | os.PathLike[str]) -> str:
+    """``METHOD/NAME`` of ``configs/METHOD/NAME.py``."""
     return Path(config).as_posix().removeprefix('configs/').removesuffix('.py')

@@ -7,7 +7,9 @@ work and returns the exit status (None for 0). The module imports nothing slow: 
 A new command is a module here and its line in :data:`GROUPS`.
 """
 
+import argparse
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import NoReturn
@@ -33,7 +35,9 @@ GROUPS = {
         'table': 'a table of the paper: train, evaluate, and print it beside the published figures',
         'tables': 'a table of the paper from records that exist',
     },
-    'configs': {
+    'look': {
+        'info': 'one page about a checkpoint, work_dir, packed set, record, config or method',
+        'doctor': 'versions, devices, and what is missing',
         'diff': 'the differences between two configs',
         'flops': 'parameters, multiply-accumulates and activation memory of configs',
     },
@@ -70,8 +74,25 @@ def overview() -> str:
     return '\n'.join(lines)
 
 
+def complete() -> None:
+    """Answer a shell that asks for completion; the extra ``completion`` installs what it needs."""
+    try:
+        import argcomplete
+    except ModuleNotFoundError:
+        sys.exit(1)
+    top = argparse.ArgumentParser('skeattn')
+    top.add_argument('--version', action='store_true')
+    named = top.add_subparsers()
+    typed = os.environ.get('COMP_LINE', '').split()[1:2]
+    for name in COMMANDS:  # the command line is of one of them: the others need no options
+        named.choices[name] = load(name).parser() if [name] == typed else argparse.ArgumentParser(name)
+    argcomplete.autocomplete(top)
+
+
 def main() -> NoReturn:
     """Run the command that this process was called with."""
+    if '_ARGCOMPLETE' in os.environ:
+        complete()
     name, *arguments = sys.argv[1:] or ['--help']
     if name in ('-h', '--help', 'help'):
         cli.run(lambda: print(overview()))
