@@ -94,7 +94,7 @@ def read_run(name: str, folder: Path) -> Run:
         run.missing.setdefault('checkpoint', f'{folder} holds no checkpoint (epoch_*.pth)')
     run.records = _records(run)
     if not run.records:
-        run.missing['records'] = f'{folder} holds no record of an evaluation; tools/test.py writes one'
+        run.missing['records'] = f'{folder} holds no record of an evaluation; skeattn test writes one'
     run.log = run.attempt('log', lambda: read_log(folder))
     run.config = _config(run)
     if not run.config:
@@ -111,7 +111,7 @@ def _work_dirs(folder: Path) -> list[Path]:
     if not inside:
         raise DataError(
             f'{folder} holds nothing to report: no checkpoint (epoch_*.pth), no log (*/vis_data/scalars.json) and no '
-            f'record of tools/test.py; give the work_dir of a training'
+            f'record of skeattn test; give the work_dir of a training'
         )
     return inside
 

@@ -22,6 +22,8 @@ import pytest
 import torch
 
 from skeattn.choices import protocol_names
+from skeattn.commands import COMMANDS
+from skeattn.commands import load as command_module
 from skeattn.commands.test import listed
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import SkeAttnError
@@ -158,10 +160,10 @@ def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 @pytest.fixture(scope='module')
 def options() -> dict[str, list[argparse.Action]]:
-    """What the tools take, by name: an action for each tool that has an option of that name."""
+    """What tools and commands take, by name: an action for each of them that has an option of that name."""
     taken: dict[str, list[argparse.Action]] = {}
-    for tool in TOOLS:
-        for action in actions(load(tool).parser()):
+    for module in (*map(load, TOOLS), *map(command_module, COMMANDS)):
+        for action in actions(module.parser()):
             for name in action.option_strings:
                 taken.setdefault(name, []).append(action)
     return taken

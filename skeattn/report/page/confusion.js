@@ -2,7 +2,7 @@
 function showClasses() {
   const node = section('classes', 'Classes');
   if (!report.classes.length) {
-    node.append(missing('No record holds predictions by class; tools/test.py writes them for knn, linear and probe.'));
+    node.append(missing('No record holds predictions by class; skeattn test writes them for knn, linear and probe.'));
     return;
   }
   const shown = el('div');

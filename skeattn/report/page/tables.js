@@ -19,7 +19,7 @@ function figures(run) {
     if (!row) continue;
     columns.forEach(({metric, heading}, i) => {
       if (!HEADLINE.includes(metric) || row.values[i] === null) return;
-      const beside = raw && raw.values[i] !== null ? `raw coordinates ${percent(raw.values[i])}` : '';
+      const beside = raw && raw.values[i] !== null ? `raw ${percent(raw.values[i])}` : '';
       found.push(el('div', {class: 'figure'}, el('span', {class: 'value'}, percent(row.values[i])), el('span', {}, heading), el('span', {class: 'note'}, beside)));
     });
     break;
