@@ -114,6 +114,10 @@ def training_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config) if isinstance(config, Mapping) else stated_config(meta)
 
 
+TRAINING = ('method', 'epoch', 'versions')
+"""Facts of a training that its network keeps in memory."""
+
+
 def encoder_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Known properties of a trained encoder: ``backbone``, its type, and ``num_frames`` of a clip.
 
@@ -207,7 +211,7 @@ def load_weights(
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
-    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, and ``pipeline`` and
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline``, :data:`TRAINING` and
     ``classes``, the names of the classes of its data set, as far as known.
 
     Raises:
@@ -225,6 +229,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     print_log(f'{path}: {report}', 'current')
     pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
     facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
+    facts |= {key: checkpoint['meta'][key] for key in TRAINING if checkpoint['meta'].get(key) is not None}
     facts['classes'] = class_names(checkpoint['meta'])
     object.__setattr__(model, 'trained_on', facts)
     return report

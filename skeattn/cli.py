@@ -1,4 +1,4 @@
-"""Shared by all command line tools: config overrides, and how errors that the user can fix are shown."""
+"""Shared by all commands and tools: their parsers, config overrides, and how errors that the user can fix are shown."""
 
 import argparse
 import ast
@@ -6,12 +6,14 @@ import gc
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from skeattn import toolbox
 from skeattn.errors import ConfigError, SkeAttnError, number_of
 from skeattn.files import storage_failed, storage_message
 
@@ -19,6 +21,93 @@ RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 """Variables in which a launcher tells a process its number."""
 NAMES = {'true': True, 'false': False}
 """Beside those of Python."""
+DEBUG = 'SKEATTN_DEBUG'
+"""Variable that ``--debug`` sets, so that processes started by a command inherit it."""
+
+
+def command_parser(description: str | None, *examples: str) -> argparse.ArgumentParser:
+    """A parser with the name of the running program, the option ``--debug``, and examples at the end of its help.
+
+    Args:
+        description: usually the docstring of the module.
+        examples: complete command lines.
+    """
+    top = argparse.ArgumentParser(
+        prog=os.path.basename(sys.argv[0]),
+        description=description,
+        epilog='\n'.join(['examples:', *(f'  {example}' for example in examples)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_debug(top)
+    return top
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add ``--debug``; a parser with subcommands adds it to each of them as well."""
+    text = 'show the traceback of an error'
+    parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help=text)
+
+
+def add_config(parser: argparse.ArgumentParser, name: str = 'config', **settings: Any) -> None:
+    """Add an argument that names a config, see :func:`skeattn.toolbox.config_name`.
+
+    Args:
+        parser: of the command.
+        name: of the argument.
+        settings: further ones of :meth:`~argparse.ArgumentParser.add_argument`.
+    """
+    text = 'a file, or a name below configs/, such as skeattnclr/stgcn_demo'
+    settings = {'metavar': 'CONFIG', 'help': text, **settings}
+    argument: Any = parser.add_argument(name, type=toolbox.config_name, **settings)
+    argument.completer = lambda prefix, **_: [name for name in toolbox.config_names() if name.startswith(prefix)]
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, **settings: Any) -> None:
+    """Add ``--cfg-options KEY=VALUE …``."""
+    settings = {'metavar': 'KEY=VALUE', 'help': 'override settings of the config, such as stream=bone', **settings}
+    parser.add_argument('--cfg-options', nargs='+', action=KeyValue, default={}, **settings)
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that can run in several processes; it calls :func:`launch`."""
+    parser.add_argument('--gpus', type=int, metavar='N', help='run in N processes, one per GPU; CPU processes without')
+    text = 'what has started this process (none)'
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none', help=text)
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def launch(processes: int | None, script: str) -> None:
+    """Replace this process by several with the same arguments, as ``tools/dist_*.sh`` start them.
+
+    Args:
+        processes: their number; None changes nothing.
+        script: of ``tools/``, the same command.
+    """
+    if processes is None:
+        return
+    stated = argparse.ArgumentParser(add_help=False)
+    stated.add_argument('--gpus')
+    _, arguments = stated.parse_known_args(sys.argv[1:])
+    os.environ['PYTHON'] = sys.executable
+    command = ['bash', toolbox.TOOLS / '_launch.sh', processes, toolbox.TOOLS / script, *arguments]
+    os.execvp('bash', list(map(str, command)))
+
+
+def start(parser: Callable[[], argparse.ArgumentParser], main: Callable[[argparse.Namespace], int | None]) -> NoReturn:
+    """Run a command with the arguments of this process, and exit as :func:`run` describes.
+
+    Args:
+        parser: returns the parser, without slow imports such as torch, so that ``--help`` and typos take no time.
+        main: does the work with the parsed arguments; it imports what it needs.
+    """
+
+    def parsed() -> int | None:
+        args = parser().parse_args()
+        if vars(args).pop('debug', False):
+            os.environ[DEBUG] = '1'
+        return main(args)
+
+    run(parsed)
 
 
 class KeyValue(argparse.Action):
@@ -104,10 +193,11 @@ def check_arguments(parser: Callable[[], argparse.ArgumentParser]) -> None:
         parser().parse_args()
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(main: Callable[[], int | None]) -> NoReturn:
     """Run a tool's ``main`` and exit with its status (None counts as 0).
 
-    A :class:`~skeattn.errors.SkeAttnError` is printed without a traceback and gives status 2. A signal such as that of
+    A :class:`~skeattn.errors.SkeAttnError` is printed in one line and gives status 2; :data:`DEBUG` set to anything
+    shows its traceback before. A signal such as that of
     Ctrl-C gives 128 and its number, and prints how to continue; a closed pipe gives 141. Any other exception is a
     defect and keeps its traceback.
     """
@@ -128,11 +218,13 @@ def _exit_on_errors() -> Iterator[None]:
         sys.exit(141)
     except SkeAttnError as error:
         if not _another_process_prints():
+            _show_traceback()
             print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if not storage_failed(error):
             raise
+        _show_traceback()
         print(f'error: {storage_message(error.filename, error)}', file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as interrupt:
@@ -140,6 +232,11 @@ def _exit_on_errors() -> Iterator[None]:
         by = 'interrupted' if number == signal.SIGINT else f'ended by {signal.Signals(number).name}'
         print(f'{by}; {interrupt}' if str(interrupt) else by, file=sys.stderr)
         sys.exit(128 + number)
+
+
+def _show_traceback() -> None:
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
 
 
 def _another_process_prints() -> bool:

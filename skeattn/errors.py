@@ -46,15 +46,27 @@ class StorageError(SkeAttnError, OSError):
         self.errno = number
 
 
+class ExportError(SkeAttnError, RuntimeError):
+    """A network cannot be exported, or its exported graph computes something else."""
+
+
 class NonFiniteError(SkeAttnError, FloatingPointError):
     """A loss or a weight became NaN or infinite during training."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint for the end of a message: the known names nearest to a wrong one, or all if none is near."""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = '') -> str:
+    """A hint for the end of a message: the known names nearest to a wrong one.
+
+    Args:
+        name: the wrong name.
+        known: the right ones.
+        otherwise: the hint where none is near; by default a list of all.
+    """
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    return f'did you mean {" or ".join(map(repr, near))}?' if near else f'known: {", ".join(names)}'
+    if near:
+        return f'did you mean {" or ".join(map(repr, near))}?'
+    return otherwise or f'known: {", ".join(names)}'
 
 
 def shorten(names: Sequence[str], separator: str = ', ', most: int = 3) -> str:

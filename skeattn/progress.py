@@ -27,16 +27,17 @@ def progress(items: Iterable[T], what: str, total: int | None = None, interval_s
         now = time.monotonic()
         if done and now >= due:
             left = (now - start) / done * (total - done)
-            line = f'{what}: {done}/{total} ({100 * done // max(total, 1)} %), {_duration(left)} left'
+            line = f'{what}: {done}/{total} ({100 * done // max(total, 1)} %), {duration(left)} left'
             print(f'\r\x1b[K{line}' if live else line, end='' if live else '\n', file=sys.stderr, flush=True)
             due, shown = now + (0.5 if live else 10.0), True
         yield item
     if shown:
-        line = f'{what}: {total}/{total}, took {_duration(time.monotonic() - start)}'
+        line = f'{what}: {total}/{total}, took {duration(time.monotonic() - start)}'
         print(f'\r\x1b[K{line}' if live else line, file=sys.stderr, flush=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'

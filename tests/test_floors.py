@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
-    ('files',),
+    ('files', 'toolbox'),
     ('cli',),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
     ('registry',),
@@ -26,10 +26,12 @@ FLOORS = (
     ('checkpoint',),
     ('evaluation',),
     ('results', 'engine'),
-    ('visualization',),
+    ('deployment', 'visualization'),
     ('protocols',),
-    ('experiments',),
+    ('experiments', 'report'),
     ('apis', 'benchmark'),
+    ('commands',),
+    ('__main__',),
 )
 """From the ground up; rooms of one floor know nothing of each other."""
 

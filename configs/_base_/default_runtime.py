@@ -10,7 +10,10 @@ amp = 'auto'
 env_cfg = dict(cudnn_benchmark=True, dist_cfg=dict(backend='nccl', timeout=1800))
 log_processor = dict(window_size=10, by_epoch=True)
 log_level = 'INFO'
-visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
+visualizer = dict(
+    type='Visualizer',
+    vis_backends=dict(local=dict(type='LocalVisBackend'), tensorboard=dict(type='TensorboardVisBackend')),
+)
 
 default_hooks = dict(
     randomness=dict(type='RandomnessHook'),

@@ -9,7 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from skeattn.benchmark.setting import CONFIGS, TWO_PERSONS
+from skeattn.benchmark.setting import TWO_PERSONS
 from skeattn.channels import AXES
 from skeattn.datasets import SkeletonDataset
 from skeattn.engine import SkeAttnRunner
@@ -17,6 +17,7 @@ from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.config import read_config
 from skeattn.registry import DATASETS
 from skeattn.skeletons import get_layout
+from skeattn.toolbox import CONFIGS
 
 NTU60_CLIPS, EPOCHS, WARM = 40_091, 300, 10
 """Training clips of NTU-60 cross-subject, epochs of the recipe, iterations until kernels are chosen."""

@@ -1,7 +1,6 @@
 """What the sections share: sizes, configs, random clips."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,10 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-import skeattn
 from skeattn.datasets.native import at_full_length
 from skeattn.engine.config import read_config, resolve_config
-from skeattn.errors import ConfigError
+from skeattn.toolbox import CONFIGS
 
-CONFIGS = Path(skeattn.__file__).resolve().parent.parent / 'configs'
 PRECISIONS = {'float32': False, 'bfloat16': True}
 TWO_PERSONS = 0.3
 """Share of the clips in which the second person is present, as in NTU RGB+D."""
@@ -82,12 +79,7 @@ def config(name: str, **overrides: Any) -> Config:
     Args:
         name: its path below ``configs/`` without ``.py``.
         overrides: values of ``model`` by key; ``__`` stands for a dot.
-
-    Raises:
-        ConfigError: the toolbox was installed without its configs.
     """
-    if not CONFIGS.is_dir():
-        raise ConfigError(f'no configs beside the package ({CONFIGS.name}/); run the benchmark from a checkout')
     changes = {f'model.{key.replace("__", ".")}': value for key, value in overrides.items()}
     return resolve_config(read_config(CONFIGS / f'{name}.py', changes))
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from skeattn import toolbox
 from skeattn.benchmark.reference.files import convert_line_by_line
 from skeattn.benchmark.rounds import Group, Variant
-from skeattn.benchmark.setting import CONFIGS, Setting
+from skeattn.benchmark.setting import Setting
 from skeattn.datasets.converters import ntu
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 
@@ -32,7 +33,7 @@ def conversion(setting: Setting) -> Iterator[Group]:
 
 def startup(setting: Setting) -> Iterator[Group]:
     """A new process up to its first line of work."""
-    python, tools = sys.executable, CONFIGS.parent / 'tools'
+    python, tools = sys.executable, toolbox.TOOLS
     commands = {
         'import torch': [python, '-c', 'import torch'],
         'import skeattn': [python, '-c', 'import skeattn'],

@@ -32,6 +32,40 @@ NTU120_XSET_SETUPS = tuple(range(2, 33, 2))
 # Of PKU-MMD the data set's own files name the videos of each side; a column says which.
 _LISTED = {name: {'field': name, 'train': (1,), 'test': (0,)} for name in ('xsub', 'xview')}
 
+# Half of the subjects of the small Kinect sets, as first used for MSR Action3D; their numbers start at 1.
+ODD_SUBJECTS = tuple(range(1, 31, 2))
+_ODD = {'field': 'subject', 'train': ODD_SUBJECTS}
+
+# The subsets of MSR Action3D (Li et al. 2010), actions by number.
+MSRACTION3D_SUBSETS = {
+    'as1': (2, 3, 5, 6, 10, 13, 18, 20),
+    'as2': (1, 4, 7, 8, 9, 11, 12, 14),
+    'as3': (6, 14, 15, 16, 17, 18, 19, 20),
+}
+# The pairs of actors of SBU Kinect Interaction in the order of its set numbers, and the sets of its five folds.
+SBU_SETS = (
+    's01s02', 's01s03', 's01s07', 's02s01', 's02s03', 's02s06', 's02s07', 's03s02', 's03s04', 's03s05', 's03s06',
+    's04s02', 's04s03', 's04s06', 's05s02', 's05s03', 's06s02', 's06s03', 's06s04', 's07s01', 's07s03',
+)  # fmt: skip
+_SBU_FOLDS = ((1, 9, 15, 19), (5, 7, 10, 16), (2, 3, 20, 21), (4, 6, 8, 11), (12, 13, 14, 17, 18))
+
+
+def _each_left_out(prefix: str, field: str, groups: Sequence[tuple[int, ...]]) -> dict[str, dict[str, Any]]:
+    """A split for each group of values, which test while all others train."""
+    everything = tuple(sorted(value for group in groups for value in group))
+    width = len(str(len(groups)))
+    return {
+        f'{prefix}{number:0{width}d}': {
+            'field': field,
+            'train': tuple(value for value in everything if value not in group),
+            'test': group,
+        }
+        for number, group in enumerate(groups, 1)
+    }
+
+
+_EACH_OF_TEN = _each_left_out('loso', 'subject', [(subject,) for subject in range(1, 11)])
+
 SPLITS: dict[str, dict[str, dict[str, Any]]] = {
     'ntu60': {
         'xsub': {'field': 'subject', 'train': NTU60_XSUB_SUBJECTS},
@@ -45,6 +79,15 @@ SPLITS: dict[str, dict[str, dict[str, Any]]] = {
     },
     'nwucla': {'xview': {'field': 'camera', 'train': (1, 2)}},
     'utdmhad': {'xsub': {'field': 'subject', 'train': (1, 3, 5, 7)}},
+    'msraction3d': {
+        'xsub': _ODD,
+        **{name: {'field': name, 'train': (1,), 'test': (0,)} for name in MSRACTION3D_SUBSETS},
+    },
+    'utkinect': {'xsub': _ODD, **_EACH_OF_TEN},
+    'florence3d': {'xsub': _ODD, **_EACH_OF_TEN},
+    'sbu': _each_left_out('fold', 'setup', _SBU_FOLDS),
+    'kard': {'xsub': _ODD, **_EACH_OF_TEN},
+    'msrc12': {'xsub': _ODD},
     'pkummd1': _LISTED,
     'pkummd2': _LISTED,
 }

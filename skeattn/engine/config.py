@@ -40,6 +40,7 @@ from skeattn.renaming import note_renamed
 from skeattn.signatures import arguments_of
 from skeattn.skeletons import LAYOUTS, get_layout
 from skeattn.steps import in_order
+from skeattn.toolbox import find_config
 
 OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 
@@ -76,16 +77,14 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
     """A config file with overrides merged, not resolved yet.
 
     Args:
-        path: the file.
+        path: the file, or the name of a config of the toolbox, see :func:`~skeattn.toolbox.find_config`.
         options: overrides by dotted key.
 
     Raises:
-        ConfigError: no such file, or it cannot be read; a key of the file, of its bases or of the overrides that is
+        ConfigError: no such config, or it cannot be read; a key of the file, of its bases or of the overrides that is
             never read (see :func:`~skeattn.engine.checks.check_config`), or a step set to None that no base has.
     """
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise ConfigError(f'no config file {path}; those of the toolbox are in configs/<method>/')
+    path = os.fspath(find_config(path))
     try:
         cfg = OrderedConfig.of(Config.fromfile(path))
     except (OSError, SyntaxError, KeyError, NameError, TypeError, ImportError) as error:

@@ -10,7 +10,9 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.base_loop import BaseLoop
 
 from skeattn.datasets.labelled import labelled_clips_of
+from skeattn.engine.advice import advice
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.places import lookup
 from skeattn.errors import NoClipsError
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
@@ -47,13 +49,16 @@ class EpochLoop(EpochBasedTrainLoop):
     def run(self) -> Any:
         """Train, unless a resumed run has nothing left.
 
-        Beforehand a model with ``check_data`` checks the data set, one with ``check_start`` that weights were loaded.
+        Beforehand a model with ``check_data`` checks the data set, one with ``check_start`` that weights were loaded;
+        settings that are probably a mistake are logged.
         """
         model = bare_model(self.runner)
         if hasattr(model, 'check_data'):
             model.check_data(self.dataloader.dataset)
         if hasattr(model, 'check_start'):
             model.check_start(self.runner._has_loaded)
+        if self._iter == 0:
+            self._advise(model)
         if self._epoch >= self._max_epochs:
             self.runner.logger.warning(
                 f'nothing left to train: epoch {self._epoch} of {self._max_epochs} is done; raise train_cfg.max_epochs '
@@ -70,6 +75,14 @@ class EpochLoop(EpochBasedTrainLoop):
             self._evaluate_if_due()
         self.runner.call_hook('after_train')
         return self.runner.model
+
+    def _advise(self, model: Any) -> None:
+        cfg, steps = self.runner.cfg, min(self._max_iters, self._max_epochs * len(self.dataloader))
+        batch_size = cfg.get('batch_size')
+        if batch_size is not None:
+            optimizer = lookup(cfg, 'optim_wrapper.optimizer')
+            for sentence in advice(model, len(self.dataloader.dataset), batch_size, steps, optimizer):
+                self.runner.logger.warning(sentence)
 
     def run_epoch(self) -> None:
         """One epoch, from the batch that a resumed run has reached, until ``max_iters``."""

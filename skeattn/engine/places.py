@@ -107,7 +107,7 @@ CONFIG_TARGETS = {
 }
 GIVEN = {**CONFIG_TARGETS, 'channels': (*CONFIG_TARGETS['channels'], 'model.backbone.in_channels')}
 VIEWS = 'model.data_preprocessor.views'
-STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators')
+STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators', 'visualizer.vis_backends')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
@@ -160,6 +160,7 @@ COMPONENTS = {
 NAMED = {
     'pipeline': Kind(TRANSFORMS, also=PLACING),
     'default_hooks': Kind(HOOKS, also=('priority',), several=True),
+    'vis_backends': Kind(VISBACKENDS),
     'evaluators': Kind(EVALUATORS),
 }
 OPERATION = Kind(AUGMENTS, also=PLACING)

@@ -102,6 +102,10 @@ def _open_backends(visualizer: Any) -> None:
         _ = backend.experiment
 
 
+def _tensorboard() -> bool:
+    return importlib.util.find_spec('tensorboard') is not None
+
+
 @RUNNERS.register_module()
 class SkeAttnRunner(Runner):
     """Build it with :meth:`from_cfg`; then ``train()``, ``val()`` or ``test()``."""
@@ -286,10 +290,12 @@ class SkeAttnRunner(Runner):
         return super().build_log_processor(log_processor)
 
     def build_visualizer(self, visualizer: Any = None) -> Any:
-        """mmengine's visualiser; TensorBoard is left out if it is not installed."""
+        """mmengine's visualiser; its backends are named steps or a list. TensorBoard is left out if not installed."""
         backends = visualizer.get('vis_backends') if isinstance(visualizer, dict) else None
-        if backends and importlib.util.find_spec('tensorboard') is None:
-            kept = [backend for backend in backends if backend.get('type') != 'TensorboardVisBackend']
+        if isinstance(backends, Mapping):
+            backends = [backend for backend in backends.values() if backend is not None]
+        if backends is not None:
+            kept = [backend for backend in backends if backend.get('type') != 'TensorboardVisBackend' or _tensorboard()]
             visualizer = {**visualizer, 'vis_backends': kept or [{'type': 'LocalVisBackend'}]}
             if len(kept) < len(backends):
                 self.logger.info('TensorBoard is not installed (pip install tensorboard); curves go to scalars.json')

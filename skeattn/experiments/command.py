@@ -1,6 +1,5 @@
 """Common parts of the tools that execute the runs of a table, from their start to the exit status."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +12,8 @@ from skeattn.experiments.run import Run
 from skeattn.files import write_text
 
 
-def begin(tool: str, checkout: Path) -> Clock:
-    """Change to the checkout, which holds the configs, silence mmengine, and end the runs with this process."""
-    os.chdir(checkout)
+def begin(tool: str) -> Clock:
+    """Silence mmengine, and end the runs with this process."""
     leave_on_sigterm()
     MMLogger.get_instance(tool, log_level='WARNING')
     return Clock()

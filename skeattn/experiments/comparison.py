@@ -1,23 +1,29 @@
 """Comparison of all methods on one data set: its runs, and a table with a row per method and source of features."""
 
+import dataclasses
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
+from skeattn import toolbox
 from skeattn.engine.config import read_config
 from skeattn.engine.work_dir import default_work_dir
 from skeattn.errors import ConfigError
 from skeattn.experiments.baselines import RAW, RAW_SOURCE, UNTRAINED, raw_sources
+from skeattn.experiments.command import show_table
 from skeattn.experiments.options import FROZEN
 from skeattn.experiments.paper import FURTHER_BACKBONES
 from skeattn.experiments.plan import method_name
 from skeattn.experiments.run import Run
+from skeattn.files import write_json
 from skeattn.models.readout import MEAN
+from skeattn.results.provenance import environment
 from skeattn.results.record import Record
 from skeattn.results.report import WITHOUT, corner, heading, mean_std
 
@@ -44,13 +50,13 @@ def find_configs(dataset: str) -> dict[str, str]:
         ConfigError: the data set has no config; lists data sets with configs.
     """
     configs = {
-        path.parent.name: str(path)
+        Path(config).parent.name: config
         for backbone in (*FURTHER_BACKBONES, 'stgcn')  # the last one takes precedence
         for suffix in ('', '_common')
-        for path in Path('configs').glob(f'[!_]*/{backbone}_{dataset}{suffix}.py')
+        for config in toolbox.configs(f'[!_]*/{backbone}_{dataset}{suffix}.py')
     }
     if not configs:
-        datasets = {path.stem.removeprefix('stgcn_') for path in Path('configs').glob('[!_]*/stgcn_*.py')}
+        datasets = {Path(config).stem.removeprefix('stgcn_') for config in toolbox.configs('[!_]*/stgcn_*.py')}
         names = ', '.join(sorted(datasets))
         raise ConfigError(f'--dataset {dataset}: no configs/*/stgcn_{dataset}.py; choose from {names}')
     return dict(sorted(configs.items()))
@@ -270,3 +276,16 @@ def clips_seen(rows: Sequence[ComparisonRow]) -> str:
         return f'Every method drew {numbers[0]} clips in training.' if numbers else 'Nothing was trained.'
     texts = ', '.join(f'{name} {" and ".join(map(str, drawn))}' for name, drawn in clips.items())
     return f'The methods drew different numbers of clips in training: {texts}.'
+
+
+def write_comparison(runs: Sequence[Run], dataset: str, root: Path, out: Path) -> None:
+    """Print the table of the finished runs and write it, with its numbers."""
+    records = {run.path(root): record for run in runs if (record := run.record(root))}
+    if not records:
+        return
+    rows = make_rows(records.values())
+    show_table(partial(render, rows), f'{NOTE}\n{clips_seen(rows)}', out)
+    commits = sorted({record.commit or 'unknown' for record in records.values()})
+    finished = [str(path.relative_to(root)) for path in records]
+    facts = {'dataset': dataset, 'rows': [*map(dataclasses.asdict, rows)], 'runs': finished, 'commits': commits}
+    write_json(out / 'results.json', {**facts, **environment()})

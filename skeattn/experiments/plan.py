@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from skeattn import toolbox
 from skeattn.datasets.union import folders_of
 from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError, SkeAttnError
@@ -36,7 +37,7 @@ def budget_options(budget: str, protocols: Iterable[str] = FROZEN) -> dict[str, 
 
 def find_datasets() -> list[str]:
     """Data sets with a config, by their name in it; longer names with the same prefix are other settings."""
-    stems = [path.stem for backbone in BACKBONES for path in Path('configs').glob(f'[!_]*/{backbone}_*.py')]
+    stems = [Path(config).stem for backbone in BACKBONES for config in toolbox.configs(f'[!_]*/{backbone}_*.py')]
     names = {stem.partition('_')[2] for stem in stems}
     return sorted(name for name in names if not any(name.startswith(f'{other}_') for other in names))
 
@@ -152,7 +153,7 @@ class Cell:
     @cached_property
     def config(self) -> str | None:
         """The config; None if there is none."""
-        return next((path for path in self.configs if Path(path).is_file()), None)
+        return next((path for path in self.configs if toolbox.locate(path)), None)
 
     def value(self, record: Record, without_copies: bool = False) -> float | None:
         """The number in a record, in percent; None if the record belongs to a different cell.

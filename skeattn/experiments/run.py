@@ -12,7 +12,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-import skeattn
 from skeattn.cli import as_argument
 from skeattn.datasets import open_sets, split
 from skeattn.datasets.union import digest_of, in_words
@@ -22,8 +21,8 @@ from skeattn.files import write_text
 from skeattn.models.readout import MEAN
 from skeattn.protocols.settings import read_protocol
 from skeattn.results.record import Record, read
+from skeattn.toolbox import TOOLS
 
-TOOLS = Path(skeattn.__file__).resolve().parent.parent / 'tools'
 TRAINED = 'trained'
 """State of a finished training, and the file that marks it."""
 LOG_INTERVAL = {'default_hooks.logger.interval': 10}
@@ -103,6 +102,9 @@ class Run:
         values.pop('amp', None)  # the precision is that of optim_wrapper
         if 'env_cfg' in values:
             values['env_cfg'] = {key: value for key, value in values['env_cfg'].items() if key != 'cudnn_benchmark'}
+        backends = values.get('visualizer', {}).get('vis_backends')
+        if isinstance(backends, Mapping):  # named later than the first runs
+            values['visualizer'] = {**values['visualizer'], 'vis_backends': [*backends.values()]}
         values['dataset'] = _as_before(values['dataset'])
         if 'train_dataloader' in values:
             values['train_dataloader']['dataset'] = _as_before(values['train_dataloader']['dataset'])

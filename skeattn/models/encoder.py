@@ -95,10 +95,16 @@ class Encoder(BaseModule):
             together always receives all of them.
         pool: ``'mean'`` over all frames (eq. 6) or the ``'last'`` frame, as released with BIGRU.
 
+    Attributes:
+        static: encode every person, whoever is present: the work then does not depend on values, as an exported graph
+            needs. The features are the same but for rounding.
+
     Raises:
         ConfigError: unknown ``persons`` or ``pool``, or a backbone that breaks the contract, see
             :func:`~skeattn.models.backbones.contract.check_backbone`.
     """
+
+    static = False
 
     def __init__(
         self,
@@ -128,13 +134,13 @@ class Encoder(BaseModule):
     def map(self, x: Tensor, **options: Any) -> FeatureMap:
         """Feature map of clips ``(N, M, C, T, V)``; ``options`` go to the backbone (STGCN: ``edges``, ``joints``)."""
         # The settings come first: on a GPU, to read whether all persons are present waits for all work before it.
-        if self.persons == 'all' and (self.persons_together or not self._alone):
+        if self.persons == 'all' and (self.persons_together or self.static or not self._alone):
             return self._of_all(self.backbone(x, **options))
         present = present_persons(x)
         if self.persons_together:
             values, present = self.backbone(x, **options), present.any(dim=1, keepdim=True)
         else:
-            whole = bool(present.all())
+            whole = self.static or bool(present.all())
             values = self.backbone(x, **options) if whole else self._encode_present(x, present, options)
         if self.persons == 'all':
             return self._of_all(values)

@@ -103,7 +103,7 @@ def metrics_table(
         columns: metrics to show; by default all with a heading, KNN and the linear probe first.
         readout: of all rows, in the header of the first column; a table of the mean has none.
     """
-    columns = columns or _sorted(key for row in rows.values() for key in row)
+    columns = columns or ordered(key for row in rows.values() for key in row)
     headings = [corner(readout), *(heading(column) for column in columns)]
     lines = [[name, *(_cell(row.get(column)) for column in columns)] for name, row in rows.items()]
     align = ('left', *['right'] * len(columns))
@@ -131,7 +131,7 @@ def protocol_tables(rows: Mapping[str, Mapping[str, float]], readout: str = MEAN
         columns = {key for row in parts.values() for key in row}
         if f'{protocol}/top1_best' in columns or (f'{protocol}/top1' in columns and protocol.startswith('topk')):
             columns |= {f'{protocol}/{choice}' for choice in _CHOICES}
-        tables.append(metrics_table(parts, _sorted(columns), readout))
+        tables.append(metrics_table(parts, ordered(columns), readout))
     return tables
 
 
@@ -187,8 +187,8 @@ def _place(metric: str) -> tuple[int, str, int, int] | None:
     return None
 
 
-def _sorted(metrics: Iterable[str]) -> list[str]:
-    """The metrics with a heading, in the order of the columns."""
+def ordered(metrics: Iterable[str]) -> list[str]:
+    """The metrics ``protocol/metric`` that have a heading, in the order of the columns of a table."""
     places = {metric: place for metric in metrics if (place := _place(metric)) is not None}
     return sorted(places, key=places.__getitem__)
 

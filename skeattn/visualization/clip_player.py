@@ -29,6 +29,8 @@ from skeattn.visualization.style import COLOURS, INK, look
 YAW = 25.0
 """Viewing angle of a 3-D clip in degrees: slightly from the side."""
 COLUMNS = 6
+PLAYER = Path(__file__).with_name('player.js')
+"""Script that draws a moving skeleton; the pages of clips and reports contain it."""
 _PAGE = Path(__file__).with_name('clip_player.html')
 
 
@@ -102,7 +104,8 @@ def _write_html(panels: Sequence[Panel], layout: SkeletonLayout, path: Path, tit
     }
     text = json.dumps(data).replace('<', '\\u003c')  # so that no name can end the script
     page = Template(_PAGE.read_text(encoding='utf-8'))
-    write_text(path, page.substitute(title=html.escape(title), data=text, ink=INK))
+    player = PLAYER.read_text(encoding='utf-8')
+    write_text(path, page.substitute(title=html.escape(title), data=text, ink=INK, player=player))
 
 
 def _as_data(panel: Panel) -> dict[str, Any]:

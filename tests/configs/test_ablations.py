@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from skeattn import cli
+from skeattn.engine import config_diff as diff
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.registry import HOOKS, MODELS
 from tests.configs.leaves import ABLATIONS, name_of
 from tests.conftest import ROOT
-from tests.engine.toy import tool
-
-diff = tool('analysis_tools/diff_config')
 
 FOLDER = ROOT / 'configs/skeattnclr'
 BASE = FOLDER / 'stgcn_ntu60_xsub.py'

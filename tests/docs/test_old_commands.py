@@ -1,6 +1,6 @@
 """Every command of the pages, and every one that the pages of version 0.1 had, is still understood.
 
-Each is handed to its tool, which parses it and is stopped before it does anything. What it names is looked at, too:
+Each is handed to the parser of its tool. What it names is looked at, too:
 config files of the toolbox are read with the command's overrides and resolved, and the parts that these change are
 built; protocols, tables and data sets have to be known, and the method needs features of every source.
 
@@ -13,7 +13,6 @@ import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,8 @@ from typing import Any
 import pytest
 import torch
 
+from skeattn.choices import protocol_names
+from skeattn.commands.test import listed
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import SkeAttnError
 from skeattn.experiments.paper import TABLES
@@ -42,10 +43,6 @@ OF_THE_READER = ('configs/mine.py', 'my_')
 CLIPS, FRAMES, PERSONS = 2, 64, 2
 
 
-class Parsed(BaseException):
-    """Raised in place of what a tool does with its arguments: the parser and what it read."""
-
-
 @functools.cache
 def load(tool: str) -> ModuleType:
     """A tool as a module."""
@@ -56,14 +53,8 @@ def load(tool: str) -> ModuleType:
 
 
 @pytest.fixture
-def stopped(tmp_path: Path, monkeypatch) -> None:
-    """Parsers raise what they read instead of returning it, in a checkout where nothing was trained yet."""
-    read = argparse.ArgumentParser.parse_args
-
-    def stop(parser: argparse.ArgumentParser) -> None:
-        raise Parsed(parser, read(parser))
-
-    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', stop)
+def checkout(tmp_path: Path, monkeypatch) -> None:
+    """A checkout where nothing was trained yet, as the current folder."""
     checkout = tmp_path / 'checkout'
     checkout.mkdir()
     for name in ('configs', 'docs', 'projects'):
@@ -72,19 +63,13 @@ def stopped(tmp_path: Path, monkeypatch) -> None:
 
 
 def parse(tool: str, arguments: list[str]) -> argparse.Namespace | None:
-    """Arguments as a tool reads them, None where it shows its help; needs ``stopped``."""
+    """Arguments as a tool reads them, None where it shows its help."""
     assert tool in TOOLS, f'there is no tools/{tool}'
-    module = load(tool)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', [tool, *arguments])
-        try:
-            module.main()
-        except Parsed as parsed:
-            return parsed.args[1]
-        except SystemExit as ended:
-            assert ended.code == 0, f'tools/{tool} does not understand {" ".join(arguments)}'
-            return None
-    raise AssertionError(f'tools/{tool} reads no arguments')
+    try:
+        return load(tool).parser().parse_args(arguments)
+    except SystemExit as ended:
+        assert ended.code == 0, f'tools/{tool} does not understand {" ".join(arguments)}'
+        return None
 
 
 def started_by(script: str, arguments: list[str], folder: Path) -> list[str]:
@@ -110,7 +95,7 @@ def started_by(script: str, arguments: list[str], folder: Path) -> list[str]:
 
 
 def understand(command: str, folder: Path) -> None:
-    """Refuse a command that has no meaning, or no meaning any more; needs ``stopped``."""
+    """Refuse a command that has no meaning, or no meaning any more; needs ``checkout``."""
     program, *arguments = call(command)
     if program.endswith('.sh'):
         program, *arguments = started_by(program, arguments, folder) or ['']
@@ -135,7 +120,7 @@ def check_names(tool: str, args: argparse.Namespace) -> None:
     values = [str(item) for value in vars(args).values() for item in (value if isinstance(value, list) else [value])]
     options = {key: value for key, value in getattr(args, 'cfg_options', {}).items() if not key.isupper()}
     for config in [value for value in values if value.endswith('.py') and not value.startswith(OF_THE_READER)]:
-        sources = load(tool).listed(args.source) if tool == 'test.py' else []
+        sources = listed(args.source) if tool == 'test.py' else []
         check_config(config, options, [source for source in sources if source != 'raw'])
     for path in [value for value in values if re.match(r'(configs|docs|projects)/', value)]:
         assert path.startswith(OF_THE_READER) or (ROOT / path).exists(), f'there is no {path}'
@@ -144,8 +129,8 @@ def check_names(tool: str, args: argparse.Namespace) -> None:
     if tool in ('compare.py', 'run_table.py'):
         assert list(ROOT.glob(f'configs/*/stgcn_{args.dataset}.py')), f'there are no configs for {args.dataset}'
     if tool == 'test.py':
-        protocols = {protocol for protocol in load(tool).listed(args.protocol) if not protocol.endswith('.py')}
-        assert protocols <= set(load(tool).protocol_names())
+        protocols = {protocol for protocol in listed(args.protocol) if not protocol.endswith('.py')}
+        assert protocols <= set(protocol_names())
 
 
 def check_config(path: str, options: dict[str, Any], sources: list[str]) -> None:
@@ -175,22 +160,14 @@ def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 def options() -> dict[str, list[argparse.Action]]:
     """What the tools take, by name: an action for each tool that has an option of that name."""
     taken: dict[str, list[argparse.Action]] = {}
-
-    def stop(parser: argparse.ArgumentParser) -> None:
-        raise Parsed(parser)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, 'parse_args', stop)
-        for tool in TOOLS:
-            with pytest.raises(Parsed) as parsed:
-                load(tool).main()
-            for action in actions(parsed.value.args[0]):
-                for name in action.option_strings:
-                    taken.setdefault(name, []).append(action)
+    for tool in TOOLS:
+        for action in actions(load(tool).parser()):
+            for name in action.option_strings:
+                taken.setdefault(name, []).append(action)
     return taken
 
 
-@pytest.mark.usefixtures('stopped')
+@pytest.mark.usefixtures('checkout')
 @pytest.mark.parametrize('command', filter(COMMAND.match, EVERY), ids=lambda command: command[:80])
 def test_a_command_is_understood(command: str, tmp_path: Path) -> None:
     understand(command, tmp_path)
@@ -206,7 +183,7 @@ def test_an_option_that_a_page_names_is_taken_by_a_tool(options, text: str) -> N
         assert values <= {str(choice) for some in choices for choice in some}
 
 
-@pytest.mark.usefixtures('stopped')
+@pytest.mark.usefixtures('checkout')
 @pytest.mark.parametrize(
     ('command', 'error'),
     [

@@ -33,6 +33,7 @@ NAMES = (
     ('model', 'data_preprocessor', 'views', None),
     ('model', 'data_preprocessor', 'views', None, None),
     ('optim_wrapper', 'paramwise_cfg', 'custom_keys', None),
+    ('visualizer', 'vis_backends', None),
 )
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from skeattn.engine import SkeAttnRunner
 from tests.engine.runs import curves, logged
-from tests.engine.toy import toy_runner, write_set
+from tests.engine.toy import toy_config, toy_runner, write_set
 
 
 @pytest.fixture(scope='module')
@@ -34,3 +35,24 @@ def test_rates_and_metrics_are_logged_as_they_are(run):
     scores = {line['step']: line['knn/top1_k1'] for line in curves(run) if 'knn/top1_k1' in line}
     best = json.loads((run / 'best.json').read_text())['knn/top1_k1']
     assert scores[best['epoch']] == best['score'] == max(scores.values())
+
+
+def test_a_line_of_the_training_ends_with_the_latest_score_and_its_epoch(run):
+    scores = {line['step']: line['knn/top1_k1'] for line in curves(run) if 'knn/top1_k1' in line}
+    lines = [line for line in next(run.glob('*/*.log')).read_text().splitlines() if 'Epoch(train)' in line]
+    first, second = ([line for line in lines if f'Epoch(train) [{epoch}]' in line] for epoch in (1, 2))
+    assert len(first) == len(second) == 6
+    assert not any('knn/' in line for line in first)
+    assert all(line.endswith(f'knn/top1_k1: {scores[1]:.1f} (epoch 1)') for line in second)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'kept'),
+    [({}, {'LocalVisBackend', 'TensorboardVisBackend'}), ({'tensorboard': None}, {'LocalVisBackend'})],
+)
+def test_backends_are_named_steps(tmp_path, changes, kept):
+    backends = {'local': {'type': 'LocalVisBackend'}, 'tensorboard': {'type': 'TensorboardVisBackend'}, **changes}
+    cfg = toy_config(tmp_path)
+    cfg.visualizer = {'type': 'Visualizer', 'vis_backends': backends}
+    runner = SkeAttnRunner.from_cfg(cfg)
+    assert {type(backend).__name__ for backend in runner.visualizer._vis_backends.values()} == kept

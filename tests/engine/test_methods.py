@@ -3,7 +3,6 @@
 import math
 import re
 import shutil
-import sys
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -14,10 +13,11 @@ from mmengine.hooks import Hook
 from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.resume import paper_vs_release
 from skeattn.errors import ConfigError
 from skeattn.models.queue import queues_of
 from tests.engine.runs import assert_equal_state, logged
-from tests.engine.toy import tool, write_set
+from tests.engine.toy import call, write_set
 from tests.models.siamese import SUPERFLUOUS, siamese_config
 
 LACKS = {'momentum': 'has no key encoder', 'queue': 'has no queue', 'mining': 'mines no positives'}
@@ -119,12 +119,11 @@ def test_with_gradient_accumulation_all_state_advances_once_per_optimiser_step(t
         assert notes.pointers == [[0]] * 3 + [[16]] * 2 + [[24]]
 
 
-def test_the_command_prints_choices_only_of_a_method_that_has_a_release(tmp_path, data, monkeypatch, capfd):
+def test_the_command_prints_choices_only_of_a_method_that_has_a_release(tmp_path, data, capfd):
     siamese_config(tmp_path, 'ToySimSiam', data=data)
     options = ['--cfg-options', 'max_iters=1', 'default_hooks.momentum=None', 'default_hooks.queue=None']
     work_dir = ['--work-dir', str(tmp_path / 'run')]
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'toy.py'), *work_dir, *options])
-    tool('train').main()
+    call('train', tmp_path / 'toy.py', *work_dir, *options)
     printed = capfd.readouterr().out
     assert 'ToySimSiam: stream joint' in printed and 'paper and release' not in printed
 
@@ -132,5 +131,5 @@ def test_the_command_prints_choices_only_of_a_method_that_has_a_release(tmp_path
 def test_the_command_prints_a_custom_method_s_choices_by_their_old_name_too():
     rows = {'mine': (1, 'own')}
     for declared in ('switches', 'paper_vs_release'):
-        assert tool('train').paper_vs_release(SimpleNamespace(**{declared: lambda: rows})) == rows
-    assert tool('train').paper_vs_release(SimpleNamespace()) == {}
+        assert paper_vs_release(SimpleNamespace(**{declared: lambda: rows})) == rows
+    assert paper_vs_release(SimpleNamespace()) == {}

@@ -3,7 +3,6 @@
 import copy
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from skeattn.engine.resume import Difference, compare, differences
 from skeattn.errors import CheckpointError, ConfigError
 from tests.engine.resuming import QUIET, ready, resumed
 from tests.engine.runs import assert_equal_state, logged
-from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
+from tests.engine.toy import call, toy_config, toy_runner, write_config, write_set
 
 COSINE = "param_scheduler = dict(_delete_=True, type='CosineAnnealingLR')\n"
 WARMUP = "param_scheduler = dict(_delete_=True, type='WarmupCosineLR', warmup=1.5, eta_min=1e-4{})\n"
@@ -319,18 +318,16 @@ def test_equal_settings_differ_in_nothing_and_a_difference_is_seen_from_both_sid
     }
 
 
-def test_the_command_refuses_and_accepts_changes(finished, tmp_path, data, monkeypatch):
+def test_the_command_refuses_and_accepts_changes(finished, tmp_path, data):
     config, run = write_config(tmp_path, data=data), tmp_path / 'run'
     run.mkdir()
     shutil.copy(finished / 'run/epoch_2.pth', run)
-    common = ['train.py', str(config), '--work-dir', str(run)]
+    common = ['train', config, '--work-dir', run]
     options = ['evaluation=None', 'default_hooks.checkpoint.save_best=None', 'optim_wrapper.optimizer.lr=0.005']
-    monkeypatch.setattr(sys, 'argv', [*common, '--resume', '--cfg-options', *options])
     with pytest.raises(ConfigError, match=r'--resume-with-changes optim_wrapper\.optimizer\.lr$'):
-        tool('train').main()
+        call(*common, '--resume', '--cfg-options', *options)
     accepted = ['--resume-with-changes', 'optim_wrapper.optimizer.lr', '--cfg-options', *options]
-    monkeypatch.setattr(sys, 'argv', [*common, *accepted])
-    tool('train').main()
+    call(*common, *accepted)
     assert rates(run) == [0.005] * 3
 
 
@@ -350,14 +347,13 @@ def test_weights_to_start_from_may_be_those_of_a_work_dir(finished, tmp_path, da
 
 
 def test_a_resumed_run_without_checkpoint_starts_from_these_weights_and_one_with_a_checkpoint_does_not(
-    finished, tmp_path, data, monkeypatch
+    finished, tmp_path, data
 ):
     config, run = write_config(tmp_path, data=data), tmp_path / 'run'
     options = ['evaluation=None', 'default_hooks.checkpoint.save_best=None', f'load_from={finished / "run"}']
-    command = ['train.py', str(config), '--work-dir', str(run), '--resume', '--cfg-options', *options]
+    command = ['train', config, '--work-dir', run, '--resume', '--cfg-options', *options]
     for epochs in (1, 2):
-        monkeypatch.setattr(sys, 'argv', [*command, f'train_cfg.max_epochs={epochs}'])
-        tool('train').main()
+        call(*command, f'train_cfg.max_epochs={epochs}')
     first, second = (path.read_text() for path in sorted(run.rglob('*.log')))
     assert 'epoch_3.pth: method SkeAttnCLR' in first and 'resumed from' not in first
     assert f'resumed from {run / "epoch_1.pth"}' in second and 'epoch_3.pth: method' not in second

@@ -12,6 +12,7 @@ import torch
 from skeattn import cli
 from skeattn.apis import load_model
 from skeattn.checkpoint import read_checkpoint
+from skeattn.commands import train
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.build import build_splits
 from skeattn.engine.hooks import SafeCheckpointHook
@@ -21,7 +22,7 @@ from skeattn.errors import CheckpointError, ConfigError
 from skeattn.evaluation import KNNEvaluator, extract_features
 from skeattn.models.momentum import cosine_momentum
 from tests.engine.runs import assert_equal_state, curves, logged, same
-from tests.engine.toy import tool, toy_config, toy_runner, write_config, write_set
+from tests.engine.toy import call, toy_config, toy_runner, write_config, write_set
 
 
 @pytest.fixture(scope='module')
@@ -235,11 +236,10 @@ def test_mixed_precision_runs_and_stays_near_full_precision(finished, tmp_path, 
     assert mixed == pytest.approx(full, rel=0.02) and mixed != full
 
 
-def test_the_command_prints_the_switches_and_trains(tmp_path, data, monkeypatch, capfd):
+def test_the_command_prints_the_switches_and_trains(tmp_path, data, capfd):
     config = write_config(tmp_path, data=data)
     options = ['--seed', '3', '--cfg-options', 'max_iters=1', 'stream=motion', 'model.heads=released']
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path / 'run'), *options])
-    tool('train').main()
+    call('train', config, '--work-dir', tmp_path / 'run', *options)
     printed = capfd.readouterr().out
     assert 'stream motion, layout ntu25, batch size 8, seed 3' in printed
     assert 'as released: projector and three query-only predictors' in printed and f'{tmp_path}/run' in printed
@@ -252,7 +252,7 @@ def test_the_command_ends_in_one_line_where_the_user_can_help(tmp_path, data, mo
     options = ['--cfg-options', f'dataset.data={tmp_path}/nothing']
     monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(tmp_path / 'run'), *options])
     with pytest.raises(SystemExit) as ended:
-        cli.run(tool('train').main)
+        cli.start(train.parser, train.main)
     printed = capfd.readouterr().err
     assert ended.value.code == 2 and printed.startswith('error: ')
     assert 'nothing' in printed and 'Traceback' not in printed

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
+from skeattn import commands
 from skeattn.datasets import PackedWriter
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config
@@ -86,6 +87,12 @@ def toy_config(
 def toy_runner(folder: Path, **options: Any) -> SkeAttnRunner:
     """A Runner over :func:`toy_config`."""
     return SkeAttnRunner.from_cfg(toy_config(folder, **options))
+
+
+def call(name: str, *arguments: object) -> int | None:
+    """Run a command in this process; its errors are raised."""
+    command = commands.load(name)
+    return command.main(command.parser().parse_args([*map(str, arguments)]))
 
 
 def tool(name: str) -> ModuleType:

@@ -9,7 +9,7 @@ import torch
 
 from tests.conftest import ROOT
 from tests.engine.runs import assert_equal_state, logged
-from tests.engine.toy import tool, toy_runner, write_config
+from tests.engine.toy import call, toy_runner, write_config
 
 
 def test_after_sigkill_resume_ends_with_the_bits_of_the_uninterrupted_run(tmp_path, monkeypatch):
@@ -28,8 +28,7 @@ def test_after_sigkill_resume_ends_with_the_bits_of_the_uninterrupted_run(tmp_pa
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert (killed / 'last_checkpoint').read_text() == 'epoch_1.pth'
 
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), '--work-dir', str(killed), '--resume'])
-    tool('train').main()
+    call('train', config, '--work-dir', killed, '--resume')
     whole, resumed = (torch.load(run / 'epoch_3.pth', weights_only=True) for run in (tmp_path / 'run', killed))
     assert_equal_state(resumed, whole)
     # Iterations 3 and 4 were logged by the killed run, too.

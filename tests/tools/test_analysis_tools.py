@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
+from skeattn.engine import config_diff as diff
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.evaluation.baselines import untrained
 from skeattn.evaluation.mask_motion import describe
@@ -24,7 +25,6 @@ TOOLS = (
     *('plot_curves', 'plot_confusion', 'class_gain', 'plot_embedding', 'mask_motion'),
     *('benchmark', 'benchmark_knn', 'benchmark_probe', 'get_flops', 'diff_config'),
 )
-diff = load(f'{ANALYSIS}/diff_config')
 
 
 @pytest.mark.parametrize('name', TOOLS)
@@ -234,31 +234,3 @@ def test_a_config_that_cannot_be_read_is_named(tool) -> None:
     assert status == 2 and err.startswith('error: no config file nowhere.py')
     status, _, err = tool(f'{ANALYSIS}/diff_config.py', config, config, '--cfg-options-b', 'steram=bone')
     assert status == 2 and 'steram' in err
-
-
-def test_the_order_of_steps_is_a_difference_and_that_of_settings_is_none() -> None:
-    steps = {'centre': {'type': 'Centre', 'joint': 'root', 'reference': 'frame'}, 'pack': {'type': 'PackClip'}}
-    turned = dict(reversed(steps.items()))
-    settings = {'centre': dict(reversed(steps['centre'].items())), 'pack': steps['pack']}
-    assert diff.differences({'pipeline': steps}, {'pipeline': settings}) == {}
-    assert diff.differences({'pipeline': steps}, {'pipeline': turned}) == {
-        'pipeline (order)': ('centre, pack', 'pack, centre')
-    }
-    left, right = ({'model': {'views': {'query': value}}} for value in (steps, turned))
-    assert diff.differences(left, right) == {'model.views.query (order)': ('centre, pack', 'pack, centre')}
-
-
-def test_only_a_repeated_value_is_left_out() -> None:
-    rows = {
-        'stream': ("'a'", "'b'"),
-        'model.stream': ("'a'", "'b'"),
-        'val.stream': ("'a'", "'c'"),
-        'upstream': ("'a'", "'b'"),
-    }
-    assert list(diff.once(rows)) == ['stream', 'val.stream', 'upstream']
-
-
-def test_lists_of_components_are_compared_one_by_one() -> None:
-    left, right = ({'schedule': [{'type': 'A', 'gamma': 1}, {'type': 'B', 'at': at}]} for at in ((1, 2), [1, 3]))
-    assert diff.differences(left, right) == {'schedule[1].at': ('[1, 2]', '[1, 3]')}
-    assert diff.differences({'a': (1, 2)}, {'a': [1, 2]}) == {}

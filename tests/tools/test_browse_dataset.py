@@ -6,10 +6,8 @@ import pytest
 from PIL import Image
 
 from skeattn.errors import ConfigError
-from tests.engine.toy import tool, write_config
+from tests.engine.toy import call, write_config
 from tests.visualization.pages import data_of
-
-browse = tool('analysis_tools/browse_dataset')
 
 
 @pytest.fixture
@@ -17,13 +15,12 @@ def run(tmp_path, monkeypatch, capsys):
     """Run the tool on a toy config: ``run(...) -> what it printed``."""
     config = write_config(tmp_path)
 
-    def call(*arguments: str) -> str:
-        monkeypatch.setattr('sys.argv', ['browse_dataset.py', str(config), *arguments])
-        browse.main()
+    def show(*arguments: str) -> str:
+        call('browse', config, *arguments)
         return capsys.readouterr().out
 
     monkeypatch.chdir(tmp_path)
-    return call
+    return show
 
 
 PIPELINE = ['raw', 'centre', 'resample', 'pack']

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from skeattn.errors import ConfigError, DataError
 from skeattn.experiments import command
 from tests.conftest import ROOT
-from tests.engine.toy import tool
+from tests.engine.toy import call
 from tests.experiments.checkout import write_checkout
 
 FATAL = (
@@ -20,16 +19,13 @@ FATAL = (
 
 @pytest.fixture
 def compare(tmp_path: Path, monkeypatch):
-    """The tool in a checkout of its own."""
-    module = tool('compare')
+    """The command in a checkout of its own."""
     monkeypatch.chdir(write_checkout(tmp_path))
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
-    monkeypatch.setattr(module, 'ROOT', tmp_path)
     monkeypatch.setattr(command, 'leave_on_sigterm', lambda: None)
 
     def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, 'argv', ['compare.py', '--dataset', 'toy', *arguments])
-        return module.main()
+        return call('compare', '--dataset', 'toy', *arguments)
 
     return run
 

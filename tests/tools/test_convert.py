@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from skeattn.commands import convert
 from tests.datasets.converters.people import people
-from tests.engine.toy import tool as load
 
 
 def write(folder, clips, table):
@@ -30,7 +30,7 @@ def test_persons_are_chosen_and_those_left_out_are_counted(tmp_path, tool):
 
 
 def test_every_format_offers_the_choice_of_persons():
-    top = load('convert').parser()
+    top = convert.parser()
     subparsers = next(action for action in top._actions if action.choices and not action.option_strings)
     for name, sub in subparsers.choices.items():
         assert {'--persons', '--max-persons'} <= set(sub._option_string_actions) or name == 'synthetic'

@@ -1,14 +1,13 @@
 """tables.py on the command line; what fills a cell is tested with skeattn.experiments."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from skeattn.errors import ConfigError, DataError
 from tests.conftest import ROOT
-from tests.engine.toy import tool
+from tests.engine.toy import call
 from tests.experiments.records import OURS, SMALL, record
 
 RESULTS = ROOT / 'docs/results/compare_nwucla_xview'
@@ -18,12 +17,9 @@ RESULTS = ROOT / 'docs/results/compare_nwucla_xview'
 def tables(tmp_path: Path, monkeypatch, capsys):
     """The tool, called in a folder of the user's."""
     monkeypatch.chdir(tmp_path)
-    module = tool('tables')
 
     def show(*arguments: str) -> str:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, 'argv', ['tables.py', *arguments])
-        module.main()
+        call('tables', *arguments)
         return capsys.readouterr().out
 
     return show

@@ -10,9 +10,10 @@ from fnmatch import fnmatch
 import pytest
 
 from skeattn.engine.build import load_model
+from skeattn.engine.resume import paper_vs_release
+from skeattn.engine.summary import together
 from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
-from tests.engine.toy import tool as load_tool
 from tests.engine.toy import write_config
 
 
@@ -31,16 +32,16 @@ def test_the_first_screen_is_short_and_the_last_line_says_where_everything_is(to
     assert 'SkeAttnCLR: stream joint' in out and 'where paper and release differ:' in out
     assert 'System environment' not in out and 'Hooks will be executed' not in out
     assert lines[-1].startswith(f'trained: {work_dir / "epoch_1.pth"}; config, log and curves: {work_dir}; evaluate: ')
-    assert lines[-1].endswith(f"tools/test.py {config} '{work_dir}'")
+    assert lines[-1].endswith(f"skeattn test {config} '{work_dir}'")
     (log,) = work_dir.glob('*/*.log')
     assert 'System environment' in log.read_text() and "'type': 'SkeAttnCLR'" in log.read_text()
 
 
 @pytest.mark.parametrize('config', [path for path in LEAVES if path.stem == 'stgcn_demo'], ids=name_of)
 def test_the_choices_of_every_method_fit_on_a_screen(config):
-    train = load_tool('train')
     model = load_model(config)
-    choices, rows = train.paper_vs_release(model), train.together(train.paper_vs_release(model))
+    choices = paper_vs_release(model)
+    rows = together(choices)
     assert len(rows) <= 22
     for name, (value, origin) in choices.items():
         assert [row for pattern, row in rows.items() if fnmatch(name, pattern)] == [(str(value), origin)]
@@ -95,3 +96,19 @@ def test_an_interrupt_says_how_to_continue(config, tmp_path):
     _, err = run.communicate()
     assert run.returncode == 130
     assert 'interrupted; the same command with --resume continues from ' in err.splitlines()[-1]
+
+
+def test_a_dry_run_prints_what_a_training_needs_and_writes_nothing(tool, config, tmp_path):
+    before = sorted(path.name for path in tmp_path.iterdir())
+    status, out, _ = tool('train.py', config, '--work-dir', tmp_path / 'run', '--dry-run')
+    assert status == 0 and sorted(path.name for path in tmp_path.iterdir()) == before
+    facts = {line.split()[0]: line for line in out.splitlines() if line}
+    assert {'data', 'clips', 'method', 'steps', 'evaluation', 'time', 'memory', 'disk'} <= facts.keys()
+    assert '26 training clips' in facts['data'] and '9 of 8 clips, in 3 epochs' in facts['steps']
+    assert f'kept in {tmp_path / "run"}' in facts['disk']
+
+
+def test_unlikely_settings_are_named_at_the_start(tool, config, tmp_path):
+    options = ['--cfg-options', 'max_iters=1', 'model.queue.size=400']
+    status, out, _ = tool('train.py', config, '--work-dir', tmp_path / 'run', *options)
+    assert status == 0 and 'model.queue.size=400 is larger than the 26 training clips' in out

@@ -7,27 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skeattn.commands import verify
 from skeattn.datasets import PackedWriter
 from skeattn.datasets.packed import CHECKSUM, FRAMES, MANIFEST, SAMPLES
 from tests.datasets.raw import body as clip
 from tests.datasets.raw import write_set
-from tests.engine.toy import tool
+from tests.engine.toy import call
 
-verify = tool('verify_data')
 XSUB = {'xsub': {'field': 'subject', 'train': [1, 3]}}
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(capsys):
     """Run the tool: ``run(folder, ...) -> (status, what it printed, lines on stderr)``."""
 
-    def call(*arguments):
-        monkeypatch.setattr('sys.argv', ['verify_data.py', *map(str, arguments)])
-        status = verify.main()
+    def check(*arguments):
+        status = call('verify', *arguments)
         out, err = capsys.readouterr()
         return status, out, err.splitlines()
 
-    return call
+    return check
 
 
 @pytest.fixture

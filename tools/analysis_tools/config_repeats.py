@@ -54,11 +54,16 @@ def share_of_repeats(counts: Counter[str]) -> float:
     return 100 * (1 - len(counts) / counts.total())
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument('folder', nargs='?', type=Path, default=Path('configs'))
+    top.add_argument('--top', type=int, default=10, help='number of most repeated lines to print (10)')
+    return top
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folder', nargs='?', type=Path, default=Path('configs'))
-    parser.add_argument('--top', type=int, default=10, help='number of most repeated lines to print (10)')
-    args = parser.parse_args()
+    args = parser().parse_args()
     counts = count_lines(args.folder)
     print(f'{share_of_repeats(counts):.1f} % of {counts.total()} lines are repeats')
     for line, times in counts.most_common(args.top):

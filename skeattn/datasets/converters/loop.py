@@ -30,6 +30,7 @@ class FileFormat:
         protocols: see :class:`~skeattn.datasets.packed.PackedWriter`.
         suffix: of the files, for example ``'.json'``.
         parse: see :func:`add_all`.
+        columns: names of columns of the set's own.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class FileFormat:
     protocols: Mapping[str, Mapping[str, Any]]
     suffix: str
     parse: Parse
+    columns: Sequence[str] = ()
 
     def convert(
         self,
@@ -64,7 +66,8 @@ class FileFormat:
             DataError: the source is unusable, or with ``strict`` a file is, or ``out`` exists.
         """
         files, choice = Source(source, self.suffix), Choice(persons, max_persons)
-        with PackedWriter(out, self.dataset, self.layout, self.classes, self.protocols, overwrite) as writer:
+        facts = (self.dataset, self.layout, self.classes, self.protocols)
+        with PackedWriter(out, *facts, overwrite, columns=self.columns) as writer:
             note_others(writer, files)
             add_all(writer, files, self.parse, choice, strict=strict, jobs=jobs)
 

@@ -18,9 +18,10 @@ FORMATS = {
     '.pickle': 'pyskl',
     '.npz': 'ctrgcn',
     '.npy': 'plain or stgcn_arrays',
-    '.csv': 'plain',
+    '.csv': 'plain or msrc12',
     '.tsv': 'plain',
-    '.txt': 'plain or pkummd',
+    '.txt': 'plain, pkummd, msraction3d, utkinect, florence3d, sbu or kard',
+    '.rar': 'none, unpack it first',
     '.json': 'openpose, alphapose, mediapipe, kinetics, nwucla or plain',
     '.zip': 'given by itself, that of its files',
 }

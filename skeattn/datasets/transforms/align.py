@@ -87,6 +87,8 @@ class AlignView(BaseTransform):
         ConfigError: unknown mode, or coordinates that are not 3-D.
     """
 
+    places = True
+
     def __init__(self, mode: str = 'yaw_frame') -> None:
         if mode not in (*_MODES, 'none'):
             raise ConfigError(f'AlignView: mode={mode!r} is not one of {", ".join(_MODES)}, none')

@@ -27,6 +27,8 @@ class Centre(BaseTransform):
         DataError: with ``'first'``, person 0 is never present.
     """
 
+    places = True
+
     def __init__(self, joint: str | int = 'root', reference: str = 'frame') -> None:
         if reference not in ('frame', 'first'):
             raise ConfigError(f'Centre: reference={reference!r} is neither "frame" nor "first"')

@@ -67,6 +67,16 @@ class Pipeline:
         pipeline.steps = {name: step for name, step in steps.items() if step is not None}
         return pipeline
 
+    def in_place(self) -> 'Pipeline':
+        """The pipeline that leaves bodies where, as large and as turned as they were recorded; for pictures.
+
+        Its clips have the same frames, joints and persons. A step that only moves, turns or scales bodies has
+        ``places = True`` and is left out.
+        """
+        pipeline = copy.copy(self)
+        pipeline.steps = {name: step for name, step in self.steps.items() if not getattr(step, 'places', False)}
+        return pipeline
+
     def layout_after(self, layout: SkeletonLayout) -> SkeletonLayout:
         """The layout of clips that had ``layout``; a step that changes it also has a method of this name.
 

@@ -21,6 +21,8 @@ class ScaleBody(BaseTransform):
     in pixels. A clip in which that is also zero is unchanged.
     """
 
+    places = True
+
     def transform(self, results: Clip) -> Clip:
         """Divide the coordinates of ``keypoint``."""
         keypoint, layout, D = results['keypoint'], results['layout'], coordinates(results)

@@ -78,10 +78,11 @@ class SafeCheckpointHook(Hook):
         self.written = self.clock()
         self.metrics = [save_best] if isinstance(save_best, str) else list(save_best or [])
         self.best: dict[str, dict[str, Any]] = {}
+        self.latest: dict[str, tuple[float, int]] = {}
 
     def before_train(self, runner: Any) -> None:
         """Read the best scores when resuming; those of an earlier run do not count."""
-        self.best, self.written = {}, self.clock()
+        self.best, self.latest, self.written = {}, {}, self.clock()
         record = Path(runner.work_dir) / 'best.json'
         if runner.iter > 0 and record.is_file():
             try:
@@ -169,6 +170,7 @@ class SafeCheckpointHook(Hook):
                 raise ConfigError(
                     f'default_hooks.checkpoint.save_best={metric!r} is not among the metrics {", ".join(metrics)}'
                 )
+            self.latest[metric] = float(metrics[metric]), runner.epoch
             if metrics[metric] > self.best.get(metric, {}).get('score', float('-inf')):
                 self._keep_best(runner, metric, metrics[metric])
 

@@ -1,0 +1,73 @@
+"""Export a packed set to a format of other toolboxes, or a trained network as one graph (ONNX, torch.export).
+
+A network is compared with the original before its file is written. Its metadata say how clips are prepared, which
+layout, channels and classes it has, and what it returns.
+"""
+
+import argparse
+from pathlib import Path
+
+from skeattn import cli
+from skeattn.choices import READOUTS
+
+SETS = ('pyskl',)
+NETWORKS = ('onnx', 'torch')
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = cli.command_parser(
+        __doc__,
+        'skeattn export pyskl data/nwucla --out nwucla.pkl',
+        'skeattn export onnx work_dirs/skeattnclr/stgcn_demo --readout joints --out encoder.onnx',
+    )
+    top.add_argument(
+        'format', choices=[*SETS, *NETWORKS], help=f'of a set: {", ".join(SETS)}; of a network: the others'
+    )
+    top.add_argument('source', metavar='SOURCE', help='folder of a packed set; a checkpoint or a work_dir')
+    top.add_argument('--out', required=True, type=Path, help='file to write')
+    top.add_argument('--classes', type=Path, help='also write the class names of a set to this file, one per line')
+    top.add_argument('--features', metavar='NAME', help='of a network: backbone (the default), projector, logits')
+    top.add_argument('--readout', choices=READOUTS, help="of a network's backbone (mean)")
+    top.add_argument('--overwrite', action='store_true', help='replace files that exist')
+    return top
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write the files."""
+    from skeattn.errors import DataError
+
+    for path in filter(None, (args.out, args.classes)):
+        if path.exists() and not args.overwrite:
+            raise DataError(f'{path} exists already; choose a different name or pass --overwrite')
+    (_export_set if args.format in SETS else _export_network)(args)
+
+
+def _export_set(args: argparse.Namespace) -> None:
+    from skeattn.datasets import PackedSet
+    from skeattn.datasets.converters import pyskl
+    from skeattn.errors import ConfigError
+    from skeattn.files import write_text
+
+    if args.features or args.readout:
+        raise ConfigError(f'--features and --readout belong to networks: {", ".join(NETWORKS)}')
+    packed = PackedSet.open(args.source)
+    packed.verify()
+    pyskl.export(packed, args.out)
+    if args.classes:
+        write_text(args.classes, '\n'.join([*packed.classes, '']))
+    print(f'wrote {args.out}: {len(packed)} clips, channels {", ".join(packed.channels)}')
+
+
+def _export_network(args: argparse.Namespace) -> None:
+    from skeattn.deployment import DeployedNetwork, export_network
+    from skeattn.engine.build import load_model
+    from skeattn.errors import ConfigError
+
+    if args.classes:
+        raise ConfigError('--classes belongs to packed sets; the class names of a network are in its metadata')
+    network = DeployedNetwork(load_model(args.source), args.features or 'backbone', args.readout)
+    exported = export_network(network, args.out, args.format)
+    axes = ', '.join(map(str, exported.facts['input']))
+    print(f'wrote {args.out}: clips ({axes}) to {network.output} from {network.source}')
+    print(f'largest difference from the network: {exported.difference:.1e} of its largest output')

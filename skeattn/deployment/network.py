@@ -1,0 +1,93 @@
+"""The network of a deployment: prepared clips in, features or class scores out."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skeattn.errors import ConfigError
+from skeattn.models.encoder import Encoder
+from skeattn.models.readout import LOGITS, with_readout
+
+PERSONS = 2
+"""Persons of a clip where neither pipeline nor backbone states a number."""
+
+
+class DeployedNetwork(nn.Module):
+    """A copy of a method, reduced to what computes its features; streams are derived inside.
+
+    Absent persons are encoded like the others, whose work then does not depend on values: features equal those of the
+    method but for rounding.
+
+    Args:
+        model: from :func:`~skeattn.engine.build.load_model`.
+        source: ``'backbone'``, ``'projector'``, ``'logits'``, …; see ``features`` of the method.
+        readout: of the backbone's map, see :mod:`skeattn.models.readout`; by default that of the source, or the mean.
+
+    Attributes:
+        source: with its readout, such as ``'backbone@joints'``.
+        stride: frames per row of the backbone's map; a clip's length is a multiple of it.
+        shape: ``(C, T, V, M)`` of a clip as in training.
+
+    Raises:
+        ConfigError: the method has no such features, or the length of its clips is not known.
+    """
+
+    def __init__(self, model: nn.Module, source: str = 'backbone', readout: str | None = None) -> None:
+        super().__init__()
+        self.source = source if source == LOGITS else with_readout(source, readout)
+        self.model: Any = copy.deepcopy(model).eval().requires_grad_(False)
+        encoders = [module for module in self.model.modules() if isinstance(module, Encoder)]
+        for encoder in encoders:
+            encoder.static = True
+        self.stride = max((int(encoder.backbone.temporal_stride) for encoder in encoders), default=1)
+        self.shape = _shape(self.model)
+        self._reduce()
+
+    @property
+    def output(self) -> str:
+        """Name of the output: ``'logits'`` or ``'features'``."""
+        return LOGITS if self.source == LOGITS else 'features'
+
+    def example(self, clips: int, frames: int | None = None) -> Tensor:
+        """Random clips ``(N, C, T, V, M)`` of plausible size in metres; the last person of the first clip is absent."""
+        C, T, V, M = self.shape
+        x = torch.randn(clips, C, frames or T, V, M, generator=torch.Generator().manual_seed(0)).mul_(0.3)
+        if M > 1:
+            x[0, ..., -1] = 0
+        return x
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Features ``(N, D)`` or logits ``(N, classes)`` of prepared clips ``(N, C, T, V, M)``."""
+        features: Tensor = self.model.features({'inputs': clips}, source=self.source)
+        return features
+
+    @torch.no_grad()
+    def _reduce(self) -> None:
+        """Drop the parts that no feature depends on: key encoder, queue, predictor, …"""
+        called: set[nn.Module] = set()
+        hooks = [
+            module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in self.model.modules()
+        ]
+        try:
+            self(self.example(2))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for name, part in [*self.model.named_children()]:
+            if called.isdisjoint(part.modules()):
+                setattr(self.model, name, None)
+
+
+def _shape(model: Any) -> tuple[int, int, int, int]:
+    facts, preprocessor = getattr(model, 'trained_on', None) or {}, model.data_preprocessor
+    pipeline = facts.get('pipeline') or {}
+    frames = facts.get('num_frames')
+    if frames is None:
+        raise ConfigError(
+            'the length of the clips is not known, since the network comes from no checkpoint; train it first, or load '
+            'it with load_model(CONFIG, CHECKPOINT)'
+        )
+    persons = [step['num_persons'] for step in pipeline.values() if step and 'num_persons' in step]
+    return len(preprocessor.channels), int(frames), preprocessor.layout.num_joints, int((persons or [PERSONS])[-1])

@@ -1,0 +1,144 @@
+"""Exported networks compute what the method computes, for any number of clips and, where possible, any length."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from skeattn.deployment import DeployedNetwork, export_network, facts_of
+from skeattn.deployment import export as exporting
+from skeattn.engine.build import load_model
+from skeattn.errors import ConfigError, ExportError
+from skeattn.registry import MODELS
+from skeattn.skeletons import get_layout
+from tests.engine.toy import toy_runner, write_set
+
+GRAPH = dict(base_channels=4, out_channels=16)
+BACKBONES = {
+    'STGCN': GRAPH,
+    'AGCN': GRAPH,
+    'CTRGCN': GRAPH,
+    'STGCNPP': dict(base_channels=8, out_channels=32),
+    'BIGRU': dict(hidden_channels=8, num_layers=2),
+    'DSTA': {},
+    'SkeletonTransformer': dict(out_channels=16, depth=1, num_heads=2),
+}
+"""The seven backbones, narrow."""
+
+
+def recognizer(backbone: str, stream: str = 'joint', persons: str = 'all', layout: str = 'ntu25') -> torch.nn.Module:
+    """An untrained recogniser that states where it comes from."""
+    torch.manual_seed(0)
+    model = MODELS.build(
+        dict(
+            type='Recognizer',
+            backbone=dict(type=backbone, layout=layout, **BACKBONES[backbone]),
+            head=dict(type='LinearHead', num_classes=5),
+            data_preprocessor=dict(type='SkeletonPreprocessor', layout=layout, stream=stream),
+            persons=persons,
+        )
+    ).eval()
+    pipeline = {'resample': {'type': 'Resample', 'num_frames': 16}, 'pack': {'type': 'PackClip', 'num_persons': 2}}
+    facts = {'num_frames': 16, 'pipeline': pipeline, 'method': 'Recognizer', 'classes': list('abcde')}
+    object.__setattr__(model, 'trained_on', facts)
+    return model
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+@pytest.mark.parametrize('persons', ['all', 'present'])
+def test_the_network_computes_the_features_of_the_method(backbone, persons):
+    """With an absent person among the clips, whom the method does not encode."""
+    model = recognizer(backbone, 'bone', persons)
+    for source in ('backbone@joints', 'logits'):
+        network = DeployedNetwork(model, source)
+        x = network.example(4)
+        with torch.no_grad():
+            torch.testing.assert_close(network(x), model.features({'inputs': x}, source), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_every_backbone_as_onnx_and_as_a_program(backbone, tmp_path):
+    network = DeployedNetwork(recognizer(backbone, persons='present'), 'backbone', 'joints')
+    stride = network.stride
+    for kind in ('onnx', 'torch'):
+        exported = export_network(network, tmp_path / kind, kind)
+        assert exported.difference < 1e-5
+        frames = exported.facts['input'][2]
+        assert frames == (16 if backbone == 'BIGRU' else f'frames, a multiple of {stride}')
+    session = onnxruntime.InferenceSession(tmp_path / 'onnx', providers=['CPUExecutionProvider'])
+    x = network.example(7, 16 if backbone == 'BIGRU' else 6 * stride)
+    found = session.run(None, {'clips': x.numpy()})[0]
+    np.testing.assert_allclose(found, network(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_metadata_say_how_to_use_the_file(tmp_path):
+    network = DeployedNetwork(recognizer('SkeletonTransformer', 'motion'), 'logits')
+    path = tmp_path / 'network.onnx'
+    facts = export_network(network, path, 'onnx').facts
+    model = onnx.load(path)
+    assert json.loads({entry.key: entry.value for entry in model.metadata_props}['skeattn']) == facts
+    assert [value.name for value in (*model.graph.input, *model.graph.output)] == ['clips', 'logits']
+    assert facts['input'] == ['clips', 3, 'frames, a multiple of 4', 25, 2] and facts['classes'] == list('abcde')
+    assert (facts['stream'], facts['source'], facts['method']) == ('motion', 'logits', 'Recognizer')
+    assert facts['layout'] == {'name': 'ntu25', 'joints': list(get_layout('ntu25').joints)}
+    assert facts['pipeline']['resample'] == {'type': 'Resample', 'num_frames': 16}
+
+
+def test_a_trained_method_without_what_only_training_needs(tmp_path):
+    """From a checkpoint: key encoder, queue, mask and predictor are not exported."""
+    runner = toy_runner(tmp_path, data=write_set(tmp_path / 'set'), max_iters=1)
+    runner.train()
+    model = load_model(tmp_path / 'run')
+    network = DeployedNetwork(model, readout='joints')
+    kept = {name for name, part in network.model.named_children() if part is not None}
+    assert kept == {'data_preprocessor', 'encoder_q'} and network.model.trained_on['epoch'] == 1
+    exported = export_network(network, tmp_path / 'encoder.pt2', 'torch')
+    extra = {'skeattn.json': ''}
+    program = torch.export.load(exported.path, extra_files=extra).module()
+    assert json.loads(extra['skeattn.json']) == exported.facts and exported.facts['epoch'] == 1
+    x = network.example(2)
+    torch.testing.assert_close(program(x), model.features({'inputs': x}, 'backbone@joints'), rtol=1e-5, atol=1e-6)
+
+
+def test_a_graph_that_computes_something_else_is_not_written(tmp_path, monkeypatch):
+    network = DeployedNetwork(recognizer('SkeletonTransformer'))
+    write, load, packages = exporting.FORMATS['torch']
+    wrong = (write, lambda path: lambda x: load(path)(x) * 1.001, packages)
+    monkeypatch.setitem(exporting.FORMATS, 'torch', wrong)
+    (tmp_path / 'old.pt2').write_text('old')
+    with pytest.raises(ExportError, match=r'old.pt2 was not written: the torch graph differs .* by 1.0e-03'):
+        export_network(network, tmp_path / 'old.pt2', 'torch')
+    assert (tmp_path / 'old.pt2').read_text() == 'old'
+
+
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (lambda model: DeployedNetwork(model, 'projector'), "no features from 'projector'"),
+        (lambda model: export_network(DeployedNetwork(model), 'x', 'pickle'), "no format 'pickle'.*onnx or torch"),
+    ],
+)
+def test_mistakes(call, message):
+    with pytest.raises(ConfigError, match=message):
+        call(recognizer('SkeletonTransformer'))
+
+
+def test_a_network_of_unknown_clip_length_is_refused():
+    model = recognizer('SkeletonTransformer')
+    object.__setattr__(model, 'trained_on', None)
+    with pytest.raises(ConfigError, match='length of the clips is not known'):
+        DeployedNetwork(model)
+
+
+def test_missing_packages_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ConfigError, match=r'onnx needs onnx, onnxscript, onnxruntime; .*skeattn\[export\]'):
+        export_network(DeployedNetwork(recognizer('SkeletonTransformer')), tmp_path / 'x', 'onnx')
+
+
+def test_facts_of_a_network_of_fixed_length():
+    assert facts_of(DeployedNetwork(recognizer('BIGRU')), free_length=False)['input'] == ['clips', 3, 16, 25, 2]
