@@ -69,6 +69,22 @@ def _complete_config(prefix: str, **_: Any) -> list[str]:
     return [name for name in toolbox.config_names() if name.startswith(prefix)] + list(FilesCompleter()(prefix))
 
 
+def add_clips(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command that reads clips by a trained encoder; :func:`clips_of` returns the clips."""
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a .pth file, or the work_dir of a training')
+    parser.add_argument('clips', metavar='CLIPS', nargs='+', help='packed sets, files or folders of clips')
+    parser.add_argument('--layout', help='of clips whose format has none: a name, or a .json file that defines it')
+    text = "values of a joint, such as x,y,score, of such clips (the encoder's)"
+    parser.add_argument('--channels', type=lambda names: names.split(','), metavar='NAMES', help=text)
+    parser.add_argument('--device', help='such as cpu or cuda:1 (the accelerator, if there is one)')
+
+
+def clips_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The clips of :func:`add_clips`, their layout and channels, as the methods of an encoder take them."""
+    clips = args.clips[0] if len(args.clips) == 1 else args.clips
+    return {'clips': clips, 'layout': args.layout, 'channels': args.channels}
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, **settings: Any) -> None:
     """Add ``--cfg-options KEY=VALUE …``."""
     settings = {'metavar': 'KEY=VALUE', 'help': 'override settings of the config, such as stream=bone', **settings}

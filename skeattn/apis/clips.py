@@ -10,6 +10,7 @@ import torch
 
 from skeattn.channels import check_channels, num_coordinates
 from skeattn.datasets import PackedSet, Pipeline
+from skeattn.datasets.converters.clips import read_layout
 from skeattn.datasets.converters.recordings import Described, Recording, read_recordings
 from skeattn.datasets.materialise import packed_inputs
 from skeattn.datasets.missing import anybody, broken_value, mark_missing
@@ -122,8 +123,9 @@ class Preparation:
                   :func:`~skeattn.datasets.converters.recordings.read_recordings` reads;
                 * a :class:`~skeattn.datasets.PackedSet`;
                 * a list of these, whose clips may differ in length, or a dict of arrays by name.
-            layout: of arrays, and of files whose format does not determine it; by default that of the encoder. Clips
-                of a different layout are converted by the names of the joints.
+            layout: of arrays, and of files whose format does not determine it: a name, a definition, or a ``.json``
+                file with one; by default that of the encoder. Clips of a different layout are converted by the names
+                of the joints.
             channels: names of a joint's values, likewise. Values that the encoder does not read, such as a score, are
                 dropped after missing joints were found by them.
 
@@ -133,7 +135,7 @@ class Preparation:
             ConfigError: an unknown layout, or one that lacks joints of the encoder's; lists them.
         """
         described = Described(
-            self.layout if layout is None else get_layout(layout),
+            self.layout if layout is None else _layout(layout),
             self.channels if channels is None else check_channels(channels),
             stated=layout is not None,
         )
@@ -191,6 +193,10 @@ class Preparation:
             convert = {'type': 'ToLayout', 'layout': describe_layout(self.layout)}
             self._pipelines[clip.layout] = Pipeline({'to_layout': convert, **self.steps})
         return self._pipelines[clip.layout]
+
+
+def _layout(layout: Layout) -> SkeletonLayout:
+    return get_layout(layout) if isinstance(layout, Mapping) else read_layout(layout)
 
 
 def _recordings(clips: Any, described: Described) -> Iterator[Recording]:

@@ -16,6 +16,9 @@ class Predictions:
     >>> predictions = Predictions(('clip 0', 'clip 1'), ('sit', 'wave'), [[0.2, 0.8], [0.6, 0.4]], [False, True])
     >>> predictions.names
     ['wave', 'unknown']
+    >>> print(predictions)
+    clip 0: wave (80 %)
+    clip 1: unknown (likeliest sit, 60 %)
     >>> predictions.top(1)
     [[('wave', 0.8)], [('sit', 0.6)]]
 
@@ -62,5 +65,8 @@ class Predictions:
         ]
 
     def __str__(self) -> str:
-        lines = zip(self.clips, self.names, self.confidence, strict=True)
-        return '\n'.join(f'{clip}: {name} ({100 * confidence:.0f} %)' for clip, name, confidence in lines)
+        lines = []
+        for clip, name, ((best, probability),) in zip(self.clips, self.names, self.top(1), strict=True):
+            likeliest = f'likeliest {best}, ' if name == UNKNOWN else ''
+            lines.append(f'{clip}: {name} ({likeliest}{100 * probability:.0f} %)')
+        return '\n'.join(lines)

@@ -4,6 +4,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,18 +101,20 @@ class Bank:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bank to one ``.npz`` file; :meth:`load` executes nothing.
 
+        ``numpy.load`` reads it, too: features ``x`` ``(N, D)``, ``names``, ``labels`` and ``subjects`` ``(N,)``.
+
         Raises:
             StorageError: the disk is full or read-only.
         """
         features = self.features
         facts = {
-            'names': features.names,
             'classes': list(self.classes),
             'num_streams': features.num_streams,
             'origin': asdict(self.origin),
         }
         arrays = {'x': features.x, 'labels': features.labels, 'subjects': features.subjects}
-        write_archive(path, _KIND, facts, {name: value.numpy() for name, value in arrays.items()})
+        numbers = {name: value.numpy() for name, value in arrays.items()}
+        write_archive(path, _KIND, facts, {**numbers, 'names': np.array(features.names)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> 'Bank':
@@ -123,7 +126,7 @@ class Bank:
         facts, arrays = read_archive(path, _KIND)
         try:
             x, labels, subjects = (torch.from_numpy(arrays[name]) for name in ('x', 'labels', 'subjects'))
-            features = Features(x, labels, subjects, list(map(str, facts['names'])), int(facts['num_streams']))
+            features = Features(x, labels, subjects, list(map(str, arrays['names'])), int(facts['num_streams']))
             origin = Origin(**{key: str(value) for key, value in facts['origin'].items()})
             fits = x.ndim == 2 and x.dtype == torch.float32 and len(x) == len(labels) == len(subjects)
             if not fits or len(features.names) != len(x):

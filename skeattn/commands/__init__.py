@@ -30,6 +30,11 @@ GROUPS = {
         'ensemble': 'fuse streams by their class scores',
         'report': 'a page for the browser: numbers, curves, classes, a map of clips that play',
     },
+    'use': {
+        'embed': 'features of clips by a trained encoder',
+        'predict': 'classes of clips, by a fine-tuned checkpoint or from few labelled examples',
+        'retrieve': 'the clips of a bank that are most similar to clips',
+    },
     'many runs': {
         'compare': 'all methods on one data set: train, evaluate, and print one table',
         'table': 'a table of the paper: train, evaluate, and print it beside the published figures',

@@ -159,6 +159,9 @@ def test_a_bank_of_arrays_has_the_labels_given_and_survives_a_file(encoder: Enco
     bank = encoder.bank(clips, ['a', None] * 4, readout='joints')
     bank.save(tmp_path / 'bank.npz')
     again = type(bank).load(tmp_path / 'bank.npz')
+    with np.load(tmp_path / 'bank.npz', allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored['x'], encoder.embed(clips, readout='joints'))
+        assert stored['names'].tolist() == [f'clip {i}' for i in range(8)]
     assert encoder.retrieve(clips, again, 3) == encoder.retrieve(clips, bank, 3)
     assert len(again) == 8
     assert [row[0][:2] for row in encoder.retrieve(clips[:2], again, 1)] == [('clip 0', 'a'), ('clip 1', 'unlabelled')]
