@@ -117,7 +117,8 @@ class ClipFolder:
         extra = tuple(suffix for suffix in LABELS if suffix not in self.suffixes)
         files = source if isinstance(source, Source) else Source(source, (*self.suffixes, *extra))
         beside = labels_beside(files)
-        clips = self._clips(files, {*beside, *resolved(layout, classes, labels)})
+        without = {*beside, *resolved(layout, classes, labels)}
+        clips = Clips(files, self.suffixes, self._file_of(files, without), without)
         if not clips.members:
             hint = f'; it holds {describe(files.others)}' if files.others else ''
             raise DataError(f'{source} holds no {" or ".join(self.suffixes)} file of a clip{hint}')
@@ -129,13 +130,7 @@ class ClipFolder:
                 sides[split][row.name] = side
         table = Table([row.name for row in rows], [row.columns['label'] for row in rows], sides)
         own = sorted({column for row in rows for column in row.columns if column not in FIELDS})
-        if self.named is not None:
-            first = _first(clips, self.named)
-            skeleton, named = skeleton or first.layout(str(files)), first.channels
-            read = partial(read_in_order, self.named, skeleton, named)
-        assert read is not None
-        if skeleton is None or named is None:
-            skeleton, named = self._inferred(clips, read, skeleton, named)
+        read, skeleton, named = self._inferred(clips, read, skeleton, named)
         listed, others = clips.listed(rows, read, table)
         names, columns = class_names or table.class_names(), [*table.columns, *own]
         dataset = Path(out).name
@@ -143,13 +138,13 @@ class ClipFolder:
             note_others(writer, files)
             add_clips(writer, str(files), [*listed, *others], len(listed) + len(others), choice, strict=strict)
 
-    def _clips(self, files: Source, without: set[str]) -> Clips:
-        """The clips of a source, of which the first file may tell that its files are frames."""
-        clips = Clips(files, self.suffixes, self.file_of, without)
-        if self.is_frame is None or self.frame_of is None or not clips.members:
-            return clips
-        first = next(iter(clips.members.values()))[0]
-        return Clips(files, self.suffixes, self.frame_of, without) if self.is_frame(files.read(first)) else clips
+    def _file_of(self, files: Source, without: set[str]) -> Callable[[str], FileOf | None]:
+        """How files belong to clips, of which the first file may tell that it is a frame."""
+        if self.is_frame is None or self.frame_of is None:
+            return self.file_of
+        own = (member for member in files if member.lower().endswith(self.suffixes))
+        first = next((member for member in own if not {member, str(Path(member).resolve())} & without), None)
+        return self.frame_of if first is not None and self.is_frame(files.read(first)) else self.file_of
 
     def _rows(self, clips: Clips, labels: str | os.PathLike[str] | None, member: str | None) -> list[Row]:
         names = [clips.names[clip] for clip in clips.members]
@@ -182,11 +177,16 @@ class ClipFolder:
         return row
 
     def _inferred(
-        self, clips: Clips, read: ReadClip, skeleton: SkeletonLayout | None, named: tuple[str, ...] | None
-    ) -> tuple[SkeletonLayout, tuple[str, ...] | None]:
-        """The layout and the channels by the shape of the first clip that can be read."""
-        if skeleton is not None and not self.channels:
-            return skeleton, named
+        self, clips: Clips, read: ReadClip | None, skeleton: SkeletonLayout | None, named: tuple[str, ...] | None
+    ) -> tuple[ReadClip, SkeletonLayout, tuple[str, ...] | None]:
+        """The reader, the layout and the channels, as far as the first clip that can be read decides."""
+        if self.named is not None:
+            first = _first(clips, self.named)
+            skeleton = skeleton or first.layout(str(clips.files))
+            return partial(read_in_order, self.named, skeleton, first.channels), skeleton, first.channels
+        assert read is not None
+        if skeleton is not None and (named is not None or not self.channels):
+            return read, skeleton, named
         V, C = _first(clips, read)[0].shape[2:]
         if skeleton is None:
             if V not in (self.layouts or {}):
@@ -196,7 +196,7 @@ class ClipFolder:
                     f'Layouts of this format: {usual}'
                 )
             skeleton = read_layout((self.layouts or {})[V])
-        return skeleton, named or (self.channels or {}).get(C)
+        return read, skeleton, named or (self.channels or {}).get(C)
 
 
 def _first(clips: Clips, read: Callable[[Content], Result]) -> Result:

@@ -99,7 +99,10 @@ def test_mmpose_persons_are_followed_and_frames_without_any_stay(tmp_path):
 def test_mmpose_files_of_images_are_frames(tmp_path):
     keypoint = detected()
     files = {f'v_{t:04d}': [instance(pose)] for t, pose in enumerate(keypoint) if t != 2}
-    packed = converted(mmpose, written(tmp_path, **files))
+    folder = written(tmp_path, **files)
+    (folder / 'notes.txt').write_text('x')
+    packed = converted(mmpose, folder)
+    assert packed.manifest['notes']['files not read'].startswith('1 .txt ')
     keypoint[2] = 0
     assert packed.table['name'].tolist() == ['v']
     np.testing.assert_allclose(packed.clip(0)[0], keypoint, rtol=1e-6)
