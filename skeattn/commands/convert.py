@@ -75,6 +75,8 @@ ESTIMATOR: dict[str, dict[str, Any]] = {
     '--classes': OWN['--classes'],
     '--labels': LABELS,
 }
+IMAGES = {'metavar': 'FILE', 'help': 'annotation file with clip and frame of the image ids'}
+SCALE = {'type': float, 'default': 1.0, 'help': 'metres of a unit of the files, 0.01 for centimetres (1)'}
 GENERATED: dict[str, dict[str, Any]] = {
     '--seed': {'type': int, 'default': 0},
     '--clips': {'type': int, 'default': 1200, 'help': 'number of clips (1200)'},
@@ -96,8 +98,14 @@ FORMATS = {
     'plain': Format(converters.plain, PLAIN),
     'openpose': Format(converters.openpose, ESTIMATOR),
     'alphapose': Format(converters.alphapose, ESTIMATOR),
+    'mmpose': Format(converters.mmpose, ESTIMATOR),
+    'coco': Format(converters.coco, {**ESTIMATOR, '--images': IMAGES}),
     'mediapipe': Format(converters.mediapipe, ESTIMATOR),
     'kinetics': Format(converters.kinetics, ESTIMATOR),
+    'bvh': Format(converters.bvh, {**ESTIMATOR, '--scale': SCALE}),
+    'c3d': Format(converters.c3d, ESTIMATOR),
+    'sleap': Format(converters.sleap, ESTIMATOR),
+    'deeplabcut': Format(converters.deeplabcut, ESTIMATOR),
     'utdmhad': Format(converters.utdmhad),
     **{name: Format(getattr(converters, name)) for name in KINECT_SETS},
     'synthetic': Format(synthetic, GENERATED),

@@ -42,6 +42,7 @@ _CONVERSIONS = {
     'pkummd2': ('pkummd', '--part', '2'),
     'nwucla': ('nwucla',),
     'utdmhad': ('utdmhad',),
+    **{name: (name,) for name in ('msraction3d', 'utkinect', 'florence3d', 'sbu', 'kard', 'msrc12')},
     'demo': ('synthetic',),
 }
 _GENERATED = ('synthetic',)

@@ -100,4 +100,7 @@ def test_the_commands_of_the_page_are_known_to_the_tools():
     for command in commands:
         args = [token for token in command.replace('[', '').replace(']', '').split() if token != '\\']
         formats.add(tool('convert').parser().parse_args(args).format)
-    assert formats == {'plain', 'pyskl', 'stgcn_arrays', 'ctrgcn', 'openpose', 'alphapose', 'mediapipe', 'kinetics'}
+    assert formats == {
+        'plain', 'pyskl', 'stgcn_arrays', 'ctrgcn', 'openpose', 'alphapose', 'mediapipe', 'kinetics', 'mmpose', 'coco',
+        'bvh', 'c3d', 'sleap', 'deeplabcut',
+    }  # fmt: skip

@@ -85,7 +85,7 @@ def test_verify_names_the_command_for_a_missing_set(tmp_path, tool):
     assert f'python tools/convert.py synthetic --out {tmp_path / "demo"}' in err
 
 
-@pytest.mark.parametrize('arguments', [[], ['ntu'], ['ntu', 'raw'], ['bvh', 'raw', '--out', 'x']])
+@pytest.mark.parametrize('arguments', [[], ['ntu'], ['ntu', 'raw'], ['fbx', 'raw', '--out', 'x']])
 def test_a_wrong_command_line_shows_the_usage(tool, arguments):
     status, _, err = tool('convert.py', *arguments)
     assert status == 2 and err.startswith('usage: convert.py')

@@ -19,7 +19,8 @@ from skeattn.datasets.converters.estimators import (
     parse_json,
     pose_of,
 )
-from skeattn.datasets.converters.folder import ClipFolder, Content
+from skeattn.datasets.converters.folder import ClipFolder
+from skeattn.datasets.converters.members import Content
 
 LAYOUTS = {17: 'coco17', 18: 'openpose18'}
 _KEYS = ('keypoints', 'joints', 'pose_keypoints_2d')
@@ -41,7 +42,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
             place = order.setdefault(str(image), len(order)) if number is None else number
             pose = pose_of(next(person[key] for key in _KEYS if key in person), 3)
             if pose is not None and np.nan_to_num(pose).any():
-                frames.append((place, [(pose, number_of(person.get('idx')))]))
+                frames.append((place, [(pose, number_of(person.get('idx', person.get('track_id'))))]))
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         what = f'file of AlphaPose, a list of "image_id" and "keypoints" of 3 values a joint ({error!r:.100})'
         raise misread(path, what, value, 'alphapose') from error

@@ -107,16 +107,22 @@ def _hint(name: str) -> str:
 
 
 def recognise(value: Any) -> str:
-    """The format of a JSON value: ``'openpose'``, ``'alphapose'``, ``'mediapipe'``, ``'kinetics'``, or empty."""
+    """The format of a JSON value, such as ``'openpose'``, or empty."""
     first = next((item for item in value if item), None) if isinstance(value, list) else value
     if isinstance(first, dict) and isinstance(value, list):
         if 'keypoints' in first and 'image_id' in first:
             return 'alphapose'
+        if 'instances' in first or 'keypoint_scores' in first:
+            return 'mmpose'
         return 'mediapipe' if LANDMARKS & first.keys() else ''
     if isinstance(first, list):
         inner = next((item for item in first if item), None)
         return 'mediapipe' if isinstance(inner, dict) and {'x', 'y'} <= inner.keys() else ''
     if isinstance(value, dict):
+        if 'instance_info' in value:
+            return 'mmpose'
+        if 'annotations' in value and 'images' in value:
+            return 'coco'
         if isinstance(value.get('people'), list):
             return 'openpose'
         if isinstance(value.get('data'), list):

@@ -21,7 +21,8 @@ from skeattn.datasets.converters.estimators import (
     parse_json,
     pose_of,
 )
-from skeattn.datasets.converters.folder import ClipFolder, Content, FileOf, whole_file
+from skeattn.datasets.converters.folder import ClipFolder
+from skeattn.datasets.converters.members import Content, FileOf, whole_file
 
 LAYOUTS = {18: 'openpose18', 17: 'coco17', 25: 'body25'}
 _SIDE = re.compile(r'(?:^|[_-])(train|val|validation|test)(?:$|[_-])', re.IGNORECASE)

@@ -12,7 +12,8 @@ import numpy as np
 
 from skeattn.channels import AXES
 from skeattn.datasets.converters.estimators import LANDMARKS, Frame, assemble, at_their_numbers, misread, parse_json
-from skeattn.datasets.converters.folder import ClipFolder, Content
+from skeattn.datasets.converters.folder import ClipFolder
+from skeattn.datasets.converters.members import Content
 from skeattn.datasets.converters.persons import UNKNOWN
 
 CHANNELS: dict[int, tuple[str, ...]] = {3: AXES, 4: (*AXES, 'visibility')}

@@ -19,7 +19,8 @@ from skeattn.datasets.converters.estimators import (
     parse_json,
     pose_of,
 )
-from skeattn.datasets.converters.folder import ClipFolder, Content, FileOf
+from skeattn.datasets.converters.folder import ClipFolder
+from skeattn.datasets.converters.members import Content, FileOf
 
 LAYOUTS = {25: 'body25', 18: 'openpose18', 17: 'coco17'}
 _FRAME = re.compile(r'(?:(.*?)[_.-]?)??(\d+)(?:_keypoints)?$', re.IGNORECASE)

@@ -20,8 +20,9 @@ import numpy as np
 from skeattn.channels import AXES
 from skeattn.datasets.converters.clips import parse_channels, read_layout, unflatten
 from skeattn.datasets.converters.estimators import look_like
-from skeattn.datasets.converters.folder import ClipFolder, Content
+from skeattn.datasets.converters.folder import ClipFolder
 from skeattn.datasets.converters.labels import lines_of
+from skeattn.datasets.converters.members import Content
 from skeattn.datasets.converters.persons import Choice
 from skeattn.errors import DataError
 from skeattn.skeletons import SkeletonLayout

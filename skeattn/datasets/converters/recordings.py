@@ -14,8 +14,9 @@ from skeattn.datasets.converters import alphapose, ctrgcn, kinetics, mediapipe, 
 from skeattn.datasets.converters.bodies import BODIES, MAX_PERSONS
 from skeattn.datasets.converters.clips import Read
 from skeattn.datasets.converters.estimators import parse_json, recognise
-from skeattn.datasets.converters.folder import ClipFolder, Clips, Content, ReadClip, labels_beside
+from skeattn.datasets.converters.folder import ClipFolder
 from skeattn.datasets.converters.intake import EVERYBODY
+from skeattn.datasets.converters.members import Content, ReadClip, labels_beside
 from skeattn.datasets.converters.ntu_text import read_bodies
 from skeattn.datasets.converters.source import Source
 from skeattn.datasets.missing import mark_missing
@@ -114,7 +115,7 @@ def read_recordings(path: str | os.PathLike[str], described: Described) -> Itera
         raise DataError(f'{path}: no format has the suffix {suffix!r}; known: {known}, and .zip of such files')
     files = Source(path, SUFFIXES)
     kind = _kind_of(files, described)
-    clips = Clips(files, kind, without=set(labels_beside(files)))
+    clips = kind.clips(files, set(labels_beside(files)))
     for clip in clips.members:
         assert kind.read is not None
         keypoint, ids = kind.read(clips.content(clip))

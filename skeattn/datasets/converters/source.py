@@ -18,11 +18,14 @@ FORMATS = {
     '.pickle': 'pyskl',
     '.npz': 'ctrgcn',
     '.npy': 'plain or stgcn_arrays',
-    '.csv': 'plain or msrc12',
+    '.csv': 'plain, deeplabcut or msrc12',
     '.tsv': 'plain',
-    '.txt': 'plain, pkummd, msraction3d, utkinect, florence3d, sbu or kard',
+    '.txt': 'plain, pkummd or that of a small Kinect set',
     '.rar': 'none, unpack it first',
-    '.json': 'openpose, alphapose, mediapipe, kinetics, nwucla or plain',
+    '.json': 'openpose, alphapose, mmpose, coco, mediapipe, kinetics, nwucla or plain',
+    '.bvh': 'bvh',
+    '.c3d': 'c3d',
+    '.h5': 'sleap',
     '.zip': 'given by itself, that of its files',
 }
 

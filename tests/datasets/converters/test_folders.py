@@ -399,7 +399,7 @@ def test_files_that_are_not_read_are_counted_by_suffix_with_their_format(tmp_pat
     packed = converted(plain, folder, layout='kinect20')
     assert packed.manifest['notes']['files not read'] == (
         '2 .pkl (format pyskl or, in pairs with arrays, stgcn_arrays), 1 without suffix, 1 .mat (format utdmhad), '
-        '1 .png, 1 .txt (format plain or pkummd)'
+        '1 .png, 1 .txt (format plain, pkummd or that of a small Kinect set)'
     )
     with pytest.raises(DataError, match=r'holds no \.json file of a clip; it holds 2 \.pkl \(format pyskl'):
         converted(openpose, folder)
