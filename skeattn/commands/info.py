@@ -96,7 +96,7 @@ def training_facts(cfg: Mapping[str, Any]) -> Facts:
 
     model, dataset, schedule = (cfg.get(key) or {} for key in ('model', 'dataset', 'train_cfg'))
     pipeline = in_order(dataset.get('pipeline') or {}, 'dataset.pipeline')
-    frames = [pipeline[name].get('num_frames') for name in length_steps(pipeline)]
+    frames = [(pipeline[name] or {}).get('num_frames') for name in length_steps(pipeline)]
     evaluators = (cfg.get('evaluation') or {}).get('evaluators') or {}
     optimiser = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
     return {
