@@ -1,5 +1,6 @@
 """The package after ``pip install .``: without the checkout, from any folder."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -63,8 +64,9 @@ def packages(tmp_path_factory) -> Path:
         if (installed := major_version(name)) < needed:
             pytest.skip(f'a wheel is built with {name}>={needed}; this environment has {installed or "none"}')
     folder = tmp_path_factory.mktemp('installed')
-    shutil.copytree(ROOT / 'skeattn', folder / 'source/skeattn', ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('pyproject.toml', 'setup.py', 'README.md', 'LICENSE'):
+    for name in ('skeattn', 'configs', 'tools'):
+        shutil.copytree(ROOT / name, folder / 'source' / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('pyproject.toml', 'setup.py', 'MANIFEST.in', 'README.md', 'LICENSE'):
         shutil.copy(ROOT / name, folder / 'source' / name)
     offline = ('--no-index', '--no-deps', '--disable-pip-version-check', '--quiet')
     pip('wheel', *offline, '--no-build-isolation', '--wheel-dir', folder / 'wheels', folder / 'source')
@@ -92,17 +94,21 @@ def pip(*arguments: str | Path) -> None:
 def python(packages: Path, tmp_path: Path):
     """Run a program from an empty folder, with the installed package and without the checkout: ``-> its output``."""
     (tmp_path / 'elsewhere').mkdir()
-    environment = {**os.environ, 'PYTHONPATH': str(packages)}
 
     def run(program: str, *arguments: str | Path) -> str:
         (tmp_path / 'program.py').write_text(program)
-        command = [sys.executable, str(tmp_path / 'program.py'), *map(str, arguments)]
-        folder = tmp_path / 'elsewhere'
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.strip()
+        return started([str(tmp_path / 'program.py'), *map(str, arguments)], packages, tmp_path / 'elsewhere')
 
     return run
+
+
+def started(arguments: list[str], packages: Path, folder: Path) -> str:
+    """Output of Python with the installed package in a folder."""
+    environment = {**os.environ, 'PYTHONPATH': str(packages)}
+    command = [sys.executable, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
 
 
 def test_the_installed_package_is_the_one_imported(python, packages: Path) -> None:
@@ -133,3 +139,30 @@ def test_every_protocol_is_known(python) -> None:
 def test_an_untrained_model_is_evaluated_end_to_end(python, tmp_path: Path) -> None:
     metrics = python(END_TO_END, write_set(tmp_path / 'set')).splitlines()[-1]
     assert '"knn/top1_k1"' in metrics and '"linear/top1"' in metrics
+
+
+def test_the_configs_and_scripts_are_inside(packages: Path) -> None:
+    share = packages / 'skeattn/share'
+    configs = {path.relative_to(ROOT) for path in (ROOT / 'configs').rglob('*.py')}
+    assert configs and not {path for path in configs if not (share / path).is_file()}
+    scripts = [share / 'tools' / name for name in ('_launch.sh', 'dist_train.sh', 'slurm_train.sh', 'train.py')]
+    assert all(script.is_file() for script in scripts) and os.access(scripts[0], os.X_OK)
+    assert not list(share.rglob('setup_env.sh'))
+
+
+def test_the_command_line_runs_from_an_empty_folder(packages: Path, tmp_path: Path) -> None:
+    """What is found by name, the data that are generated, and a training of two iterations."""
+
+    def skeattn(*arguments: str) -> str:
+        return started(['-m', 'skeattn', *arguments], packages, tmp_path)
+
+    config = packages / 'skeattn/share/configs/skeattnclr/stgcn_demo.py'
+    facts = json.loads(skeattn('info', 'skeattnclr/stgcn_demo', '--json'))
+    assert facts['file'] == str(config) and facts['method'] == 'SkeAttnCLR'
+    assert str(packages / 'skeattn/share/configs') in skeattn('doctor')
+    settings = ['--cfg-options', 'max_iters=2', 'batch_size=4', 'evaluation=None']
+    out = skeattn('train', 'skeattnclr/stgcn_demo', *settings, 'default_hooks.checkpoint.save_best=None')
+    assert 'generating data/demo' in out and 'evaluate: skeattn test configs/skeattnclr/stgcn_demo.py' in out
+    run = tmp_path / 'work_dirs/skeattnclr/stgcn_demo'
+    assert json.loads(skeattn('info', str(run), '--json'))['iteration'] == 2
+    assert {path.name for path in tmp_path.iterdir()} == {'data', 'work_dirs'}

@@ -95,8 +95,9 @@ def training_facts(cfg: Mapping[str, Any]) -> Facts:
     from skeattn.steps import in_order
 
     model, dataset, schedule = (cfg.get(key) or {} for key in ('model', 'dataset', 'train_cfg'))
-    pipeline = in_order(dataset.get('pipeline') or {}, 'dataset.pipeline')
-    frames = [(pipeline[name] or {}).get('num_frames') for name in length_steps(pipeline)]
+    steps = in_order(dataset.get('pipeline') or {}, 'dataset.pipeline')
+    pipeline = {name: step for name, step in steps.items() if step}
+    frames = [pipeline[name].get('num_frames') for name in length_steps(pipeline)]
     evaluators = (cfg.get('evaluation') or {}).get('evaluators') or {}
     optimiser = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
     return {
@@ -109,7 +110,7 @@ def training_facts(cfg: Mapping[str, Any]) -> Facts:
         'data': joined(dataset.get('data')),
         'split': joined(dataset.get('split')),
         'frames of a clip': frames[-1] if frames else None,
-        'pipeline': ' | '.join(name for name, step in pipeline.items() if step),
+        'pipeline': ' | '.join(pipeline),
         'batch size': cfg.get('batch_size'),
         'epochs': schedule.get('max_epochs'),
         'optimiser': joined([optimiser.get('type'), optimiser.get('lr') and f'lr {optimiser["lr"]:g}']),

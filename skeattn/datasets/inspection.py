@@ -105,7 +105,7 @@ def copy_findings(packed: PackedSet, groups: Groups) -> list[Finding]:
             original = next(i for i in group if i in set(train.tolist()))
             what = (
                 f'equals the training clip {names[original]}; {len(clips)} of {len(test)} test clips of split {name!r} '
-                f'equal a training clip ({_by_class(packed, clips, test)}); tools/test.py also reports '
+                f'equal a training clip ({_by_class(packed, clips, test)}); skeattn test also reports '
                 f'results without them'
             )
             findings.append(Finding(str(names[clips[0]]), 'copy', what))
@@ -264,7 +264,7 @@ def _outliers(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str,
         (
             (extents > LARGE) & ~wrong,
             'a body is {2:.3g} trunk lengths large; so it is in {1} clips: look at them with '
-            'tools/analysis_tools/browse_dataset.py, and remove or fill the joints that are far off',
+            'skeattn browse, and remove or fill the joints that are far off',
         ),
     ):
         if clips.any():

@@ -34,7 +34,7 @@ CHECKSUM = 'manifest.sha256'
 FIELDS = ('label', 'subject', 'camera', 'setup', 'replication')
 COLUMNS = ('name', *FIELDS, 'frames', 'persons', 'offset')
 UNLABELLED = -1  # the label of a clip without one
-# Folder -> format and options of tools/convert.py.
+# Folder -> format and options of skeattn convert.
 _CONVERSIONS = {
     'ntu60': ('ntu',),
     'ntu120': ('ntu',),
@@ -171,7 +171,7 @@ def is_generated(path: str | os.PathLike[str]) -> bool:
 
 
 def convert_arguments(path: str | os.PathLike[str], source: str = 'SOURCE') -> list[str]:
-    """The arguments of ``tools/convert.py`` that make the packed set at ``path``.
+    """The arguments of ``skeattn convert`` that make the packed set at ``path``.
 
     Args:
         path: of the set; its name tells the format, for which ``'FORMAT'`` stands otherwise.
@@ -183,7 +183,7 @@ def convert_arguments(path: str | os.PathLike[str], source: str = 'SOURCE') -> l
 
 def convert_command(path: str | os.PathLike[str]) -> str:
     """The command of :func:`convert_arguments`, for a shell."""
-    return shlex.join(['python', 'tools/convert.py', *convert_arguments(path)])
+    return shlex.join(['skeattn', 'convert', *convert_arguments(path)])
 
 
 def checksum_line(manifest: Path) -> str:

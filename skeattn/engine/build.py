@@ -33,7 +33,7 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
     Args:
         config: a config file, or a config with overrides merged; a checkpoint, or the work_dir of a training, for the
             network that was trained there, see :func:`config_of`.
-        checkpoint: weights written by ``tools/train.py``, or a work_dir for its newest; None leaves the network of a
+        checkpoint: weights written by ``skeattn train``, or a work_dir for its newest; None leaves the network of a
             config freshly initialised.
 
     Raises:

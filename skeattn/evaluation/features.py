@@ -196,7 +196,7 @@ def _features(dataset: Any, x: Tensor, num_streams: int = 1) -> Features:
         shown = ', '.join(names[i] for i in bad[:5])
         raise NonFiniteError(
             f'features of {len(bad)} of {len(names)} clips are NaN or infinite, first {shown}; '
-            f'check these clips with tools/verify_data.py, and the weights if all clips are listed'
+            f'check these clips with skeattn verify, and the weights if all clips are listed'
         )
     labels, subjects = (torch.as_tensor(column).long().cpu() for column in (dataset.labels, dataset.subjects))
     return Features(x, labels, subjects, names, num_streams)

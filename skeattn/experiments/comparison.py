@@ -174,7 +174,7 @@ class ComparisonRow:
 
 
 def make_rows(records: Iterable[Record]) -> list[ComparisonRow]:
-    """Rows from records of ``tools/test.py`` for several methods and seeds, best linear accuracy first.
+    """Rows from records of ``skeattn test`` for several methods and seeds, best linear accuracy first.
 
     Records with the same name are runs of one method with several seeds. The row of logits has their accuracy as linear
     accuracy: that of a linear classifier trained with the encoder.

@@ -206,7 +206,7 @@ class FilledTable:
         if not self.baselines:
             return [f'No row of {RAW}: the protocol trains an encoder. An untrained encoder is trained from scratch.']
         names = ', '.join(' '.join(line.labels).strip() for line in self.missing)
-        return [f'No records of {names}; tools/run_table.py evaluates them.'] if names else []
+        return [f'No records of {names}; skeattn table evaluates them.'] if names else []
 
     @property
     def hints(self) -> list[str]:

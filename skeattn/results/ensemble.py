@@ -167,7 +167,7 @@ def fuse_files(
     sources: Sequence[str] | None = None,
     same_stream: bool = False,
 ) -> Ensemble:
-    """Fuse results of ``tools/test.py``.
+    """Fuse results of ``skeattn test``.
 
     Args:
         paths: records (``.json``) or score files (``.npz``), one for each stream.
@@ -264,7 +264,7 @@ def _check_together(parts: Sequence[Part], protocol: str, same_stream: bool) -> 
         if part.readout != first.readout:
             raise DataError(
                 f'{pair} have different readouts, {first.readout} and {part.readout}; evaluate both with the same one '
-                f'(tools/test.py --readout)'
+                f'(skeattn test --readout)'
             )
         if part.file.classes != first.file.classes:
             differing = sorted(set(part.file.classes) ^ set(first.file.classes)) or ['the same in a different order']

@@ -82,8 +82,8 @@ def read_parts(
     """
     path = Path(path)
     if path.suffix not in ('.json', '.npz'):
-        kind = 'a checkpoint, not a result' if path.suffix == '.pth' else 'not a result of tools/test.py'
-        raise DataError(f'{path} is {kind}; give the JSON record that tools/test.py wrote, or its score file (.npz)')
+        kind = 'a checkpoint, not a result' if path.suffix == '.pth' else 'not a result of skeattn test'
+        raise DataError(f'{path} is {kind}; give the JSON record that skeattn test wrote, or its score file (.npz)')
     if path.suffix == '.npz':
         file = ScoreFile.read(path)
         return [Part(path, sha256(path), file, _joined(file.facts.get('stream', 'joint')), str(path))]
@@ -96,7 +96,7 @@ def read_parts(
     if not scored:
         raise DataError(
             f'{path} has no scores of protocol {protocol!r}, only of {_scored_protocols(record)}; choose with '
-            f'--protocol, or run tools/test.py again with the protocol'
+            f'--protocol, or run skeattn test again with the protocol'
         )
     if sources is None and len(scored) > 1:
         raise ConfigError(f'{path} has scores of {", ".join(scored)}; choose with --source')
@@ -113,7 +113,7 @@ def _read_part(path: Path, record: Record, source: str, protocol: str) -> Part:
     scores = path.parent / str(result.scores)
     file, digest = ScoreFile.read(scores), sha256(scores)
     if digest != result.scores_sha256:
-        raise DataError(f'{scores} changed after {path} was written; run tools/test.py again')
+        raise DataError(f'{scores} changed after {path} was written; run skeattn test again')
     display_name = str(path) if len(record.sources) == 1 else f'{path} ({source})'
     return Part(scores, digest, file, _joined(recorded.streams), display_name, path, record, source)
 

@@ -1,6 +1,6 @@
 """The record of an evaluation: its fields, its only reader and its only writer.
 
-A record is a JSON file. ``tools/test.py`` and ``tools/ensemble.py`` write it; tables and pictures are made from it.
+A record is a JSON file. ``skeattn test`` and ``skeattn ensemble`` write it; tables and pictures are made from it.
 """
 
 import os
@@ -208,7 +208,7 @@ class Record:
             RecordError: it is not a record, or of a newer version; begins with ``origin`` and names the field.
         """
         if not isinstance(content, Mapping) or 'sources' not in (content := _upgrade(content, origin)):
-            raise RecordError(f'{origin} is no record, it has no sources; give one that tools/test.py wrote')
+            raise RecordError(f'{origin} is no record, it has no sources; give one that skeattn test wrote')
         try:
             # Only as JSON does strict validation accept an object for a dataclass.
             text = to_json({key: value for key, value in content.items() if key != 'version'}, inf_nan_mode='constants')
@@ -216,7 +216,7 @@ class Record:
         except ValidationError as error:
             wrong = [f'{".".join(map(str, one["loc"]))}: {one["msg"].lower()}' for one in error.errors()]
             raise RecordError(
-                f'{origin} is no valid record: {shorten(wrong)}; write it again with tools/test.py'
+                f'{origin} is no valid record: {shorten(wrong)}; write it again with skeattn test'
             ) from error
 
 
@@ -232,9 +232,9 @@ def read(path: str | os.PathLike[str]) -> Record:
     try:
         content = from_json(Path(path).read_bytes())
     except FileNotFoundError:
-        raise RecordError(f'{path}: no such record; write it with tools/test.py') from None
+        raise RecordError(f'{path}: no such record; write it with skeattn test') from None
     except (OSError, ValueError) as error:
-        raise RecordError(f'{path} is no readable record: {error}; write it again with tools/test.py') from error
+        raise RecordError(f'{path} is no readable record: {error}; write it again with skeattn test') from error
     return Record.from_dict(content, str(path))
 
 

@@ -52,7 +52,7 @@ class RecordedResult:
         if not square or any(count < 0 for row in rows for count in row):
             raise DataError(
                 f'{self.path}: confusion is not a matrix of counts for the {classes} classes of per_class; '
-                f'write the record again with tools/test.py'
+                f'write the record again with skeattn test'
             )
         return np.array(rows, dtype=np.int64)
 
@@ -71,7 +71,7 @@ class RecordedResult:
 
 
 def read_result(path: str | os.PathLike[str], protocol: str = 'linear', source: str | None = None) -> RecordedResult:
-    """The result of a protocol from a record of tools/test.py or tools/ensemble.py.
+    """The result of a protocol from a record of skeattn test or skeattn ensemble.
 
     Args:
         path: the JSON record.

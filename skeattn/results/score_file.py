@@ -70,12 +70,10 @@ class ScoreFile:
                 classes, facts = arrays['classes'].tolist(), _upgrade(json.loads(str(arrays['facts'])))
             return cls(parts[0], parts[1] if len(parts) > 1 else None, classes, facts)
         except FileNotFoundError as error:
-            raise DataError(f'{path}: no such score file; tools/test.py writes it beside its record') from error
+            raise DataError(f'{path}: no such score file; skeattn test writes it beside its record') from error
         # numpy returns an array or the file's text if the file is not an npz.
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f'{path} is not an intact score file: {error}; write it again with tools/test.py'
-            ) from error
+            raise DataError(f'{path} is not an intact score file: {error}; write it again with skeattn test') from error
 
 
 def _upgrade(facts: dict[str, Any]) -> dict[str, Any]:

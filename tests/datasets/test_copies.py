@@ -122,7 +122,7 @@ def test_what_they_affect_is_one_line_each(packed):
     cross, ambiguous, rest = map(str, copy_findings(packed, packed.copies()))
     assert cross == (
         "c4: copy: equals the training clip c0; 2 of 4 test clips of split 'xsub' equal a training clip (1 of 1 'a', "
-        "1 of 3 'b'); tools/test.py also reports results without them"
+        "1 of 3 'b'); skeattn test also reports results without them"
     )
     assert ambiguous == (
         "c1: label: 'a', but its copy c5 is 'b'; 1 recordings have several labels: remove the wrong ones from the "

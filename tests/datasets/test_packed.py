@@ -338,13 +338,13 @@ def test_another_format_version_and_swapped_files_are_named_errors(tmp_path):
 @pytest.mark.parametrize(
     ('path', 'command'),
     [
-        ('data/nwucla', 'python tools/convert.py nwucla SOURCE --out data/nwucla'),
-        ('data/ntu60', 'python tools/convert.py ntu SOURCE --out data/ntu60'),
-        ('data/utdmhad', 'python tools/convert.py utdmhad SOURCE --out data/utdmhad'),
-        ('data/demo', 'python tools/convert.py synthetic --out data/demo'),
-        ('data/pkummd2', 'python tools/convert.py pkummd --part 2 SOURCE --out data/pkummd2'),
-        ('data/mine', 'python tools/convert.py FORMAT SOURCE --out data/mine'),
-        ('my data/mine', "python tools/convert.py FORMAT SOURCE --out 'my data/mine'"),
+        ('data/nwucla', 'skeattn convert nwucla SOURCE --out data/nwucla'),
+        ('data/ntu60', 'skeattn convert ntu SOURCE --out data/ntu60'),
+        ('data/utdmhad', 'skeattn convert utdmhad SOURCE --out data/utdmhad'),
+        ('data/demo', 'skeattn convert synthetic --out data/demo'),
+        ('data/pkummd2', 'skeattn convert pkummd --part 2 SOURCE --out data/pkummd2'),
+        ('data/mine', 'skeattn convert FORMAT SOURCE --out data/mine'),
+        ('my data/mine', "skeattn convert FORMAT SOURCE --out 'my data/mine'"),
     ],
 )
 def test_a_missing_set_names_the_command_that_makes_it(tmp_path, monkeypatch, path, command):

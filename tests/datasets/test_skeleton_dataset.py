@@ -125,7 +125,7 @@ def test_a_pipeline_without_pack_is_a_config_error(data, pipeline):
 
 
 def test_a_missing_set_an_unknown_part_and_an_unknown_split_are_named(tmp_path, data):
-    with pytest.raises(DataError, match=r'python tools/convert\.py nwucla SOURCE --out'):
+    with pytest.raises(DataError, match=r'skeattn convert nwucla SOURCE --out'):
         SkeletonDataset(tmp_path / 'nwucla', 'xview')
     with pytest.raises(ConfigError, match="part='val' is neither"):
         SkeletonDataset(data, 'xsub', 'val', PLAIN)

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 FENCE = re.compile(r'^```(\w*)[^\n]*\n(.*?)^```', re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r'(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)')
-COMMAND = re.compile(r'([A-Z_]+=\S+ )*((python|bash|pip) \S|tools/\S+\.(py|sh) )')
+COMMAND = re.compile(r'([A-Z_]+=\S+ )*((python|bash|pip) \S|tools/\S+\.(py|sh) |skeattn \w)')
 OPTION = re.compile(r'--\w')
 SHELL = ('', 'bash', 'console', 'sh', 'shell')
 

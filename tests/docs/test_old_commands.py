@@ -1,6 +1,6 @@
 """Every command of the pages, and every one that the pages of version 0.1 had, is still understood.
 
-Each is handed to the parser of its tool. What it names is looked at, too:
+Each is handed to the parser of its tool or command. What it names is looked at, too:
 config files of the toolbox are read with the command's overrides and resolved, and the parts that these change are
 built; protocols, tables and data sets have to be known, and the method needs features of every source.
 
@@ -21,9 +21,8 @@ from typing import Any
 import pytest
 import torch
 
+from skeattn import commands, toolbox
 from skeattn.choices import protocol_names
-from skeattn.commands import COMMANDS
-from skeattn.commands import load as command_module
 from skeattn.commands.test import listed
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.errors import SkeAttnError
@@ -31,15 +30,18 @@ from skeattn.experiments.paper import TABLES
 from skeattn.registry import HOOKS, MODELS
 from skeattn.skeletons import get_layout
 from tests.conftest import ROOT
-from tests.docs.commands import COMMAND, call, commands, pages, words
+from tests.docs.commands import COMMAND, call, pages, words
+from tests.docs.commands import commands as commands_of
 
 OLD = [line.rpartition('  # ')[0] for line in (Path(__file__).parent / 'commands_0_1.txt').read_text().splitlines()]
-NOW = [command for page in pages() for _, command in commands(page.read_text())]
+NOW = [command for page in pages() for _, command in commands_of(page.read_text())]
 EVERY = list(dict.fromkeys([*OLD, *NOW]))
 TOOLS = sorted(path.relative_to(ROOT / 'tools').as_posix() for path in ROOT.glob('tools/**/*.py'))
 
-STAND_INS = {'CONFIG': 'configs/skeattnclr/stgcn_demo.py', 'FORMAT': 'ntu'}
+STAND_INS = {'CONFIG': 'configs/skeattnclr/stgcn_demo.py', 'FORMAT': 'ntu', 'COMMAND': 'train'}
 """For words that a reader replaces; other such words are as good as what takes their place."""
+COMMAND_OF = {'run_table.py': 'table'}
+"""Tools whose command has another name."""
 OF_THE_READER = ('configs/mine.py', 'my_')
 """How configs begin that a page tells its reader to write."""
 CLIPS, FRAMES, PERSONS = 2, 64, 2
@@ -64,14 +66,23 @@ def checkout(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(checkout)
 
 
-def parse(tool: str, arguments: list[str]) -> argparse.Namespace | None:
-    """Arguments as a tool reads them, None where it shows its help."""
-    assert tool in TOOLS, f'there is no tools/{tool}'
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace | None:
+    """Arguments as a tool or command reads them, None where it shows its help."""
     try:
-        return load(tool).parser().parse_args(arguments)
+        args = parser.parse_args(arguments)
     except SystemExit as ended:
-        assert ended.code == 0, f'tools/{tool} does not understand {" ".join(arguments)}'
+        assert ended.code == 0, f'not understood: {" ".join(arguments)}'
         return None
+    named = [action.dest for action in actions(parser) if action.type is toolbox.config_name]
+    for config in (value for name in named for value in flat(getattr(args, name, None))):
+        if not config.startswith(OF_THE_READER) and not config.isupper():
+            toolbox.find_config(config)
+    return args
+
+
+def flat(value: Any) -> list[Any]:
+    """A value of an argument, or those of a list; nothing for None."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def started_by(script: str, arguments: list[str], folder: Path) -> list[str]:
@@ -101,10 +112,20 @@ def understand(command: str, folder: Path) -> None:
     program, *arguments = call(command)
     if program.endswith('.sh'):
         program, *arguments = started_by(program, arguments, folder) or ['']
-    match = re.search(r'(?:^|/)tools/(.+\.py)$', program)
-    args = parse(match[1], expand(arguments)) if match else None
+    if program == 'skeattn':
+        name, *arguments = expand(arguments)
+        assert name in commands.COMMANDS, f'there is no command {name}'
+        if not arguments:  # only named
+            return
+        parser = commands.load(name).parser()
+    elif match := re.search(r'(?:^|/)tools/(.+\.py)$', program):
+        assert match[1] in TOOLS, f'there is no tools/{match[1]}'
+        name, parser = COMMAND_OF.get(match[1], match[1].removesuffix('.py')), load(match[1]).parser()
+    else:
+        return
+    args = parse(parser, expand(arguments))
     if args is not None:
-        check_names(match[1], args)
+        check_names(name, args)
 
 
 def expand(arguments: list[str]) -> list[str]:
@@ -117,20 +138,20 @@ def expand(arguments: list[str]) -> list[str]:
     return done
 
 
-def check_names(tool: str, args: argparse.Namespace) -> None:
+def check_names(command: str, args: argparse.Namespace) -> None:
     """What a command names is there."""
-    values = [str(item) for value in vars(args).values() for item in (value if isinstance(value, list) else [value])]
+    values = [str(item) for value in vars(args).values() for item in flat(value)]
     options = {key: value for key, value in getattr(args, 'cfg_options', {}).items() if not key.isupper()}
     for config in [value for value in values if value.endswith('.py') and not value.startswith(OF_THE_READER)]:
-        sources = listed(args.source) if tool == 'test.py' else []
+        sources = listed(args.source) if command == 'test' else []
         check_config(config, options, [source for source in sources if source != 'raw'])
     for path in [value for value in values if re.match(r'(configs|docs|projects)/', value)]:
         assert path.startswith(OF_THE_READER) or (ROOT / path).exists(), f'there is no {path}'
-    if tool in ('tables.py', 'run_table.py'):
+    if command in ('tables', 'table'):
         assert args.table in TABLES
-    if tool in ('compare.py', 'run_table.py'):
+    if command in ('compare', 'table'):
         assert list(ROOT.glob(f'configs/*/stgcn_{args.dataset}.py')), f'there are no configs for {args.dataset}'
-    if tool == 'test.py':
+    if command == 'test':
         protocols = {protocol for protocol in listed(args.protocol) if not protocol.endswith('.py')}
         assert protocols <= set(protocol_names())
 
@@ -162,7 +183,7 @@ def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 def options() -> dict[str, list[argparse.Action]]:
     """What tools and commands take, by name: an action for each of them that has an option of that name."""
     taken: dict[str, list[argparse.Action]] = {}
-    for module in (*map(load, TOOLS), *map(command_module, COMMANDS)):
+    for module in (*map(load, TOOLS), *map(commands.load, commands.COMMANDS)):
         for action in actions(module.parser()):
             for name in action.option_strings:
                 taken.setdefault(name, []).append(action)
@@ -201,6 +222,11 @@ def test_an_option_that_a_page_names_is_taken_by_a_tool(options, text: str) -> N
         ('python tools/compare.py --dataset dmeo', AssertionError),
         ('python tools/tables.py 99', AssertionError),
         ('tools/dist_train.sh CONFIG 8 --resmue', AssertionError),
+        ('skeattn trian CONFIG', AssertionError),
+        ('skeattn train CONFIG --resmue', AssertionError),
+        ('skeattn train skeattnclr/stgcn_dmeo', SkeAttnError),
+        ('skeattn diff CONFIG skeattnclr/stgcn_dmeo', SkeAttnError),
+        ('skeattn test skeattnclr/stgcn_demo CHECKPOINT --source logits', SkeAttnError),
         ('bash tools/quickstart.sh --chekc', AssertionError),
         ('bash tools/quickstrat.sh', AssertionError),
     ],
@@ -216,6 +242,7 @@ tools/c.py`.
 
 ```bash
 tools/d.sh A 8          # comment
+skeattn g X
 PYTHONPATH=. python tools/e.py --cfg-options \\
     a=1 b=[2,3]
 cd somewhere
@@ -232,13 +259,14 @@ python = tools/f.py
 
 
 def test_commands_are_found_on_a_page() -> None:
-    assert sorted(commands(PAGE)) == [
+    assert sorted(commands_of(PAGE)) == [
         (2, '--out FILE'),
         (2, 'python tools/a.py X'),
         (2, 'python tools/c.py'),
         (6, 'tools/d.sh A 8'),
-        (8, 'PYTHONPATH=. python tools/e.py --cfg-options a=1 b=[2,3]'),
-        (12, '--part 1|2'),
-        (14, 'pip install "x[y]"'),
+        (7, 'skeattn g X'),
+        (9, 'PYTHONPATH=. python tools/e.py --cfg-options a=1 b=[2,3]'),
+        (13, '--part 1|2'),
+        (15, 'pip install "x[y]"'),
     ]
     assert words('a.py [--b C] [--d E …] … x=[1,2] F…') == ['a.py', '--b', 'C', '--d', 'E', 'x=[1,2]', 'F']

@@ -60,7 +60,7 @@ def test_a_table_without_their_records_says_so_and_shows_none() -> None:
     table = filled(record(OURS, 0, 70.0))
     assert rows(table) == {} and len(table.rows) == len(TABLES['1'].lines)
     encoders = ', '.join(f'untrained encoder {stream}' for stream in ('J', 'M', 'B', '3S'))
-    assert f'No records of raw coordinates J, {encoders}; tools/run_table.py evaluates them.' in table.note
+    assert f'No records of raw coordinates J, {encoders}; skeattn table evaluates them.' in table.note
     assert f'No records of {encoders};' in filled(raw(85.0)).note
     assert 'No row of raw coordinates: the protocol trains an encoder.' in filled(table='6').note
 

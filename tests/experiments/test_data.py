@@ -9,7 +9,7 @@ import pytest
 from skeattn.datasets.packed import FRAMES
 from skeattn.errors import DataError, SkeAttnError
 from skeattn.experiments import data
-from skeattn.experiments.data import prepare_data
+from skeattn.experiments.data import generate_missing, prepare_data
 from tests.datasets.raw import write_set
 
 
@@ -60,3 +60,13 @@ def test_a_generator_that_fails_is_named(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(data.subprocess, 'run', lambda command: SimpleNamespace(returncode=1))
     with pytest.raises(SkeAttnError, match='demo could not be generated'):
         prepare_data(tmp_path / 'demo', lambda text: None)
+
+
+def test_a_training_generates_only_what_is_missing_and_needs_no_source(tmp_path: Path, commands) -> None:
+    demo = tmp_path / 'data/demo'
+    for data_of in (None, {'any': 'thing'}, str(tmp_path / 'nwucla'), [str(tmp_path / 'nwucla')]):
+        generate_missing(data_of)
+    assert commands == [] and not demo.parent.exists()
+    generate_missing([str(demo), str(tmp_path / 'nwucla')])
+    generate_missing(str(demo))
+    assert [command[command.index('--out') + 1] for command in commands] == [str(demo)]

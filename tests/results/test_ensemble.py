@@ -163,7 +163,7 @@ def test_one_result_is_no_ensemble(records):
 def test_a_checkpoint_is_no_result(records):
     with pytest.raises(DataError, match=r'epoch_1\.pth is a checkpoint, not a result; give the JSON record'):
         fuse_files([*records, 'epoch_1.pth'])
-    with pytest.raises(DataError, match=r'README\.md is not a result of tools/test\.py; give the JSON record'):
+    with pytest.raises(DataError, match=r'README\.md is not a result of skeattn test; give the JSON record'):
         fuse_files([*records, 'README.md'])
 
 

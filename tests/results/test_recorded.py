@@ -29,7 +29,7 @@ def test_several_sources_have_to_be_told_apart(tmp_path: Path) -> None:
     ('text', 'message'),
     [
         ('{"sources"', 'is no readable record'),
-        ('[1]', 'is no record, it has no sources; give one that tools/test.py wrote'),
+        ('[1]', 'is no record, it has no sources; give one that skeattn test wrote'),
         ('{"version": 1, "sources": {"backbone": 3}}', 'is no valid record: name: .*, data: .*, split: .*; write it'),
         (
             '{"name": "a", "data": "b", "protocol": "c", "stream": "joint", "seed": 0, '

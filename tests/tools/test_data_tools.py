@@ -82,7 +82,7 @@ def test_the_real_archives_convert_and_verify(tmp_path, tool, name, source, size
 def test_verify_names_the_command_for_a_missing_set(tmp_path, tool):
     status, _, err = tool('verify_data.py', tmp_path / 'demo')
     assert status == 2
-    assert f'python tools/convert.py synthetic --out {tmp_path / "demo"}' in err
+    assert f'skeattn convert synthetic --out {tmp_path / "demo"}' in err
 
 
 @pytest.mark.parametrize('arguments', [[], ['ntu'], ['ntu', 'raw'], ['fbx', 'raw', '--out', 'x']])

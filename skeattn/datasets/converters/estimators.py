@@ -103,7 +103,7 @@ def look_like(content: bytes) -> str:
 
 
 def _hint(name: str) -> str:
-    return f'; it looks like a file of the format {name}: python tools/convert.py {name}' if name else ''
+    return f'; it looks like a file of the format {name}: skeattn convert {name}' if name else ''
 
 
 def recognise(value: Any) -> str:

@@ -67,7 +67,7 @@ class NonFiniteHook(Hook):
         terms = ', '.join(f'{name}={float(value)}' for name, value in first.values.items() if not _finite([value]))
         raise NonFiniteError(
             f'iteration {first.number} (epoch {first.epoch + 1}): {terms}; {_clips(runner, first.index)}. '
-            f'{last_good(runner.work_dir)} Lower the learning rate, or look at the clips with tools/verify_data.py'
+            f'{last_good(runner.work_dir)} Lower the learning rate, or look at the clips with skeattn verify'
         )
 
 

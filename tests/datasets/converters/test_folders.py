@@ -409,7 +409,7 @@ def test_a_file_of_another_format_names_it(tmp_path):
     folder = labelled(tmp_path / 'in')
     write_alphapose(folder / 'v.json', detected())
     for module, options in ((plain, {'layout': 'coco17'}), (mediapipe, {}), (kinetics, {'labels': 'none'})):
-        with pytest.raises(DataError, match='it looks like a file of the format alphapose: python'):
+        with pytest.raises(DataError, match='it looks like a file of the format alphapose: skeattn'):
             converted(module, folder, **options)
     write_openpose(tmp_path / 'frames', 'v', {0: persons(detected()[0])})
     labelled(tmp_path / 'frames')
