@@ -22,7 +22,7 @@ GROUPS = {
         'convert': 'convert raw files to a packed set',
         'verify': 'check every clip of a packed set, and print its contents',
         'browse': "play a clip before and after each step of a config's pipeline and views",
-        'export': 'export a packed set to a format of other toolboxes',
+        'export': 'a packed set in a format of other toolboxes, or a trained network as ONNX',
     },
     'train and evaluate': {
         'train': 'pre-train an encoder',
