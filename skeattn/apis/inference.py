@@ -15,7 +15,7 @@ from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.engine.build import note_pipeline
 from skeattn.errors import ConfigError, DataError
 from skeattn.evaluation.features import extract_features
-from skeattn.skeletons import SkeletonLayout
+from skeattn.skeletons import SkeletonLayout, get_layout
 
 
 def embed(
@@ -25,6 +25,7 @@ def embed(
     source: str = 'backbone',
     batch_size: int = 256,
     readout: str | None = None,
+    layout: str | SkeletonLayout | None = None,
 ) -> np.ndarray:
     """Features of clips given as arrays.
 
@@ -40,13 +41,15 @@ def embed(
         batch_size: clips per forward pass.
         readout: ``'mean'`` (the default), ``'joints'`` or ``'joints+segments'`` of the backbone's map, see
             :mod:`skeattn.models.readout`.
+        layout: of the arrays, for a model that knows joints by name; by default the model's layout.
 
     Returns:
         ``(N, D)`` float32.
 
     Raises:
         DataError: a clip has the wrong shape or an infinite coordinate, or no person is present.
-        ConfigError: no pipeline, and the model knows none; or an unknown readout.
+        ConfigError: no pipeline, and the model knows none; an unknown readout; no layout for a model of several, or one
+            whose joints it does not know.
     """
     if pipeline is None:
         pipeline = (getattr(model, 'trained_on', None) or {}).get('pipeline')
@@ -56,7 +59,8 @@ def embed(
             )
     note_pipeline(model, pipeline)
     preprocessor: Any = model.data_preprocessor
-    clips = _Arrays(keypoints, preprocessor.layout, preprocessor.channels, Pipeline(pipeline))
+    named = get_layout(layout) if layout else preprocessor.layout
+    clips = _Arrays(keypoints, named, preprocessor.channels, Pipeline(pipeline))
     return extract_features(model, clips, batch_size, source, readout).x.numpy()
 
 
@@ -70,7 +74,7 @@ class _Arrays:
         channels: tuple[str, ...],
         pipeline: Pipeline,
     ) -> None:
-        self.layout, self.channels = layout, channels
+        self.layout, self.channels, self.reads = layout, channels, pipeline.layout_after(layout).name
         self.names = [f'clip {i}' for i in range(len(keypoints))]
         clips = [self._prepare(name, clip, pipeline) for name, clip in zip(self.names, keypoints, strict=True)]
         if not clips:
@@ -98,7 +102,7 @@ class _Arrays:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
         rows = list(indices)
-        batch = {'inputs': self.clips[rows], 'labels': self.labels[rows]}
+        batch: dict[str, Any] = {'inputs': self.clips[rows], 'labels': self.labels[rows], 'layout': self.reads}
         return batch if self.missing is None else {**batch, 'missing': self.missing[rows]}

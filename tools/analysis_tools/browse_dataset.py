@@ -87,11 +87,12 @@ def collect(cfg: Config, args: argparse.Namespace) -> tuple[str, PackedSet, list
     i, pipeline = indices[place], Pipeline(cfg.dataset.pipeline)
     name, label = str(packed.table['name'][i]), int(packed.table['label'][i])
     keypoint = packed.clip(i)
-    clip = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
+    layout = packed.layout_of(i)
+    clip = {'layout': layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
     steps = pipeline_steps({**clip, 'keypoint': keypoint}, pipeline)
     panels = []
     for stream in streams:
-        panels += [in_stream(panel, stream, packed.layout) for panel in steps]
+        panels += [in_stream(panel, stream, layout) for panel in steps]
         if shown:
             batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
             clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))
