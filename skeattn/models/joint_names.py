@@ -90,8 +90,11 @@ class JointNames(nn.Module):
             check_words(layout, self.layouts)
         self.words = vocabulary(self.layouts)
         self.table = nn.Parameter(torch.empty(channels, len(self.words)).normal_(std=0.02))
-        self._layout = self.layouts[0] if len(self.layouts) == 1 else None
+        self._layout: SkeletonLayout | None = None
+        self._read: Tensor | None = None
         self._counts: dict[tuple[SkeletonLayout, torch.device, torch.dtype], Tensor] = {}
+        if len(self.layouts) == 1:
+            self.read(self.layouts[0])
 
     @property
     def layout(self) -> SkeletonLayout:
@@ -101,11 +104,14 @@ class JointNames(nn.Module):
             ConfigError: several are known, and :meth:`read` has chosen none.
         """
         if self._layout is None:
-            raise ConfigError(
-                f'the encoder reads the layouts {", ".join(layout.name for layout in self.layouts)}; choose that of '
-                f'the clips first, read_layout(model, layout)'
-            )
+            raise self._undecided()
         return self._layout
+
+    def _undecided(self) -> ConfigError:
+        names = ', '.join(layout.name for layout in self.layouts)
+        return ConfigError(
+            f'the encoder reads the layouts {names}; choose that of the clips first, read_layout(model, layout)'
+        )
 
     def read(self, layout: Layout) -> None:
         """Choose the layout of the next clips; any whose words are known.
@@ -117,14 +123,17 @@ class JointNames(nn.Module):
         if layout != self._layout:
             check_words(layout, self.layouts)
             self._layout = layout
+        key = (layout, self.table.device, self.table.dtype)
+        if key not in self._counts:  # copied to the device once
+            counts = torch.tensor([[words_of(joint).count(word) for joint in layout.joints] for word in self.words])
+            self._counts[key] = counts.to(self.table)
+        self._read = self._counts[key]
 
     def forward(self) -> Tensor:
-        """The vectors of the joints, ``(D, 1, V)``."""
-        key = (self.layout, self.table.device, self.table.dtype)
-        if key not in self._counts:  # copied to the device once
-            counts = torch.tensor([[words_of(joint).count(word) for joint in key[0].joints] for word in self.words])
-            self._counts[key] = counts.to(self.table)
-        return (self.table @ self._counts[key])[:, None]
+        """The vectors of the joints, ``(D, 1, V)``; a ConfigError as of :attr:`layout`."""
+        if self._read is None:
+            raise self._undecided()
+        return (self.table @ self._read.to(self.table))[:, None]
 
 
 def read_layout(model: nn.Module, layout: Layout | None) -> None:

@@ -65,7 +65,8 @@ def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Any]:
         clip = {'layout': layout, 'channels': channels, 'name': f'random {i}', 'total_frames': FRAMES}
         clip['keypoint'] = (pose + 0.02 * motion).astype(np.float32)
         clips.append(torch.from_numpy(pipeline(clip)['inputs']))
-    return {'inputs': torch.stack(clips), 'labels': torch.zeros(batch, dtype=torch.int64), 'layout': layout.name}
+    facts = {'labels': torch.zeros(batch, dtype=torch.int64), 'index': torch.arange(batch), 'layout': layout.name}
+    return {'inputs': torch.stack(clips), **facts}
 
 
 def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:
