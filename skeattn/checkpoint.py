@@ -220,8 +220,9 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     """
     checkpoint = read_checkpoint(path)
     preprocessor = getattr(model, 'data_preprocessor', None)
-    now = {key: getattr(preprocessor, key, None) for key in ('stream', 'layout', 'channels')}
-    check_origin(path, checkpoint['meta'], now | {'layout': getattr(now['layout'], 'name', None)})
+    places = {'stream': 'stream', 'layout': 'layout_name', 'channels': 'channels'}
+    now = {key: getattr(preprocessor, place, None) for key, place in places.items()}
+    check_origin(path, checkpoint['meta'], now)
     method, ours = checkpoint['meta'].get('method'), type(model).__name__
     if method and method.lower() != ours.lower():
         raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')

@@ -101,7 +101,7 @@ def _registry(name: str, parent: Any = None, scope: str = 'skeattn', module: str
     return Registry(name, parent=parent, scope=scope, locations=locations)
 
 
-DATASETS = _registry('dataset', mmengine.DATASETS, module='datasets.skeleton_dataset')
+DATASETS = _registry('dataset', mmengine.DATASETS, module='datasets.multi_layout')
 DATA_SAMPLERS = _registry('data sampler', mmengine.DATA_SAMPLERS, module='datasets.sampler')
 TRANSFORMS = _registry('transform', mmengine.TRANSFORMS, module='datasets.transforms')
 AUGMENTS = _registry('augment', module='augment')

@@ -4,7 +4,7 @@ A joint number written anywhere else in the toolbox is a defect.
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -139,7 +139,7 @@ def register_layout(layout: SkeletonLayout, force: bool = False) -> SkeletonLayo
     return layout
 
 
-def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayout:
+def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout | Sequence[Any]) -> SkeletonLayout:
     """A layout by its name, or by its definition in a config or manifest; a defined layout is registered.
 
     Args:
@@ -148,13 +148,18 @@ def get_layout(layout: str | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayo
 
     Raises:
         ConfigError: no layout has this name; a definition is incomplete or inconsistent; or a different layout has its
-            name.
+            name; or several layouts are given.
     """
     if isinstance(layout, SkeletonLayout):
         return layout
+    if isinstance(layout, list | tuple):
+        raise ConfigError(
+            f'layout={[*layout]} are several, but only an encoder that knows joints by name reads several '
+            f'(SkeletonTransformer); name one layout'
+        )
     if isinstance(layout, Mapping):
         return register_layout(_from_definition(layout))
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         names = ', '.join(sorted(LAYOUTS))
         raise ConfigError(f'unknown skeleton layout {layout!r} (layout at the top of the config); known: {names}')
     return LAYOUTS[layout]

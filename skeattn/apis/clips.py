@@ -18,6 +18,7 @@ from skeattn.datasets.packed import MANIFEST, UNLABELLED, class_name
 from skeattn.datasets.rows import Rows
 from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.errors import ConfigError, DataError
+from skeattn.models.joint_names import are_several
 from skeattn.skeletons import LAYOUTS, SkeletonLayout, corresponding, describe_layout, get_layout
 
 Array: TypeAlias = np.ndarray | torch.Tensor
@@ -27,6 +28,24 @@ Clips: TypeAlias = Clip | PackedSet | Mapping[str, Array] | Iterable[Clip | Pack
 Layout: TypeAlias = str | Mapping[str, Any] | SkeletonLayout
 
 
+def own_layout(preprocessor: Any, layout: Layout | None = None) -> SkeletonLayout:
+    """The layout that a network reads: its own, or the stated one if the network knows joints by name.
+
+    Args:
+        preprocessor: of the network.
+        layout: of its clips, if stated.
+
+    Raises:
+        ConfigError: an unknown layout, or none for a network that knows joints by name.
+    """
+    if not are_several(preprocessor.layout_name):
+        return preprocessor.layout
+    if layout is None:
+        known = ', '.join(map(str, preprocessor.layout_name))
+        raise ConfigError(f'the network was trained on the layouts {known}; state that of the clips, layout=...')
+    return _layout(layout)
+
+
 class ClipSet:
     """Clips after the pipeline: a data set, as far as feature extraction reads it.
 
@@ -34,6 +53,7 @@ class ClipSet:
         prepared: ``(C + 1, T, V, M)`` of each clip; the last channel marks missing joints.
         facts: name, class and subject of each clip.
         classes: names of the classes in their order; others that occur follow, sorted.
+        layout: name of that of the prepared clips.
 
     Attributes:
         clips: ``(N, C, T, V, M)`` float32.
@@ -49,7 +69,9 @@ class ClipSet:
         prepared: Sequence[np.ndarray],
         facts: Sequence[tuple[str, str, int]],
         classes: Sequence[str] | None = None,
+        layout: str | None = None,
     ) -> None:
+        self.reads = layout
         names, labels, subjects = zip(*facts, strict=True)
         self.clips, self.missing = split_missing(torch.from_numpy(np.stack(prepared)))
         self.names = list(names)
@@ -79,9 +101,10 @@ class ClipSet:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        """The batch of the clips at ``indices``, see ``SkeletonDataset.__getitems__``."""
-        return Rows(self.clips, self.labels, self.missing).take(torch.as_tensor(indices, dtype=torch.int64))
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        """The batch of the clips at ``indices``, see ``SkeletonDataset.__getitems__``, and the name of its layout."""
+        batch = Rows(self.clips, self.labels, self.missing).take(torch.as_tensor(indices, dtype=torch.int64))
+        return batch if self.reads is None else {**batch, 'layout': self.reads}
 
 
 def _plain(label: Any) -> Any:
@@ -153,7 +176,8 @@ class Preparation:
                 )
         if not prepared:
             raise DataError('there are no clips; pass at least one')
-        return ClipSet(prepared, facts, clips.classes if isinstance(clips, PackedSet) else None)
+        classes = clips.classes if isinstance(clips, PackedSet) else None
+        return ClipSet(prepared, facts, classes, self._pipelines[self.layout].layout_after(self.layout).name)
 
     def _prepared(self, clip: Recording) -> np.ndarray:
         """``(C + 1, T, V, M)``; the last channel marks missing joints."""

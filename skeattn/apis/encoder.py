@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from skeattn.apis import few_shot
-from skeattn.apis.clips import Clips, ClipSet, Layout, Preparation
+from skeattn.apis.clips import Clips, ClipSet, Layout, Preparation, own_layout
 from skeattn.apis.few_shot import FewShotClassifier
 from skeattn.apis.predictions import Predictions
 from skeattn.apis.retrieval import Bank, Neighbour, Origin
@@ -39,6 +39,7 @@ def load_encoder(
     checkpoint: str | os.PathLike[str],
     device: str | None = None,
     config: str | os.PathLike[str] | None = None,
+    layout: Layout | None = None,
 ) -> 'Encoder':
     """The encoder of a checkpoint.
 
@@ -54,6 +55,7 @@ def load_encoder(
         checkpoint: a file written by a training, or its work_dir for the newest one.
         device: such as ``'cpu'`` or ``'cuda:1'``; by default the accelerator if there is one.
         config: config file, for a checkpoint that does not hold its own.
+        layout: of the clips, for an encoder that knows joints by name.
 
     Raises:
         CheckpointError: the file is missing, damaged or does not fit its config, or it holds no config and none is
@@ -74,7 +76,7 @@ def load_encoder(
         pipeline = lookup(resolve_config(read_config(config)), 'dataset.pipeline')
     if not pipeline:
         raise CheckpointError(f'{path} does not hold the pipeline of its training; pass config=..., its config file')
-    return Encoder(model, pipeline, facts.get('classes'), device)
+    return Encoder(model, pipeline, facts.get('classes'), device, layout)
 
 
 class Encoder:
@@ -84,7 +86,7 @@ class Encoder:
         model: in any mode; its mode is restored after each use.
         pipeline: the steps that prepare a clip, as in its training.
         classes: names of the classes of its training, for a model with a classifier.
-        device: see :func:`load_encoder`.
+        device, layout: see :func:`load_encoder`.
 
     Attributes:
         model: the network.
@@ -103,11 +105,12 @@ class Encoder:
         pipeline: Mapping[str, Mapping[str, Any] | None],
         classes: Sequence[str] | None = None,
         device: str | None = None,
+        layout: Layout | None = None,
     ) -> None:
         facts: dict[str, Any] = getattr(model, 'trained_on', None) or {}
         preprocessor = model.data_preprocessor
         self.checkpoint = str(facts.get('checkpoint', 'an untrained network'))
-        self.layout: SkeletonLayout = preprocessor.layout
+        self.layout: SkeletonLayout = own_layout(preprocessor, layout)
         self.channels: tuple[str, ...] = preprocessor.channels
         self.stream: str | tuple[str, ...] = preprocessor.stream
         self.pipeline = {name: step for name, step in pipeline.items() if step is not None}

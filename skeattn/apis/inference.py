@@ -7,10 +7,11 @@ import numpy as np
 from torch import nn
 
 import skeattn.models  # noqa: F401  registers the components of configs
-from skeattn.apis.clips import Preparation
+from skeattn.apis.clips import Preparation, own_layout
 from skeattn.engine.build import note_pipeline
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import extract_features
+from skeattn.skeletons import SkeletonLayout
 
 
 def embed(
@@ -20,6 +21,7 @@ def embed(
     source: str = 'backbone',
     batch_size: int = 256,
     readout: str | None = None,
+    layout: str | SkeletonLayout | None = None,
 ) -> np.ndarray:
     """Features of clips given as arrays.
 
@@ -35,13 +37,16 @@ def embed(
         batch_size: clips per forward pass.
         readout: ``'mean'`` (the default), ``'joints'`` or ``'joints+segments'`` of the backbone's map, see
             :mod:`skeattn.models.readout`.
+        layout: of the arrays, by default the model's; clips of another one are converted, or read as they are by a
+            model that knows joints by name.
 
     Returns:
         ``(N, D)`` float32.
 
     Raises:
         DataError: a clip has the wrong shape or an infinite coordinate, or no person is present.
-        ConfigError: no pipeline, and the model knows none; or an unknown readout.
+        ConfigError: no pipeline, and the model knows none; an unknown readout; no layout for a model of several, or one
+            whose joints it does not know.
     """
     if pipeline is None:
         pipeline = (getattr(model, 'trained_on', None) or {}).get('pipeline')
@@ -51,5 +56,6 @@ def embed(
             )
     note_pipeline(model, pipeline)
     preprocessor: Any = model.data_preprocessor
-    clips = Preparation(preprocessor.layout, preprocessor.channels, pipeline)(list(keypoints))
+    own = own_layout(preprocessor, layout)
+    clips = Preparation(own, preprocessor.channels, pipeline)(list(keypoints), layout)
     return extract_features(model, clips, batch_size, source, readout).x.numpy()

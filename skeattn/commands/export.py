@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--classes', type=Path, help='also write the class names of a set to this file, one per line')
     top.add_argument('--features', metavar='NAME', help='of a network: backbone (the default), projector, logits')
     top.add_argument('--readout', choices=READOUTS, help="of a network's backbone (mean)")
+    top.add_argument('--layout', metavar='NAME', help='of the clips, for a network that knows joints by name')
     top.add_argument('--overwrite', action='store_true', help='replace files that exist')
     return top
 
@@ -66,7 +67,7 @@ def _export_network(args: argparse.Namespace) -> None:
 
     if args.classes:
         raise ConfigError('--classes belongs to packed sets; the class names of a network are in its metadata')
-    network = DeployedNetwork(load_model(args.source), args.features or 'backbone', args.readout)
+    network = DeployedNetwork(load_model(args.source), args.features or 'backbone', args.readout, args.layout)
     exported = export_network(network, args.out, args.format)
     axes = ', '.join(map(str, exported.facts['input']))
     print(f'wrote {args.out}: clips ({axes}) to {network.output} from {network.source}')

@@ -12,6 +12,7 @@ from skeattn.datasets.union import UnionSet, open_sets
 from skeattn.datasets.writer import PackedWriter
 
 if TYPE_CHECKING:
+    from skeattn.datasets.multi_layout import MultiLayoutDataset
     from skeattn.datasets.sampler import GlobalBatchSampler
     from skeattn.datasets.skeleton_dataset import SkeletonDataset, take_whole_batch
     from skeattn.datasets.transforms import (
@@ -34,6 +35,7 @@ __all__ = [
     'FillGaps',
     'GlobalBatchSampler',
     'LoseJoints',
+    'MultiLayoutDataset',
     'PackClip',
     'PackedSet',
     'PackedWriter',
@@ -51,7 +53,7 @@ __all__ = [
     'take_whole_batch',
 ]
 
-_HEAVY = ('transforms', 'sampler', 'skeleton_dataset')
+_HEAVY = ('transforms', 'sampler', 'skeleton_dataset', 'multi_layout')
 
 
 def __getattr__(name: str) -> Any:

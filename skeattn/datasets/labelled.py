@@ -27,6 +27,9 @@ class LabelledClips(Dataset):
             np.asarray(dataset.subjects)[indices.numpy()],
         )
 
+        if hasattr(dataset, 'groups'):
+            self.groups = dataset.groups[indices]
+
     def __len__(self) -> int:
         return len(self.indices)
 

@@ -109,6 +109,10 @@ class PackedSet:
         rows = np.asarray(self.frames[start : start + M * T])  # a plain view, no longer a memmap
         return rows.reshape(M, T, *self.frames.shape[1:])
 
+    def layout_of(self, i: int) -> SkeletonLayout:
+        """The layout of clip ``i``."""
+        return self.layout
+
     def copies(self, again: bool = False) -> list[list[int]]:
         """Groups of clips that hold the same recording, see :mod:`skeattn.datasets.copies`; each and the list ascend.
 

@@ -24,7 +24,7 @@ from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
-from skeattn.datasets.union import open_sets
+from skeattn.datasets.union import check_one_layout, open_sets
 from skeattn.errors import ConfigError, NoClipsError
 from skeattn.registry import DATASETS
 from skeattn.renaming import renamed_arguments
@@ -99,6 +99,7 @@ class SkeletonDataset(Dataset):
         if device not in ('auto', 'cpu'):
             raise ConfigError(f'dataset.device={device!r}; choose "auto" or "cpu"')
         packed = open_sets(data)
+        check_one_layout(packed)
         steps = Pipeline(pipeline or {})
         self.layout = steps.layout_after(packed.layout)
         if layout is not None and layout != self.layout.name:

@@ -1,9 +1,11 @@
-"""Several packed sets of one layout, read as one: for a pre-training on all of them.
+"""Several packed sets read as one: for a pre-training on all of them.
 
 Nothing of one set is taken for something of another: clips and classes are named ``set/name``, and labels, subjects,
 cameras and setups are numbered on from set to set, so that classes stay apart even where their names are equal. Each
 set keeps its own split, its own choice of labelled clips and its own files; nothing is written for the union but
 prepared clips.
+
+Sets of several layouts can be a union, too; their clips are read by a ``MultiLayoutDataset``.
 """
 
 import hashlib
@@ -11,13 +13,14 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
 from skeattn.datasets.packed import COLUMNS, MANIFEST, PackedSet
 from skeattn.errors import ConfigError
 from skeattn.files import sha256
+from skeattn.skeletons import SkeletonLayout
 
 Folder = str | os.PathLike[str]
 IDENTITIES = ('subject', 'camera', 'setup')
@@ -29,7 +32,7 @@ class UnionSet(PackedSet):
     """Several packed sets as one, its clips in the order of the sets; made by :func:`open_sets`.
 
     ``path`` is a folder beside the first set, ``nwucla+utdmhad``, made only for prepared clips. ``frames`` has no rows
-    and ``splits`` is empty, because each of ``sets`` keeps its own.
+    and ``splits`` is empty, because each of ``sets`` keeps its own. ``layout`` is None where those of the sets differ.
     """
 
     sets: tuple[PackedSet, ...]
@@ -39,7 +42,7 @@ class UnionSet(PackedSet):
         """The union of opened sets.
 
         Raises:
-            ConfigError: their layouts or channels differ, or one is listed twice.
+            ConfigError: their channels differ, or one is listed twice.
         """
         _check_alike(sets)
         first = sets[0]
@@ -50,7 +53,7 @@ class UnionSet(PackedSet):
         classes = [f'{name}/{label}' for name, packed in zip(names, sets, strict=True) for label in packed.classes]
         manifest = {
             'dataset': '+'.join(names),
-            'layout': first.manifest['layout'],
+            'layout': first.manifest['layout'] if len(layouts_of(sets)) == 1 else None,
             'channels': list(first.channels),
             'classes': classes,
             'counts': {'missing': sum(packed.manifest['counts'].get('missing', 0) for packed in sets)},
@@ -58,7 +61,8 @@ class UnionSet(PackedSet):
             'skipped': [],
             'sha256': {},
         }
-        return cls(path, manifest, first.layout, classes, _table(names, sets), first.frames[:0], tuple(sets))
+        layout = first.layout if len(layouts_of(sets)) == 1 else cast(SkeletonLayout, None)
+        return cls(path, manifest, layout, classes, _table(names, sets), first.frames[:0], tuple(sets))
 
     @property
     def digest(self) -> str:
@@ -67,9 +71,18 @@ class UnionSet(PackedSet):
 
     def clip(self, i: int) -> np.ndarray:
         """Clip ``i`` as ``(M, T, V, C)`` float32 in metres, read-only."""
+        one, start = self._set_of(i)
+        return one.clip(i - start)
+
+    def layout_of(self, i: int) -> SkeletonLayout:
+        """The layout of clip ``i``."""
+        return self._set_of(i)[0].layout
+
+    def _set_of(self, i: int) -> tuple[PackedSet, int]:
+        """The set of clip ``i``, and the index of its first clip."""
         starts = _starts(self.sets)
         number = int(np.searchsorted(starts, i, side='right')) - 1
-        return self.sets[number].clip(i - starts[number])
+        return self.sets[number], starts[number]
 
     def copies(self, again: bool = False) -> list[list[int]]:
         """Groups of clips that hold the same recording; sets are not compared with each other."""
@@ -91,7 +104,7 @@ def open_sets(data: Folder | Sequence[Folder]) -> PackedSet:
 
     Raises:
         DataError: a set is missing or incomplete, see :meth:`PackedSet.open`.
-        ConfigError: an empty list, a list without brackets, layouts or channels that differ, or a set listed twice.
+        ConfigError: an empty list, a list without brackets, channels that differ, or a set listed twice.
     """
     if isinstance(data, str) and not is_packed(data) and is_packed(several := data.split(',')):
         raise ConfigError(f'dataset.data={data!r} is one folder; several sets are a list with brackets, {several}')
@@ -152,6 +165,28 @@ def sets_of(packed: PackedSet) -> tuple[PackedSet, ...]:
     return packed.sets if isinstance(packed, UnionSet) else (packed,)
 
 
+def layouts_of(sets: Iterable[PackedSet]) -> list[SkeletonLayout]:
+    """The layouts of some sets, each once."""
+    return [*dict.fromkeys(packed.layout for packed in sets)]
+
+
+def check_one_layout(packed: PackedSet) -> None:
+    """Refuse a union of several layouts.
+
+    Raises:
+        ConfigError: names two sets that differ.
+    """
+    first, *others = sets_of(packed)
+    for other in others:
+        if other.layout != first.layout:
+            names = [layout.name for layout in layouts_of(sets_of(packed))]
+            raise ConfigError(
+                f'{other.path} has skeletons of layout {other.layout.name!r}, {first.path} of {first.layout.name!r}; '
+                f'they are read together by an encoder that knows joints by name (SkeletonTransformer), with '
+                f'layout={names} in the config'
+            )
+
+
 def _starts(sets: Sequence[PackedSet]) -> list[int]:
     """Index of each set's first clip in their union."""
     return np.cumsum([0, *map(len, sets[:-1])]).tolist()  # type: ignore[no-any-return]
@@ -164,13 +199,11 @@ def _digest(digests: Sequence[str]) -> str:
 def _check_alike(sets: Sequence[PackedSet]) -> None:
     first = sets[0]
     for packed in sets[1:]:
-        if packed.layout != first.layout:
-            what = f'skeletons of layout {packed.layout.name!r}, {first.path} of {first.layout.name!r}'
-        elif packed.channels != first.channels:
-            what = f'channels {list(packed.channels)}, {first.path} {list(first.channels)}'
-        else:
-            continue
-        raise ConfigError(f'{packed.path} has {what}; sets that are read together must agree in both')
+        if packed.channels != first.channels:
+            raise ConfigError(
+                f'{packed.path} has channels {list(packed.channels)}, {first.path} {list(first.channels)}; sets that '
+                f'are read together must have the same channels: convert one of them again, or read it alone'
+            )
     seen = set[Path]()
     for packed in sets:
         if packed.path.resolve() in seen:

@@ -100,7 +100,7 @@ def facts_of(network: DeployedNetwork, free_length: bool) -> dict[str, Any]:
         'output': network.output,
         'source': network.source,
         'classes': trained.get('classes') if network.output == 'logits' else None,
-        'layout': {'name': preprocessor.layout.name, 'joints': list(preprocessor.layout.joints)},
+        'layout': {'name': network.layout.name, 'joints': list(network.layout.joints)},
         'channels': list(preprocessor.channels),
         'stream': stream if isinstance(stream, str) else list(stream),
         'pipeline': trained.get('pipeline'),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
 from skeattn.models.readout import LOGITS, with_readout
+from skeattn.skeletons import SkeletonLayout, get_layout
 
 PERSONS = 2
 """Persons of a clip where neither pipeline nor backbone states a number."""
@@ -24,6 +25,7 @@ class DeployedNetwork(nn.Module):
         model: from :func:`~skeattn.engine.build.load_model`.
         source: ``'backbone'``, ``'projector'``, ``'logits'``, …; see ``features`` of the method.
         readout: of the backbone's map, see :mod:`skeattn.models.readout`; by default that of the source, or the mean.
+        layout: of the clips, for a network that knows joints by name.
 
     Attributes:
         source: with its readout, such as ``'backbone@joints'``.
@@ -34,7 +36,9 @@ class DeployedNetwork(nn.Module):
         ConfigError: the method has no such features, or the length of its clips is not known.
     """
 
-    def __init__(self, model: nn.Module, source: str = 'backbone', readout: str | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, source: str = 'backbone', readout: str | None = None, layout: str | None = None
+    ) -> None:
         super().__init__()
         self.source = source if source == LOGITS else with_readout(source, readout)
         self.model: Any = copy.deepcopy(model).eval().requires_grad_(False)
@@ -42,7 +46,9 @@ class DeployedNetwork(nn.Module):
         for encoder in encoders:
             encoder.static = True
         self.stride = max((int(encoder.backbone.temporal_stride) for encoder in encoders), default=1)
-        self.shape = _shape(self.model)
+        preprocessor: Any = self.model.data_preprocessor
+        self.layout: SkeletonLayout = preprocessor.layout if layout is None else get_layout(layout)
+        self.shape = _shape(self.model, self.layout)
         self._reduce()
 
     @property
@@ -60,7 +66,7 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Features ``(N, D)`` or logits ``(N, classes)`` of prepared clips ``(N, C, T, V, M)``."""
-        features: Tensor = self.model.features({'inputs': clips}, source=self.source)
+        features: Tensor = self.model.features({'inputs': clips, 'layout': self.layout.name}, source=self.source)
         return features
 
     @torch.no_grad()
@@ -80,7 +86,7 @@ class DeployedNetwork(nn.Module):
                 setattr(self.model, name, None)
 
 
-def _shape(model: Any) -> tuple[int, int, int, int]:
+def _shape(model: Any, layout: SkeletonLayout) -> tuple[int, int, int, int]:
     facts, preprocessor = getattr(model, 'trained_on', None) or {}, model.data_preprocessor
     pipeline = facts.get('pipeline') or {}
     frames = facts.get('num_frames')
@@ -90,4 +96,4 @@ def _shape(model: Any) -> tuple[int, int, int, int]:
             'it with load_model(CONFIG, CHECKPOINT)'
         )
     persons = [step['num_persons'] for step in pipeline.values() if step and 'num_persons' in step]
-    return len(preprocessor.channels), int(frames), preprocessor.layout.num_joints, int((persons or [PERSONS])[-1])
+    return len(preprocessor.channels), int(frames), layout.num_joints, int((persons or [PERSONS])[-1])

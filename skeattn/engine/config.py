@@ -35,6 +35,7 @@ from skeattn.engine.places import (
 from skeattn.engine.schedules import WarmupCosineLR
 from skeattn.engine.speed import resolve_amp
 from skeattn.errors import ConfigError, DataError
+from skeattn.models.joint_names import are_several
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
 from skeattn.signatures import arguments_of
@@ -42,6 +43,7 @@ from skeattn.skeletons import LAYOUTS, get_layout
 from skeattn.steps import in_order
 from skeattn.toolbox import find_config
 
+SINGLE = 'SkeletonDataset'
 OPTIONAL = (['model', 'backbone'], ['model', 'head'])
 
 
@@ -171,7 +173,8 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
     top level        written to
     ===============  ==================================================================================================
     ``stream``       the preprocessor (default: joint; a list for a method that reads several)
-    ``layout``       the preprocessor, the backbone, the data set, by name; a dict defines a custom layout
+    ``layout``       the preprocessor, the backbone, the data set, by name; a dict defines a custom layout. A list: the
+                     encoder knows joints by name, and a SkeletonDataset becomes a MultiLayoutDataset
     ``channels``     the preprocessor, the data set, and by their number the backbone (default: x, y, z)
     ``num_classes``  the classifier of a model that has one
     ``seed``         ``randomness``
@@ -217,7 +220,9 @@ def resolve_config(cfg: Config, world_size: int = 1) -> Config:
         hooks = cfg.default_hooks.items()
         cfg.default_hooks = ConfigDict({name: hook for name, hook in hooks if hook or name in MMENGINE_HOOKS})
     if 'dataset' in cfg:
-        cfg.dataset.setdefault('type', 'SkeletonDataset')
+        cfg.dataset.setdefault('type', SINGLE)
+        if are_several(cfg.get('layout')) and cfg.dataset.type == SINGLE:
+            cfg.dataset.type = 'MultiLayoutDataset'
         if isinstance(cfg.dataset.get('pipeline'), Mapping):
             steps = in_order(cfg.dataset.pipeline, 'dataset.pipeline')
             cfg.dataset.pipeline = ConfigDict({name: step for name, step in steps.items() if step is not None})
@@ -259,13 +264,15 @@ def world_size(launcher: str) -> int:
     return int(os.environ[names[0]])
 
 
-def _learn_layout(cfg: Config) -> str:
-    """The layout's name; a layout that is defined in the config or by the packed set is known from then on."""
+def _learn_layout(cfg: Config) -> str | list[str]:
+    """The layout's name, of several theirs; a definition in the config or of a packed set is known from then on."""
     layout, data = cfg.layout, lookup(cfg, 'dataset').get('data')
-    if isinstance(layout, str) and layout not in LAYOUTS and data is not None:
+    layouts = layout if are_several(layout) else [layout]
+    if data is not None and any(isinstance(one, str) and one not in LAYOUTS for one in layouts):
         with contextlib.suppress(DataError):  # reported when the set is read
             open_sets(data)
-    return get_layout(layout).name
+    names = [get_layout(one).name for one in layouts]
+    return names if are_several(layout) else names[0]
 
 
 def _check_num_classes(cfg: Config) -> None:

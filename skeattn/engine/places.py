@@ -66,7 +66,7 @@ from skeattn.steps import PLACING
 
 # The keys of the top level and their types; Any where the value is a component or settings, checked by their own keys.
 TOP_LEVEL: dict[str, Any] = {
-    'layout': str | Mapping | SkeletonLayout | None,
+    'layout': str | Mapping | SkeletonLayout | Sequence[str | Mapping | SkeletonLayout] | None,
     'stream': str | Sequence[str],
     'channels': Sequence[str] | None,
     'num_classes': int | None,

@@ -62,6 +62,7 @@ from skeattn.engine.stop import StopRequest
 from skeattn.engine.work_dir import alone_in, check_work_dir, default_work_dir
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError, SkeAttnError
 from skeattn.files import write_text
+from skeattn.models.joint_names import are_several
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 from skeattn.skeletons import get_layout
 
@@ -150,9 +151,11 @@ class SkeAttnRunner(Runner):
         return runner
 
     @property
-    def layout(self) -> str | None:
-        """Name of the config's layout, which may be a name or a definition."""
+    def layout(self) -> str | list[str] | None:
+        """Name of the config's layout, which may be a name or a definition; of several theirs."""
         layout = self.cfg.get('layout')
+        if are_several(layout):
+            return [get_layout(one).name for one in layout]
         return None if layout is None else get_layout(layout).name
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:

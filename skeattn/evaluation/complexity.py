@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from skeattn.datasets.native import at_full_length
+from skeattn.datasets.sampler import homogeneous
 from skeattn.evaluation.features import frozen
 
 CLIPS = 16
@@ -41,8 +42,9 @@ def counted_work() -> Iterator[FlopCounterMode]:
 
 
 def sample_batch(dataset: Any, clips: int = CLIPS) -> dict[str, Tensor]:
-    """A batch of clips evenly spaced over a data set."""
-    batch: dict[str, Tensor] = dataset.__getitems__(torch.linspace(0, len(dataset) - 1, clips).long().tolist())
+    """A batch of clips evenly spaced over a data set; of several layouts, those of the first."""
+    index, *_ = homogeneous(dataset, torch.linspace(0, len(dataset) - 1, clips).long())
+    batch: dict[str, Tensor] = dataset.__getitems__(index.tolist())
     return batch
 
 

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from skeattn.checkpoint import note_clip_length
+from skeattn.datasets.sampler import homogeneous
 from skeattn.datasets.splits import held_out_subjects
-from skeattn.errors import NonFiniteError
+from skeattn.errors import ConfigError, NonFiniteError
 from skeattn.models.encoder import FeatureMap, present_persons
-from skeattn.models.readout import MEAN, READOUTS, check_readout, with_readout
+from skeattn.models.readout import MEAN, READOUTS, check_readout, split_source, with_readout
 from skeattn.progress import progress
 
 NO_HELD_OUT = 'the subjects of the training clips are unknown or only one'
@@ -77,10 +78,12 @@ def extract_features(
         autocast: encode under bfloat16 autocast; a map is read in single precision.
 
     Raises:
-        ConfigError: the model has no such features, or the readout is unknown.
+        ConfigError: the model has no such features, the readout is unknown, or it is not the mean for clips of several
+            layouts.
         NonFiniteError: a feature is NaN or infinite; names the clips.
     """
     model, source = _unwrapped(model), with_readout(source, readout)
+    _check_comparable(dataset, source)
     N = len(dataset)
     if hasattr(dataset, 'reside'):
         dataset.reside(_device_of(model))
@@ -92,7 +95,8 @@ def extract_features(
     # The last slices of a small set can be empty. They repeat the last clip, so that every process has features to
     # gather; the surplus is cut off below.
     own = torch.arange(rank * share, (rank + 1) * share).clamp(max=N - 1)
-    batches = progress(own.split(batch_size), 'extracting features', interval_s=2.0 if rank == 0 else math.inf)
+    parts = [part for batch in own.split(batch_size) for part in homogeneous(dataset, batch)]
+    batches = progress(parts, 'extracting features', interval_s=2.0 if rank == 0 else math.inf)
     with frozen(model):
         x = torch.cat([_encode(model, dataset, batch, source, autocast) for batch in batches])
     if world > 1:
@@ -144,7 +148,8 @@ def calibrate_bn(model: nn.Module, dataset: Any, batch_size: int = 256, source: 
             layer.momentum = None
             layer.num_batches_tracked.zero_()  # type: ignore[union-attr]
         for batch in order.tensor_split(-(-len(order) // batch_size)):
-            _encode(model, dataset, batch, source)
+            for part in homogeneous(dataset, batch):
+                _encode(model, dataset, part, source)
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
 
@@ -186,6 +191,16 @@ def _device_of(model: nn.Module) -> torch.device:
 def _encode(model: Any, dataset: Any, batch: Tensor, source: str, autocast: bool = False) -> Tensor:
     with torch.autocast(_device_of(model).type, torch.bfloat16, enabled=autocast):
         return model.features(dataset.__getitems__(batch.tolist()), source=source).float()
+
+
+def _check_comparable(dataset: Any, source: str) -> None:
+    """Refuse features joint by joint of clips that have different joints."""
+    groups, readout = getattr(dataset, 'groups', None), split_source(source)[1]
+    if groups is not None and len(groups.unique()) > 1 and readout != MEAN:
+        raise ConfigError(
+            f'readout={readout!r}: clips of several skeleton layouts cannot be compared joint by joint; use the '
+            f'readout {MEAN!r}, or evaluate one set, test.py --dataset'
+        )
 
 
 def _features(dataset: Any, x: Tensor, num_streams: int = 1) -> Features:

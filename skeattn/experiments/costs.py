@@ -13,6 +13,7 @@ from skeattn.channels import AXES
 from skeattn.datasets import Pipeline
 from skeattn.engine.build import load_model
 from skeattn.evaluation.complexity import encoder_cost, gmacs_by_module, saved_activations, training_cost
+from skeattn.models.joint_names import are_several
 from skeattn.skeletons import get_layout
 
 FRAMES = 120
@@ -24,9 +25,10 @@ NOTE = (
 )
 
 
-def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Tensor]:
-    """A batch of random motions after the pipeline, with all persons present in all frames."""
-    layout, channels = get_layout(cfg.layout), tuple(cfg.get('channels') or AXES)
+def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Any]:
+    """A batch of random motions after the pipeline, with all persons present in all frames; of the first layout."""
+    layout = get_layout(cfg.layout[0] if are_several(cfg.layout) else cfg.layout)
+    channels = tuple(cfg.get('channels') or AXES)
     rng, pipeline = np.random.default_rng(0), Pipeline(cfg.dataset.pipeline)
     clips = []
     for i in range(batch):
@@ -35,7 +37,8 @@ def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Tensor]:
         clip = {'layout': layout, 'channels': channels, 'name': f'random {i}', 'total_frames': FRAMES}
         clip['keypoint'] = (pose + 0.02 * motion).astype(np.float32)
         clips.append(torch.from_numpy(pipeline(clip)['inputs']))
-    return {'inputs': torch.stack(clips), 'labels': torch.zeros(batch, dtype=torch.int64)}
+    facts = {'labels': torch.zeros(batch, dtype=torch.int64), 'index': torch.arange(batch), 'layout': layout.name}
+    return {'inputs': torch.stack(clips), **facts}
 
 
 def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from skeattn.augment.functional import STREAMS, derive_stream, seen_in_stream
 from skeattn.augment.seeding import generator
 from skeattn.channels import AXES, check_channels, num_coordinates
 from skeattn.errors import ConfigError
+from skeattn.models.joint_names import NOTE, are_several
 from skeattn.models.processes import partner_rows
 from skeattn.models.transfer import moved, moved_values
 from skeattn.registry import AUGMENTS, MODELS
@@ -43,7 +44,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     SkeAttnCLR release). Operations with ``on='stream'`` come last and receive the derived stream.
 
     Args:
-        layout: name of the skeleton layout.
+        layout: name of the skeleton layout; a list for an encoder that knows joints by name, and then every batch
+            names its own, ``layout``.
         stream: ``'joint'``, ``'motion'`` or ``'bone'``; or several of them, for a method that reads them together.
         views: the training views.
         channels: names of the C values of a joint. Streams and operations that move the body change its coordinates
@@ -57,14 +59,20 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     def __init__(
         self,
-        layout: str | SkeletonLayout,
+        layout: str | SkeletonLayout | Sequence[str],
         stream: str | Sequence[str] = 'joint',
         views: dict[str, dict[str, Any]] | None = None,
         channels: Sequence[str] = AXES,
     ) -> None:
         super().__init__()
         self.channels = check_channels(channels)
-        self.layout = get_layout(layout)
+        self.layout_name: str | list[str]
+        self._layout: SkeletonLayout | None
+        if are_several(layout):
+            self.layout_name, self._layout = [get_layout(one).name for one in layout], None
+        else:
+            self._layout = get_layout(layout)
+            self.layout_name = self._layout.name
         self.stream = stream if isinstance(stream, str) else tuple(stream)
         for name in self.streams:
             if name not in STREAMS:
@@ -77,6 +85,19 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         self._iteration: int | None = None
         self._frames: dict[tuple[str, str], int] = {}
         self._frames_of: int | None = None
+
+    @property
+    def layout(self) -> SkeletonLayout:
+        """The layout of the clips; of several, that of the present batch.
+
+        Raises:
+            ConfigError: no batch has named its layout.
+        """
+        if self._layout is None:
+            raise ConfigError(
+                f'layout={self.layout_name}: a batch must name its layout, as those of a MultiLayoutDataset do'
+            )
+        return self._layout
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -116,6 +137,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     def cast_data(self, data: Any) -> Any:
         """A batch on the device; its tensors in one copy, see :func:`~skeattn.models.transfer.moved`."""
+        if not isinstance(data, Mapping):
+            return super().cast_data(data)
         tensors = {name: value for name, value in data.items() if isinstance(value, Tensor)}
         others = super().cast_data({name: value for name, value in data.items() if name not in tensors})
         return {**others, **moved_values(tensors, self.device)}
@@ -128,13 +151,13 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 ``missing`` ``(B, T, V, M)`` bool. These marks move with their joints and frames through the operations;
                 streams that a missing joint enters are 0. For operations such as ``CropResize`` the clips at their
                 native length: ``native`` ``(B, C, longest, V, M)``, ``frames`` ``(B,)``, ``native_missing``
-                ``(B, longest, V, M)``.
+                ``(B, longest, V, M)``. With several layouts, ``layout``: the name of the one that all clips have.
             training: draw the views; otherwise the only view is ``clip``, the clip itself.
 
         Returns:
             ``inputs``: ``{view: (B, M, C, T, V)}``, or ``{view: {stream: (B, M, C, T, V)}}`` for several streams; the
             notes of the operations, ``{'<view>.<note>': (B, ...)}``; in training also ``clip.index`` ``(B,)``, the
-            indices of the clips in the data set;
+            indices of the clips in the data set; with several layouts also ``clip.layout``, a name;
             ``data_samples``: labels.
 
         Raises:
@@ -142,6 +165,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 that reads clips at their native length, and a batch without them.
         """
         data = self.cast_data(data)
+        self._read_layout(data.get('layout'))
         with torch.autocast(data['inputs'].device.type, enabled=False):  # bfloat16 would move joints by centimetres
             clips, marked = _marked(data['inputs'], data.get('missing')), 'missing' in data
             views = self.draw_views(clips, marked, data) if training else {'clip': View(clips, marked)}
@@ -150,7 +174,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
         if training and 'index' in data:
             inputs['clip.index'] = data['index']
+        if are_several(self.layout_name):
+            inputs[NOTE] = self.layout.name
         return {'inputs': inputs, 'data_samples': data.get('labels')}
+
+    def _read_layout(self, name: str | None) -> None:
+        """Read the layout that a batch names."""
+        if are_several(self.layout_name):
+            self._layout = None if name is None else get_layout(name)
+        elif name not in (None, self.layout_name):
+            raise ConfigError(f'the clips have layout {name!r}, but the model was built for {self.layout_name!r}')
 
     def draw_views(
         self, clips: Tensor, marked: bool = False, native: Mapping[str, Tensor] | None = None

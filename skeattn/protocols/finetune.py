@@ -18,17 +18,20 @@ from skeattn.checkpoint import check_origin, find_newest, load_weights, read_che
 from skeattn.datasets import PackedSet, held_out_subjects, open_sets
 from skeattn.datasets.splits import of_part
 from skeattn.datasets.subsets import HELD_OUT, REST, labelled_clips
-from skeattn.datasets.union import digest_of, folders_of
+from skeattn.datasets.transforms import Pipeline
+from skeattn.datasets.union import check_one_layout, digest_of, folders_of
 from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.hooks.steps import CURVES
+from skeattn.engine.places import looked_up
 from skeattn.engine.runner import SkeAttnRunner
 from skeattn.errors import CheckpointError, ConfigError, did_you_mean
 from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.files import sha256
+from skeattn.models.joint_names import are_several
 from skeattn.protocols.target import EvalTarget, TrainingProtocol
-from skeattn.registry import BACKBONES, DATASETS, EVALUATORS, MODELS
+from skeattn.registry import BACKBONES, DATASETS, EVALUATORS, HEADS, MODELS
 from skeattn.signatures import arguments_of
 
 START = 'start.pth'
@@ -193,7 +196,7 @@ class Finetune(TrainingProtocol):
                 'type': 'Recognizer',
                 'data_preprocessor': preprocessor,
                 'backbone': {**model.backbone, **self.backbone_changes},
-                'head': self.head,
+                'head': self._head(target, packed, dataset),
                 **self.smoothing,
                 'persons': model.get('persons', 'all'),
                 'pool': model.get('pool', 'mean'),
@@ -213,6 +216,15 @@ class Finetune(TrainingProtocol):
         }
         plain = Config(training).to_dict()
         return OrderedConfig(plain, cfg_text=' ', filename=f'{target.name}.py')
+
+    def _head(self, target: EvalTarget, packed: PackedSet, dataset: Mapping[str, Any]) -> dict[str, Any]:
+        """The config of the classifier; the joints of an encoder that reads several layouts are those of the data."""
+        kind = looked_up(self.head.get('type'), HEADS)
+        if not are_several(target.cfg.get('layout')) or kind is None or 'num_joints' not in arguments_of(kind)[0]:
+            return self.head
+        check_one_layout(packed)
+        layout = Pipeline(dataset.get('pipeline') or {}).layout_after(packed.layout)
+        return {**self.head, 'num_joints': layout.num_joints}
 
     def _train(
         self,

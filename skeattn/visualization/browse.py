@@ -69,11 +69,12 @@ def collect(
     i, pipeline = indices[place], Pipeline(cfg.dataset.pipeline)
     name, label = str(packed.table['name'][i]), int(packed.table['label'][i])
     keypoint = packed.clip(i)
-    raw = {'layout': packed.layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
+    layout = packed.layout_of(i)
+    raw = {'layout': layout, 'channels': packed.channels, 'name': name, 'total_frames': keypoint.shape[1]}
     steps = pipeline_steps({**raw, 'keypoint': keypoint}, pipeline)
     panels = []
     for stream in streams:
-        panels += [in_stream(panel, stream, packed.layout) for panel in steps]
+        panels += [in_stream(panel, stream, layout) for panel in steps]
         if shown:
             batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
             clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))

@@ -23,7 +23,11 @@ TRANSFORMERS = ('mamp', 'stars')
 FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1_xsub', 'pkummd2_xsub')
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
-TOGETHER = {'kinect20': (['data/nwucla', 'data/utdmhad'], ['xview', 'xsub'])}
+TOGETHER = {
+    'kinect20': (['data/nwucla', 'data/utdmhad'], ['xview', 'xsub']),
+    'layouts': (['data/nwucla', 'data/demo'], ['xview', 'xsub']),
+}
+LAYOUTS = {**dict.fromkeys(('nwucla', 'utdmhad', 'kinect20'), 'kinect20'), 'layouts': ['kinect20', 'ntu25']}
 every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
 # Tests below show what configs of other streams and of other data sets share with these.
 BUILT_FIRST = ('_demo', '_ntu60_xsub', '_nwucla_xview', '_released', '_paper', '_plus')
@@ -40,11 +44,11 @@ def read(path: Path) -> OrderedConfig:
 
 
 @cache
-def built(model: str) -> tuple[str, bool, bool, bool]:
+def built(model: str) -> tuple[str | list[str], bool, bool, bool]:
     """Layout of a model, whether it mines, has a key encoder, has a queue; configs of different data sets share one."""
     network = MODELS.build(ast.literal_eval(model))
     mines, moves, queues = hasattr(network, 'mining'), has_key_encoder(network), bool(queues_of(network))
-    return network.data_preprocessor.layout.name, mines, moves, queues
+    return network.data_preprocessor.layout_name, mines, moves, queues
 
 
 def common(method: str, dataset: str) -> OrderedConfig:
@@ -86,7 +90,7 @@ def test_a_config_is_what_its_name_says(path):
     stream = rest.pop() if rest and rest[-1] in ('motion', 'bone') else 'joint'
     assert (cfg.dataset.data, cfg.dataset.split) == (data, split)
     assert cfg.num_classes == sum(CLASSES[folder.name] for folder in folders_of(data))
-    assert cfg.layout == ('kinect20' if dataset in ('nwucla', 'utdmhad', 'kinect20') else 'ntu25')
+    assert cfg.layout == LAYOUTS.get(dataset, 'ntu25')
     assert cfg.stream == (['joint', 'motion', 'bone'] if path.parent.name == 'crossclr' else stream)
     assert cfg.model.type.lower() == {'supervised': 'recognizer'}.get(path.parent.name, path.parent.name)
     assert rest in ([], ['common'], ['latent'], ['lossy'], ['paper'], ['plus'], ['released'])

@@ -57,6 +57,8 @@ def two_iterations(path: Path, **options: Any) -> Config:
     }
     cfg = read_config(path, {**less, **options})
     cfg.dataset.data = cfg.layout
+    if isinstance(cfg.layout, list):
+        cfg.num_classes = 3 * len(cfg.layout)
     cfg.model.backbone.update(NARROWER.get(cfg.model.backbone.type, {}))
     if cfg.model.type == 'STARS':
         cfg.load_from, cfg.model.from_scratch = None, True
@@ -80,7 +82,9 @@ class Watched:
     """A training with the views it saw and the weights it started from."""
 
     def __init__(self, cfg: Config, sets: dict[str, Path], work_dir: Path) -> None:
-        cfg.dataset.data, cfg.work_dir = str(sets[cfg.dataset.data]), str(work_dir)
+        layouts = [cfg.dataset.data] if isinstance(cfg.dataset.data, str) else cfg.dataset.data
+        data = [str(sets[layout]) for layout in layouts]
+        cfg.dataset.data, cfg.work_dir = data if len(data) > 1 else data[0], str(work_dir)
         self.runner = SkeAttnRunner.from_cfg(cfg)
         self.batches: list[dict[str, Any]] = []
         self.runner.model.data_preprocessor.register_forward_hook(self.note)

@@ -89,9 +89,11 @@ def test_a_split_that_a_set_does_not_have_is_named_with_the_set(folders, name, m
 
 def test_sets_that_differ_are_refused_and_both_are_named(folders, tmp_path):
     write_other(tmp_path / 'ntu', 'ntu25', 25)
+    several = [*folders, tmp_path / 'ntu']
+    assert open_sets(several).layout is None and open_sets(several).layout_of(11).name == 'ntu25'
     write_other(tmp_path / 'flat', dims=2)
     with pytest.raises(ConfigError, match=r"ntu has skeletons of layout 'ntu25', .*toy of 'kinect20'"):
-        open_sets([*folders, tmp_path / 'ntu'])
+        SkeletonDataset(several, ['xsub', 'listed', 'listed'], 'train', PIPELINE)
     with pytest.raises(ConfigError, match=r"flat has channels \['x', 'y'\], .*toy \['x', 'y', 'z'\]"):
         open_sets([folders[0], tmp_path / 'flat'])
     with pytest.raises(ConfigError, match=r'lists .*toy twice'):

@@ -24,6 +24,7 @@ def runs(tmp_path_factory) -> Runs:
     """Case -> folders of the one-process and the two-process run."""
     folder = tmp_path_factory.mktemp('two')
     data = write_set(folder / 'set')
+    write_set(folder / 'other', 'kinect20', clips=10, test_clips=2)
 
     @cache
     def train(case: str) -> tuple[Path, Path]:
@@ -134,7 +135,7 @@ def test_methods_without_a_queue_train_as_one_process_does(runs, method):
         )
 
 
-@pytest.mark.parametrize('case', ['mamp', pytest.param('mamp_latent', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('case', ['mamp', 'layouts', pytest.param('mamp_latent', marks=pytest.mark.slow)])
 def test_masked_models_train_as_one_process_does(runs, case):
     """The mask of a clip depends on its place in the global batch alone."""
     one, two = states(runs, case)

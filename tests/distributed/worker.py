@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from tests.engine.toy import toy_config
-from tests.models.masked import masked_config
+from tests.models.masked import layouts_config, masked_config
 from tests.models.siamese import siamese_config
 from tests.models.tuned import STARS_LINES
 
@@ -48,6 +48,8 @@ CASES: dict[str, dict[str, Any]] = {
     # Masked tokens; with a teacher, whose target has the loss of a clip as well.
     'mamp': dict(target='motion'),
     'mamp_latent': dict(target='latent'),
+    # Batches of one layout each.
+    'layouts': dict(layouts=['ntu25', 'kinect20']),
     # Predictions of all processes are compared, with their gradients.
     'stars': dict(
         model='skeletonclr',
@@ -58,7 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
     ),
 }
 
-MAKERS = {'method': siamese_config, 'target': masked_config}
+MAKERS = {'method': siamese_config, 'target': masked_config, 'layouts': layouts_config}
 
 
 class FreezeBN(Hook):

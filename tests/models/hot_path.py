@@ -62,9 +62,10 @@ def batch() -> dict[str, Any]:
 
 
 class Steps:
-    """Training steps as the Runner takes them, with the hooks that act in each of them."""
+    """Training steps as the Runner takes them, with the hooks that act in each of them; ``facts`` of every batch."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, **facts: Any) -> None:
+        self.facts = facts
         sgd = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1, momentum=0.9, nesterov=True)
         self.hooks = [RandomnessHook(), NonFiniteHook(), RuntimeInfoHook(), LossScheduleHook()]
         self.hooks += [MomentumUpdateHook()] if has_key_encoder(model) else []
@@ -92,7 +93,7 @@ class Steps:
 
     def step(self) -> dict[str, torch.Tensor]:
         """One iteration; returns the values that it logs."""
-        runner, data = self.runner, batch()
+        runner, data = self.runner, batch() | self.facts
         self('before_train_iter', runner.iter, data)
         outputs = runner.model.train_step(data, runner.optim_wrapper)
         self('after_train_iter', runner.iter, data_batch=data, outputs=outputs)

@@ -25,7 +25,7 @@ model = dict(
 HOOKS = {'latent': dict(queue=None)}
 
 
-def mamp(seed: int = 0, layout: str = 'ntu25', **changes: Any) -> MAMP:
+def mamp(seed: int = 0, layout: str | list[str] = 'ntu25', **changes: Any) -> MAMP:
     torch.manual_seed(seed)
     backbone = dict(ENCODER, layout=layout, **changes.pop('backbone', {}))
     preprocessor = dict(type='SkeletonPreprocessor', layout=layout, views=VIEWS)
@@ -37,3 +37,9 @@ def masked_config(folder: Path, target: str = 'motion', **options: Any) -> Confi
     hooks = HOOKS.get(target, dict(queue=None, momentum=None))
     removed = {f'default_hooks__{name}': hook for name, hook in hooks.items()}
     return toy_config(folder, model='stgcn', lines=LINES, model__target=target, **{**removed, **options})
+
+
+def layouts_config(folder: Path, layouts: list[str], data: Path, **options: Any) -> Config:
+    """The same for several layouts: that of ``data``, and that of the set ``other`` beside it."""
+    sets = [str(data), str(data.with_name('other'))]
+    return masked_config(folder, data=data, layout=layouts, dataset__data=sets, **options)

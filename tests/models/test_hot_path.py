@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 
 import skeattn.models  # noqa: F401  registers the methods
+from skeattn.models.joint_names import read_layout
 from skeattn.registry import MODELS
 from tests.models.hot_path import BACKBONES, CONFIGS, METHODS, Operations, Steps, batch, method
 
@@ -79,6 +80,20 @@ def test_no_backbone_reads_a_value(backbone, meta):
     assert steps.step()['loss'].is_meta
 
 
+def of_layouts(device='cpu'):
+    """MAMP that knows joints by name."""
+    layouts = ['ntu25', 'kinect20']
+    return method('mamp', device, data_preprocessor__layout=layouts, backbone__layout=layouts)
+
+
+def test_joints_known_by_name_read_no_value_and_copy_no_word(meta):
+    steps = Steps(of_layouts(meta), layout='ntu25')
+    assert steps.step()['loss'].is_meta
+    with Operations() as done:
+        steps.step()
+    assert len(done.copies) == 2, done.copies
+
+
 @pytest.mark.parametrize('stream', ['joint', 'motion', 'bone'])
 def test_no_stream_copies_an_index_in_every_step(stream, meta):
     steps = Steps(method('skeletonclr', meta, data_preprocessor__stream=stream))
@@ -114,11 +129,12 @@ def test_what_comes_from_host_memory_is_counted_as_a_copy():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [*(name for name in BUDGETS if name != 'supervised'), 'skeattnclr_small'])
+@pytest.mark.parametrize('name', [*(name for name in BUDGETS if name != 'supervised'), 'skeattnclr_small', 'layouts'])
 def test_a_loss_is_one_graph(name):
-    model = method(name)
+    model = of_layouts() if name == 'layouts' else method(name)
     model.data_preprocessor.begin_iteration(0, 0)
-    inputs = model.data_preprocessor(batch(), training=True)['inputs']
+    inputs = model.data_preprocessor(batch() | {'layout': 'ntu25'}, training=True)['inputs']
+    read_layout(model, inputs.get('clip.layout'))
     torch._dynamo.reset()
     explained = torch._dynamo.explain(model.loss)(inputs)
     assert (explained.graph_count, explained.graph_break_count) == (1, 0), explained.break_reasons

@@ -186,6 +186,14 @@ def test_cost_of_a_config_by_module_and_of_several_as_a_table(tool, tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_the_cost_of_masked_models_and_of_several_layouts_is_counted(tool) -> None:
+    names = ('mamp/transformer_layouts', 'stars/transformer_demo')
+    status, out, _ = tool(f'{ANALYSIS}/get_flops.py', *(ROOT / f'configs/{name}.py' for name in names), '--batch', 2)
+    shapes = [line.split('|')[2].strip() for line in out.splitlines()[2:4]]
+    assert status == 0 and shapes == ['3 x 32 x 20 x 2', '3 x 32 x 25 x 2']
+
+
+@pytest.mark.slow
 def test_knn_benchmark_compares_ways_that_agree(tool, tmp_path: Path) -> None:
     sizes = ('--bank', 300, '--queries', 40, '--part', 20, '--dim', 8)
     status, out, _ = tool(f'{ANALYSIS}/benchmark_knn.py', *sizes, '--out', tmp_path / 'knn.json')

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
+from skeattn.models.joint_names import NOTE, clips_to_embed, read_layout
 from skeattn.models.losses import l2_normalize
 from skeattn.models.momentum import MomentumUpdate, key_copy, load_query
 from skeattn.models.queue import FeatureQueue
@@ -36,6 +37,7 @@ class Pretraining(BaseModel):
 
     def forward(self, inputs: dict[str, Any], data_samples: Tensor | None = None, mode: str = 'tensor') -> Any:
         """mmengine's entry: losses in mode ``'loss'``, pooled backbone features of the view ``clip`` otherwise."""
+        read_layout(self, inputs.get(NOTE))
         return self.loss(inputs) if mode == 'loss' else self.embed(inputs['clip'], 'backbone')
 
     def loss(self, inputs: dict[str, Any]) -> dict[str, Tensor]:
@@ -58,7 +60,7 @@ class Pretraining(BaseModel):
         Raises:
             ConfigError: the method has no such source.
         """
-        return self.embed(self.data_preprocessor(data, training=False)['inputs']['clip'], source)
+        return self.embed(clips_to_embed(self, data), source)
 
     def embed(self, clips: Any, source: str) -> Tensor:
         """:meth:`features` of clips ``(N, M, C, T, V)``."""

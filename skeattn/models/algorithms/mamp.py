@@ -93,7 +93,8 @@ class MAMP(MomentumPretraining):
         follows = {
             'in_channels': E.out_channels,
             'out_channels': E.out_channels if target == 'latent' else E.temporal_stride * self.coordinates,
-            'num_joints': E.layout.num_joints,
+            'num_joints': None if E.names else E.layout.num_joints,
+            'layouts': E.names and E.names.layouts,
             'num_patches': None if E.times is None else E.times.shape[1],
         }
         self.decoder = NECKS.build({'type': 'TokenDecoder', **(decoder or {})}, default_args=follows)

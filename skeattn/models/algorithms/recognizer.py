@@ -11,6 +11,7 @@ from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import PaperVsRelease, common_choices, refuse_several_streams
 from skeattn.models.encoder import Encoder
 from skeattn.models.heads import MLPHead
+from skeattn.models.joint_names import NOTE, clips_to_embed, read_layout
 from skeattn.models.readout import READOUTS, refuse_readout, split_source
 from skeattn.registry import HEADS, MODELS
 from skeattn.signatures import arguments_of
@@ -66,7 +67,7 @@ class Recognizer(BaseModel):
     def _build_head(self, head: dict[str, Any], backbone: dict[str, Any]) -> Any:
         follows = {'in_channels': self.encoder.backbone.out_channels}
         kind = HEADS.get(head['type']) if isinstance(head.get('type'), str) else head.get('type')
-        if kind is not None and 'num_joints' in arguments_of(kind)[0]:
+        if kind is not None and 'num_joints' in arguments_of(kind)[0] - head.keys():
             follows['num_joints'] = get_layout(backbone['layout']).num_joints
         return HEADS.build(head, default_args=follows)
 
@@ -75,8 +76,9 @@ class Recognizer(BaseModel):
         super().train(mode and self.mode == 'train')
         return self
 
-    def forward(self, inputs: dict[str, Tensor], data_samples: Any = None, mode: str = 'tensor') -> Any:
+    def forward(self, inputs: dict[str, Any], data_samples: Any = None, mode: str = 'tensor') -> Any:
         """mmengine's entry: losses in mode ``'loss'``, logits ``(N, classes)`` of the view ``clip`` otherwise."""
+        read_layout(self, inputs.get(NOTE))
         return self.loss(inputs, data_samples) if mode == 'loss' else self.embed(inputs['clip'], 'logits')
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Tensor) -> dict[str, Tensor]:
@@ -122,7 +124,7 @@ class Recognizer(BaseModel):
         Raises:
             ConfigError: any other source.
         """
-        return self.embed(self.data_preprocessor(data, training=False)['inputs']['clip'], source)
+        return self.embed(clips_to_embed(self, data), source)
 
     def embed(self, clips: Tensor, source: str) -> Tensor:
         """:meth:`features` of clips ``(N, M, C, T, V)``."""

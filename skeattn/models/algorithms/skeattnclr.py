@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from skeattn.errors import ConfigError
 from skeattn.models.algorithms.base import MomentumContrast, PaperVsRelease
 from skeattn.models.encoder import FeatureMap
+from skeattn.models.joint_names import clips_to_embed
 from skeattn.models.losses import l2_normalize
 from skeattn.models.processes import gather_rows, own_rows
 from skeattn.registry import MODELS, NECKS
@@ -145,7 +146,7 @@ class SkeAttnCLR(MomentumContrast):
 
         If the encoder reads persons or joints together, they share a value.
         """
-        clips = self.data_preprocessor(data, training=False)['inputs']['clip']
+        clips = clips_to_embed(self, data)
         F = self.encoder_q.map(clips)
         mask = self.mhsam(F.values, F.present).mean(dim=2)
         return mask.expand(-1, clips.shape[1], -1, clips.shape[4])

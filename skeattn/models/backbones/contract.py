@@ -1,12 +1,14 @@
 """The contract of every backbone, checked on one short clip when an encoder is built."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from skeattn.errors import ConfigError
+from skeattn.models.joint_names import are_several, read_layout
 from skeattn.skeletons import SkeletonLayout, get_layout
 
 _REQUIRED = {
@@ -16,7 +18,7 @@ _REQUIRED = {
 
 
 @torch.no_grad()
-def check_backbone(backbone: Any, layout: str | SkeletonLayout, in_channels: int = 3) -> bool:
+def check_backbone(backbone: Any, layout: str | SkeletonLayout | Sequence[str], in_channels: int = 3) -> bool:
     """Check a backbone against the contract of docs/backbones.md before training starts.
 
     A copy of it reads one clip of zeros ``(1, M, C, 3 * temporal_stride, V)`` in eval mode; torch's random state is
@@ -24,7 +26,7 @@ def check_backbone(backbone: Any, layout: str | SkeletonLayout, in_channels: int
 
     Args:
         backbone: the module, as built.
-        layout: layout of the clips.
+        layout: layout of the clips; of several the first is read.
         in_channels: C, values per joint.
 
     Returns:
@@ -42,11 +44,14 @@ def check_backbone(backbone: Any, layout: str | SkeletonLayout, in_channels: int
                 f'model.backbone: {name} needs the attribute {attribute!r}, a whole number ({meaning}); it has '
                 f'{value!r}. Set self.{attribute} in its __init__'
             )
-    M, T, V = getattr(backbone, 'num_persons', 2), 3 * backbone.temporal_stride, get_layout(layout).num_joints
+    read = get_layout(layout[0] if are_several(layout) else layout)
+    M, T, V = getattr(backbone, 'num_persons', 2), 3 * backbone.temporal_stride, read.num_joints
+    reader = copy.deepcopy(backbone).eval()
+    read_layout(reader, read)
     clip = torch.zeros(1, M, in_channels, T, V)
     try:
         with torch.random.fork_rng(devices=[]):
-            output = copy.deepcopy(backbone).eval()(clip)
+            output = reader(clip)
     except ConfigError:
         raise
     except Exception as error:

@@ -1,6 +1,6 @@
 """Shared by the backbones on joints: input normalisation and, for graph convolutions, the ten blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from skeattn.errors import ConfigError
 from skeattn.graph import adjacency
 from skeattn.models.backbones.pointwise import Pointwise
+from skeattn.models.joint_names import JointNames, are_several
 from skeattn.models.layers import build_act, build_norm
 from skeattn.skeletons import SkeletonLayout, get_layout
 
@@ -21,11 +22,15 @@ class JointBackbone(BaseModule):
     """Base of the backbones that read clips person by person; BN over the batch for every value of every joint.
 
     Args:
-        layout: the skeleton layout, or its name.
+        layout: the skeleton layout, or its name. A list, where a subclass allows it: joints are known by name, and the
+            BN is one for each channel, for all joints.
         in_channels: values per joint.
         out_channels: D, channels of the map.
         init_cfg: mmengine initialisation.
         norm_input: False: without this BN.
+
+    Attributes:
+        names: the :class:`~skeattn.models.joint_names.JointNames` of several layouts; None for one.
 
     Raises:
         ConfigError: unknown layout.
@@ -33,15 +38,23 @@ class JointBackbone(BaseModule):
 
     def __init__(
         self,
-        layout: str | SkeletonLayout,
+        layout: str | SkeletonLayout | Sequence[str],
         in_channels: int = 3,
         out_channels: int = 256,
         init_cfg: Any = None,
         norm_input: bool = True,
     ) -> None:
         super().__init__(init_cfg)
-        self.layout, self.in_channels, self.out_channels = get_layout(layout), in_channels, out_channels
-        self.data_bn = nn.BatchNorm1d(in_channels * self.layout.num_joints) if norm_input else None
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.names = JointNames(out_channels, layout) if are_several(layout) else None
+        self._layout = get_layout(layout[0] if are_several(layout) else layout)
+        joints = 1 if self.names else self._layout.num_joints
+        self.data_bn = nn.BatchNorm1d(in_channels * joints) if norm_input else None
+
+    @property
+    def layout(self) -> SkeletonLayout:
+        """The layout of the clips; where joints are known by name, that of the next ones."""
+        return self._layout if self.names is None else self.names.layout
 
     def normalised(self, x: Tensor) -> Tensor:
         """Clips ``(N, M, C, T, V)`` -> persons ``(N * M, C, T, V)``, normalised by the BN if there is one.
@@ -58,6 +71,8 @@ class JointBackbone(BaseModule):
             )
         if self.data_bn is None:
             return x.flatten(0, 1)
+        if self.names is not None:
+            return self.data_bn(x.flatten(0, 1).flatten(2)).view(N * M, C, T, V)
         x = x.flatten(0, 1).permute(0, 3, 1, 2).reshape(N * M, V * C, T)
         return self.data_bn(x).view(N * M, V, C, T).permute(0, 2, 3, 1)
 
@@ -100,7 +115,7 @@ class GraphBackbone(JointBackbone):
         act_cfg: dict[str, Any] | None = None,
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(layout, in_channels, out_channels, init_cfg)
+        super().__init__(get_layout(layout), in_channels, out_channels, init_cfg)
         A = torch.tensor(adjacency(self.layout, graph), dtype=torch.get_default_dtype())
         self.register_buffer('A', A, persistent=False)
         self.kernel_size, self.norm_cfg, self.act_cfg = (

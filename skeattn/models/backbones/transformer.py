@@ -1,6 +1,7 @@
 """A plain skeleton Transformer: every joint of every few frames is a token."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,10 @@ class SkeletonTransformer(JointBackbone):
 
     A token is one joint over ``patch`` frames. A learnt vector encodes the joint, another or a sinusoid the time. All
     tokens of one person attend to one another. A last patch that is too short is padded with the last frame.
+
+    With a list of layouts, joints are known by the words of their names
+    (:class:`~skeattn.models.joint_names.JointNames`) and not by their numbers: the encoder reads clips of any layout
+    with these words, which :func:`~skeattn.models.joint_names.read_layout` chooses.
 
     ``forward`` is :meth:`tokens`, then :meth:`encode`, which also takes any subset of the tokens.
 
@@ -44,7 +49,7 @@ class SkeletonTransformer(JointBackbone):
 
     def __init__(
         self,
-        layout: str | SkeletonLayout,
+        layout: str | SkeletonLayout | Sequence[str],
         out_channels: int = 256,
         depth: int = 6,
         num_heads: int = 8,
@@ -70,10 +75,13 @@ class SkeletonTransformer(JointBackbone):
         super().__init__(layout, in_channels, out_channels, init_cfg, norm_input)
         self.temporal_stride, self.num_frames, self.num_heads = patch, num_frames, num_heads
         self.embed = nn.Conv2d(in_channels, out_channels, (patch, 1), (patch, 1))
-        self.joints = nn.Parameter(torch.empty(out_channels, 1, self.layout.num_joints).normal_(std=0.02))
+        self.joints = None if self.names else nn.Parameter(self._new_joints())
         self.times = nn.Parameter(self._new_times(num_frames)) if position == 'learnt' else None
         self.layers = transformer_layers(out_channels, depth, num_heads, ratio, dropout, drop_path)
         self.norm = nn.LayerNorm(out_channels)
+
+    def _new_joints(self) -> Tensor:
+        return torch.empty(self.out_channels, 1, self.layout.num_joints).normal_(std=0.02)
 
     def _new_times(self, num_frames: int | None) -> Tensor:
         if num_frames is None:
@@ -112,7 +120,7 @@ class SkeletonTransformer(JointBackbone):
         """
         T = x.shape[3]
         x = pad(self.normalised(x), (0, 0, 0, -T % self.temporal_stride), mode='replicate')
-        x = self.embed(x) + self.joints
+        x = self.embed(x) + (self.joints if self.names is None else self.names())
         return (x + self._positions(T, x)).flatten(2).transpose(1, 2)
 
     def _positions(self, T: int, like: Tensor) -> Tensor:

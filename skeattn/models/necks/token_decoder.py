@@ -1,5 +1,6 @@
 """The decoder of masked models."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from skeattn.models.backbones.transformer import sinusoid, transformer_layers
+from skeattn.models.joint_names import JointNames, Layout
 from skeattn.registry import NECKS
 
 
@@ -19,7 +21,8 @@ class TokenDecoder(BaseModule):
     Args:
         in_channels: width of the encoder's tokens.
         out_channels: values that are predicted per token.
-        num_joints: V.
+        num_joints: V; None where joints are known by name.
+        layouts: those whose joints are known by name, see :class:`~skeattn.models.joint_names.JointNames`.
         num_patches: T' of the longest clip, for learnt positions in time; None for sinusoids.
         channels: width of the decoder's tokens, by default the encoder's.
         depth, num_heads, ratio: as of :class:`~skeattn.models.backbones.SkeletonTransformer`.
@@ -30,19 +33,22 @@ class TokenDecoder(BaseModule):
         self,
         in_channels: int,
         out_channels: int,
-        num_joints: int,
+        num_joints: int | None,
         num_patches: int | None = None,
         channels: int | None = None,
         depth: int = 3,
         num_heads: int = 8,
         ratio: float = 4.0,
         init_cfg: Any = None,
+        layouts: Sequence[Layout] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         width = channels or in_channels
         self.embed = nn.Linear(in_channels, width)
         self.mask_token = nn.Parameter(torch.empty(1, 1, width).normal_(std=0.02))
-        self.joints = nn.Parameter(torch.empty(width, 1, num_joints).normal_(std=0.02))
+        self.names = JointNames(width, layouts) if layouts else None
+        joints = None if num_joints is None else torch.empty(width, 1, num_joints).normal_(std=0.02)
+        self.joints: Any = None if joints is None else nn.Parameter(joints)
         times = None if num_patches is None else torch.empty(width, num_patches, 1).normal_(std=0.02)
         self.times = None if times is None else nn.Parameter(times)
         self.layers = transformer_layers(width, depth, num_heads, ratio)
@@ -67,9 +73,11 @@ class TokenDecoder(BaseModule):
         return self.predict(self.norm(self.layers(tokens + self._positions(length))))
 
     def _positions(self, length: int) -> Tensor:
-        patches = length // self.joints.shape[2]
-        times = self.times[:, :patches] if self.times is not None else self._sinusoid(patches)
-        return (self.joints + times).flatten(1).T
+        joints: Tensor = self.joints if self.names is None else self.names()
+        patches = length // joints.shape[2]
+        times = self.times[:, :patches] if self.times is not None else _sinusoid(patches, joints)
+        return (joints + times).flatten(1).T
 
-    def _sinusoid(self, patches: int) -> Tensor:
-        return sinusoid(patches, len(self.joints), self.joints.device).to(self.joints)[:, :, None]
+
+def _sinusoid(patches: int, joints: Tensor) -> Tensor:
+    return sinusoid(patches, len(joints), joints.device).to(joints)[:, :, None]
