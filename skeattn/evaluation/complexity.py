@@ -31,11 +31,18 @@ def encoder_cost(model: nn.Module, batch: dict[str, Tensor], source: str = 'back
         source: see :func:`~skeattn.evaluation.features.extract_features`.
     """
     # With gradients: without them torch takes fused paths, which the counter does not see.
+    weights = list(model.parameters())
+    fixed = [p for p in weights if not p.requires_grad]  # of an averaged teacher, which may be what is evaluated
     with frozen(model), torch.enable_grad():
-        with FlopCounterMode(display=False) as counter:
-            total = model.features(batch, source=source).sum()  # type: ignore[operator]
-        weights = [p for p in model.parameters() if p.requires_grad]
-        used = torch.autograd.grad(total, weights, allow_unused=True)
+        try:
+            for p in fixed:
+                p.requires_grad_(True)
+            with FlopCounterMode(display=False) as counter:
+                total = model.features(batch, source=source).sum()  # type: ignore[operator]
+            used = torch.autograd.grad(total, weights, allow_unused=True)
+        finally:
+            for p in fixed:
+                p.requires_grad_(False)
     count = sum(p.numel() for p, grad in zip(weights, used, strict=True) if grad is not None)
     return {'parameters': count, 'gmacs': _gmacs(counter, len(batch['inputs']))}
 

@@ -28,7 +28,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     A view is a dict of named operations, applied in order; ``None`` removes one, ``before`` or ``after`` place it
     beside another (:func:`~skeattn.steps.in_order`). ``source`` is the view to start from (default: the clip itself),
-    ``like`` a view whose operations are repeated with separate draws::
+    ``like`` a view whose operations (and ``within``) are repeated with separate draws::
 
         views=dict(
             query=dict(crop=dict(type='Crop', ratio=6), shear=dict(type='Shear', amplitude=0.5)),
@@ -39,12 +39,12 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
     A view whose first operation reads clips at their native length (``CropResize``) starts from those of the batch, and
     has the number of frames that the operation gives it; so have the views that start from it. A view of operations
     that keep this length (``PickPerson``) is a source for others and is not passed to the model. ``within`` names a
-    view that such an operation has cut out: the piece of this view lies within the piece of that one::
+    view that such an operation has cut out: this view has its source, and its piece lies within the piece of that one::
 
         views=dict(
             person=dict(pick=dict(type='PickPerson')),
             whole=dict(source='person', crop=dict(type='CropSample', num_frames=64)),
-            part=dict(source='person', within='whole', crop=dict(type='CropSample', num_frames=16)),
+            part=dict(within='whole', crop=dict(type='CropSample', num_frames=16)),
         )
 
     Operations receive joint coordinates; motion and bone are derived afterwards (so they show pasted borders, as in the
@@ -99,7 +99,9 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         return any(op.native for ops in self.ops.values() for op in ops.values())
 
     def _add_view(self, name: str, view: dict[str, Any]) -> None:
-        source, like, within = view.pop('source', 'clip'), view.pop('like', None), view.pop('within', None)
+        like = view.pop('like', None)
+        within = view.pop('within', self.within.get(like))
+        source = view.pop('source', self.sources.get(within, 'clip'))
         earlier = ['clip', *self.ops]
         if source not in earlier or like not in (None, *self.ops) or within not in (None, *self.ops):
             raise ConfigError(

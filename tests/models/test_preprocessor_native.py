@@ -201,7 +201,7 @@ def test_half_of_a_global_batch_has_its_persons_and_pieces(monkeypatch):
     views = {
         'person': person,
         'whole': {'source': 'person', 'crop': WHOLE, 'mask': {'type': 'TubeMask', 'patch': 4}},
-        'part': {'source': 'person', 'within': 'whole', 'crop': PART},
+        'part': {'within': 'whole', 'crop': PART},
     }
     data = batch()
     whole = drawn(views, data)
