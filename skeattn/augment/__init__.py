@@ -1,8 +1,9 @@
 """Random augmentation, batched on the device: drawing parameters and applying them are separate."""
 
 from skeattn.augment.base import Augment, ClipSpec
-from skeattn.augment.masking import CentralSpatialMasking, MotionAttentionTemporalMasking
+from skeattn.augment.masking import CentralSpatialMasking, MotionAttentionTemporalMasking, TubeMask
 from skeattn.augment.mixing import SkeleAdaIN, SkeleMix
+from skeattn.augment.persons import CentreFirst, PickPerson
 from skeattn.augment.seeding import generator
 from skeattn.augment.spatial import (
     AxisMask,
@@ -16,21 +17,24 @@ from skeattn.augment.spatial import (
     Shear,
     SpatialFlip,
 )
-from skeattn.augment.temporal import Crop, CropResize, GaussianBlur, TemporalFlip
+from skeattn.augment.temporal import Crop, CropResize, CropSample, GaussianBlur, TemporalFlip
 from skeattn.augment.tokens import TokenNoise
 
 __all__ = [
     'Augment',
     'AxisMask',
     'CentralSpatialMasking',
+    'CentreFirst',
     'ClipSpec',
     'Crop',
     'CropResize',
+    'CropSample',
     'GaussianBlur',
     'GaussianNoise',
     'JointCorruption',
     'LimbScale',
     'MotionAttentionTemporalMasking',
+    'PickPerson',
     'RandomJointMask',
     'RandomRotation',
     'Rotate',
@@ -41,5 +45,6 @@ __all__ = [
     'SpatialFlip',
     'TemporalFlip',
     'TokenNoise',
+    'TubeMask',
     'generator',
 ]

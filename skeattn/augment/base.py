@@ -46,7 +46,9 @@ class Augment:
         coordinates_only: the operation receives the coordinates of a joint without its score; otherwise it receives
             both, so that they stay together.
         native: the operation receives clips at their native length, ``(N, C, longest, V, M)``, with their number of
-            frames as the parameter ``frames``, and brings them to one length. It is the first of its view.
+            frames as the parameter ``frames``, and brings them to one length, unless ``keeps_length``. It is the first
+            of its view, or follows others that keep the length.
+        keeps_length: of an operation that is ``native``: the result has the native length as well.
 
     Raises:
         ConfigError: any other value.
@@ -54,6 +56,7 @@ class Augment:
 
     coordinates_only = False
     native = False
+    keeps_length = False
 
     def __init__(self, per: str = 'sample', probability: float = 1.0, on: str = 'joint') -> None:
         name = type(self).__name__
@@ -92,6 +95,10 @@ class Augment:
     def change(self, x: Tensor, params: Params, partners: Partners) -> Tensor:
         """The operation itself; arguments as in :meth:`apply`."""
         raise NotImplementedError
+
+    def located(self, x: Tensor, params: Params) -> tuple[Tensor, Tensor] | None:
+        """First frame and number of frames, ``(N,)``, of what a native operation cuts out of x; None for all of it."""
+        return None
 
     def frames_left(self, frames: int) -> int:
         """The number of frames of the result; an operation on the stream that changes it defines this."""

@@ -169,6 +169,11 @@ def present(x: Tensor) -> Tensor:
     return x.abs().sum(dim=(1, 2, 3), keepdim=True) != 0  # takes a fifth of the time of any() on the CPU
 
 
+def present_frames(x: Tensor) -> Tensor:
+    """In which frames each person is present: bool ``(N, 1, T, 1, M)``."""
+    return x.abs().amax(dim=(1, 3), keepdim=True) > 0
+
+
 def adain(content: Tensor, style: Tensor, over: tuple[int, ...], eps: float = 1e-5) -> Tensor:
     """``sigma_s (c - mu_c) / sigma_c + mu_s`` (adaptive instance normalisation; SkeleAdaIN in HiCLR).
 

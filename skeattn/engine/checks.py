@@ -37,6 +37,7 @@ from skeattn.engine.places import (
     SETTINGS_OF_EACH,
     STEPS,
     TOP_LEVEL,
+    VIEW_SETTINGS,
     VIEWS,
     Kind,
     looked_up,
@@ -203,17 +204,19 @@ class _Check:
 
     def view(self, place: str, name: str, views: Mapping[str, Any]) -> None:
         """Check the operations of a training view."""
-        self.typed(place, views[name], Mapping, None)
-        for key in ('source', 'like'):
+        self.typed(place, views[name], Mapping | None, None)
+        if views[name] is None:
+            return
+        for key in VIEW_SETTINGS:
             self.typed(f'{place}.{key}', views[name].get(key), str | None, None)
-        operations = {op: item for op, item in views[name].items() if op not in ('source', 'like')}
+        operations = {op: item for op, item in views[name].items() if op not in VIEW_SETTINGS}
         for op, operation in operations.items():
             others = [view for view in views if view != name and op in lookup(views, view)]
             if isinstance(operation, Mapping) and 'type' not in operation and others:
                 self.refuse(
                     place, f'{place}: no base has an operation {op!r} in {name!r}; {did_you_mean(name, others)}'
                 )
-            self.step(f'{place}.{op}', operation, OPERATION, [*views[name], 'source', 'like'])
+            self.step(f'{place}.{op}', operation, OPERATION, [*views[name], *VIEW_SETTINGS])
         self.located(in_order, {key: {} for key in _liked(views, name)} | operations, place)
 
     def located(self, check: Callable[..., Any], steps: Mapping[str, Any], place: str) -> Any:
@@ -321,7 +324,7 @@ def _liked(views: Mapping[str, Any], view: str) -> set[str]:
     seen = [view]
     while seen[-1] not in seen[:-1] and (like := lookup(views, seen[-1]).get('like')):
         seen.append(like)
-    return {name for other in seen[1:] for name in lookup(views, other)} - {'source', 'like'}
+    return {name for other in seen[1:] for name in lookup(views, other)} - {*VIEW_SETTINGS}
 
 
 def _type_of(component: Any, argument: str, annotation: Any) -> Any:

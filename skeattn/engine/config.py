@@ -32,7 +32,7 @@ from skeattn.engine.places import (
     looked_up,
     lookup,
 )
-from skeattn.engine.schedules import WarmupCosineLR
+from skeattn.engine.schedules import WarmupCosine
 from skeattn.engine.speed import resolve_amp
 from skeattn.errors import ConfigError, DataError
 from skeattn.models.joint_names import are_several
@@ -336,7 +336,8 @@ def _resolve_schedules(cfg: Config) -> None:
     if isinstance(schedules, Mapping) and schedules.get('type') == 'CosineAnnealingLR':
         cfg.param_scheduler.setdefault('T_max', epochs)
     for schedule in schedules if isinstance(schedules, list | tuple) else [schedules or {}]:
-        if looked_up(schedule.get('type'), PARAM_SCHEDULERS) is WarmupCosineLR:
+        kind = looked_up(schedule.get('type'), PARAM_SCHEDULERS)
+        if isinstance(kind, type) and issubclass(kind, WarmupCosine):
             schedule.setdefault('epochs', epochs)
             schedule.setdefault('convert_to_iter_based', not schedule.pop('by_epoch', False))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import mmengine.optim
+from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -16,25 +17,44 @@ from skeattn.models.depth import depths
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapper(mmengine.optim.OptimWrapper):
-    """mmengine's wrapper, with one more rule of clipping.
+    """mmengine's wrapper, with two more rules of clipping, which read nothing from the device.
 
     Args:
         optimizer, kwargs: see mmengine's OptimWrapper.
         clip_grad: its ``type`` may also be ``'each'``: the gradient of each parameter is scaled to a norm of at most
-            ``max_norm``, whatever the others are.
+            ``max_norm``, whatever the others are; or ``'part'``: likewise the gradients of each part of the model, that
+            is, of its encoder and of each of its heads together (DINO, SLiM).
 
     Raises:
-        ConfigError: ``type='each'`` without ``max_norm``.
+        ConfigError: one of these types without ``max_norm``.
     """
+
+    _parts: list[list[Tensor]] | None = None
 
     def __init__(self, optimizer: Optimizer, clip_grad: dict[str, Any] | None = None, **kwargs: Any) -> None:
         settings = dict(clip_grad or {})
-        each = settings.get('type') == 'each' and settings.pop('type')
-        if each and 'max_norm' not in settings:
-            raise ConfigError('optim_wrapper.clip_grad: type="each" needs max_norm, the largest norm of a gradient')
+        rule = settings.pop('type') if settings.get('type') in ('each', 'part') else None
+        if rule and 'max_norm' not in settings:
+            raise ConfigError(f'optim_wrapper.clip_grad: type="{rule}" needs max_norm, the largest norm of a gradient')
         super().__init__(optimizer, clip_grad=settings or None, **kwargs)
-        if each:
-            self.clip_func = clip_each
+        if rule:
+            self.clip_func = clip_each if rule == 'each' else self._clip_parts
+        self._by_parts = rule == 'part'
+
+    def optim_context(self, model: nn.Module) -> Any:
+        """mmengine's context of a training step; it also shows the wrapper which parts the model has."""
+        if self._by_parts and self._parts is None:
+            bare: Any = model.module if is_model_wrapper(model) else model
+            self._parts = [[p for p in part.parameters() if p.requires_grad] for part in bare.children()]
+        return super().optim_context(model)
+
+    def _clip_parts(self, parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> None:
+        """Scale the gradients of each part of the model to a norm of at most ``max_norm``."""
+        known = self._parts or []
+        inside = {id(p) for part in known for p in part}
+        for part in [*known, [p for p in parameters if id(p) not in inside]]:
+            if part:
+                clip_grad_norm_(part, max_norm, norm_type)
 
 
 def clip_each(parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> None:

@@ -107,6 +107,7 @@ CONFIG_TARGETS = {
 }
 GIVEN = {**CONFIG_TARGETS, 'channels': (*CONFIG_TARGETS['channels'], 'model.backbone.in_channels')}
 VIEWS = 'model.data_preprocessor.views'
+VIEW_SETTINGS = ('source', 'like', 'within')
 STEPS = ('dataset.pipeline', 'default_hooks', 'evaluation.evaluators', 'visualizer.vis_backends')
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
@@ -197,7 +198,7 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
     },
     (OPTIM_WRAPPERS, 'clip_grad'): {
         **_without(_arguments(clip_grad_norm_, clip_grad_value_), 'parameters'),
-        'type': Literal['norm', 'value', 'each'],
+        'type': Literal['norm', 'value', 'each', 'part'],
     },
     (OPTIM_WRAPPERS, 'paramwise_cfg'): {
         'custom_keys': Mapping | None, 'bias_lr_mult': float, 'bias_decay_mult': float, 'norm_decay_mult': float,
@@ -207,7 +208,7 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
 }  # fmt: skip
 # Keys of each dict among several whose names the user chooses.
 SETTINGS_OF_EACH: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
-    ('paramwise_cfg', 'custom_keys'): {'lr_mult': float, 'decay_mult': float},
+    ('paramwise_cfg', 'custom_keys'): {'lr_mult': float, 'decay_mult': float, 'held': float},
 }
 # Required keys of such a dict.
 REQUIRED = {'queue': ('size',), 'custom_imports': ('imports',)}

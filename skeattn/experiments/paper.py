@@ -12,7 +12,7 @@ from typing import Any
 
 STREAMS = {'J': ('joint',), 'M': ('motion',), 'B': ('bone',), '3S': ('joint', 'bone', 'motion')}
 BACKBONES = {'stgcn': 'ST-GCN', 'bigru': 'BIGRU', 'dsta': 'Transformer (DSTA)'}
-FURTHER_BACKBONES = {'transformer': 'Transformer'}
+FURTHER_BACKBONES = {'transformer': 'Transformer', 'rotary': 'rotary Transformer'}
 """Backbones that no table of the paper has, of methods without a config with ST-GCN."""
 DATASETS = {
     'ntu60_xsub': 'NTU-60 X-Sub',

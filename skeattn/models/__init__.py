@@ -15,14 +15,15 @@ from skeattn.models.algorithms import (
     SkeAttnCLR,
     SkeleMixCLR,
     SkeletonCLR,
+    SLiM,
 )
-from skeattn.models.backbones import BIGRU, DSTA, STGCN
+from skeattn.models.backbones import BIGRU, DSTA, STGCN, RotaryTransformer
 from skeattn.models.edges import DropAddEdges
 from skeattn.models.encoder import Encoder
 from skeattn.models.heads import LinearHead, MLPHead
 from skeattn.models.losses import InfoNCE
 from skeattn.models.momentum import key_copy
-from skeattn.models.necks import MHSAM, MLP, AttentionDrop, TokenDecoder
+from skeattn.models.necks import MHSAM, MLP, AttentionDrop, PrototypeHead, TokenDecoder
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.models.queue import FeatureQueue
 
@@ -49,7 +50,10 @@ __all__ = [
     'MomentumContrast',
     'MomentumPretraining',
     'Pretraining',
+    'PrototypeHead',
     'Recognizer',
+    'RotaryTransformer',
+    'SLiM',
     'SkeAttnCLR',
     'SkeleMixCLR',
     'SkeletonCLR',

@@ -1,7 +1,6 @@
 """From a batch of clips to the input of the encoders: views, stream, order of the axes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from skeattn.errors import ConfigError
 from skeattn.models.joint_names import NOTE, are_several
 from skeattn.models.processes import partner_rows
 from skeattn.models.transfer import moved, moved_values
+from skeattn.models.views import Inputs, View
 from skeattn.registry import AUGMENTS, MODELS
 from skeattn.skeletons import SkeletonLayout, get_layout
 from skeattn.steps import in_order
@@ -29,7 +29,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 
     A view is a dict of named operations, applied in order; ``None`` removes one, ``before`` or ``after`` place it
     beside another (:func:`~skeattn.steps.in_order`). ``source`` is the view to start from (default: the clip itself),
-    ``like`` a view whose operations are repeated with separate draws::
+    ``like`` a view whose operations (and ``within``) are repeated with separate draws::
 
         views=dict(
             query=dict(crop=dict(type='Crop', ratio=6), shear=dict(type='Shear', amplitude=0.5)),
@@ -38,7 +38,15 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         )
 
     A view whose first operation reads clips at their native length (``CropResize``) starts from those of the batch, and
-    has the number of frames that the operation gives it; so have the views that start from it.
+    has the number of frames that the operation gives it; so have the views that start from it. A view of operations
+    that keep this length (``PickPerson``) is a source for others and is not passed to the model. ``within`` names a
+    view that such an operation has cut out: this view has its source, and its piece lies within the piece of that one::
+
+        views=dict(
+            person=dict(pick=dict(type='PickPerson')),
+            whole=dict(source='person', crop=dict(type='CropSample', num_frames=64)),
+            part=dict(within='whole', crop=dict(type='CropSample', num_frames=16)),
+        )
 
     Operations receive joint coordinates; motion and bone are derived afterwards (so they show pasted borders, as in the
     SkeAttnCLR release). Operations with ``on='stream'`` come last and receive the derived stream.
@@ -47,21 +55,21 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         layout: name of the skeleton layout; a list for an encoder that knows joints by name, and then every batch
             names its own, ``layout``.
         stream: ``'joint'``, ``'motion'`` or ``'bone'``; or several of them, for a method that reads them together.
-        views: the training views.
+        views: the training views; None removes one that a base config defines.
         channels: names of the C values of a joint. Streams and operations that move the body change its coordinates
             alone; a score is unchanged.
 
     Raises:
         ConfigError: unknown stream or layout, channels without coordinates, a view that refers to one not defined
             before it, an operation placed beside one that the view lacks, or one that reads clips at their native
-            length and is not the first on the clip.
+            length where they no longer have it.
     """
 
     def __init__(
         self,
         layout: str | SkeletonLayout | Sequence[str],
         stream: str | Sequence[str] = 'joint',
-        views: dict[str, dict[str, Any]] | None = None,
+        views: Mapping[str, dict[str, Any] | None] | None = None,
         channels: Sequence[str] = AXES,
     ) -> None:
         super().__init__()
@@ -78,9 +86,11 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             if name not in STREAMS:
                 raise ConfigError(f'stream={stream!r}: {name!r} is unknown; choose among {", ".join(STREAMS)}')
         self.sources: dict[str, str] = {}
+        self.within: dict[str, str] = {}
         self.ops: dict[str, dict[str, Augment]] = {}
         for name, view in (views or {}).items():
-            self._add_view(name, dict(view))
+            if view is not None:
+                self._add_view(name, dict(view))
         self._seed: int | None = None
         self._iteration: int | None = None
         self._frames: dict[tuple[str, str], int] = {}
@@ -110,12 +120,14 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         return any(op.native for ops in self.ops.values() for op in ops.values())
 
     def _add_view(self, name: str, view: dict[str, Any]) -> None:
-        source, like = view.pop('source', 'clip'), view.pop('like', None)
+        like = view.pop('like', None)
+        within = view.pop('within', self.within.get(like))
+        source = view.pop('source', self.sources.get(within, 'clip'))
         earlier = ['clip', *self.ops]
-        if source not in earlier or like not in (None, *self.ops):
+        if source not in earlier or like not in (None, *self.ops) or within not in (None, *self.ops):
             raise ConfigError(
-                f'data_preprocessor.views.{name}: source={source!r}, like={like!r}; each must name a view '
-                f'defined before it ({", ".join(earlier)})'
+                f'data_preprocessor.views.{name}: source={source!r}, like={like!r}, within={within!r}; each must name '
+                f'a view defined before it ({", ".join(earlier)})'
             )
         self.sources[name] = source
         inherited = self.ops[like] if like else {}
@@ -123,13 +135,46 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         self.ops[name] = {
             op: AUGMENTS.build(cfg) if op in view else inherited[op] for op, cfg in ordered.items() if cfg is not None
         }
+        self._check_native(name)
+        if within is not None:
+            self.within[name] = within
+            self._check_within(name, within)
+
+    def _check_native(self, name: str) -> None:
+        """Operations for clips at their native length must find them, and others must not."""
+        source, native = self.sources[name], True
+        if source != 'clip':
+            native = self.is_native(source)
         for place, (op, augment) in enumerate(self.ops[name].items()):
-            if augment.native and (place or source != 'clip' or augment.on == 'stream'):
+            fresh = source == 'clip' and place == 0
+            if augment.native and (not native or augment.on == 'stream'):
                 raise ConfigError(
                     f'data_preprocessor.views.{name}.{op}: {type(augment).__name__} reads the clip at its native '
-                    f'length, so it must be the first operation of a view that starts from the clip, and on joints: '
-                    f'here the first is {next(iter(self.ops[name]))!r}, source={source!r}, on={augment.on!r}'
+                    f'length, so it must be the first operation of a view that starts from the clip or from a view of '
+                    f'that length, and on joints: here the first is {next(iter(self.ops[name]))!r}, '
+                    f'source={source!r}, on={augment.on!r}'
                 )
+            if not augment.native and native and not fresh:
+                raise ConfigError(
+                    f'data_preprocessor.views.{name}.{op}: {type(augment).__name__} reads clips of one length; put an '
+                    f'operation such as CropSample or CropResize before it'
+                )
+            native = augment.native and augment.keeps_length
+
+    def is_native(self, view: str) -> bool:
+        """Whether a view has clips at their native length: a source for other views, no input of the model."""
+        ops = list(self.ops[view].values())
+        if not ops:
+            return self.sources[view] != 'clip' and self.is_native(self.sources[view])
+        return ops[-1].native and ops[-1].keeps_length
+
+    def _check_within(self, name: str, within: str) -> None:
+        cuts = [any(op.native and not op.keeps_length for op in self.ops[view].values()) for view in (name, within)]
+        if not all(cuts) or self.sources[name] != self.sources[within]:
+            raise ConfigError(
+                f'data_preprocessor.views.{name}.within={within!r}: both views must have the same source, and an '
+                f'operation that cuts a piece out of clips at their native length, such as CropSample'
+            )
 
     def begin_iteration(self, seed: int, iteration: int) -> None:
         """Set seed and training iteration of the next batch; its draws depend on nothing else."""
@@ -202,15 +247,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         draws = partial(generator, self._seed, self._iteration)
         views, drawn = {'clip': View(clips, marked)}, self._draw_ahead(clips, draws)
         for name, ops in self.ops.items():
-            view = View(views[self.sources[name]].clips, marked)
+            source = views[self.sources[name]]
+            view = View(source.clips, marked, source.native, sought=name in self.within.values())
             for op_name, op in ops.items():
-                place, frames = (name, op_name), view.frames(op.on)
+                place, frames = (name, op_name), clips.shape[2] if op.native else view.frames(op.on)
                 if self._frames.get(place) != frames:
                     self._frames[place] = frames
                     drawn[place] = moved_values(self._draw(op, draws(*place), clips, frames), clips.device)
                 params = drawn[place]
                 if op.native:
-                    params |= self._take_native(view, native or {}, f'{name}.{op_name}')
+                    params = self._cut(op, params, view, views.get(self.within.get(name, '')), native or {}, place)
                 if op.on == 'stream':
                     view.late.append((op, params))
                 else:
@@ -219,7 +265,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             views[name] = view
         self._iteration = None
         del views['clip']
-        return views
+        return {name: view for name, view in views.items() if view.native is None}
 
     def _draw_ahead(self, clips: Tensor, draws: Callable[..., torch.Generator]) -> dict[tuple[str, str], Params]:
         """The parameters of all operations, by view and operation, brought to the device in one copy.
@@ -243,16 +289,39 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         params = op.draw(spec, draws)
         return {name: value[rank * B : (rank + 1) * B] for name, value in params.items()}
 
-    def _take_native(self, view: 'View', native: Mapping[str, Tensor], op: str) -> Params:
-        """Let a view start from the clips at their native length; returns what the operation must know of them."""
-        if 'native' not in native:
+    def _cut(
+        self,
+        op: Augment,
+        params: Params,
+        view: 'View',
+        within: 'View | None',
+        batch: Mapping[str, Tensor],
+        place: tuple[str, str],
+    ) -> Params:
+        """The parameters of an operation on clips at their native length, with the frames that it may use.
+
+        The view is brought to this length, and to the new one unless the operation keeps it.
+        """
+        if view.native is None:
+            view.clips, view.native = self._native(batch, '.'.join(place))
+        facts = dict(view.native)
+        if not op.keeps_length:
+            view.native = None
+            if within is not None and within.piece is not None:
+                facts['first'], facts['frames'] = within.piece
+            view.piece = op.located(view.clips, params | facts) if view.sought else None
+        return params | facts
+
+    def _native(self, batch: Mapping[str, Tensor], op: str) -> tuple[Tensor, Params]:
+        """The clips of a batch at their native length, and what an operation must know of them."""
+        if 'native' not in batch:
             raise ConfigError(
                 f'data_preprocessor.views.{op} reads clips at their native length, which the batch lacks: build the '
                 f'data set with dataset.native=True'
             )
-        frames, missing = native['frames'], native.get('native_missing')
-        view.clips = _marked(native['native'], missing)
-        return {'frames': frames} if missing is None else {'frames': frames, 'seen': ~missing[:, None]}
+        frames, missing = batch['frames'], batch.get('native_missing')
+        clips = _marked(batch['native'], missing)
+        return clips, {'frames': frames} if missing is None else {'frames': frames, 'seen': ~missing[:, None]}
 
     def _to_model(self, view: 'View') -> Any:
         streams = {}
@@ -281,35 +350,3 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
 def _marked(clips: Tensor, missing: Tensor | None) -> Tensor:
     """Clips ``(B, C, T, V, M)``; where joints are missing with one channel more, 1 where a joint was seen."""
     return clips if missing is None else torch.cat([clips, (~missing[:, None]).to(clips)], dim=1)
-
-
-class Inputs(dict[str, Any]):
-    """Views and notes by name; one that a method reads and no view gives is a ConfigError."""
-
-    def __missing__(self, name: str) -> Any:
-        hint = f'; there are {", ".join(self)}' if self else ''
-        raise ConfigError(f'model.data_preprocessor.views has no {name!r}, which the method reads{hint}')
-
-
-@dataclass
-class View:
-    """A training view before it is passed to the model.
-
-    Args:
-        clips: joint coordinates ``(B, C, T, V, M)``.
-        marked: the last channel of the clips is above 0.5 where a joint was seen.
-        late: operations on the derived stream, with their parameters.
-        notes: what operations report of their draws, one row per clip.
-    """
-
-    clips: Tensor
-    marked: bool = False
-    late: list[tuple[Augment, Params]] = field(default_factory=list)
-    notes: dict[str, Tensor] = field(default_factory=dict)
-
-    def frames(self, on: str) -> int:
-        """The number of frames that the next operation on joints or on the stream receives."""
-        frames = self.clips.shape[2]
-        for op, _ in self.late if on == 'stream' else ():
-            frames = op.frames_left(frames)
-        return frames

@@ -40,6 +40,15 @@ def partner_rows(x: Tensor, shift: Tensor) -> Tensor:
     return rows[(own_rows(x) + shift) % len(rows)]
 
 
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of a tensor over all processes; no gradient flows. ``x`` itself in a single process."""
+    if get_world_size() == 1:
+        return x
+    total = x.detach().clone()
+    all_reduce(total)
+    return total
+
+
 def mean_over_processes(x: Tensor) -> Tensor:
     """The mean of a tensor over all processes, with a gradient.
 

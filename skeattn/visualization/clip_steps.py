@@ -142,7 +142,7 @@ class _Watched(Augment):
     def __init__(self, op: Augment, note: Callable[[Tensor, Tensor], None]) -> None:
         self.__dict__.update(op.__dict__)
         self.op, self.note = op, note
-        self.coordinates_only, self.native = op.coordinates_only, op.native
+        self.coordinates_only, self.native, self.keeps_length = op.coordinates_only, op.native, op.keeps_length
 
     def draw(self, *arguments: Any) -> Params:
         return self.op.draw(*arguments)
@@ -151,6 +151,9 @@ class _Watched(Augment):
         changed = self.op.apply(x, params, partners)
         self.note(x, changed)
         return changed
+
+    def located(self, x: Tensor, params: Params) -> tuple[Tensor, Tensor] | None:
+        return self.op.located(x, params)
 
     def notes(self, params: Params, frames: int) -> Params:
         return self.op.notes(params, frames)

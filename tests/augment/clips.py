@@ -25,12 +25,14 @@ def partners_in(x):
     return lambda shift: x[(torch.arange(len(x)) + shift) % len(x)]
 
 
-# Operations that are the same in a whole batch, or change the number of frames: they have no probability.
-PARTIAL = {'CentralSpatialMasking', 'MotionAttentionTemporalMasking'}
+# Operations that are the same in a whole batch, or change the number of frames or persons: they have no probability.
+PARTIAL = {'CentralSpatialMasking', 'MotionAttentionTemporalMasking', 'PickPerson', 'TubeMask'}
 # Every other operation, with the settings that show most on short clips.
 OPS = {
     'Crop': {},
     'CropResize': {'min_frames': 4},
+    'CropSample': {'min_frames': 4},
+    'CentreFirst': {},
     'Shear': {},
     'SpatialFlip': {},
     'Rotate': {},

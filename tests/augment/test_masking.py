@@ -1,13 +1,14 @@
-"""Frames left out by motion, and joints by their degree, in clips of any skeleton."""
+"""Frames left out by motion, joints by their degree, tokens in tubes, in clips of any skeleton."""
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skeattn.augment import CentralSpatialMasking, ClipSpec, MotionAttentionTemporalMasking, generator
+from skeattn.augment import CentralSpatialMasking, ClipSpec, MotionAttentionTemporalMasking, TubeMask, generator
 from skeattn.augment.functional import frame_motion, stillest
-from skeattn.augment.masking import by_degree, remaining
+from skeattn.augment.masking import by_degree, remaining, tubes
 from skeattn.errors import ConfigError
 from skeattn.models.preprocessor import SkeletonPreprocessor
 from skeattn.skeletons import LAYOUTS, SkeletonLayout, get_layout
@@ -196,3 +197,85 @@ def test_frames_that_cannot_be_left_out_are_refused(ratio):
 def test_joints_that_cannot_be_left_out_are_refused(ratio):
     with pytest.raises(ConfigError, match=r'CentralSpatialMasking: ratio=.* of 25 joints'):
         CentralSpatialMasking(ratio).draw(spec(), generator(0, 0))
+
+
+def tube_masks(count=400, frames=64, patch=8, layout='ntu25', seed=0, **settings):
+    op = TubeMask(patch, **settings)
+    return op.draw(ClipSpec(frames, get_layout(layout), count), generator(seed, 0))
+
+
+@settings(max_examples=20)
+@given(
+    frames=st.sampled_from([8, 16, 32, 64]),
+    layout=st.sampled_from(['ntu25', 'kinect20', 'coco17']),
+    low=st.floats(0.1, 0.5),
+    high=st.floats(0.5, 0.95),
+    seed=st.integers(0, 999),
+)
+def test_tubes_mask_no_more_than_their_budget_and_list_the_masked_tokens(frames, layout, low, high, seed):
+    drawn = tube_masks(20, frames, layout=layout, seed=seed, ratio=(low, high))
+    cells = frames // 8 * get_layout(layout).num_joints
+    counts = drawn['masked'].sum(dim=1)
+    assert drawn['masked'].shape == (20, cells) and (counts > 0).all() and (counts <= int(cells * high)).all()
+    first = torch.arange(drawn['places'].shape[1]) < counts[:, None]
+    assert torch.equal(drawn['masked'].gather(1, drawn['places']), first)
+    assert all(row.unique().numel() == row.numel() for row in drawn['places'])
+
+
+def test_shares_of_masked_tokens_are_stratified_over_the_batch():
+    counts = tube_masks()['masked'].sum(dim=1).sort().values / 200
+    expected = torch.linspace(0.5, 0.9, 400)
+    assert (counts <= expected + 0.4 / 400 + 1e-6).all()
+    assert (expected - counts).mean() < 0.02  # ten refused tubes seldom end a mask early
+
+
+def tubes_one_by_one(budget, groups, patches, joints, largest, rand):
+    """The mask of one clip as SLiM's paper and release describe it, in plain Python."""
+    mask, refused = np.zeros((patches, joints), bool), 0
+    while mask.sum() < budget and refused < 10:
+        part = groups[int(rand() * len(groups))]
+        w = 1 + int(rand() * len(part))
+        begin = int(rand() * (len(part) - w + 1))
+        most = min(budget - mask.sum(), largest)
+        area = patches + rand() * (most - patches)
+        h = min(max(round(area / w), 1), patches)
+        top = int(rand() * (patches - h + 1))
+        wider = mask.copy()
+        wider[top : top + h, part[begin : begin + w]] = True
+        if 0 < wider.sum() - mask.sum() <= most:
+            mask, refused = wider, 0
+        else:
+            refused += 1
+    return mask
+
+
+@settings(max_examples=30)
+@given(
+    budget=st.integers(1, 180),
+    patches=st.integers(1, 9),
+    layout=st.sampled_from(['ntu25', 'kinect20']),
+    largest=st.sampled_from([20, 100]),
+    seed=st.integers(0, 999),
+)
+def test_tubes_are_those_drawn_one_by_one(budget, patches, layout, largest, seed):
+    layout = get_layout(layout)
+    budget = min(budget, patches * layout.num_joints)
+    groups = [list(part) for part in layout.parts.values()]
+    arguments = (groups, patches, layout.num_joints, largest)
+    ours = tubes(np.array([budget]), *arguments, iter(np.random.default_rng(seed).random((10_000, 1))))
+    draws = iter(np.random.default_rng(seed).random(10_000).tolist())
+    assert np.array_equal(ours[0], tubes_one_by_one(budget, *arguments, lambda: next(draws)))
+
+
+def test_a_mask_of_a_clip_depends_on_its_place_in_the_global_batch_alone():
+    op, batch = TubeMask(), spec(8, 64)
+    one, again = (op.draw(batch, generator(3, 5)) for _ in range(2))
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert not torch.equal(one['masked'], op.draw(batch, generator(3, 6))['masked'])
+    assert 0.3 < tube_masks()['coin'].float().mean() < 0.7
+
+
+def test_settings_of_tubes_that_cannot_work_are_named():
+    for wrong in ({'ratio': (0.9, 0.5)}, {'ratio': (0.5, 1.0)}, {'largest': 0}):
+        with pytest.raises(ConfigError, match='TubeMask: '):
+            TubeMask(**wrong)

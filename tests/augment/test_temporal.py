@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skeattn.augment import Crop, CropResize, GaussianBlur, TemporalFlip, generator
+from skeattn.augment import Crop, CropResize, CropSample, GaussianBlur, TemporalFlip, generator
 from skeattn.datasets.transforms.resample import resample
+from skeattn.errors import ConfigError
 from tests.augment.clips import clips, spec
 
 
@@ -135,3 +136,60 @@ def test_blur_treats_both_directions_of_time_alike(sigma):
 def test_blur_draws_its_width_between_the_limits():
     sigma = GaussianBlur(sigma=(0.5, 1.5)).draw(spec(batch=4000), generator(0, 0))['sigma']
     assert 0.5 <= sigma.min() < 0.51 and 1.49 < sigma.max() <= 1.5 and abs(sigma.mean() - 1) < 0.02
+
+
+def positions(op, length, draws=1):
+    params = op.draw(spec(draws), generator(0, 0))
+    return op.positions(params, torch.full((draws,), length))
+
+
+@given(L=st.integers(8, 60))
+def test_crop_sample_draws_frames_of_long_pieces_and_interpolates_short_ones(L):
+    """As SLiM's views: one of each segment, skips of a frame, or all frames."""
+    T = 12
+    drawn = positions(CropSample(num_frames=T), L, 300)
+    if L < T:
+        grid = ((torch.arange(T, dtype=torch.float64) + 0.5) * L / T - 0.5).clamp(0, L - 1)
+        assert torch.allclose(drawn, grid.expand_as(drawn))
+        return
+    assert torch.equal(drawn, drawn.floor()) and drawn.min() >= 0 and drawn.max() <= L - 1
+    steps = drawn.diff(dim=1)
+    assert steps.min() >= 1
+    if L < 2 * T:
+        assert steps.max() <= 2 and drawn[:, 0].max() <= 1
+    else:
+        bounds = torch.tensor([i * L // T for i in range(T + 1)])
+        assert (drawn >= bounds[:-1]).all() and (drawn < bounds[1:]).all()
+
+
+def test_every_frame_of_a_segment_and_every_place_of_a_skip_is_drawn_alike():
+    drawn = positions(CropSample(num_frames=8), 40, 5000)
+    for t in range(8):
+        shares = torch.bincount(drawn[:, t].long() - 5 * t, minlength=5) / 5000
+        torch.testing.assert_close(shares, torch.full((5,), 0.2), rtol=0, atol=0.03)
+    # of 9 slots, L - T = 3 are skipped; frame t has as many skips as there are in its first t + 1 slots
+    skips = positions(CropSample(num_frames=8), 11, 5000) - torch.arange(8)
+    torch.testing.assert_close(skips.mean(dim=0), 3 * torch.arange(1, 9, dtype=torch.float64) / 9, rtol=0, atol=0.05)
+    assert skips.max() == 3
+
+
+@given(frames=SOME_FRAMES, seed=st.integers(0, 10**6))
+def test_crop_sample_takes_frames_of_its_piece_and_nothing_behind(frames, seed):
+    n = torch.tensor(frames)
+    x = clips(len(frames), 40, dtype=torch.float64)
+    x[..., 1] = x[..., 0] + 1
+    x.transpose(1, 2)[torch.arange(40) >= n[:, None]] = torch.nan
+    op = CropSample((0.2, 0.6), 8, min_frames=3)
+    out, params = crop(op, x, seed, frames=n)
+    start, length = op.piece(params, n)
+    where = start[:, None] + op.positions(params, length)
+    assert out.isfinite().all()
+    for clip, whole, at, L in zip(out, x, where, length.tolist(), strict=True):
+        if L >= 8:
+            assert torch.equal(clip, whole[:, at.long()])
+
+
+def test_crop_sample_keeps_at_least_as_many_frames_as_released():
+    assert [CropSample(num_frames=T).min_frames for T in (64, 32, 16, 12, 8, 4)] == [16, 16, 16, 12, 8, 8]
+    with pytest.raises(ConfigError, match=r'CropSample: min_frames=None.*num_frames'):
+        CropSample()

@@ -19,7 +19,7 @@ from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
 
 METHODS = ('aimclr', 'crossclr', 'hiclr', 'pstl', 'skeattnclr', 'skelemixclr', 'skeletonclr', 'supervised')
-TRANSFORMERS = ('mamp', 'stars')
+TRANSFORMERS = {'mamp': 'transformer', 'slim': 'rotary', 'stars': 'transformer'}
 FULL_SETS = ('ntu60_xsub', 'ntu60_xview', 'ntu120_xsub', 'ntu120_xset', 'pkummd1_xsub', 'pkummd2_xsub')
 SMALL_SETS = ('nwucla_xview', 'utdmhad_xsub', 'demo')
 CLASSES = {'ntu60': 60, 'ntu120': 120, 'pkummd1': 51, 'pkummd2': 51, 'nwucla': 10, 'utdmhad': 27, 'demo': 17}
@@ -102,8 +102,8 @@ def test_every_method_has_every_data_set():
     for dataset in FULL_SETS + SMALL_SETS:
         for method in METHODS:
             assert common(method, dataset).filename
-        for method in TRANSFORMERS:
-            assert ROOT / f'configs/{method}/transformer_{dataset}.py' in LEAVES
+        for method, backbone in TRANSFORMERS.items():
+            assert ROOT / f'configs/{method}/{backbone}_{dataset}.py' in LEAVES
 
 
 @pytest.mark.parametrize('path', [path for path in LEAVES if path.parent.name == 'stars'], ids=name_of)

@@ -25,6 +25,7 @@ NARROWER = {
     'BIGRU': dict(hidden_channels=16),
     'DSTA': dict(widths=(8,) * 7 + (16,), inner_widths=(2,) * 8),
     'SkeletonTransformer': dict(out_channels=32, num_heads=4),
+    'RotaryTransformer': dict(out_channels=32, num_heads=4),
 }
 JOINT = ROOT / 'configs/skeletonclr/stgcn_nwucla_xview.py'
 
@@ -66,8 +67,14 @@ def two_iterations(path: Path, **options: Any) -> Config:
         cfg.model.queue.size = 64
     if 'projector' in cfg.model and cfg.model.projector.hidden_channels > 1024:
         cfg.model.projector.update(hidden_channels=64, out_channels=64)
-    if 'warmup' in (cfg.get('param_scheduler') or {}):  # the first iterations would have learning rate 0
-        cfg.param_scheduler.warmup = 0
+    if 'prototypes' in cfg.model.get('projector', {}):
+        cfg.model.projector.prototypes = 64
+    schedules = cfg.get('param_scheduler') or []
+    for schedule in schedules if isinstance(schedules, list) else [schedules]:
+        if 'warmup' in schedule:  # the first iterations would have learning rate 0
+            schedule.warmup = 0
+    for rates in ((cfg.optim_wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}).values():
+        rates.pop('held', None)
     return cfg
 
 

@@ -146,6 +146,16 @@ def test_masked_models_train_as_one_process_does(runs, case):
         )
 
 
+def test_self_distillation_trains_as_one_process_does(runs):
+    """Masks are drawn, assignments made and neighbours found for the global batch."""
+    one, two = states(runs, 'slim')
+    assert one.keys() == two.keys() and any(name.startswith('teacher_heads') for name in one)
+    for name in one:
+        torch.testing.assert_close(
+            two[name], one[name], rtol=0, atol=1e-6, msg=lambda text, name=name: f'{name}: {text}'
+        )
+
+
 @pytest.mark.parametrize('method', ['neighbours', pytest.param('barlowtwins', marks=pytest.mark.slow)])
 def test_methods_whose_loss_is_not_a_mean_over_clips_train_on_the_same_clips(runs, method):
     """Each process compares its own clips: the weights differ, the order and the state of the queue do not."""

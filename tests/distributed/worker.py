@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks.steps import bare_model
 from tests.engine.toy import toy_config
+from tests.models.distilled import distilled_config
 from tests.models.masked import layouts_config, masked_config
 from tests.models.siamese import siamese_config
 from tests.models.tuned import STARS_LINES
@@ -50,6 +51,8 @@ CASES: dict[str, dict[str, Any]] = {
     'mamp_latent': dict(target='latent'),
     # Batches of one layout each.
     'layouts': dict(layouts=['ntu25', 'kinect20']),
+    # Assignments to prototypes and distances of class tokens are those of the global batch.
+    'slim': dict(distilled=True),
     # Predictions of all processes are compared, with their gradients.
     'stars': dict(
         model='skeletonclr',
@@ -60,7 +63,12 @@ CASES: dict[str, dict[str, Any]] = {
     ),
 }
 
-MAKERS = {'method': siamese_config, 'target': masked_config, 'layouts': layouts_config}
+MAKERS = {
+    'method': siamese_config,
+    'target': masked_config,
+    'layouts': layouts_config,
+    'distilled': distilled_config,
+}
 
 
 class FreezeBN(Hook):
@@ -93,6 +101,8 @@ def config(folder: Path, data: Path, **options: Any) -> Config:
     """Without dropout, and with torch's initial weights: frozen BN does not rescale the config's small ones."""
     plain = dict(max_iters=STEPS, model__backbone__dropout=0.0, model__init_cfg=None)
     make = next((of for name, of in MAKERS.items() if name in options), toy_config)
+    if make is distilled_config:  # its encoder has no dropout
+        plain.pop('model__backbone__dropout')
     cfg = make(folder, data=data, **plain, **options)
     cfg.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
     return cfg

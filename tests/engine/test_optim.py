@@ -121,3 +121,29 @@ def test_a_training_by_layers_resumes_bit_for_bit(tmp_path):
     resumed(tmp_path / 'on', tmp_path, data, 2, model='skeletonclr', lines=LINES)
     on, whole = (read_checkpoint(folder / 'run/epoch_3.pth') for folder in (tmp_path / 'on', tmp_path))
     assert_equal_state(on, whole)
+
+
+def test_the_gradients_of_each_part_are_scaled_together():
+    """Encoder and head apart; a frozen part has none."""
+    model = Net()
+    model.teacher = Net().requires_grad_(False)
+    model.free = nn.Parameter(torch.ones(3))
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0), clip_grad=dict(type='part', max_norm=0.5))
+    with wrapper.optim_context(model):
+        pass
+    parts = [[*model.backbone.parameters()], [*model.fc.parameters()], [model.free]]
+    generator = torch.Generator().manual_seed(0)
+    before = {}
+    for scale, part in zip((10, 0.01, 1), parts, strict=True):
+        for p in part:
+            p.grad = scale * torch.randn(p.shape, generator=generator)
+            before[p] = p.grad.clone()
+    wrapper._clip_grad()
+    for part in parts:
+        norm = torch.stack([before[p].norm() for p in part]).norm()
+        factor = min(1, 0.5 / (norm.item() + 1e-6))
+        for p in part:
+            torch.testing.assert_close(p.grad, before[p] * factor)
+    assert all(p.grad is None for p in model.teacher.parameters())
+    with pytest.raises(ConfigError, match=r'type="part" needs max_norm'):
+        OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), clip_grad=dict(type='part'))

@@ -47,3 +47,36 @@ def test_by_epoch_the_rate_is_that_of_the_first_iteration():
 
 def test_a_training_shorter_than_the_warm_up_ends_within_it():
     assert rates(2, 2, warmup=4)[0].tolist() == pytest.approx([0, LR / 8, LR / 4, 3 * LR / 8])
+
+
+def decays(epochs, length, last, values=(0.04,)):
+    groups = [{'params': [torch.nn.Parameter(torch.zeros(1))], 'weight_decay': value} for value in values]
+    wrapper = OptimWrapper(torch.optim.AdamW(groups, lr=LR, weight_decay=0.04))
+    cfg = dict(type='CosineWeightDecay', epochs=epochs, last=last, end=epochs, convert_to_iter_based=True)
+    schedule = PARAM_SCHEDULERS.build(cfg, default_args=dict(optimizer=wrapper, epoch_length=length))
+    listed = []
+    for _ in range(epochs * length):
+        listed.append([group['weight_decay'] for group in wrapper.optimizer.param_groups])
+        wrapper.step()
+        schedule.step()
+    return torch.tensor(listed, dtype=torch.float64).T
+
+
+def test_weight_decay_rises_along_half_a_cosine_and_spares_what_has_none():
+    listed = decays(4, 5, 0.2, (0.04, 0.0, 0.02))
+    done = torch.arange(20, dtype=torch.float64) / 20
+    expected = 0.2 + (0.04 - 0.2) * (1 + torch.cos(torch.pi * done)) / 2
+    assert torch.allclose(listed[0], expected, rtol=1e-12)
+    assert (listed[1] == 0).all() and torch.allclose(listed[2], expected / 2, rtol=1e-12)
+
+
+def test_a_held_group_begins_after_its_epochs():
+    groups = [{'params': [torch.nn.Parameter(torch.zeros(1))], **held} for held in ({}, {'held': 1.5})]
+    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=LR))
+    cfg = dict(type='WarmupCosineLR', epochs=4, warmup=1, end=4, convert_to_iter_based=True)
+    schedule = PARAM_SCHEDULERS.build(cfg, default_args=dict(optimizer=wrapper, epoch_length=4))
+    for step in range(16):
+        free, held = (group['lr'] for group in wrapper.optimizer.param_groups)
+        assert held == (0 if step < 6 else free) and (free > 0) == (step > 0)
+        wrapper.step()
+        schedule.step()

@@ -41,6 +41,15 @@ def test_encoder_costs_what_the_reference_reports(width: int, gmacs: float, para
     assert cost['gmacs'] == pytest.approx(gmacs, rel=0.04)
 
 
+def test_weights_of_a_frozen_teacher_that_is_evaluated_count() -> None:
+    batch = {'inputs': torch.zeros(2, 3, 16, 25, 2)}
+    free, teacher = Backbone(4), Backbone(4)
+    teacher.net.requires_grad_(False)
+    assert encoder_cost(teacher, batch) == encoder_cost(free, batch)
+    assert not any(p.requires_grad for p in teacher.net.parameters())
+    assert all(p.requires_grad for p in teacher.other.parameters())
+
+
 def test_sample_is_spread_over_the_set() -> None:
     assert sample_batch(clip_set(31), clips=4)['index'].tolist() == [0, 10, 20, 30]
 

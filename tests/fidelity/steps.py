@@ -9,8 +9,8 @@ from skeattn.augment.functional import paste
 from skeattn.engine.hooks import QueueUpdateHook
 from skeattn.engine.optim import OptimWrapper
 from skeattn.models import SkeletonPreprocessor
-from skeattn.models.preprocessor import View
 from skeattn.models.queue import queues_of
+from skeattn.models.views import View
 from tests.fidelity.golden import assert_close
 
 # Golden names of the clips -> our views.

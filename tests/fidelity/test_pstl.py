@@ -9,7 +9,7 @@ from skeattn.augment.masking import by_degree, remaining
 from skeattn.engine.places import PARAM_SCHEDULERS
 from skeattn.models import PSTL, SkeletonPreprocessor
 from skeattn.models.losses import cross_correlation
-from skeattn.models.preprocessor import View
+from skeattn.models.views import View
 from skeattn.skeletons import get_layout
 from tests.fidelity.golden import Golden, assert_close, to_model
 from tests.fidelity.steps import RecordingOptimWrapper, assert_step, train_steps

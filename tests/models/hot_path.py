@@ -31,6 +31,7 @@ CONFIGS = ROOT / 'configs/_base_/models'
 SMALL = {
     'STGCN': dict(layout='ntu25', base_channels=4, out_channels=16),
     'SkeletonTransformer': dict(layout='ntu25', out_channels=16, num_frames=FRAMES),
+    'RotaryTransformer': dict(layout='ntu25', out_channels=16, depth=2),
 }
 METHODS = sorted(path.stem for path in CONFIGS.glob('*.py') if 'type' in Config.fromfile(path).get('model', {}))
 BACKBONES = ['agcn', 'bigru', 'ctrgcn', 'dsta', 'stgcnpp', 'transformer']
@@ -44,6 +45,8 @@ def method(name: str, device: str = 'cpu', **changes: Any) -> Any:
     narrow = dict(backbone=dict(SMALL[model.backbone.type]))
     if 'queue' in model:
         narrow['queue'] = dict(size=32)
+    if 'prototypes' in model.get('projector', {}):
+        narrow['projector'] = dict(hidden_channels=16, prototypes=32)
     if model.type == 'Recognizer':
         narrow['head'] = dict(num_classes=3)
     cfg.merge_from_dict({'model': narrow})

@@ -25,6 +25,7 @@ BUDGETS = {
     'skeattnclr': 2236,
     'skelemixclr': 2150,
     'skeletonclr': 1366,
+    'slim': 3467,
     'stars': 677,
     'supervised': 1001,
 }

@@ -9,12 +9,13 @@ from skeattn.datasets.native import at_full_length
 from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError
 from skeattn.models.preprocessor import SkeletonPreprocessor
-from skeattn.registry import MODELS
+from skeattn.registry import AUGMENTS, MODELS
 from tests.augment.clips import LAYOUT, OPS, clips
 from tests.engine.toy import toy_config
 
 SCORED = ('x', 'y', 'score')
 KEEPS_SCORES = {
+    'CentreFirst',
     'Shear',
     'Rotate',
     'RandomRotation',
@@ -26,10 +27,14 @@ KEEPS_SCORES = {
     'SkeleAdaIN',
 }
 
+WHOLE = {'type': 'CropResize', 'share': (1, 1), 'place': 'centre'}
+
 
 def view(x, channels, stream='joint', **op):
     """One view of clips ``(N, C, T, V, M)`` under one operation, with the clips' axes."""
     views = {'query': {'op': {'probability': 1, **op}}} if op else {'query': {}}
+    if op and AUGMENTS.get(op['type']).keeps_length:
+        views = {'whole': views['query'], 'query': {'source': 'whole', 'all': WHOLE}}
     preprocessor = SkeletonPreprocessor('ntu25', stream, views, channels)
     preprocessor.begin_iteration(0, 1)
     return preprocessor(at_full_length({'inputs': x}), training=True)['inputs']['query'].permute(0, 2, 3, 4, 1)
@@ -53,7 +58,7 @@ def test_scores_follow_their_joints_and_are_never_moved(name):
 @pytest.mark.parametrize('name', sorted(OPS))
 @pytest.mark.parametrize('on', ['joint', 'stream'])
 def test_a_score_changes_nothing_about_the_coordinates(name, on):
-    if name == 'CropResize' and on == 'stream':
+    if AUGMENTS.get(name).native and on == 'stream':
         pytest.skip('it starts from joints')
     x = clips()
     flat = view(x[:, :2], SCORED[:2], 'bone', type=name, on=on, **OPS[name])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skeattn.augment import Augment, CropResize
+from skeattn.augment import Augment, CropResize, CropSample
 from skeattn.augment.seeding import generator
 from skeattn.datasets.native import at_full_length
 from skeattn.errors import ConfigError
@@ -122,8 +122,9 @@ def test_clips_of_one_length_can_stand_for_native_ones():
     assert at_full_length(data)['frames'] is data['frames']
 
 
-def test_only_crop_resize_reads_native_clips():
-    assert [op.__name__ for op in Augment.__subclasses__() if op.native] == ['CropResize']
+def test_crops_and_the_choice_of_a_person_read_native_clips():
+    native = {name for name, op in AUGMENTS.module_dict.items() if op.native and op.__module__.startswith('skeattn.')}
+    assert native == {'CentreFirst', 'CropResize', 'CropSample', 'PickPerson'}
 
 
 @AUGMENTS.register_module(name='HalfForTest')
@@ -152,3 +153,89 @@ def test_draws_made_ahead_are_those_made_in_turn():
         ahead = preprocessor(data, training=True)['inputs']
         in_turn = drawn(views, data, iteration=iteration)
         assert ahead.keys() == in_turn.keys() and all(torch.equal(ahead[name], in_turn[name]) for name in ahead)
+
+
+PERSON = {'pick': {'type': 'PickPerson'}, 'centre': {'type': 'CentreFirst'}}
+WHOLE = {'type': 'CropSample', 'share': (0.6, 0.9), 'num_frames': 12, 'min_frames': 4}
+PART = {'type': 'CropSample', 'share': (0.3, 0.5), 'num_frames': 4, 'min_frames': 2}
+
+
+def test_a_view_of_native_length_is_a_source_and_no_input():
+    """Every view shows the same person, cut out of the whole clip."""
+    data = batch()
+    data['native'][..., 1] = -data['native'][..., 0]
+    data['native'][0] = 0
+    views = {'person': {'pick': PERSON['pick']}, 'one': {'source': 'person', 'crop': WHOLE}, 'two': {'like': 'one'}}
+    views['two'] = {'source': 'person', 'crop': {**WHOLE, 'num_frames': 6}}
+    inputs = drawn(views, data)
+    assert inputs.keys() == {'one', 'two'} and inputs['one'].shape == (6, 1, 3, 12, 25)
+    signs = []
+    for view in ('one', 'two'):
+        frames = inputs[view][:, 0].transpose(1, 2)[:, :, None]  # (N, T, 1, C, V)
+        whole = data['native'].permute(0, 2, 4, 1, 3)[:, None]  # (N, 1, T, M, C, V)
+        found = (frames[:, :, None] == whole).flatten(4).all(dim=4).any(dim=(1, 2))  # (N, M)
+        signs.append(found)
+    assert torch.equal(*signs) and (signs[0][1:].sum(dim=1) == 1).all()
+
+
+def test_a_view_within_another_is_cut_out_of_its_piece():
+    data, T = batch(), 30
+    data['native'] = torch.arange(1.0, T + 1).view(1, 1, T, 1, 1).expand(6, 3, T, 25, 2) * 1.0
+    data['native'] = data['native'] * (torch.arange(T) < FRAMES[:, None]).view(6, 1, T, 1, 1)
+    views = {'whole': {'crop': {**WHOLE, 'share': (0.4, 0.6)}}, 'part': {'within': 'whole', 'crop': PART}}
+    op = CropSample((0.4, 0.6), 12, 4)
+    outside = 0
+    for iteration in range(20):
+        inputs = drawn(views, data, iteration=iteration)
+        start, length = op.piece(op.draw(spec(6, 16), generator(1, iteration, 'whole', 'crop')), FRAMES)
+        frames = inputs['part'][:, 0, 0, :, 0]
+        assert (frames.amin(dim=1) >= start + 1).all() and (frames.amax(dim=1) <= start + length).all()
+        assert (inputs['whole'][:, 0, 0, :, 0].amin(dim=1) >= start + 1).all()
+        alone = drawn({'whole': views['whole'], 'part': {'crop': PART}}, data, iteration=iteration)['part']
+        outside += (alone[:, 0, 0, :, 0].amin(dim=1) < start + 1).sum().item()
+    assert outside > 10
+
+
+def test_half_of_a_global_batch_has_its_persons_and_pieces(monkeypatch):
+    person = {'pick': PERSON['pick'], 'centre': {'type': 'CentreFirst', 'joint': 'spine_mid'}}
+    views = {
+        'person': person,
+        'whole': {'source': 'person', 'crop': WHOLE, 'mask': {'type': 'TubeMask', 'patch': 4}},
+        'part': {'within': 'whole', 'crop': PART},
+    }
+    data = batch()
+    whole = drawn(views, data)
+    monkeypatch.setattr('skeattn.models.preprocessor.get_world_size', lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr('skeattn.models.preprocessor.get_rank', lambda rank=rank: rank)
+        part = {key: value[2 * rank : 2 * rank + 2] for key, value in data.items()}
+        part['native'] = part['native'][:, :, : int(part['frames'].max())]
+        for name, value in drawn(views, part).items():
+            torch.testing.assert_close(value, whole[name][2 * rank : 2 * rank + 2])
+
+
+@pytest.mark.parametrize(
+    ('views', 'message'),
+    [
+        (
+            {'person': {**PERSON, 'shear': {'type': 'Shear'}}},
+            r'person\.shear: Shear reads clips of one length.*CropSample',
+        ),
+        (
+            {'person': PERSON, 'query': {'source': 'person', 'shear': {'type': 'Shear'}}},
+            r'query\.shear: Shear reads clips of one length',
+        ),
+        (
+            {'query': {'crop': WHOLE, 'pick': PERSON['pick']}},
+            r'query\.pick: PickPerson reads the clip at its native length, so it must be the first',
+        ),
+        ({'query': {'within': 'other', 'crop': WHOLE}}, r"within='other'; each must name a view defined before"),
+        (
+            {'plain': {}, 'query': {'within': 'plain', 'crop': WHOLE}},
+            r"query\.within='plain': both views must have the same source, and an operation that cuts",
+        ),
+    ],
+)
+def test_views_that_mix_native_and_other_lengths_are_named(views, message):
+    with pytest.raises(ConfigError, match=message):
+        SkeletonPreprocessor('ntu25', 'joint', views)

@@ -9,6 +9,7 @@ from skeattn.engine.hooks.non_finite import NonFiniteHook
 from skeattn.engine.hooks.plateau import LossScheduleHook
 from skeattn.engine.hooks.queue import QueueUpdateHook
 from skeattn.engine.hooks.randomness import RandomnessHook
+from skeattn.engine.hooks.temperature import TeacherTemperatureHook
 
 __all__ = [
     'AccuracyHook',
@@ -20,4 +21,5 @@ __all__ = [
     'QueueUpdateHook',
     'RandomnessHook',
     'SafeCheckpointHook',
+    'TeacherTemperatureHook',
 ]

@@ -10,6 +10,7 @@ from skeattn.models.algorithms.recognizer import Recognizer
 from skeattn.models.algorithms.skeattnclr import SkeAttnCLR
 from skeattn.models.algorithms.skelemixclr import SkeleMixCLR
 from skeattn.models.algorithms.skeletonclr import SkeletonCLR
+from skeattn.models.algorithms.slim import SLiM
 from skeattn.models.algorithms.stars import STARS
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'MomentumPretraining',
     'Pretraining',
     'Recognizer',
+    'SLiM',
     'SkeAttnCLR',
     'SkeleMixCLR',
     'SkeletonCLR',

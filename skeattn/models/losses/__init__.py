@@ -11,6 +11,7 @@ from skeattn.models.losses.contrast import (
     nearest_keys,
     similarities,
 )
+from skeattn.models.losses.distillation import distillation, koleo, sinkhorn
 from skeattn.models.losses.info_nce import InfoNCE, info_nce, matched_info_nce
 
 __all__ = [
@@ -18,13 +19,16 @@ __all__ = [
     'barlow_twins',
     'candidate_similarities',
     'cross_correlation',
+    'distillation',
     'first_positive',
     'follow',
     'info_nce',
+    'koleo',
     'l2_normalize',
     'matched_info_nce',
     'mean_of_logs',
     'mined_info_nce',
     'nearest_keys',
     'similarities',
+    'sinkhorn',
 ]

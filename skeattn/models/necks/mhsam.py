@@ -5,10 +5,9 @@ from typing import Any
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from skeattn.errors import ConfigError
-from skeattn.models.layers import build_norm
+from skeattn.models.layers import attend, build_norm
 from skeattn.registry import NECKS
 
 SHARED: dict[str, tuple[int, ...]] = {'channel': (), 'position': (1,), 'joint': (1, 2), 'frame': (1, 3)}
@@ -74,18 +73,10 @@ class MHSAM(BaseModule):
         tokens = persons.flatten(2).transpose(1, 2)  # (N, n, C)
         qkv = self.qkv(self.norm(tokens)).unflatten(2, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, h, n, C/h)
-        attended = _attend(q, k, v).transpose(1, 2).flatten(2)
+        attended = attend(q, k, v).transpose(1, 2).flatten(2)
         logits = self.proj(attended).transpose(1, 2).unflatten(2, (T, V))
         # bfloat16 has no number between 0.498 and 0.5: the initial mask would be constant under autocast
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if shared := SHARED[self.granularity]:
             logits = logits.mean(dim=shared, keepdim=True)
         return torch.sigmoid(self.lam * logits).expand(-1, C, T, V)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Fused attention; on the CPU in single precision, where its bfloat16 backward pass is several times slower."""
-    if q.device.type != 'cpu' or q.dtype != torch.bfloat16:
-        return scaled_dot_product_attention(q, k, v)
-    with torch.autocast('cpu', enabled=False):
-        return scaled_dot_product_attention(q.float(), k.float(), v.float())
