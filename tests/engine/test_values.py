@@ -107,7 +107,7 @@ def test_a_value_is_compared_with_its_annotation(value, kind, limits, expected):
         ('dataset.pipeline.resample.num_frames=many', 'a whole number of at least 1'),
         ('dataset.data=3', 'text or a path or a list of text or paths'),
         ('dataset.subset=dict(fraction=2)', 'a number in (0, 1] or None'),
-        ('model.data_preprocessor.views.query=3', 'a dict'),
+        ('model.data_preprocessor.views.query=3', 'a dict or None'),
         ('train_dataloader.num_workers=-1', 'a whole number of at least 0'),
         ('log_processor.window_size=ten', 'a whole number of at least 1'),
         ('log_level=LOUD', "'CRITICAL' or 'ERROR' or 'WARNING' or 'INFO' or 'DEBUG' or a whole number"),

@@ -18,6 +18,7 @@ BACKBONES = {
     'CTRGCN': dict(base_channels=8, out_channels=16),
     'STGCNPP': dict(base_channels=8, out_channels=16),
     'SkeletonTransformer': dict(depth=2, num_heads=2, out_channels=16),
+    'RotaryTransformer': dict(depth=2, num_heads=2, out_channels=16, patch=4),
     'BIGRU': dict(hidden_channels=32, num_layers=2),
     'DSTA': dict(widths=(8, 8, 16), inner_widths=(4, 4, 4), strides=(1, 2, 2)),
 }

@@ -118,11 +118,12 @@ def test_a_token_is_its_patch_and_its_joint_and_a_masked_one_its_joint_alone():
     backbone, x = encoder(), random(2, 1, 3, 8, 25)
     masked = torch.zeros(2, 50, dtype=torch.bool)
     masked[0, 30] = True  # joint 5 of the second patch
-    tokens = backbone.tokens(x, masked)
+    content = random(1, 16)
+    tokens = backbone.tokens(x, masked, content)
     W = backbone.embed.weight[..., 0]
     expected = torch.einsum('dcu,cu->d', W, x[1, 0, :, 4:8, 5]) + backbone.embed.bias + backbone.joints[:, 0, 5]
     torch.testing.assert_close(tokens[1, 30], expected)
-    torch.testing.assert_close(tokens[0, 30], backbone.mask_token[:, 0] + backbone.joints[:, 0, 5])
+    torch.testing.assert_close(tokens[0, 30], content[0] + backbone.joints[:, 0, 5])
     assert torch.equal(tokens[0, :30], backbone.tokens(x)[0, :30])
 
 
@@ -135,7 +136,7 @@ def test_tokens_in_another_order_of_time_are_other_tokens():
 def test_every_parameter_has_a_layer():
     backbone = encoder()
     layers = {name.split('.')[0]: backbone.layer_of(name) for name, _ in backbone.named_parameters()}
-    assert layers == {'mask_token': 0, 'joints': 0, 'prefix': 0, 'embed': 0, 'layers': 2, 'norm': 3}
+    assert layers == {'joints': 0, 'prefix': 0, 'embed': 0, 'layers': 2, 'norm': 3}
 
 
 def test_a_width_without_pairs_is_refused():

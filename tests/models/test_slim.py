@@ -68,7 +68,7 @@ def expected_losses(model, inputs):
 
     def outputs(encoder, classes, patches, name, masked):
         with torch.no_grad():
-            states = encoder.backbone.read(inputs[name], masked)
+            states = encoder.backbone.read(inputs[name], masked, model.mask_token)
             return (
                 states.summary.numpy(),
                 classes(states.summary).numpy(),
@@ -165,9 +165,9 @@ def test_of_each_clip_one_global_view_is_masked_for_the_student_and_none_for_the
     reads = {'student': [], 'teacher': []}
     for name, encoder in (('student', model.student), ('teacher', model.encoder)):
 
-        def noting(x, masked=None, listed=reads[name], read=encoder.backbone.read):
+        def noting(x, masked=None, content=None, listed=reads[name], read=encoder.backbone.read):
             listed.append((x, masked))
-            return read(x, masked)
+            return read(x, masked, content)
 
         monkeypatch.setattr(encoder.backbone, 'read', noting)
     model.loss(inputs)

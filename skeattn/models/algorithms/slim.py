@@ -72,6 +72,7 @@ class SLiM(MomentumPretraining):
         head, width = {'type': 'PrototypeHead', **(projector or {})}, {'in_channels': E.out_channels}
         self.class_head: Any = NECKS.build(head, default_args=width)
         self.patch_head: Any = NECKS.build(head, default_args=width)
+        self.mask_token = nn.Parameter(torch.zeros(1, E.out_channels))
         self.encoder = key_copy(self.student)
         self.teacher_heads = nn.ModuleDict({'class': key_copy(self.class_head), 'patch': key_copy(self.patch_head)})
         self.register_buffer('teacher_temperature', torch.tensor(0.07), persistent=False)
@@ -118,7 +119,7 @@ class SLiM(MomentumPretraining):
                 f'a view has {tokens} tokens, but its TubeMask drew {masked.shape[1]}: put it behind what changes the '
                 f'frames, with patch={E.temporal_stride}'
             )
-        return E.read(views, masked)
+        return E.read(views, masked, self.mask_token)
 
     def local_summaries(self, inputs: dict[str, Tensor]) -> Tensor:
         """The student's class tokens of the local views, ``(views, N, D)``; views of equal length are read together."""

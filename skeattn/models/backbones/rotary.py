@@ -73,7 +73,6 @@ class RotaryTransformer(JointBackbone):
         super().__init__(layout, in_channels, out_channels, init_cfg, norm_input)
         self.temporal_stride, self.num_heads, self.base = patch, num_heads, base
         self.embed = nn.Conv2d(in_channels, out_channels, (patch, 1), (patch, 1))
-        self.mask_token = nn.Parameter(torch.zeros(out_channels, 1))
         self.joints = nn.Parameter(torch.empty(out_channels, 1, self.layout.num_joints).normal_(std=0.02))
         # The class token, followed by the registers.
         self.prefix = nn.Parameter(torch.empty(1 + registers, out_channels).normal_(std=1e-6))
@@ -95,14 +94,15 @@ class RotaryTransformer(JointBackbone):
         tokens = self.read(x).tokens.transpose(1, 2)
         return tokens.view(*x.shape[:2], self.out_channels, -1, x.shape[4])
 
-    def read(self, x: Tensor, masked: Tensor | None = None) -> ReadPerson:
+    def read(self, x: Tensor, masked: Tensor | None = None, content: Tensor | None = None) -> ReadPerson:
         """Class token and tokens of every person after the last norm.
 
         Args:
             x: ``(N, M, C, T, V)``.
-            masked: tokens whose content is replaced by a learnt vector, bool ``(N * M, T' V)``.
+            masked: tokens whose content is replaced, bool ``(N * M, T' V)``.
+            content: what it is replaced by, ``(1, D)``.
         """
-        tokens = self.tokens(x, masked)
+        tokens = self.tokens(x, masked, content)
         count, joints = len(self.prefix), x.shape[4]
         states = torch.cat([self.prefix.to(tokens.dtype).expand(len(tokens), -1, -1), tokens], dim=1)
         time = torch.arange(
@@ -117,17 +117,17 @@ class RotaryTransformer(JointBackbone):
         states = self.norm(states)
         return ReadPerson(states[:, 0], states[:, count:])
 
-    def tokens(self, x: Tensor, masked: Tensor | None = None) -> Tensor:
-        """Embedding of every joint of every patch, with the vector of the joint: ``(N * M, T' V, D)``; see `read`."""
+    def tokens(self, x: Tensor, masked: Tensor | None = None, content: Tensor | None = None) -> Tensor:
+        """Embedding of every joint of every patch, plus the vector of the joint, ``(N * M, T' V, D)``; see `read`."""
         x = pad(self.normalised(x), (0, 0, 0, -x.shape[3] % self.temporal_stride), mode='replicate')
         x = self.embed(x)
-        if masked is not None:
+        if masked is not None and content is not None:
             place = masked.view(len(x), 1, *x.shape[2:])
-            x = torch.where(place, self.mask_token.to(x.dtype)[:, :, None], x)
+            x = torch.where(place, content.to(x.dtype)[:, :, None, None], x)
         return (x + self.joints.to(x.dtype)).flatten(2).transpose(1, 2)
 
     def layer_of(self, name: str) -> int:
-        """The layer of a parameter: 0 for embeddings and tokens, i + 1 for block i, depth + 1 for the last norm."""
+        """The layer of a parameter: 0 for embeddings and prefix, i + 1 for block i, depth + 1 for the last norm."""
         part, *rest = name.split('.')
         if part == 'layers':
             return int(rest[0]) + 1
