@@ -2,7 +2,7 @@
 # Run set-up, linters, type checks and tests: run_tests.sh [arguments of pytest], for example: run_tests.sh -m "not slow"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source tools/setup_env.sh vis,tensorboard,dev
+source tools/setup_env.sh vis,tensorboard,dev,docs
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 failed=()

@@ -33,7 +33,6 @@ class EpochLoop(EpochBasedTrainLoop):
 
     Args:
         max_iters: upper bound; default all of ``max_epochs``.
-        (others: as in mmengine.)
     """
 
     _max_iters: int
