@@ -198,8 +198,7 @@ class _Check:
             name = place.rpartition('.')[2]
             others = [other for other in names if other != name]
             hint = f'; {did_you_mean(name, others)}' if others else ''
-            others_set = f' beside {", ".join(map(repr, step))}' if isinstance(step, Mapping) and step else ''
-            self.refuse(place, f'{place}: no base has {name!r}, and a new one needs a type{others_set}{hint}')
+            self.refuse(place, f'{place}: no base has {name!r}, and a new one needs a type{_beside(step)}{hint}')
         self.component(place, step, kind, TOP)
 
     def view(self, place: str, name: str, views: Mapping[str, Any]) -> None:
@@ -214,7 +213,9 @@ class _Check:
             others = [view for view in views if view != name and op in lookup(views, view)]
             if isinstance(operation, Mapping) and 'type' not in operation and others:
                 self.refuse(
-                    place, f'{place}: no base has an operation {op!r} in {name!r}; {did_you_mean(name, others)}'
+                    place,
+                    f'{place}: no base has an operation {op!r} in {name!r}, and a new one needs a '
+                    f'type{_beside(operation)}; {did_you_mean(name, others)}',
                 )
             self.step(f'{place}.{op}', operation, OPERATION, [*views[name], *VIEW_SETTINGS])
         self.located(in_order, {key: {} for key in _liked(views, name)} | operations, place)
@@ -317,6 +318,11 @@ def check_removals(cfg: Config, bases: Sequence[Config], origin: Origin) -> None
         for name in [name for name, step in steps.items() if step is None and name not in names]:
             where = f'{place}.{name}'
             raise ConfigError(f'{origin(where)}{place} has no {name!r} to remove; {did_you_mean(name, names)}')
+
+
+def _beside(step: Any) -> str:
+    """The keys of a component without a type, as part of a message."""
+    return f' beside {", ".join(map(repr, step))}' if isinstance(step, Mapping) and step else ''
 
 
 def _liked(views: Mapping[str, Any], view: str) -> set[str]:

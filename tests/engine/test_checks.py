@@ -67,7 +67,7 @@ def is_name(place: Place) -> bool:
         for name in NAMES
         if len(name) == len(place)
     ]
-    return any(fits) and place[-1] not in ('source', 'like')
+    return any(fits) and place[-1] not in ('source', 'like', 'within')
 
 
 @st.composite
