@@ -13,6 +13,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+CODE = re.compile(r'<code>[^<]*</code>')
 paths: dict[str, str] = {}
 """Pages of the present build that are files of the repository, uri -> path."""
 
@@ -82,7 +83,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Formulas as MathML, which browsers show without a script."""
+    """Formulas as MathML, which browsers show without a script; bars in the code of a table as a code host shows them."""
+    html = CODE.sub(lambda code: code[0].replace(r'\|', '|'), html)
     return MATH.sub(lambda match: formula(match[2], 'block' if match[1] == 'div' else 'inline'), html)
 
 

@@ -48,4 +48,5 @@ class DropAddEdges(nn.Module):
         return changed * (mass / new_mass.clamp(min=torch.finfo(A.dtype).eps))
 
     def extra_repr(self) -> str:
+        """What ``print`` shows of the module."""
         return f'drop={self.drop}, add={self.add}'
