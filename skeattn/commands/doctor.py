@@ -32,6 +32,12 @@ OPTIONAL = {
         {'matplotlib': '>=3.8', 'pillow': '>=10', 'scikit-learn': '>=1.4'},
     ),
     'tensorboard': ('curves of a training in TensorBoard', {'tensorboard': '>=2.16'}),
+    'export': (
+        'networks as ONNX',
+        {'onnx': '>=1.16', 'onnxscript': '>=0.2', 'onnxruntime': '>=1.18'},
+    ),
+    'c3d': ('motion capture files, C3D', {'c3d': '>=0.6'}),
+    'sleap': ('files of SLEAP', {'h5py': '>=3.8'}),
     'completion': ('completion of commands in the shell', {'argcomplete': '>=3.1'}),
 }
 """Extra -> its purpose, and its distributions with their supported versions."""
