@@ -17,11 +17,11 @@ PYPROJECT = (ROOT / 'pyproject.toml').read_text()
 def stated(key: str) -> dict[str, str]:
     """Distribution -> versions of a list in pyproject.toml."""
     (block,) = re.findall(rf'^{key} = \[(.*?)\]', PYPROJECT, re.DOTALL | re.MULTILINE)
-    return dict(re.findall(r'"([a-z-]+)([<>=][^"]*)"', block))
+    return dict(re.findall(r'"([a-z0-9-]+)([<>=][^"]*)"', block))
 
 
 def test_the_tables_agree_with_the_metadata() -> None:
-    extras = re.findall(r'^([a-z]+) = \[', PYPROJECT.split('[project.optional-dependencies]')[1].split('\n[')[0], re.M)
+    extras = re.findall(r'^([a-z0-9]+) = \[', PYPROJECT.split('[project.optional-dependencies]')[1].split('\n[')[0], re.M)
     assert stated('dependencies') == doctor.REQUIRED
     assert {extra: names for extra, (_, names) in doctor.OPTIONAL.items()} == {
         extra: stated(extra) for extra in extras if extra not in ('mmcv', 'dev', 'docs')
