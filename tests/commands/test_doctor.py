@@ -21,7 +21,9 @@ def stated(key: str) -> dict[str, str]:
 
 
 def test_the_tables_agree_with_the_metadata() -> None:
-    extras = re.findall(r'^([a-z0-9]+) = \[', PYPROJECT.split('[project.optional-dependencies]')[1].split('\n[')[0], re.M)
+    extras = re.findall(
+        r'^([a-z0-9]+) = \[', PYPROJECT.split('[project.optional-dependencies]')[1].split('\n[')[0], re.M
+    )
     assert stated('dependencies') == doctor.REQUIRED
     assert {extra: names for extra, (_, names) in doctor.OPTIONAL.items()} == {
         extra: stated(extra) for extra in extras if extra not in ('mmcv', 'dev', 'docs')

@@ -13,7 +13,8 @@ from tests.datasets.raw import clip
 
 BASES = ROOT / 'configs/_base_'
 # The raw sets are read as they are: nothing is resampled there.
-SETS = sorted(path for path in (BASES / 'datasets').glob('*.py') if 'raw' not in path.stem)
+SETS = sorted(path for path in (BASES / 'datasets').glob('*.py') if 'raw' not in path.stem and path.stem != 'layouts')
+"""Sets of one layout."""
 
 
 def laid_over(path: Path, pipeline: str, folder: Path, lines: str = '') -> OrderedConfig:
@@ -36,9 +37,10 @@ def test_a_set_takes_the_clean_pipeline_with_its_own_frames_and_persons(path, re
     keypoint = clip(persons=2, frames=9, joints=layout.num_joints)
     inputs = Pipeline(steps)({'keypoint': keypoint, 'layout': layout, 'name': 'c', 'total_frames': 9})['inputs']
     assert inputs.shape == (3, steps.resample.num_frames, layout.num_joints, steps.pack.num_persons)
-    np.testing.assert_allclose(inputs[:, 0, layout.hip, 0], 0, atol=1e-6)
+    hip = np.asarray(inputs)[:, :, np.atleast_1d(layout.hip)].mean(axis=2)
+    np.testing.assert_allclose(hip[:, 0, 0], 0, atol=1e-6)
     # Per frame the hip stays in the origin, otherwise it goes where the person goes.
-    assert (np.abs(inputs[:, :, layout.hip]).max() > 1e-2) == (reference == 'first')
+    assert (np.abs(hip).max() > 1e-2) == (reference == 'first')
 
 
 def test_a_whole_config_changes_in_the_pipeline_alone(tmp_path):

@@ -122,6 +122,18 @@ def test_permuting_clips_permutes_nothing_but_the_clips():
         torch.testing.assert_close(model.loss(permuted)[name], value, rtol=1e-12, atol=1e-12)
 
 
+def test_a_clip_without_masked_tokens_adds_nothing_to_the_loss():
+    """Of a small budget every tube can be too large."""
+    model = double()
+    inputs = inputs_of(model)
+    for clips in ([1], range(5)):
+        for clip in clips:
+            inputs['global1.masked'][clip] = False
+        losses = model.loss(inputs)
+        assert all(torch.isfinite(value) for value in losses.values())
+    assert losses['L_patch'] == 0
+
+
 def test_absent_persons_change_neither_views_nor_loss():
     """In training they are never picked; of the features that are evaluated they are left out."""
     model, alone = double(), native(persons=1)

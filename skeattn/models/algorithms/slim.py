@@ -87,7 +87,7 @@ class SLiM(MomentumPretraining):
         classes, patches = self.targets(views, first, places, hidden)
         seen = _of_one(states.tokens, first)
         L_patch = self.distil(patches, self.patch_head(take(seen, places)))
-        L_patch = ((L_patch * hidden).sum(dim=1) / hidden.sum(dim=1)).mean() / 2
+        L_patch = ((L_patch * hidden).sum(dim=1) / hidden.sum(dim=1).clamp(min=1)).mean() / 2
         local = self.local_summaries(inputs)
         pairs = 2 + 2 * len(local)
         L_global = 2 * self.distil(classes.roll(N, 0), self.class_head(states.summary)).mean() / pairs
