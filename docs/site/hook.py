@@ -1,5 +1,6 @@
 """The hook of mkdocs.yml: pages outside ``docs/``, API reference, sources that pages link to, and the navigation."""
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
+log = logging.getLogger('mkdocs.hooks.site')
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+KNOWN = {'{aligned}': '{align*}', r'\arg': r'\operatorname{arg}'}
+"""LaTeX -> the same as latex2mathml knows it."""
 CODE = re.compile(r'<code>[^<]*</code>')
 paths: dict[str, str] = {}
 """Pages of the present build that are files of the repository, uri -> path."""
@@ -83,11 +87,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Formulas as MathML, which browsers show without a script; bars in the code of a table as a code host shows them."""
+    """Formulas as MathML, which browsers show without a script; bars in code without the escape that tables need."""
     html = CODE.sub(lambda code: code[0].replace(r'\|', '|'), html)
     return MATH.sub(lambda match: formula(match[2], 'block' if match[1] == 'div' else 'inline'), html)
 
 
 def formula(latex: str, display: str) -> str:
+    """LaTeX as MathML; what the converter left as it was is a warning."""
     plain = latex.replace('&amp;', '&').replace('&lt;', '<').replace('&gt;', '>')
-    return latex2mathml.converter.convert(plain.strip(), display=display)
+    for name, known in KNOWN.items():
+        plain = plain.replace(name, known)
+    mathml = latex2mathml.converter.convert(plain.strip(), display=display)
+    if rest := re.search(r'\\\w*|&(?!#?\w+;)', mathml):
+        log.warning('a formula has %s, which latex2mathml does not know: %s', rest[0], plain)
+    return mathml
