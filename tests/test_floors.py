@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
-    ('files',),
+    ('files', 'reading'),
     ('cli',),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
     ('registry',),
@@ -29,7 +29,7 @@ FLOORS = (
     ('visualization',),
     ('protocols',),
     ('experiments',),
-    ('apis', 'benchmark'),
+    ('apis', 'benchmark', 'torture'),
 )
 """From the ground up; rooms of one floor know nothing of each other."""
 
