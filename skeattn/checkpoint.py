@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from skeattn.errors import CheckpointError, shorten
 from skeattn.files import write_atomic
+from skeattn.reading import check_stored
 from skeattn.training_state import training_state_fault
 
 LAST = 'last_checkpoint'
@@ -338,6 +339,7 @@ def _check_crc(path: Path) -> None:
     """torch stores a checksum of every tensor and does not look at it."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
+            check_stored(path, file)
             broken = file.testzip()
         if broken:
             raise zipfile.BadZipFile(f'{broken} does not match its checksum')

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from skeattn import toolbox
 from skeattn.errors import ConfigError, SkeAttnError, number_of
-from skeattn.files import storage_failed, storage_message
+from skeattn.files import denied, storage_failed, storage_message
 
 RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 """Variables in which a launcher tells a process its number."""
@@ -245,10 +245,11 @@ def _exit_on_errors() -> Iterator[None]:
             print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if not storage_failed(error):
+        text = storage_message(error.filename, error) if storage_failed(error) else denied(error)
+        if not text:
             raise
         _show_traceback()
-        print(f'error: {storage_message(error.filename, error)}', file=sys.stderr)
+        print(f'error: {text}', file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as interrupt:
         number = number_of(interrupt)

@@ -77,6 +77,12 @@ def storage_failed(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
+def denied(error: OSError) -> str:
+    """What to tell of a file that cannot be opened: no permission, or a folder where a file should be; else empty."""
+    kinds = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
+    return f'{error.filename}: {error.strerror}' if error.errno in kinds and error.filename else ''
+
+
 def storage_message(path: str | os.PathLike[str] | None, error: BaseException) -> str:
     """What to tell of :func:`storage_failed`: the path if it is known, the reason, and the free space."""
     if path is None:

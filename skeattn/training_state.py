@@ -46,6 +46,13 @@ class _Unfinished(BaseModel):
     losses: list[Tensor]
 
 
+class _Process(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    scalars: dict[str, _Scalar]
+    statistics: Tensor
+
+
 class _TrainingState(BaseModel):
     """Parts that are absent are reported where they are needed."""
 
@@ -55,6 +62,7 @@ class _TrainingState(BaseModel):
     param_schedulers: list[dict[str, Any]] | None = None
     pending: _Pending | None = None
     unfinished: _Unfinished | None = None
+    processes: list[_Process] | None = None
 
 
 def training_state_fault(checkpoint: Mapping[str, Any]) -> str | None:

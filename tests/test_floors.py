@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
-    ('files', 'toolbox'),
+    ('files', 'reading', 'toolbox'),
     ('cli',),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
     ('registry',),
@@ -29,7 +29,7 @@ FLOORS = (
     ('deployment', 'visualization'),
     ('protocols',),
     ('experiments', 'report'),
-    ('apis', 'benchmark'),
+    ('apis', 'benchmark', 'torture'),
     ('commands',),
     ('__main__',),
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from skeattn.errors import DataError
 from skeattn.files import write_atomic
+from skeattn.reading import parse_json, read_arrays
 
 _FACTS = 'facts'
 VERSION = 1
@@ -43,9 +44,8 @@ def read_archive(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any
     if not Path(path).is_file():
         raise DataError(f'{path} does not exist; check the path')
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        facts = json.loads(str(arrays.pop(_FACTS)))
+        arrays = read_arrays(path)
+        facts = parse_json(str(arrays.pop(_FACTS)))
         found = facts['kind'], facts['version']
     except Exception as error:  # a damaged archive fails in many ways
         raise DataError(f'{path} is damaged, or not a file of a {kind} ({error!r:.100}); make it again') from error

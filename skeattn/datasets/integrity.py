@@ -2,12 +2,12 @@
 
 import contextlib
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from skeattn.files import sha256, write_json
+from skeattn.reading import read_json
 
 WORTH_NOTING = 1 << 28
 """File size in bytes above which hashing is slow, so that a note of the hash is kept on disk."""
@@ -66,7 +66,7 @@ def note_intact(path: Path, digest: str, note: Path) -> None:
 def read_note(note: Path | None) -> dict[str, Any] | None:
     """A note; None if it is missing or unreadable."""
     try:
-        content = json.loads(note.read_text()) if note else None
+        content = read_json(note) if note else None
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -9,7 +9,6 @@ of the other two. ``manifest.sha256``: its own, as ``sha256sum`` writes it; sets
 """
 
 import contextlib
-import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from skeattn.datasets.missing import missing_share
 from skeattn.errors import ConfigError, DataError
 from skeattn.files import sha256
 from skeattn.progress import progress
+from skeattn.reading import read_arrays, read_json
 from skeattn.skeletons import SkeletonLayout, get_layout
 
 VERSION = 1
@@ -87,8 +87,8 @@ class PackedSet:
             raise DataError(f'no packed set at {path}; make it with\n  {convert_command(path)}')
         manifest = _read_manifest(path / MANIFEST)
         layout = get_layout(manifest['layout'])
-        table = _read_table(path / SAMPLES, manifest['columns'])
         clips, rows, channels = (manifest['counts'][key] for key in ('clips', 'rows', 'channels'))
+        table = _read_table(path / SAMPLES, manifest['columns'], clips)
         with _damage(path / FRAMES):
             frames = np.lib.format.open_memmap(path / FRAMES, mode='r')
         if frames.shape != (rows, layout.num_joints, channels) or frames.dtype != np.float32:
@@ -96,7 +96,7 @@ class PackedSet:
             raise DataError(f'{path / FRAMES} holds {stored}, not float32 {(rows, layout.num_joints, channels)}')
         sizes = table['persons'] * table['frames']
         tiled = np.array_equal(table['offset'], np.cumsum(sizes) - sizes) and sizes.sum() == rows
-        if len(table['name']) != clips or not tiled or sizes.min(initial=1) < 1:
+        if not tiled or sizes.min(initial=1) < 1:
             raise DataError(f'{path / SAMPLES} does not describe {FRAMES}: convert the source again')
         return cls(path, manifest, layout, list(manifest['classes']), table, frames)
 
@@ -203,7 +203,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f'if you edited it on purpose, remove {checksum}'
         )
     with _damage(path):
-        manifest = json.loads(path.read_text(encoding='utf-8'))
+        manifest = read_json(path)
         if manifest['version'] != VERSION:
             raise DataError(f'{path} has format version {manifest["version"]}, not {VERSION}: convert the source again')
         counts = {key: int(manifest['counts'][key]) for key in ('clips', 'rows', 'channels')}
@@ -239,11 +239,9 @@ def plain_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _read_table(path: Path, columns: list[str]) -> dict[str, np.ndarray]:
-    with _damage(path), np.load(path, allow_pickle=False) as stored:
-        table = {column: stored[column] for column in (*COLUMNS, *columns)}
-        if {len(values) for values in table.values()} != {len(table['name'])}:
-            raise ValueError('columns of different length')
+def _read_table(path: Path, columns: list[str], clips: int) -> dict[str, np.ndarray]:
+    with _damage(path):
+        table = read_arrays(path, dict.fromkeys((*COLUMNS, *columns), (clips,)))
         if any(values.dtype != np.int64 for column, values in table.items() if column != 'name'):
             raise ValueError('a column of another type than int64')
     return table

@@ -6,7 +6,6 @@ larger one's. It is written beside the set, where it can be looked at and publis
 """
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from skeattn.datasets.splits import held_out_subjects
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.union import joined, sets_with_split
 from skeattn.errors import ConfigError, DataError, NoClipsError
+from skeattn.reading import read_json
 
 FOLDER = 'subsets'
 REST, HELD_OUT = 'rest', 'heldout'
@@ -166,10 +166,10 @@ def _read_or_choose(
 def _read(path: Path, facts: Mapping[str, Any], label_of: Mapping[str, int], classes: Sequence[str]) -> list[str]:
     remove = f'remove {path}, and the clips are chosen again'
     try:
-        subset = json.loads(path.read_text(encoding='utf-8'))
+        subset = read_json(path)
         names, counts = [str(name) for name in subset['names']], dict(subset['labels'])
         differing = [key for key in facts if subset[key] != facts[key]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f'{path} is damaged ({error!r}); {remove}') from error
     if differing:
         key = differing[0]

@@ -47,7 +47,8 @@ def restore_unfinished(runner: Any, checkpoint: Mapping[str, Any]) -> None:
         return
     ranks = state['losses']
     own = ranks[get_rank()] if len(ranks) == get_world_size() else torch.stack(ranks).mean(dim=0)
-    runner.message_hub.update_info(LOSSES, list(own.to(next(bare_model(runner).parameters()).device)))
+    if len(own):
+        runner.message_hub.update_info(LOSSES, list(own.to(next(bare_model(runner).parameters()).device)))
 
 
 def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequence[str]) -> None:

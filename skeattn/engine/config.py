@@ -34,7 +34,7 @@ from skeattn.engine.places import (
 )
 from skeattn.engine.schedules import WarmupCosine
 from skeattn.engine.speed import resolve_amp
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import ConfigError, DataError, SkeAttnError
 from skeattn.models.joint_names import are_several
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS
 from skeattn.renaming import note_renamed
@@ -89,9 +89,13 @@ def read_config(path: str | os.PathLike[str], options: Mapping[str, Any] | None 
     path = os.fspath(find_config(path))
     try:
         cfg = OrderedConfig.of(Config.fromfile(path))
-    except (OSError, SyntaxError, KeyError, NameError, TypeError, ImportError) as error:
+    except SkeAttnError:
+        raise
+    except Exception as error:  # a config is a program
         hint = '; put the folder of your modules on PYTHONPATH' if isinstance(error, ImportError) else ''
-        raise ConfigError(f'{path} cannot be read: {error}{hint}') from error
+        usual = isinstance(error, OSError | SyntaxError | NameError | TypeError | ImportError)
+        what = str(error) if usual else f'{type(error).__name__}: {error}'
+        raise ConfigError(f'{path} cannot be read: {what}{hint}') from error
     _check_removals_in_files(cfg, path)
     _read_renamed_keys(cfg, Origin(path))
     _override(cfg, options or {})

@@ -9,6 +9,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
+EVALUATIONS = ('val/', 'test/')
+"""Beginnings of the names of scalars that are logged once per evaluation."""
 PRESENT = ('cfg', 'seed', 'experiment_name', 'max_epochs', 'max_iters')
 """Facts of a message hub that belong to the present run, not to the resumed one."""
 
@@ -78,13 +80,19 @@ LateMessageHub._instance_dict = MessageHub._instance_dict
 
 
 def hub_state(hub: MessageHub) -> dict[str, Any]:
-    """A message hub as builtin types; of each scalar the latest :data:`HISTORY` values."""
+    """A message hub as builtin types; of each scalar of the training the latest :data:`HISTORY` values.
+
+    Those of evaluations are in the curves: a run that was killed after one resumes from a checkpoint before it.
+    """
     state = hub.state_dict()
     scalars = {}
     for name, buffer in state['log_scalars'].items():
+        if name.startswith(EVALUATIONS):
+            continue
         values, counts = buffer.data
         scalars[name] = {'values': values[-HISTORY:].tolist(), 'counts': counts[-HISTORY:].tolist()}
-    return {**state, 'log_scalars': scalars}
+    resumed = {name: kept for name, kept in state['resumed_keys'].items() if not name.startswith(EVALUATIONS)}
+    return {**state, 'log_scalars': scalars, 'resumed_keys': resumed}
 
 
 def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:

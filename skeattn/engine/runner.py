@@ -44,6 +44,7 @@ from skeattn.engine.hooks.steps import bare_model, micro_batches
 from skeattn.engine.log_processor import SharedLogProcessor
 from skeattn.engine.message_hub import LateMessageHub, hub_state, restore_hub
 from skeattn.engine.places import WRAPPERS
+from skeattn.engine.processes import restore_processes
 from skeattn.engine.resume import (
     SCHEDULE,
     Difference,
@@ -339,6 +340,7 @@ class SkeAttnRunner(Runner):
         meta: dict[str, Any] | None = None,
         pending: Mapping[str, Any] | None = None,
         unfinished: Mapping[str, Any] | None = None,
+        processes: Sequence[Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         """Write a checkpoint atomically; it holds builtin types and tensors only.
@@ -350,6 +352,7 @@ class SkeAttnRunner(Runner):
             pending: gradients and keys of an incomplete optimiser step, see
                 :func:`~skeattn.engine.accumulation.pending_state`.
             unfinished: values of an incomplete epoch, see :func:`~skeattn.engine.accumulation.unfinished_epoch`.
+            processes: values of each process, see :func:`~skeattn.engine.processes.process_states`.
 
         Raises:
             NonFiniteError: a weight is NaN or infinite; nothing is written.
@@ -365,7 +368,8 @@ class SkeAttnRunner(Runner):
         checkpoint = {'meta': {**self._meta(), **(meta or {})}, 'state_dict': state_dict}
         checkpoint['message_hub'] = hub_state(self.message_hub)
         if save_optimizer:
-            checkpoint |= {'optimizer': self.optim_wrapper.state_dict(), 'pending': pending, 'unfinished': unfinished}
+            checkpoint |= {'optimizer': self.optim_wrapper.state_dict(), 'pending': pending}
+            checkpoint |= {'unfinished': unfinished, 'processes': processes}
         if save_param_scheduler:
             checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
@@ -471,6 +475,7 @@ class SkeAttnRunner(Runner):
         self._load_weights(checkpoint, filename, strict=True)
         self._restore_progress(meta)
         restore_hub(self.message_hub, checkpoint['message_hub'])
+        restore_processes(self, checkpoint)
         self._restore_optimizer(filename, checkpoint, keys)
         restore_pending(self, checkpoint, keys)
         restore_unfinished(self, checkpoint)

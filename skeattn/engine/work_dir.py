@@ -16,6 +16,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from skeattn.checkpoint import find_newest
 from skeattn.errors import ConfigError, SkeAttnError
 from skeattn.files import Lock, try_lock
+from skeattn.reading import read_json
 
 LOCK = '.running'
 """File that a training locks in its work_dir; it names the process."""
@@ -77,7 +78,7 @@ def _take(work_dir: Path) -> tuple[Lock | None, str | None]:
         return None, None
     if lock is None:
         try:
-            holder = json.loads(path.read_text())
+            holder = read_json(path)
             return None, f'process {holder["process"]} on {holder["host"]}, since {holder["since"]}'
         except (OSError, ValueError, KeyError, TypeError):  # it has only just begun
             return None, 'by an unnamed process'

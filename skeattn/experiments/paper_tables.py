@@ -1,6 +1,5 @@
 """Tables of the paper from records, with ours beside the paper's figures."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from skeattn.experiments.paper import Column, Line, PaperTable
 from skeattn.experiments.plan import FUSIONS, Cell, add_columns, find_datasets
 from skeattn.files import write_json
 from skeattn.models.readout import MEAN, split_source
+from skeattn.reading import read_json
 from skeattn.results.ensemble import FUSED
 from skeattn.results.record import Record
 from skeattn.results.report import mean_std
@@ -51,8 +51,8 @@ def read_record(path: Path) -> Record | None:
         RecordError: the record is not valid.
     """
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except (OSError, ValueError):
         return None
     ours = isinstance(content, dict) and {'config', 'seed', 'sources'} <= content.keys()
     return Record.from_dict(content, str(path)) if ours else None

@@ -1,6 +1,5 @@
 """Progress of a training in another process, from its logged scalars."""
 
-import json
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from skeattn.reading import parse_json
 
 _KEYS = {'epoch', 'iter', 'loss', 'time'}
 """Keys of a training step; evaluations are logged in the same file under different keys."""
@@ -65,7 +66,7 @@ def _read_steps(file: Path) -> Iterator[dict[str, Any]]:
     """The training steps of a log; incomplete lines, still being written or truncated by a kill, are skipped."""
     for line in file.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.keys() >= _KEYS:

@@ -1,6 +1,5 @@
 """What a training and its evaluations left in a folder; nothing of it is executed."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from mmengine.config import Config
 from skeattn.checkpoint import find_newest, read_checkpoint, stated_config, training_config
 from skeattn.engine.config import resolve_config
 from skeattn.errors import ConfigError, DataError, SkeAttnError, shorten
+from skeattn.reading import read_json
 from skeattn.results import record as records
 from skeattn.results.record import Record
 from skeattn.visualization.curves import Log, read_log
@@ -136,7 +136,7 @@ def _names(named: dict[Path, str]) -> list[str]:
 def _is_record(path: Path) -> bool:
     """Whether a JSON file means to be a record."""
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and 'sources' in content

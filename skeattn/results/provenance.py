@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 import platform
@@ -21,6 +20,7 @@ from mmengine.config import Config
 import skeattn
 from skeattn.checkpoint import encoder_facts, read_checkpoint, stated_config
 from skeattn.datasets.union import digest_of, in_words
+from skeattn.reading import parse_json
 
 
 def environment() -> dict[str, Any]:
@@ -116,9 +116,9 @@ def epoch_seconds(work_dir: Path, iterations: int) -> dict[int, float]:
     """
     times = defaultdict(list)
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            with contextlib.suppress(ValueError):  # a kill can truncate the last line
-                entry = json.loads(line)
-                if {'epoch', 'time', 'loss'} <= entry.keys():
-                    times[entry['epoch']].append(entry['time'])
+        for line in log.read_text(errors='replace').splitlines():
+            with contextlib.suppress(ValueError, TypeError):  # a kill can truncate the last line
+                entry = parse_json(line)
+                if {'epoch', 'time', 'loss'} <= set(entry):
+                    times[int(entry['epoch'])].append(float(entry['time']))
     return {epoch: statistics.mean(times[epoch]) * iterations for epoch in sorted(times)}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from skeattn.errors import DataError
 from skeattn.evaluation.result import Scores
 from skeattn.files import write_atomic
+from skeattn.reading import parse_json, read_arrays
 
 PARTS = ('test', 'heldout')
 FIELDS = ('scores', 'labels', 'names')
@@ -65,14 +65,13 @@ class ScoreFile:
             DataError: the file is missing, damaged or inconsistent; names the file.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                parts = [_part(arrays, part) for part in PARTS if part == 'test' or f'{part}_scores' in arrays]
-                classes, facts = arrays['classes'].tolist(), _upgrade(json.loads(str(arrays['facts'])))
+            arrays = read_arrays(path)
+            parts = [_part(arrays, part) for part in PARTS if part == 'test' or f'{part}_scores' in arrays]
+            classes, facts = arrays['classes'].tolist(), _upgrade(parse_json(str(arrays['facts'])))
             return cls(parts[0], parts[1] if len(parts) > 1 else None, classes, facts)
         except FileNotFoundError as error:
             raise DataError(f'{path}: no such score file; skeattn test writes it beside its record') from error
-        # numpy returns an array or the file's text if the file is not an npz.
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f'{path} is not an intact score file: {error}; write it again with skeattn test') from error
 
 

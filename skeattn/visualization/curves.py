@@ -1,8 +1,7 @@
 """Accuracy and losses over the epochs, read from the logs of training runs."""
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skeattn.errors import DataError
+from skeattn.reading import parse_json
 from skeattn.visualization.style import COLOURS, INK, class_style, look, quiet, save
 
 Series = dict[float, float]
@@ -48,17 +48,30 @@ def read_log(work_dir: str | os.PathLike[str]) -> Log:
     log = Log()
     for file in files:
         train: list[dict[str, Any]] = []
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f'{file}, line {number} is not JSON ({error}); delete that line') from error
+        for entry in _entries(file):
             if 'iter' in entry:
                 train.append(entry)
             else:
                 _add(log.val, entry, float(entry['step']), lambda key: '/' in key)
         _add_losses(log.train, train)
     return log
+
+
+def _entries(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log; a last one without its end, as a kill leaves it, does not count."""
+    try:
+        *lines, _ = file.read_text(errors='replace').split('\n')
+    except OSError as error:
+        raise DataError(f'{file} cannot be read: {error}') from error
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = parse_json(line)
+            places = ('iter', 'epoch') if 'iter' in entry else ('step',)
+            if not all(isinstance(entry[key], int | float) and entry[key] >= len(places) - 1 for key in places):
+                raise ValueError(f'{" and ".join(places)} must be numbers from {len(places) - 1} on')
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f'{file}, line {number} is no line of a log ({error}); delete that line') from error
+        yield entry
 
 
 def _add_losses(series: dict[str, Series], entries: list[dict[str, Any]]) -> None:
@@ -70,7 +83,7 @@ def _add_losses(series: dict[str, Series], entries: list[dict[str, Any]]) -> Non
 
 def _add(series: dict[str, Series], entry: dict[str, Any], epoch: float, is_shown: Callable[[str], bool]) -> None:
     for key, value in entry.items():
-        if is_shown(key):
+        if is_shown(key) and isinstance(value, int | float):
             series.setdefault(key, {})[epoch] = value
 
 

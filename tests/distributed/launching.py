@@ -20,7 +20,12 @@ def launch(script: str, *arguments: object, **environment: str) -> subprocess.Co
 
 
 def two_processes(main: Callable[..., None], *arguments: Any) -> None:
-    """Call ``main(*arguments)`` in two processes, with the environment that torchrun gives them.
+    """Call ``main(*arguments)`` in two processes, see :func:`processes`."""
+    processes(2, main, *arguments)
+
+
+def processes(count: int, main: Callable[..., None], *arguments: Any) -> None:
+    """Call ``main(*arguments)`` in several processes, with the environment that torchrun gives them.
 
     They are forked from a server that has imported the packages once; an exception in one of them is raised here.
     """
@@ -28,11 +33,12 @@ def two_processes(main: Callable[..., None], *arguments: Any) -> None:
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         address = {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(free.getsockname()[1])}
-    start_processes(_on_rank, (address, main, arguments), nprocs=2, start_method='forkserver')
+    address |= {'WORLD_SIZE': str(count), 'LOCAL_WORLD_SIZE': str(count)}
+    start_processes(_on_rank, (address, main, arguments), nprocs=count, start_method='forkserver')
 
 
 def _on_rank(rank: int, address: dict[str, str], main: Callable[..., None], arguments: tuple) -> None:
-    os.environ.update(address, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', LOCAL_WORLD_SIZE='2')
+    os.environ.update(address, RANK=str(rank), LOCAL_RANK=str(rank))
     torch.set_num_threads(1)
     try:
         main(*arguments)

@@ -44,9 +44,17 @@ def test_what_is_missing_is_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match='work_dir of a training run'):
         read_log(tmp_path / 'nowhere')
     write_log(tmp_path / 'damaged', 'stamp', [])
-    (tmp_path / 'damaged/stamp/vis_data/scalars.json').write_text('{"step": 1}\n{"st')
-    with pytest.raises(DataError, match=r'scalars.json, line 2 is not JSON'):
-        read_log(tmp_path / 'damaged')
+    for line in ('{"st', '3', '{"step": "x"}', '{"iter": 4, "epoch": 0}', '[' * 100_000):
+        (tmp_path / 'damaged/stamp/vis_data/scalars.json').write_text(f'{{"step": 1}}\n{line}\n')
+        with pytest.raises(DataError, match=r'scalars.json, line 2 is no line of a log'):
+            read_log(tmp_path / 'damaged')
+
+
+def test_a_last_line_that_a_kill_has_cut_does_not_count(tmp_path: Path) -> None:
+    write_log(tmp_path, 'stamp', [{'knn/top1': 50.0, 'step': 1}])
+    with open(tmp_path / 'stamp/vis_data/scalars.json', 'a') as file:
+        file.write('{"knn/top1": 60.0, "st')
+    assert read_log(tmp_path).val == {'knn/top1': {1.0: 50.0}}
 
 
 def test_several_seeds_are_a_mean_and_a_band_over_the_epochs_that_all_have() -> None:

@@ -43,7 +43,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
             pose = pose_of(next(person[key] for key in _KEYS if key in person), 3)
             if pose is not None and np.nan_to_num(pose).any():
                 frames.append((place, [(pose, number_of(person.get('idx', person.get('track_id'))))]))
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
         what = f'file of AlphaPose, a list of "image_id" and "keypoints" of 3 values a joint ({error!r:.100})'
         raise misread(path, what, value, 'alphapose') from error
     return assemble(path, at_their_numbers(frames))

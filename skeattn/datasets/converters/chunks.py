@@ -25,6 +25,7 @@ import numpy as np
 from skeattn.datasets.converters.source import Source
 from skeattn.errors import DataError
 from skeattn.files import is_running, sha256, try_lock, write_atomic
+from skeattn.reading import parse_json, read_arrays
 
 # Name of the clip, keypoint (M, T, V, C), the columns parsed from its name, and, if the format counts events, the
 # number of each in the clip; the counts are summed in the manifest's notes.
@@ -201,8 +202,8 @@ def _write(file: BinaryIO, outcomes: list[Outcome]) -> None:
 
 
 def _read(file: Path) -> list[Outcome]:
-    with np.load(file, allow_pickle=False) as stored:  # compares checksums
-        keypoints, notes = stored['keypoint'], json.loads(stored['notes'].tobytes())
+    stored = read_arrays(file)
+    keypoints, notes = stored['keypoint'], parse_json(stored['notes'].tobytes())
     outcomes, at = [], 0
     for note in notes:
         parsed = None

@@ -1,6 +1,5 @@
 """What formats share that are a table of clips: the loop, names of classes, splits, and what names of NTU tell."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from skeattn.datasets.splits import SPLITS
 from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import ConfigError, DataError
 from skeattn.progress import progress
+from skeattn.reading import read_json
 from skeattn.skeletons import SkeletonLayout, get_layout
 
 MOST_CLASSES = 100_000
@@ -219,8 +219,8 @@ def read_layout(layout: str | os.PathLike[str] | SkeletonLayout) -> SkeletonLayo
     if isinstance(layout, SkeletonLayout) or not os.fspath(layout).endswith('.json'):
         return get_layout(layout)  # type: ignore[arg-type]
     try:
-        return get_layout(json.loads(Path(layout).read_text(encoding='utf-8-sig')))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return get_layout(read_json(layout))
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f'{os.fspath(layout)} does not define a layout: {error}') from error
 
 

@@ -4,6 +4,7 @@ A frame's values are ordered by person, then joint. Clips are padded with empty 
 They have no names; they are numbered ``train_00000`` and so on.
 """
 
+import math
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from skeattn.channels import AXES
 from skeattn.datasets.converters.clips import (
@@ -30,6 +30,7 @@ from skeattn.datasets.converters.clips import (
 from skeattn.datasets.converters.persons import Choice
 from skeattn.datasets.writer import PackedWriter
 from skeattn.errors import DataError
+from skeattn.reading import check_size, read_header
 from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout
 
@@ -153,11 +154,10 @@ def _member(source: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...]
             raise DataError(f'{source} has no array {key}, but {keys!a}')
         try:
             file = archive.open(f'{key}.npy')
-            header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
-            shape, fortran, dtype = header(file)
+            shape, fortran, dtype = read_header(file)
         except Exception as error:  # a damaged header fails in many ways
             raise DataError(f'{source}: {key} is not an array, or a damaged one ({error!r})') from error
-        if fortran or dtype.kind not in 'fiu' or any(size < 0 for size in shape):
+        if fortran or dtype.kind not in 'fiu':
             raise DataError(f'{source}: {key} holds {dtype} {shape}, not numbers, clip by clip')
         with file:
             yield file, shape, dtype
@@ -165,11 +165,12 @@ def _member(source: Path, key: str) -> Iterator[tuple[IO[bytes], tuple[int, ...]
 
 def _read(source: Path, key: str, file: IO[bytes], shape: Any, dtype: np.dtype) -> np.ndarray:
     """The next array of a shape."""
-    size = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     try:
+        check_size(size)
         content = file.read(size)
     except Exception as error:  # zlib.error is not a ValueError
-        raise DataError(f'{source}: {key} is damaged ({error})') from error
+        raise DataError(f'{source}: {key}: {error}') from error
     if len(content) != size:
         raise DataError(f'{source}: {key} is truncated')
     return np.frombuffer(content, dtype).reshape(shape)

@@ -1,6 +1,5 @@
 """What JSON of pose estimators shares: persons listed frame by frame become an array, and a format is recognised."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skeattn import reading
 from skeattn.datasets.converters.persons import UNKNOWN
 from skeattn.errors import DataError
 
@@ -61,8 +61,8 @@ def parse_json(path: str, content: bytes) -> Any:
         DataError: it is none.
     """
     try:
-        return json.loads(content.decode('utf-8-sig'))
-    except (ValueError, RecursionError, MemoryError) as error:
+        return reading.parse_json(content)
+    except (ValueError, MemoryError) as error:
         raise DataError(f'{path} is no JSON, or truncated ({error!r:.200})') from error
 
 
@@ -96,8 +96,8 @@ def last_number(name: Any) -> int | None:
 def look_like(content: bytes) -> str:
     """The end of a message: the format whose files look like this one, if there is any."""
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError, MemoryError):
+        value = reading.parse_json(content)
+    except (ValueError, MemoryError):
         return ''
     return _hint(recognise(value))
 

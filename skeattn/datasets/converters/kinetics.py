@@ -53,7 +53,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
                     score = np.ones((len(pose), 1)) if score is None else score
                     frame.append((np.concatenate([pose, score], axis=1), number_of(person.get('person_id'))))
             numbered.append((int(item.get('frame_index', place)), frame))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         what = f'file of Kinetics-skeleton, "data" with "skeleton", "pose" and "score" ({error!r:.100})'
         raise misread(path, what, value, 'kinetics') from error
     return assemble(path, at_their_numbers(numbered))

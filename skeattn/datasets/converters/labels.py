@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-import numpy as np
-
 from skeattn.datasets.converters.clips import TESTS, TRAINS
 from skeattn.datasets.packed import COLUMNS, FIELDS, UNLABELLED
 from skeattn.errors import DataError
+from skeattn.reading import parse_array
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NO_LABEL = ('', 'nan', '-1')
@@ -117,8 +116,8 @@ def read_array(path: str, content: bytes, names: Sequence[str]) -> list[Row]:
         DataError: it is no such array, or has another number of labels than there are clips.
     """
     try:
-        array = np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
-    except Exception as error:  # a damaged header fails in many ways
+        array = parse_array(content)
+    except ValueError as error:
         raise DataError(f'{path} is no .npy array, or a damaged or pickled one ({error})') from error
     if array.ndim == 2 and array.shape[1] == 2 and array.dtype.kind == 'U':
         return [_row(i + 1, ['name', 'label'], [str(name), str(label)]) for i, (name, label) in enumerate(array)]

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from skeattn.reading import LARGEST
+
 _MATRIX, _COMPRESSED = 14, 15
 _TYPES = {1: 'i1', 2: 'u1', 3: '<i2', 4: '<u2', 5: '<i4', 6: '<u4', 7: '<f4', 9: '<f8', 12: '<i8', 13: '<u8'}
 _HEADER = 128
-_LARGEST = 1 << 28  # bytes of an unpacked variable: more than any clip, small enough to be safe
 
 
 def read_array(content: bytes, name: str) -> np.ndarray:
@@ -51,7 +52,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _unpacked(data: bytes) -> bytes:
     try:
         stream = zlib.decompressobj()
-        unpacked = stream.decompress(data, _LARGEST)
+        unpacked = stream.decompress(data, LARGEST)
     except zlib.error as error:
         raise ValueError(str(error)) from error
     if not stream.eof:

@@ -31,7 +31,7 @@ def read_clip(content: Content) -> tuple[np.ndarray, np.ndarray]:
     value = parse_json(path, text)
     try:
         frames = _frames(value)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         what = f'file of MediaPipe, a list of frames of landmarks with x, y, z and visibility ({error!r:.100})'
         raise misread(path, what, value, 'mediapipe') from error
     return assemble(path, frames)

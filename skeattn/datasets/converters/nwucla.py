@@ -3,7 +3,6 @@
 The files are named ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, view) and hold ``skeletons`` ``[T][20][3]``.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from skeattn.datasets.converters.chunks import Parsed
 from skeattn.datasets.converters.loop import FileFormat
 from skeattn.datasets.splits import SPLITS
 from skeattn.errors import DataError
+from skeattn.reading import parse_json
 
 # Action code in the file name -> class; codes 7 and 10 do not exist. The labels are their ranks.
 ACTIONS = {
@@ -54,8 +54,8 @@ def read_keypoint(path: str, content: bytes) -> np.ndarray:
         DataError: the content is not of this format.
     """
     try:
-        keypoint = np.array(json.loads(content)['skeletons'], dtype=np.float32)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        keypoint = np.array(parse_json(content)['skeletons'], dtype=np.float32)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(f'{path}: not JSON with "skeletons" as frames x joints x 3 numbers ({error})') from error
     if keypoint.ndim != 3:
         raise DataError(f'{path}: "skeletons" has the shape {keypoint.shape}, not (frames, 20, 3)')

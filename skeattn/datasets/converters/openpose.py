@@ -66,7 +66,7 @@ def read_frame(path: str, value: object) -> Frame:
             pose = pose_of(next(person[key] for key in _KEYS if key in person), 3)
             if pose is not None and np.nan_to_num(pose).any():
                 frame.append((pose, number_of(person.get('person_id'))))
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
         what = f'frame of OpenPose, "people" with "pose_keypoints_2d" of 3 values a joint ({error!r:.100})'
         raise misread(path, what, value, 'openpose') from error
     return frame

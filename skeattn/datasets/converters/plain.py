@@ -8,8 +8,6 @@ person by person and joint by joint; a ``.csv``, ``.tsv`` or ``.txt`` holds such
 joint a row ``(T * V, C)``; a ``.json`` nested lists, or ``{"keypoint": ..., "keypoint_score": ...}``.
 """
 
-import io
-import json
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -25,6 +23,7 @@ from skeattn.datasets.converters.labels import lines_of
 from skeattn.datasets.converters.members import Content
 from skeattn.datasets.converters.persons import Choice
 from skeattn.errors import DataError
+from skeattn.reading import parse_array, parse_json
 from skeattn.skeletons import SkeletonLayout
 
 SUFFIXES = ('.npy', '.csv', '.json', '.txt', '.tsv')
@@ -107,14 +106,14 @@ def parse(path: str, content: bytes, V: int, channels: Sequence[str] | None = No
 
 def _from_npy(content: bytes) -> np.ndarray:
     try:
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
-    except Exception as error:  # a damaged header fails in many ways
+        return parse_array(content)
+    except ValueError as error:
         raise DataError(f'it is no .npy array, or a damaged or truncated one ({error})') from error
 
 
 def _from_json(content: bytes) -> np.ndarray:
     try:
-        value = json.loads(content)
+        value = parse_json(content)
         if not isinstance(value, dict):
             return _numbers(value)
         keypoint, score = _numbers(value['keypoint']), value.get('keypoint_score')

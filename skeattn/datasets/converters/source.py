@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skeattn.errors import DataError
+from skeattn.reading import check_size
 
 # Which formats of convert.py read a suffix.
 FORMATS = {
@@ -112,9 +113,11 @@ class Source:
         """The bytes of one file.
 
         Raises:
-            DataError: it cannot be read (damaged or encrypted archive, no permission).
+            DataError: it cannot be read (damaged or encrypted archive, no permission), or is larger than
+                :data:`~skeattn.reading.LARGEST`, unpacked.
         """
         try:
+            check_size(self.state(member)[0])
             if member not in self._inside:
                 return Path(member).read_bytes()
             path, name = self._inside[member]

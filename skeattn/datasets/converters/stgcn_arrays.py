@@ -119,7 +119,7 @@ def _open(folder: Path, side: str, V: int) -> tuple[Path, np.ndarray]:
     if path is None:
         raise DataError(f'{folder} has none of {", ".join(path.name for path in paths)}')
     try:
-        data = np.load(path, mmap_mode='r', allow_pickle=False)
+        data = np.lib.format.open_memmap(path, mode='r')
     except Exception as error:  # a damaged header fails in many ways
         raise DataError(f'{path} is not an array, or a damaged or truncated one ({error})') from error
     if data.ndim != 5 or data.shape[3] != V or data.dtype.kind != 'f':

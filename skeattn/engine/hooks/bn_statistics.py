@@ -5,9 +5,8 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.processes import statistics_of
 from skeattn.registry import HOOKS
 
 
@@ -23,8 +22,7 @@ class AverageBNStatsHook(Hook):
 
     def after_train_epoch(self, runner: Any) -> None:
         """Average all statistics in one message."""
-        layers = [m for m in bare_model(runner).modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-        statistics: list[Any] = [buffer for layer in layers for buffer in (layer.running_mean, layer.running_var)]
+        statistics = statistics_of(runner)
         if get_world_size() == 1 or not statistics:
             return
         flat = torch.cat(statistics)

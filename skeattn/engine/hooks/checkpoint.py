@@ -11,6 +11,7 @@ from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 
 from skeattn.checkpoint import EPOCH_FILE, ITERATION_FILE, LAST, Progress, checkpoint_files
 from skeattn.engine.accumulation import pending_state, unfinished_epoch
+from skeattn.engine.processes import process_states
 from skeattn.errors import CheckpointError, ConfigError, Interrupted, StorageError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS
@@ -132,7 +133,11 @@ class SafeCheckpointHook(Hook):
         epoch, iteration = progress
         name = ITERATION_FILE.format(*progress) if iteration else EPOCH_FILE.format(epoch)
         # of all processes, so before the first one writes
-        state = {'pending': pending_state(runner), 'unfinished': unfinished_epoch(runner) if iteration else None}
+        state = {
+            'pending': pending_state(runner),
+            'unfinished': unfinished_epoch(runner) if iteration else None,
+            'processes': process_states(runner),
+        }
         meta = {'epoch': epoch, 'iter': iteration or runner.iter}
         work_dir = Path(runner.work_dir)
         try:

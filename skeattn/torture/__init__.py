@@ -1,0 +1,1 @@
+"""Trainings that are killed, files that are damaged, long runs: measurements of what docs/reliability.md promises."""
