@@ -54,6 +54,10 @@ class NonFiniteError(SkeAttnError, FloatingPointError):
     """A loss or a weight became NaN or infinite during training."""
 
 
+class ProcessError(SkeAttnError, RuntimeError):
+    """Of several processes of a training one hangs or has ended; names it."""
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = '') -> str:
     """A hint for the end of a message: the known names nearest to a wrong one.
 

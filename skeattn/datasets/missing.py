@@ -18,6 +18,8 @@ from skeattn.skeletons import JointOrMean, SkeletonLayout
 SCORES = ('score', 'confidence', 'conf', 'visibility', 'likelihood', 'probability')
 """Names of a channel in which 0 means that a joint was not detected."""
 ROWS = 1 << 16
+FARTHEST = 1e8
+"""Coordinates beyond it are absurd in any unit; squares of those within it are far from overflow."""
 
 
 def mark_missing(keypoint: np.ndarray, channels: Sequence[str] | None, layout: SkeletonLayout) -> np.ndarray:
@@ -247,18 +249,22 @@ def sound_rows(rows: np.ndarray, D: int, has_missing: bool) -> np.ndarray:
 
 
 def broken_value(clip: np.ndarray, channels: Sequence[str], layout: SkeletonLayout) -> str:
-    """The first value that is neither a number nor a missing joint's, with its place; empty where all are.
+    """The first value that is no number, no missing joint's, or absurd, with its place; empty where none is.
 
     Args:
         clip: ``(M, T, V, C)``.
-        channels: names of the C values. NaN coordinates are a missing joint; any other NaN, and infinity, are broken.
+        channels: names of the C values. NaN coordinates are a missing joint; any other NaN, infinity, and coordinates
+            beyond :data:`FARTHEST` are broken.
         layout: of the joints.
     """
     D = num_coordinates(channels)
     broken = np.isinf(clip)
     broken[..., D:] |= np.isnan(clip[..., D:])
+    with np.errstate(invalid='ignore'):
+        broken[..., :D] |= np.abs(clip[..., :D]) > FARTHEST
     if not broken.any():
         return ''
     person, frame, joint, channel = np.argwhere(broken)[0]
     where = f'person {person}, frame {frame}, joint {layout.joints[joint]}'
-    return f'NaN or infinite {"coordinate" if channel < D else channels[channel]} at {where}'
+    value, name = clip[person, frame, joint, channel], 'coordinate' if channel < D else channels[channel]
+    return f'absurd {name} {value:g} at {where}' if np.isfinite(value) else f'NaN or infinite {name} at {where}'

@@ -1,5 +1,6 @@
 """The training loop, which can stop early, and the evaluation loop, which runs the encoder once per clip."""
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from mmengine.runner.base_loop import BaseLoop
 
 from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.engine.advice import advice
+from skeattn.engine.contact import BRIEF_S, USUAL_S, brief_waiting
+from skeattn.engine.hooks.non_finite import check_weights
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.places import lookup
 from skeattn.errors import NoClipsError
@@ -33,14 +36,24 @@ class EpochLoop(EpochBasedTrainLoop):
 
     Args:
         max_iters: upper bound; default all of ``max_epochs``.
+        timeout: seconds that one of several processes waits for another one within an epoch, from the second iteration
+            on, before the training ends with an error that names it. Long waits at the start and in an evaluation
+            have the timeout of ``env_cfg.dist_cfg``.
     """
 
     _max_iters: int
 
     def __init__(
-        self, runner: Any, dataloader: Any, max_epochs: int, max_iters: int | None = None, **kwargs: Any
+        self,
+        runner: Any,
+        dataloader: Any,
+        max_epochs: int,
+        max_iters: int | None = None,
+        timeout: float = BRIEF_S,
+        **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
+        self.timeout = timeout
         if max_iters is not None and max_iters < self._max_iters:
             self._max_iters = max_iters
             self._max_epochs = math.ceil(max_iters / len(self.dataloader))
@@ -50,12 +63,16 @@ class EpochLoop(EpochBasedTrainLoop):
 
         Beforehand a model with ``check_data`` checks the data set, one with ``check_start`` that weights were loaded;
         settings that are probably a mistake are logged.
+
+        Raises:
+            NonFiniteError: a weight is NaN or infinite from the beginning.
         """
         model = bare_model(self.runner)
         if hasattr(model, 'check_data'):
             model.check_data(self.dataloader.dataset)
         if hasattr(model, 'check_start'):
             model.check_start(self.runner._has_loaded)
+        check_weights(self.runner)
         if self._iter == 0:
             self._advise(model)
         if self._epoch >= self._max_epochs:
@@ -91,13 +108,22 @@ class EpochLoop(EpochBasedTrainLoop):
         skipped = hasattr(self.dataloader.sampler, 'start_at')
         if skipped:
             self.dataloader.sampler.start_at(done)
-        for index, batch in enumerate(self.dataloader, done if skipped else 0):
-            if self._iter >= self._max_iters:
-                break
-            if index >= done:
-                self.run_iter(index, batch)
-        self.runner.call_hook('after_train_epoch')
+        limited = False
+        with contextlib.ExitStack() as limit:
+            for index, batch in enumerate(self.dataloader, done if skipped else 0):
+                if self._iter >= self._max_iters:
+                    break
+                if index >= done:
+                    self.run_iter(index, batch)
+                    if not limited:  # what is slow only once, such as compiling, is over
+                        limit.enter_context(brief_waiting(self.timeout, self._usual_timeout))
+                        limited = True
+            self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+
+    @property
+    def _usual_timeout(self) -> float:
+        return float(lookup(self.runner.cfg, 'env_cfg.dist_cfg').get('timeout', USUAL_S))
 
     def _evaluate_if_due(self) -> None:
         """Evaluate after the epochs that ``val_interval`` names and after the last, and note that it was done."""

@@ -19,7 +19,8 @@ from skeattn.errors import ConfigError
 
 HARMLESS = (
     'evaluation', 'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
-    'train_cfg.max_epochs', 'train_cfg.max_iters', 'train_cfg.val_interval', 'train_cfg.val_begin', 'max_iters',
+    'train_cfg.timeout', 'train_cfg.max_epochs', 'train_cfg.max_iters', 'train_cfg.val_interval',
+    'train_cfg.val_begin', 'max_iters',
     'train_dataloader.num_workers', 'train_dataloader.persistent_workers', 'train_dataloader.pin_memory',
     'train_dataloader.prefetch_factor', 'train_dataloader.timeout', 'default_hooks.logger', 'default_hooks.checkpoint',
     'default_hooks.timer', 'default_hooks.non_finite', 'default_hooks.accuracy', 'log_processor', 'log_level',

@@ -40,6 +40,7 @@ from skeattn.engine.accumulation import restore_pending, restore_unfinished
 from skeattn.engine.build import newest
 from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import OrderedConfig, resolve_config, world_size
+from skeattn.engine.contact import BRIEF_S, USUAL_S, contact
 from skeattn.engine.hooks.steps import bare_model, micro_batches
 from skeattn.engine.log_processor import SharedLogProcessor
 from skeattn.engine.message_hub import LateMessageHub, hub_state, restore_hub
@@ -114,6 +115,8 @@ class SkeAttnRunner(Runner):
 
     _load_from: str | None
     stop: StopRequest
+    undone: int | None = None
+    """The last iteration that does not count, since NonFiniteHook has undone it."""
     _resume: bool
     _start_from: str | None = None
     _accepted: Sequence[str] = ()
@@ -164,7 +167,7 @@ class SkeAttnRunner(Runner):
         if self.distributed and not is_distributed():
             rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
             if get_device() == 'cpu':
-                timeout = timedelta(seconds=env_cfg.get('dist_cfg', {}).get('timeout', 1800))
+                timeout = timedelta(seconds=env_cfg.get('dist_cfg', {}).get('timeout', USUAL_S))
                 torch.distributed.init_process_group('gloo', timeout=timeout)
             elif get_device() == 'cuda' and rank >= devices:
                 raise ConfigError(f'process {rank} has no GPU: {devices} are present; start fewer processes')
@@ -275,6 +278,7 @@ class SkeAttnRunner(Runner):
         Raises:
             ConfigError: another training runs in the work_dir.
             Interrupted: a signal has ended it.
+            ProcessError: another process hangs or has ended.
         """
 
         def ours(record: logging.LogRecord) -> bool:
@@ -282,10 +286,16 @@ class SkeAttnRunner(Runner):
 
         self.logger.addFilter(ours)
         try:
-            with alone_in(Path(self.work_dir)), StopRequest() as self.stop:
+            with alone_in(Path(self.work_dir)), StopRequest(self._brief) as self.stop, contact(self.stop.group):
                 return super().train()
         finally:
             self.logger.removeFilter(ours)
+
+    @property
+    def _brief(self) -> float:
+        """Longest wait of a process for another one within an epoch, in seconds."""
+        loop = self._train_loop
+        return float(loop.get('timeout', BRIEF_S) if isinstance(loop, dict) else getattr(loop, 'timeout', BRIEF_S))
 
     def build_log_processor(self, log_processor: Any) -> Any:
         """A processor that smooths all values of a loss alike, so that the logged parts add up to the total."""

@@ -16,7 +16,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Ctrl-C; preemption; a closed terminal; the warning that Slurm sends with ``signal=USR1@120``."""
 LOOK = 10
 """Iterations between two agreements of several processes."""
-_TIMEOUT = timedelta(minutes=30)
 
 
 class StopRequest:
@@ -25,21 +24,26 @@ class StopRequest:
     As a context manager it handles :data:`SIGNALS` within the block, in the main thread. A signal that the parent
     process has set to be ignored (``nohup``) stays ignored.
 
+    Args:
+        seconds: longest time that a process waits for the others to agree.
+
     Attributes:
+        group: all processes, connected by gloo; None for a single one.
         received: the signal that this process received; None before.
         deferred: whether a signal is kept. Otherwise, as in an evaluation, it raises
             :class:`~skeattn.errors.Interrupted` at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 1800) -> None:
         self.received: int | None = None
         self.deferred = False
         self._before: dict[int, Any] = {}
-        self._group: Any = None
+        self.group: Any = None
+        self._timeout = timedelta(seconds=seconds)
 
     def __enter__(self) -> 'StopRequest':
         if get_world_size() > 1:  # on the CPU: nothing waits on the accelerators
-            self._group = torch.distributed.new_group(backend='gloo', timeout=_TIMEOUT)
+            self.group = torch.distributed.new_group(backend='gloo', timeout=self._timeout)
         if threading.current_thread() is threading.main_thread():
             handled = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
             self._before = {number: signal.signal(number, self._receive) for number in handled}
@@ -49,8 +53,8 @@ class StopRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._restore()
-        if self._group is not None and kind is None:
-            torch.distributed.destroy_process_group(self._group)
+        if self.group is not None and kind is None:
+            torch.distributed.destroy_process_group(self.group)
 
     def requested(self, iteration: int | None = None) -> int | None:
         """The signal that a process has received; all processes call it, and all receive the same answer.
@@ -59,12 +63,12 @@ class StopRequest:
             iteration: number of the present one. Several processes ask each other every :data:`LOOK` iterations; None
                 asks now.
         """
-        if self._group is None:
+        if self.group is None:
             return self.received
         if iteration is not None and iteration % LOOK:
             return None
         number = torch.tensor(self.received or 0)
-        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX, self._group)
+        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX, self.group)
         return int(number) or None
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

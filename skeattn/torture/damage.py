@@ -18,8 +18,8 @@ from skeattn.torture.mutations import KINDS, damage
 from skeattn.torture.specimens import SPECIMENS, copy
 from skeattn.torture.traces import same
 
-SECONDS = 30
-"""After which a reading counts as hung."""
+SECONDS, PATIENCE_S = 30, 600
+"""Time of the processor, and time on a busy machine, after which a reading counts as hung."""
 MEMORY = 3 << 30
 """Bytes that a reading may take beyond what the packages took."""
 BATCH = 50
@@ -161,7 +161,7 @@ def schedule(number: int, seed: int, names: Sequence[str]) -> list[tuple[str, st
 
 
 def _receive(receiver: Any, process: Any, name: str, seed: str) -> Outcome:
-    if receiver.poll(2 * SECONDS):
+    if receiver.poll(PATIENCE_S):
         try:
             outcome: Outcome = receiver.recv()
             return outcome
@@ -175,12 +175,12 @@ def _attempt_all(laboratory: Laboratory, batch: list[tuple[str, str]], sender: A
     def hang(number: int, frame: Any) -> None:
         raise _Hung
 
-    signal.signal(signal.SIGALRM, hang)
+    signal.signal(signal.SIGPROF, hang)
     with open('/proc/self/statm') as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.RLIM_INFINITY))
     for name, seed in batch:
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         outcome = laboratory.attempt(name, seed)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         sender.send(outcome)

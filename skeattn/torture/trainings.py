@@ -21,7 +21,7 @@ from skeattn.torture.moments import Fate, Moment
 
 LOG, FACTS = 'output.txt', 'facts.json'
 """What the processes of a run printed, and its duration and operations on files; beside its work_dir."""
-PATIENCE_S = 120
+PATIENCE_S = 900
 """Longest time that a training of a second may take on a busy machine before it counts as hung."""
 GRACE_S = 10
 LATE = ('torch._dynamo', 'matplotlib.pyplot')

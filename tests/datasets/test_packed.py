@@ -80,6 +80,7 @@ def test_skipped_clips_are_listed_with_their_reason(tmp_path):
         (np.full((1, 2, 20, 3), np.nan), 0, r'bad: no person is present, every value is zero or missing'),
         (np.zeros((1, 2, 20, 3)), 0, r'bad: no person is present, every value is zero or missing'),
         (np.full((1, 2, 20, 3), 1e300), 0, r'bad: NaN or infinite coordinate at person 0, frame 0, joint hip_centre'),
+        (clip() * [1, 1e30, 1], 0, r'bad: absurd coordinate [\d.]+e\+\d+ at person 0, frame 0, joint hip_centre'),
         (np.zeros((1, 2, 25, 3)), 0, r'bad: shape \(1, 2, 25, 3\) is not \(persons, frames, 20 joints, channels\)'),
         (np.zeros((2, 20, 3)), 0, r'bad: shape \(2, 20, 3\)'),
         (np.zeros((1, 0, 20, 3)), 0, r'bad: no frames'),

@@ -19,7 +19,7 @@ def late(gallows: Gallows, mode: str, share: float) -> Moment:
 # A whole number of 'file' is found when the test runs, from a share of all operations.
 RUNS: list[tuple[str, list[Moment | float]]] = [
     ('plain', [Moment('iteration', 1), Moment('iteration', 4)]),
-    ('plain', [0.25, 0.4, 0.55]),  # operations on files: checkpoints opened, renamed, pointed to, removed
+    ('plain', [0.25, 0.3, 0.25]),  # operations on files: checkpoints opened, renamed, pointed to, removed
     ('plain', [Moment('size', 3_000), Moment('size', 300_000), 0.9]),
     ('plain', [Moment('evaluation', 0), Moment('evaluation', 1)]),
     ('plain', [Moment('iteration', 1, signal='SIGTERM'), Moment('evaluation', 0, signal='SIGTERM')]),

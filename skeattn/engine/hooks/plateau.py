@@ -28,11 +28,12 @@ class LossScheduleHook(ParamSchedulerHook):
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Record the loss."""
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
-        self._losses.append(torch.as_tensor(outputs['loss']).detach().double())
+        if outputs:  # empty where the iteration was undone
+            self._losses.append(torch.as_tensor(outputs['loss']).detach().double())
 
     def after_train_epoch(self, runner: Any) -> None:
         """Step all schedules that count epochs, those that wait for a plateau with the epoch's loss."""
-        mean = torch.stack(self._losses).mean()
+        mean = torch.stack(self._losses or [torch.tensor(float('nan'))]).mean()
         runner.message_hub.update_info(LOSSES, [])
         all_reduce(mean, op='mean')
         history = curves(runner)

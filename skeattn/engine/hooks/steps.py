@@ -29,8 +29,8 @@ def micro_batches(runner: Any) -> int:
 
 
 def stepped(runner: Any) -> bool:
-    """After an iteration: whether the optimiser took a step in it."""
-    return bool(runner.optim_wrapper.should_update())
+    """After an iteration: whether the optimiser took a step in it, and that step counts."""
+    return bool(runner.optim_wrapper.should_update()) and getattr(runner, 'undone', None) != runner.iter
 
 
 def steps(runner: Any, iterations: int) -> int:

@@ -1,0 +1,67 @@
+"""A process that hangs or has ended is noticed by the others, and named."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+from mmengine.dist import get_rank, get_world_size
+from torch.distributed import distributed_c10d
+
+from skeattn.errors import ProcessError, SkeAttnError
+
+USUAL_S, BRIEF_S = 1800, 60
+"""Longest wait of a process for another one: in general, and within an epoch."""
+ANSWER_S = 10
+_LOST = ('Timed out', 'timed out', 'timeout', 'Connection closed', 'Connection reset', 'Broken pipe')
+
+
+@contextmanager
+def brief_waiting(seconds: float, usual: float = USUAL_S) -> Iterator[None]:
+    """Within the block a process waits for another one no longer than so many seconds; several processes alone."""
+    change = getattr(distributed_c10d, '_set_pg_timeout', None)  # of torch, not public; without it the usual one holds
+    if get_world_size() == 1 or change is None:
+        yield
+        return
+    change(timedelta(seconds=seconds))
+    yield
+    change(timedelta(seconds=usual))
+
+
+@contextmanager
+def contact(group: Any) -> Iterator[None]:
+    """Turn the error of a collective whose other processes do not come into one that names them.
+
+    Args:
+        group: all processes, connected by gloo; None for a single one.
+
+    Raises:
+        ProcessError: contact with a process was lost.
+    """
+    try:
+        yield
+    except SkeAttnError:
+        raise
+    except RuntimeError as error:
+        if group is None or not any(text in str(error) for text in _LOST):
+            raise
+        raise ProcessError(f'{_absent(group)}; {str(error).splitlines()[0][-120:]}') from error
+
+
+def _absent(group: Any) -> str:
+    """Which processes do not answer, as far as this one can know."""
+    try:
+        dist.monitored_barrier(group, timeout=timedelta(seconds=ANSWER_S), wait_all_ranks=True)
+    except RuntimeError as error:
+        found = re.search(r'Ranks? ([\d, ]+) failed to pass', str(error))
+        if found:
+            which = found[1].strip().strip(',')
+            return f'process {which} of {get_world_size()} does not answer: it hangs or has ended, see its output'
+        if get_rank() > 0:
+            return (
+                f'process {get_rank()} of {get_world_size()} waits for others in vain; process 0 names them, unless it '
+                f'hangs or has ended itself'
+            )
+    return f'process {get_rank()} of {get_world_size()} waited too long for others, which answer again'
