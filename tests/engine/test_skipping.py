@@ -167,4 +167,4 @@ def test_weights_that_diverge_are_named_and_the_clips_are_not_blamed(tmp_path, d
     runner = toy_runner(tmp_path, data=data, **QUIET, optim_wrapper__optimizer__lr=1e30)
     with pytest.raises(NonFiniteError, match='whose coordinates are finite: the weights have diverged') as caught:
         runner.train()
-    assert 'verify_data' not in str(caught.value)
+    assert 'skeattn verify' not in str(caught.value)
