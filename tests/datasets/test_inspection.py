@@ -175,7 +175,7 @@ def test_a_clip_with_a_joint_far_away_is_named(tmp_path):
     clips = bodies()
     clips[2][:, :, 7] += 40
     (line,) = warnings(write(tmp_path, clips))
-    assert line.startswith('c2: keypoint: a body is ') and 'browse_dataset.py' in line
+    assert line.startswith('c2: keypoint: a body is ') and 'skeattn browse' in line
 
 
 def test_joints_at_the_origin_were_not_detected(tmp_path):

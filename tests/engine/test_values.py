@@ -114,7 +114,7 @@ def test_a_value_is_compared_with_its_annotation(value, kind, limits, expected):
         ('launcher=me', "'none' or 'pytorch' or 'slurm' or 'mpi'"),
         ('resume=yes', 'True or False'),
         ('work_dir=3', 'text or a path or None'),
-        ('layout=3', 'text or a dict or a SkeletonLayout or None'),
+        ('layout=3', 'text or a dict or a SkeletonLayout or a list of text or dicts or a SkeletonLayout or None'),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_form(option, expected):
