@@ -118,15 +118,22 @@ def test_streams_of_each_layout(name):
 @pytest.mark.parametrize('name', SHIPPED)
 @pytest.mark.parametrize('op', OURS)
 def test_each_operation_works_on_each_layout(name, op):
-    changes = {'SkeleMix': {'units': (1, 3)}, 'RandomJointMask': {'fill': 7.0}, 'CropResize': {'min_frames': 1}}
+    changes = {
+        'SkeleMix': {'units': (1, 3)},
+        'RandomJointMask': {'fill': 7.0},
+        'CropResize': {'min_frames': 1},
+        'CropSample': {'min_frames': 4},
+    }
     options = changes.get(op, {})
     augment, x = AUGMENTS.build({'type': op, **options}), clips(layout=name)
     params = augment.draw(spec(layout=name), generator(0, op))
     changed = augment.apply(x, params, partners_in(x))
     frames = augment.frames_left(x.shape[2])
-    assert changed.shape == (*x.shape[:2], frames, *x.shape[3:]) and changed.isfinite().all()
+    persons = 1 if op == 'PickPerson' else x.shape[4]
+    assert changed.shape == (*x.shape[:2], frames, x.shape[3], persons) and changed.isfinite().all()
     notes = augment.notes(params, frames)
-    assert torch.equal(changed, x) == (op in ('CentralSpatialMasking', 'TokenNoise'))  # they only note what they drew
+    only_note = ('CentralSpatialMasking', 'TokenNoise', 'TubeMask')  # what they drew
+    assert torch.equal(changed, x) == (op in only_note)
     assert notes or not torch.equal(changed, x)
     if op == 'SpatialFlip':
         assert torch.equal(augment.apply(changed, params, partners_in(x)), x)
