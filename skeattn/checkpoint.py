@@ -294,7 +294,7 @@ def find_newest(work_dir: str | os.PathLike[str], report: Callable[[str], Any] =
     files = checkpoint_files(work_dir)
     pointer = work_dir / LAST
     if pointer.is_file():
-        last = _progress(Path(pointer.read_text().strip()).name)
+        last = _progress(Path(pointer.read_text(errors='replace').strip()).name)
         # Later ones than the pointer's are left from an earlier run in the same folder.
         files = {progress: path for progress, path in files.items() if last is None or progress <= last}
     for progress in sorted(files, reverse=True):

@@ -14,7 +14,15 @@ import torch
 from mmengine.logging import MessageHub
 from torch import nn
 
-from skeattn.checkpoint import find_newest, load_checkpoint, load_weights, plain, read_checkpoint, write_checkpoint
+from skeattn.checkpoint import (
+    LAST,
+    find_newest,
+    load_checkpoint,
+    load_weights,
+    plain,
+    read_checkpoint,
+    write_checkpoint,
+)
 from skeattn.engine.message_hub import hub_state, restore_hub
 from skeattn.errors import CheckpointError
 from skeattn.models import SkeletonPreprocessor
@@ -184,6 +192,13 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tmp_path):
     messages: list[str] = []
     assert find_newest(tmp_path, messages.append).name == 'epoch_1.pth'
     assert len(messages) == 1 and 'epoch_3.pth is damaged' in messages[0]
+
+
+@pytest.mark.parametrize('pointer', [b'\xbd\x00', b'', b'epoch_9.pth', b'../../x'])
+def test_a_damaged_pointer_is_no_obstacle(tmp_path, pointer):
+    write_checkpoint(tmp_path / 'epoch_1.pth', {'meta': {}, 'state_dict': {'w': torch.ones(1)}})
+    (tmp_path / LAST).write_bytes(pointer)
+    assert find_newest(tmp_path) == tmp_path / 'epoch_1.pth'
 
 
 def test_a_copied_folder_points_to_itself(tmp_path):

@@ -60,8 +60,10 @@ def _absent(group: Any) -> str:
             which = found[1].strip().strip(',')
             return f'process {which} of {get_world_size()} does not answer: it hangs or has ended, see its output'
         if get_rank() > 0:
-            return (
-                f'process {get_rank()} of {get_world_size()} waits for others in vain; process 0 names them, unless it '
-                f'hangs or has ended itself'
-            )
-    return f'process {get_rank()} of {get_world_size()} waited too long for others, which answer again'
+            return f'{_own()} waits for others in vain; process 0 names them, unless it hangs or has ended itself'
+        return f'{_own()} has lost contact with another one, which has ended; see the output of each'
+    return f'{_own()} waited too long for others, which answer again'
+
+
+def _own() -> str:
+    return f'process {get_rank()} of {get_world_size()}'

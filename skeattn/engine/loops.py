@@ -141,7 +141,7 @@ class EpochLoop(EpochBasedTrainLoop):
     def _noted_evaluation(self) -> int | None:
         """The last evaluated epoch, as the first process has noted it."""
         path = Path(self.runner.work_dir) / EVALUATED
-        shared = [path.read_text().strip() if is_main_process() and path.is_file() else '']
+        shared = [path.read_text(errors='replace').strip() if is_main_process() and path.is_file() else '']
         broadcast_object_list(shared)
         return int(shared[0]) if shared[0].isdecimal() else None
 

@@ -23,7 +23,7 @@ SECONDS, PATIENCE_S = 30, 600
 MEMORY = 3 << 30
 """Bytes that a reading may take beyond what the packages took."""
 BATCH = 50
-REFUSED, READ, UNSUITABLE = 'refused', 'read', 'unsuitable'
+REFUSED, READ = 'refused', 'read'
 TRACEBACK, CHANGED, HUNG, MEMORY_FAULT, CRASHED = 'traceback', 'read otherwise', 'hung', 'memory', 'crashed'
 FAULTS = (TRACEBACK, CHANGED, HUNG, MEMORY_FAULT, CRASHED)
 
@@ -35,7 +35,7 @@ class Outcome:
     Args:
         specimen: its name.
         seed: of its damage.
-        result: one of :data:`FAULTS`, :data:`REFUSED`, :data:`READ`; :data:`UNSUITABLE` where nothing was damaged.
+        result: one of :data:`FAULTS`, :data:`REFUSED`, :data:`READ`.
         what: file and damage.
         message: of the error.
     """
@@ -84,9 +84,9 @@ class Laboratory:
         files = sorted(path for path in target.rglob('*') if path.is_file())
         path = draw.choice(files)
         others = sorted(path for path in (self.folder / 'intact').rglob('*') if path.is_file())
-        done = damage(path, draw.choice(KINDS), draw, others)
-        if done is None:
-            return Outcome(name, seed, UNSUITABLE)
+        done = None
+        while done is None:  # not every kind suits every file
+            done = damage(path, draw.choice(KINDS), draw, others)
         outcome = Outcome(name, seed, READ, f'{path.relative_to(target)}: {done.what}')
         try:
             content = _reading(name, target)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
-from skeattn.torture.damage import FAULTS, READ, REFUSED, UNSUITABLE, Outcome, random_outcomes
+from skeattn.torture.damage import FAULTS, READ, REFUSED, Outcome, random_outcomes
 from skeattn.torture.endurance import train_long
 from skeattn.torture.kills import KINDS, Gallows, Trial, random_trials
 from skeattn.torture.specimens import SPECIMENS
@@ -59,7 +59,7 @@ def damages(folder: Path, number: int, seed: int, note: Note) -> Section:
     by_kind: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
         by_kind[outcome.specimen][outcome.result] += 1
-    rows = [(f'damaged: {kind}', f'{sum(counts.values()) - counts[UNSUITABLE]} files', _results(counts))
+    rows = [(f'damaged: {kind}', f'{sum(counts.values())} files', _results(counts))
             for kind in SPECIMENS if (counts := by_kind.get(kind))]  # fmt: skip
     faults = [_fault(outcome) for outcome in outcomes if outcome.result in FAULTS]
     return Section(rows, faults, [asdict(outcome) for outcome in outcomes if outcome.result in FAULTS])

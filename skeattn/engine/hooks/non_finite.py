@@ -159,7 +159,8 @@ def last_good(work_dir: str) -> str:
     pointer = Path(work_dir) / LAST
     if not pointer.is_file():
         return 'No checkpoint had been written yet.'
-    return f'The last good checkpoint is {Path(work_dir) / pointer.read_text().strip()}, untouched.'
+    name = pointer.read_text(errors='replace').strip()
+    return f'The last good checkpoint is {Path(work_dir) / name}, untouched.'
 
 
 def _what(iteration: _Iteration) -> str:
