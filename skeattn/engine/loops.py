@@ -39,7 +39,6 @@ class EpochLoop(EpochBasedTrainLoop):
         timeout: seconds that one of several processes waits for another one within an epoch, from the second iteration
             on, before the training ends with an error that names it. Long waits at the start and in an evaluation
             have the timeout of ``env_cfg.dist_cfg``.
-        (others: as in mmengine.)
     """
 
     _max_iters: int

@@ -94,7 +94,7 @@ def test_settings_that_do_not_exist_are_refused(encoder: Encoder, clips, options
 
 
 def test_values_that_overflow_name_the_clip(encoder: Encoder, clips, monkeypatch) -> None:
-    with pytest.raises(DataError, match='clip 1: infinite coordinate before the step'):
+    with pytest.raises(DataError, match='clip 1: absurd coordinate'):
         encoder.embed([clips[0], np.sign(clips[1]) * 3e38])
     monkeypatch.setattr(encoder.model, 'features', lambda data, source: data['inputs'].flatten(1) / 0)
     with pytest.raises(NonFiniteError, match='features of 8 of 8 clips are NaN or infinite, first clip 0, clip 1'):

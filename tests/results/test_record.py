@@ -38,7 +38,7 @@ def test_committed_records_are_read_and_written_again_as_they_were(tmp_path: Pat
 
 
 def test_a_record_of_version_0_is_read_under_the_present_names() -> None:
-    path = ROOT / 'docs/results/compare_nwucla_xview/aimclr_seed0.json'
+    path = ROOT / 'docs/results/supervised_nwucla_xview/ctrgcn_seed0.json'
     content, record = json.loads(path.read_text()), read(path)
     assert 'version' not in content and record.split == content['protocol'] == 'xview'
     old, new = content['sources']['backbone'], record.sources['backbone']
