@@ -33,6 +33,8 @@ import shutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from skeattn.errors import ConfigError
@@ -46,8 +48,6 @@ def main() -> int:
     for option in ('kills', 'mutations', 'writes', 'minutes'):
         if getattr(args, option) < 0:
             raise ConfigError(f'--{option} {getattr(args, option)} must be 0 or more')
-    warnings.simplefilter('ignore')
-    logging.disable(logging.WARNING)
     folder = Path(args.folder or tempfile.mkdtemp(prefix='torture-'))
     amounts = {
         'kills': (report.kills, args.kills),
@@ -56,11 +56,12 @@ def main() -> int:
         'endurance': (report.endurance, args.minutes),
     }
     sections = {}
-    for name, (section, amount) in amounts.items():
-        if amount:
-            place = folder / name
-            place.mkdir(parents=True, exist_ok=True)
-            sections[name] = section(place, amount, args.seed, lambda text: print(text, file=sys.stderr, flush=True))
+    with quiet():
+        for name, (section, amount) in amounts.items():
+            if amount:
+                place = folder / name
+                place.mkdir(parents=True, exist_ok=True)
+                sections[name] = section(place, amount, args.seed, note)
     print(report.table(list(sections.values())))
     faults = [fault for section in sections.values() for fault in section.faults]
     for fault in faults:
@@ -71,6 +72,23 @@ def main() -> int:
     if not faults and not args.folder:
         shutil.rmtree(folder)
     return 1 if faults else 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings and logs of trainings and readers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def note(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == '__main__':
