@@ -29,6 +29,8 @@ RELEASED_TYPES = {
 """Method of a released checkpoint -> class of the toolbox."""
 BENCHMARKS = ('views', 'backbones', 'steps', 'extraction', 'knn', 'probes', 'conversion', 'startup', 'scaling')
 """Sections of the benchmark; see :mod:`skeattn.benchmark.report`."""
+SET_FORMATS, NETWORK_FORMATS = ('pyskl',), ('onnx', 'torch')
+"""What a packed set and a trained network are exported as."""
 PROTOCOL_FILES = Path(__file__).resolve().parent / 'protocols' / 'builtin'
 """Settings of evaluators by the name of a protocol."""
 

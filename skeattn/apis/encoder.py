@@ -222,7 +222,7 @@ class Encoder:
             raise ConfigError(
                 f'{self.checkpoint} has no classifier: {type(self.model).__name__} learns without labels. Fit one on a '
                 f'few labelled clips, encoder.fit_few_shot(clips, labels), or fine-tune the encoder: '
-                f'python tools/test.py CONFIG CHECKPOINT --protocol finetune'
+                f'skeattn test CONFIG CHECKPOINT --protocol finetune'
             )
         logits = self.features(clips, source=LOGITS, layout=layout, channels=channels, batch_size=batch_size)
         K = logits.x.shape[1]

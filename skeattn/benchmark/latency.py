@@ -32,7 +32,7 @@ def latencies(
     with tempfile.TemporaryDirectory() as folder:
         runs: dict[str, Any] = {'module': network}
         for kind in kinds:
-            runs[kind] = FORMATS[kind][1](export_network(network, Path(folder) / kind, kind).path)
+            runs[kind] = FORMATS[kind].load(export_network(network, Path(folder) / kind, kind).path)
         for count in clips:
             x = network.example(count)
             variants = [

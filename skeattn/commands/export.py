@@ -8,10 +8,7 @@ import argparse
 from pathlib import Path
 
 from skeattn import cli
-from skeattn.choices import READOUTS
-
-SETS = ('pyskl',)
-NETWORKS = ('onnx', 'torch')
+from skeattn.choices import NETWORK_FORMATS, READOUTS, SET_FORMATS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,7 +19,9 @@ def parser() -> argparse.ArgumentParser:
         'skeattn export onnx work_dirs/skeattnclr/stgcn_demo --readout joints --out encoder.onnx',
     )
     top.add_argument(
-        'format', choices=[*SETS, *NETWORKS], help=f'of a set: {", ".join(SETS)}; of a network: the others'
+        'format',
+        choices=[*SET_FORMATS, *NETWORK_FORMATS],
+        help=f'of a set: {", ".join(SET_FORMATS)}; of a network: the others',
     )
     top.add_argument('source', metavar='SOURCE', help='folder of a packed set; a checkpoint or a work_dir')
     top.add_argument('--out', required=True, type=Path, help='file to write')
@@ -41,7 +40,7 @@ def main(args: argparse.Namespace) -> None:
     for path in filter(None, (args.out, args.classes)):
         if path.exists() and not args.overwrite:
             raise DataError(f'{path} exists already; choose a different name or pass --overwrite')
-    (_export_set if args.format in SETS else _export_network)(args)
+    (_export_set if args.format in SET_FORMATS else _export_network)(args)
 
 
 def _export_set(args: argparse.Namespace) -> None:
@@ -51,7 +50,7 @@ def _export_set(args: argparse.Namespace) -> None:
     from skeattn.files import write_text
 
     if args.features or args.readout:
-        raise ConfigError(f'--features and --readout belong to networks: {", ".join(NETWORKS)}')
+        raise ConfigError(f'--features and --readout belong to networks: {", ".join(NETWORK_FORMATS)}')
     packed = PackedSet.open(args.source)
     packed.verify()
     pyskl.export(packed, args.out)

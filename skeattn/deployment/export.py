@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import skeattn
+from skeattn.choices import NETWORK_FORMATS
 from skeattn.deployment.network import DeployedNetwork
 from skeattn.errors import ConfigError, ExportError
 from skeattn.files import write_atomic
@@ -28,6 +29,22 @@ LONGEST = 4096
 """Rows of the longest clip that an exported graph with free length accepts."""
 
 Run = Callable[[Tensor], Tensor]
+
+
+class Format(NamedTuple):
+    """A format of networks.
+
+    Args:
+        write: writes ``(program, network, facts)`` to a path.
+        load: makes a file's graph callable.
+        packages: that both need.
+        suffix: by which other programs know such a file.
+    """
+
+    write: Callable[[Any, DeployedNetwork, dict[str, Any], Path], None]
+    load: Callable[[Path], Run]
+    packages: tuple[str, ...]
+    suffix: str
 
 
 class Exported(NamedTuple):
@@ -61,22 +78,22 @@ def export_network(network: DeployedNetwork, path: str | os.PathLike[str], kind:
     """
     if kind not in FORMATS:
         raise ConfigError(f'no format {kind!r} of networks; choose {" or ".join(FORMATS)}')
-    write, load, packages = FORMATS[kind]
-    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    form = FORMATS[kind]
+    missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
     if missing:
         raise ConfigError(f'{kind} needs {", ".join(missing)}; install them with pip install "skeattn[export]"')
     with _quiet(), torch.no_grad():
         program, free = _program(network)
         facts = facts_of(network, free)
         with tempfile.TemporaryDirectory() as folder:
-            draft = Path(folder) / f'draft.{SUFFIXES[kind]}'
-            write(program, network, facts, draft)
-            difference = _difference(network, load(draft), free)
+            draft = Path(folder) / f'draft.{form.suffix}'
+            form.write(program, network, facts, draft)
+            difference = _difference(network, form.load(draft), free)
             if not difference <= TOLERANCE:
                 raise ExportError(
                     f'{path} was not written: the {kind} graph differs from the network by {difference:.1e} of its '
                     f'largest output, more than {TOLERANCE:g}; try another version of torch'
-                    f'{" or of ".join(["", *packages])}'
+                    f'{" or of ".join(["", *form.packages])}'
                 )
             content = draft.read_bytes()
     write_atomic(path, lambda file: file.write(content))
@@ -167,12 +184,17 @@ def _load_program(path: Path) -> Run:
     return run
 
 
-FORMATS: dict[str, tuple[Callable[..., None], Callable[[Path], Run], tuple[str, ...]]] = {
-    'onnx': (_write_onnx, _load_onnx, ('onnx', 'onnxscript', 'onnxruntime')),
-    'torch': (_write_program, _load_program, ()),
-}
-"""Name -> how it is written, how it is run, the packages that both need."""
-SUFFIXES = {'onnx': 'onnx', 'torch': 'pt2'}
+FORMATS = dict(
+    zip(
+        NETWORK_FORMATS,
+        (
+            Format(_write_onnx, _load_onnx, ('onnx', 'onnxscript', 'onnxruntime'), 'onnx'),
+            Format(_write_program, _load_program, (), 'pt2'),
+        ),
+        strict=True,
+    )
+)
+"""By their names."""
 
 
 @contextmanager

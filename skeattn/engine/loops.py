@@ -93,11 +93,10 @@ class EpochLoop(EpochBasedTrainLoop):
         return self.runner.model
 
     def _advise(self, model: Any) -> None:
-        cfg, steps = self.runner.cfg, min(self._max_iters, self._max_epochs * len(self.dataloader))
-        batch_size = cfg.get('batch_size')
+        cfg, clips = self.runner.cfg, len(self.dataloader.dataset)
+        batch_size, optimizer = cfg.get('batch_size'), lookup(cfg, 'optim_wrapper.optimizer')
         if batch_size is not None:
-            optimizer = lookup(cfg, 'optim_wrapper.optimizer')
-            for sentence in advice(model, len(self.dataloader.dataset), batch_size, steps, optimizer):
+            for sentence in advice(model, clips, batch_size, self._max_iters, optimizer):
                 self.runner.logger.warning(sentence)
 
     def run_epoch(self) -> None:

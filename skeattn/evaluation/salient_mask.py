@@ -8,13 +8,18 @@ from skeattn.errors import ConfigError
 from skeattn.evaluation.features import frozen
 
 
+def has_mask(model: Any) -> bool:
+    """Whether a method has a mask."""
+    return hasattr(model, 'salient_mask')
+
+
 def check_mask(model: Any) -> None:
     """Refuse a model without a mask.
 
     Raises:
         ConfigError: it has none.
     """
-    if not hasattr(model, 'salient_mask'):
+    if not has_mask(model):
         raise ConfigError(f'{type(model).__name__} has no salient mask; choose a config or a checkpoint of SkeAttnCLR')
 
 

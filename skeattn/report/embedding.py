@@ -17,8 +17,9 @@ from skeattn.datasets.splits import of_part
 from skeattn.engine.build import config_of, load_model
 from skeattn.errors import CheckpointError, NoClipsError
 from skeattn.evaluation.embedding_map import evenly, project
-from skeattn.evaluation.features import extract_features, frozen
+from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.knn import nearest_neighbours
+from skeattn.evaluation.salient_mask import has_mask, salient_mask
 from skeattn.progress import progress
 from skeattn.registry import DATASETS
 from skeattn.report.motion import MASK_FRAMES, Motion, affordable, drawable, levelled, quantise, quantise_masks, upright
@@ -162,7 +163,7 @@ def maps(runs: Sequence[Run], options: MapOptions) -> tuple[list[Part], list[Par
     parts, motions = [], []
     for scene in used:
         stored = scene.stored()
-        masked = {i: one.model for i, one in enumerate(found) if one and one.scene is scene and _has_mask(one.model)}
+        masked = {i: one.model for i, one in enumerate(found) if one and one.scene is scene and has_mask(one.model)}
         motion, facts = _motion(scene, stored, masked, BUDGET / len(used))
         parts.append({**scene.part(stored), **facts})
         motions.append(motion)
@@ -202,10 +203,6 @@ def _without(nearest: Tensor, own: Tensor) -> Tensor:
     return others.int().sort(dim=1, descending=True, stable=True).indices[:, : nearest.shape[1] - 1]
 
 
-def _has_mask(model: nn.Module) -> bool:
-    return hasattr(model, 'salient_mask')
-
-
 def _motion(
     scene: Scene, stored: np.ndarray, masked: Mapping[int, nn.Module], budget: float
 ) -> tuple[Part, dict[str, Any]]:
@@ -237,9 +234,8 @@ def _masks(model: nn.Module, scene: Scene, persons: np.ndarray) -> tuple[dict[st
     """(range, mask of each of the first rows) of a network."""
     rows = list(scene.rows)[: len(persons)]
     found: list[Tensor] = []
-    with frozen(model):
-        for start in range(0, len(rows), BATCH):
-            found += _batch_of_masks(model, scene, rows[start : start + BATCH])
+    for start in range(0, len(rows), BATCH):
+        found += _batch_of_masks(model, scene, rows[start : start + BATCH])
     if not found:
         return {'low': 0.0, 'high': 1.0}, []
     masks = torch.stack(found)
@@ -253,6 +249,6 @@ def _batch_of_masks(model: Any, scene: Scene, rows: Sequence[tuple[bool, int]]) 
     for of_bank in (False, True):
         indices = [i for bank, i in rows if bank is of_bank]
         if indices:
-            values = model.salient_mask((scene.bank if of_bank else scene.shown).__getitems__(indices))
-            masks |= {(of_bank, i): value for i, value in zip(indices, values.float().cpu(), strict=True)}
+            values = salient_mask(model, (scene.bank if of_bank else scene.shown).__getitems__(indices))
+            masks |= {(of_bank, i): value for i, value in zip(indices, values, strict=True)}
     return [masks[row] for row in rows]

@@ -106,8 +106,8 @@ def test_a_trained_method_without_what_only_training_needs(tmp_path):
 
 def test_a_graph_that_computes_something_else_is_not_written(tmp_path, monkeypatch):
     network = DeployedNetwork(recognizer('SkeletonTransformer'))
-    write, load, packages = exporting.FORMATS['torch']
-    wrong = (write, lambda path: lambda x: load(path)(x) * 1.001, packages)
+    form = exporting.FORMATS['torch']
+    wrong = form._replace(load=lambda path: lambda x: form.load(path)(x) * 1.001)
     monkeypatch.setitem(exporting.FORMATS, 'torch', wrong)
     (tmp_path / 'old.pt2').write_text('old')
     with pytest.raises(ExportError, match=r'old.pt2 was not written: the torch graph differs .* by 1.0e-03'):
