@@ -60,13 +60,14 @@ def _export_set(args: argparse.Namespace) -> None:
 
 
 def _export_network(args: argparse.Namespace) -> None:
+    from skeattn.apis import load_encoder
     from skeattn.deployment import DeployedNetwork, export_network
-    from skeattn.engine.build import load_model
     from skeattn.errors import ConfigError
 
     if args.classes:
         raise ConfigError('--classes belongs to packed sets; the class names of a network are in its metadata')
-    network = DeployedNetwork(load_model(args.source), args.features or 'backbone', args.readout, args.layout)
+    model = load_encoder(args.source, device='cpu', layout=args.layout).model
+    network = DeployedNetwork(model, args.features or 'backbone', args.readout, args.layout)
     exported = export_network(network, args.out, args.format)
     axes = ', '.join(map(str, exported.facts['input']))
     print(f'wrote {args.out}: clips ({axes}) to {network.output} from {network.source}')

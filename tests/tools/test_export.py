@@ -54,3 +54,8 @@ def test_a_table_with_a_bad_row_is_converted_without_it_or_not_at_all(tmp_path, 
     else:
         assert status == 1 and 'skipped c: ' in out and 'error: 1 of 3 clips were skipped' in err
         assert tool('verify_data.py', tmp_path / 'out')[0] == 0
+
+
+def test_a_network_of_a_missing_checkpoint_is_one_line(tmp_path, tool):
+    status, _, err = tool('export.py', 'onnx', tmp_path / 'nowhere', '--out', tmp_path / 'x.onnx')
+    assert status == 2 and 'no such checkpoint or work_dir; check the path' in err
