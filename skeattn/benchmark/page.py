@@ -94,7 +94,7 @@ def benchmark_section(result: Result) -> list[str]:
 def profile_section(result: Result) -> list[str]:
     """Step and floor; kernels and gaps."""
     lines = [
-        f'{result["config"]}, batch {result["batch"]}, {result["precision"]}: step {result["step_ms"]:.4g} ms, floor '
+        f'{result["config"]}, {_setting(result)}: step {result["step_ms"]:.4g} ms, floor '
         f'{result["floor_ms"]:.4g} ms, of which {result["computing_ms"]:.4g} bound by computing and '
         f'{result["moving_ms"]:.4g} by memory; step / floor {result["times_floor"]:.2f}; '
         f'{result["operations"]} operations, {result["flops"] / 1e9:.4g} GFLOP, {result["bytes"] / 1e9:.4g} GB',
@@ -117,7 +117,7 @@ def epoch_section(result: Result) -> list[str]:
     """One epoch and its projection."""
     where = 'on the accelerator' if result['resident'] else 'in host memory'
     return [
-        f'{result["clips"]:,} random clips {where}, batch {result["batch"]}, {result["precision"]}, with hooks and '
+        f'{result["clips"]:,} random clips {where}, {_setting(result)}, with hooks and '
         f'checkpoint: {result["seconds"]:.1f} s, {result["iterations"]} iterations; after the first ones '
         f'{result["step_ms"]:.4g} ms each, {result["clips_per_second"]:,.0f} clips/s. Projected to {result["epochs"]} '
         f'epochs, without evaluation: {result["hours"]:.2f} h'
@@ -139,6 +139,11 @@ SECTIONS: Mapping[str, Callable[[Result], list[str]]] = {
     'epoch': epoch_section,
     'recipes': recipes_section,
 }
+
+
+def _setting(result: Result) -> str:
+    switches = [f'{key}={value}' for key, value in result['switches'].items()]
+    return ', '.join([f'batch {result["batch"]}', result['precision'], *switches])
 
 
 def _ranked(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:

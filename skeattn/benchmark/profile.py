@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from skeattn.benchmark.ceilings import ceilings
-from skeattn.benchmark.epoch import RECIPE, train_on_random_clips
+from skeattn.benchmark.epoch import RECIPE, switches_for, train_on_random_clips
 from skeattn.benchmark.floor import ListOperations, floor
 from skeattn.benchmark.kernels import Kernel, kernels_of, profiler, summary
 from skeattn.benchmark.rounds import Clock
@@ -18,6 +18,8 @@ from skeattn.benchmark.setting import TINY, Setting
 
 class StepProfile(Hook):
     """Measures iterations in a row: some warm up, some are timed, some profiled on CUDA, one has its operations listed.
+
+    The last one is not compiled, for a compiled graph shows no operations.
 
     Args:
         device: ``'cpu'`` or ``'cuda'``.
@@ -56,6 +58,7 @@ class StepProfile(Hook):
                 self._now()
                 self._profiler.stop()
                 self.kernels = kernels_of(self._profiler)
+            vars(runner.model).pop('loss', None)  # a compiled loss
             self.listed.__enter__()
         elif done == self.iterations:
             self.listed.__exit__(None, None, None)
@@ -70,18 +73,18 @@ def measure_profile(device: str, tiny: bool) -> dict[str, Any]:
     """The training step of SkeAttnCLR in the Runner.
 
     Returns:
-        ``config``, ``batch``, ``precision``, ``resident``, ``step_ms`` (mean), ``ceilings``, the values of
-        :func:`~skeattn.benchmark.floor.floor`, ``times_floor``, and ``gpu``: the values of
+        ``config``, ``batch``, ``precision``, ``resident``, ``switches``, ``step_ms`` (mean), ``ceilings``, the values
+        of :func:`~skeattn.benchmark.floor.floor`, ``times_floor``, and ``gpu``: the values of
         :func:`~skeattn.benchmark.kernels.summary`, None on a CPU, empty where the profiler sees no kernels.
     """
     setting = Setting(device=device, **(TINY if tiny else {'batch': 128}))
     sizes = (8192, 2**32) if device == 'cuda' and not tiny else (setting.matrix, setting.copied)
     hook = StepProfile(device, *((1, 2) if tiny else (20, 10)))
-    facts = train_on_random_clips(hook.iterations * setting.batch, setting.batch, tiny, hook)
+    facts = train_on_random_clips(hook.iterations * setting.batch, setting.batch, tiny, hook, switches_for(device))
     limits = ceilings(Clock(device), *sizes)
     found, step_ms = floor(hook.listed.found, limits), 1000 * hook.seconds
     gpu = None if device == 'cpu' else summary(hook.kernels, hook.steps) if hook.kernels else {}
-    facts = {'config': RECIPE, **{key: facts[key] for key in ('batch', 'precision', 'resident')}}
+    facts = {'config': RECIPE, **{key: facts[key] for key in ('batch', 'precision', 'resident', 'switches')}}
     return {
         **facts,
         'step_ms': step_ms,

@@ -1,5 +1,6 @@
 """What the sections share: sizes, configs, random clips."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +127,13 @@ class Clips:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def on(self, device: str) -> 'Clips':
+        """The same clips, resident on a device, as a :class:`~skeattn.datasets.SkeletonDataset` keeps them."""
+        there = copy(self)
+        there.clips, there.labels = self.clips.to(device), self.labels.to(device)
+        return there
+
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        index = torch.as_tensor(indices, dtype=torch.int64)
+        index = torch.as_tensor(indices, dtype=torch.int64).to(self.clips.device, non_blocking=True)
         batch = {'inputs': self.clips[index], 'labels': self.labels[index], 'index': index}
         return at_full_length(batch) if self.native else batch

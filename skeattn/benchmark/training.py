@@ -18,6 +18,7 @@ from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.build import load_model
 from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.speed import fused
 from skeattn.evaluation.features import frozen
 from skeattn.models.momentum import has_key_encoder
 from skeattn.models.queue import queues_of
@@ -65,7 +66,7 @@ def steps(setting: Setting) -> Iterator[Group]:
         for width in setting.widths if method == 'SkeAttnCLR' else setting.widths[:1]:
             variants = _reference_steps(method, width, setting) if method in METHODS else []
             variants += [our_step(method, width, setting, amp, f'ours {name}') for name, amp in PRECISIONS.items()]
-            if torch.device(setting.device).type == 'cuda':
+            if torch.device(setting.device).type == 'cuda' and method == 'SkeAttnCLR':  # two minutes of compiling
                 variants.append(our_step(method, width, setting, True, 'ours bfloat16, compiled', switch=True))
             yield Group(f'{method}, width {width}', variants)
 
@@ -144,7 +145,9 @@ def _step(model: Any, data: Clips, setting: Setting, amp: bool) -> Callable[[], 
     """What an iteration of the Runner does, with what its hooks do to the model."""
     model = model.to(setting.device).train()
     trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trainable, 0.1, momentum=0.9, weight_decay=1e-4)
+    sgd = fused({'type': 'SGD', 'lr': 0.1, 'momentum': 0.9, 'weight_decay': 1e-4}, torch.device(setting.device))
+    optimizer = torch.optim.SGD(trainable, **{key: value for key, value in sgd.items() if key != 'type'})
+    data = data.on(setting.device)
     wrapper = (AutocastOptimWrapper if amp else OptimWrapper)(optimizer=optimizer)
     iteration = 0
 

@@ -17,9 +17,10 @@ GPU |= dict(gaps=[dict(before='copy', after='gemm', ms=0.25, calls=2.0)])
 RESULTS = dict(
     tests=dict(passed=60, failed=['test_x[moco]'], skipped={'test_y': 'drawn on the device'}),
     benchmark=dict(clock='CUDA events', rounds=5, setting=dict(batch=128), sections=dict(steps=STEPS)),
-    profile=dict(config='c', batch=128, precision='bfloat16', step_ms=10.0, **FLOOR, gpu=GPU)
+    profile=dict(config='c', switches={}, batch=128, precision='bfloat16', step_ms=10.0, **FLOOR, gpu=GPU)
     | dict(dearest=[dict(name='convolution', ms=4.0, calls=50)]),
     epoch=dict(clips=40091, resident=True, batch=128, precision='bfloat16', seconds=10.0, iterations=313)
+    | dict(switches={'compile': True})
     | dict(step_ms=30.0, clips_per_second=4267.0, epochs=300, hours=0.78),
     recipes=dict(runs=[dict(state='finished', run='A'), dict(state='to be trained', run='B')], table='| a table |'),
 )
@@ -61,7 +62,7 @@ def test_the_page_of_a_gpu():
         'failed: `test_x[moco]`',
         '`test_y`: drawn on the device',
         '1 of 2 runs are finished',
-        '40,091 random clips on the accelerator',
+        '40,091 random clips on the accelerator, batch 128, bfloat16, compile=True, with hooks',
         '| a table |',
     ):
         assert sentence in text

@@ -16,9 +16,9 @@ from tests.conftest import ROOT
 RESULTS = {
     'tests': {'passed', 'failed', 'skipped'},
     'benchmark': {'setting', 'rounds', 'clock', 'device', 'ceilings', 'sections', 'versions', 'hardware', 'threads'},
-    'profile': {'config', 'batch', 'precision', 'resident', 'step_ms', 'ceilings', 'times_floor', 'gpu'}
+    'profile': {'config', 'batch', 'precision', 'resident', 'switches', 'step_ms', 'ceilings', 'times_floor', 'gpu'}
     | {'floor_ms', 'computing_ms', 'moving_ms', 'flops', 'bytes', 'operations', 'dearest'},
-    'epoch': {'clips', 'batch', 'iterations', 'precision', 'resident', 'epochs', 'clips_per_second'}
+    'epoch': {'clips', 'batch', 'iterations', 'precision', 'resident', 'switches', 'epochs', 'clips_per_second'}
     | {'seconds', 'step_ms', 'hours'},
     'recipes': {'runs', 'table'},
 }

@@ -10,16 +10,16 @@ from skeattn.models.backbones.joints import GraphBackbone
 from skeattn.models.dropout import Dropout
 from skeattn.registry import BACKBONES
 
-FOLDED_CHANNELS = 16
-"""Widest input for which one product over joints and channels is the fastest form on a CPU in bfloat16."""
+FOLDED = {'cpu': 16 * 32, 'cuda': 128 * 128}
+"""Type of device -> largest C * C' for which one product over joints and channels is the fastest form in bfloat16."""
 
 
 class GraphConv(nn.Module):
     """Graph convolution ``y[w] = sum_k sum_v (W_k x[v] + b_k) A[k, v, w]``.
 
     Neighbours are aggregated first and mapped afterwards, with channels last: one small batched product and one large
-    one, no transposition. Under autocast on a CPU, where small batched products are slow, a narrow layer is one product
-    with the matrix ``sum_k A[k, v, w] W_k`` over joints and channels: V / K times the operations, in less time.
+    one, no transposition. Under autocast, where small batched products are slow, a narrow layer is one product with the
+    matrix ``sum_k A[k, v, w] W_k`` over joints and channels: V / K times the operations, in less time.
     The parameters have the release's form, a 1x1 convolution to K * out_channels maps.
     """
 
@@ -36,7 +36,7 @@ class GraphConv(nn.Module):
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
         autocast = torch.is_autocast_enabled(x.device.type)
-        if autocast and x.device.type == 'cpu' and C <= FOLDED_CHANNELS:
+        if autocast and C * self.conv.out_channels // K <= FOLDED.get(x.device.type, 0):
             weight = self._fold(A)
             out = nn.functional.linear(rows.flatten(1), weight, bias.flatten())
             return out.view(N, T, V, len(weight) // V).permute(0, 3, 1, 2)
