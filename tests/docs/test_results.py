@@ -181,6 +181,22 @@ def test_a_comparison_under_other_conditions_is_rendered_from_its_records(folder
     assert {row.backbone for row in rows if row.step_gmacs} <= untrained
 
 
+def test_four_times_the_width_gains_nothing() -> None:
+    """Fewer than three seeds of SkeAttnCLR, which the page says; without copies, by the probe."""
+    rows = make_rows(records(RESULTS / 'width64_nwucla_xview'))
+    assert render(rows, 'github') in (RESULTS / 'README.md').read_text()
+    wide = {row.name: mean(row.metrics['probe/top1']) for row in rows if row.without_copies}
+    narrow = {
+        row.name: mean(row.metrics['probe/top1'])
+        for row in make_rows(records(RESULTS / 'table1_nwucla_xview'))
+        if row.without_copies and row.streams == ('joint',)
+    }
+    assert (
+        wide['SkeAttnCLR'] < wide['SkeletonCLR'] < narrow['SkeletonCLR'] + 1
+        and wide['SkeAttnCLR'] < narrow['SkeAttnCLR']
+    )
+
+
 def test_the_precisions_end_within_the_spread_of_each_other() -> None:
     rows = {row.name: row for row in make_rows(records(RESULTS / 'precision_demo'))}
     for metric in ('knn/top1_k1', 'probe/top1'):
