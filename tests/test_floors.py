@@ -109,6 +109,7 @@ def test_the_page_names_every_room_and_only_files_that_exist() -> None:
     assert folders | modules <= set(re.findall(r'\b\w+(?:\.py\b|/)', tree))
 
 
+@pytest.mark.slow
 def test_what_needs_no_runner_loads_none() -> None:
     code = """
 import importlib, sys

@@ -25,6 +25,7 @@ def network() -> DeployedNetwork:
     return DeployedNetwork(model)
 
 
+@pytest.mark.slow
 def test_rows(network):
     found = dict(latencies(network, (1, 3), rounds=2, kinds=('torch',)))
     assert found.keys() == {1, 3}

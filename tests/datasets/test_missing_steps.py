@@ -196,6 +196,7 @@ def nearest_neighbour(clips, labels, trains):
     return 100 * (labels[trains][nearest] == labels[~trains]).mean()
 
 
+@pytest.mark.slow
 def test_a_tenth_of_the_joints_lost_costs_the_nearest_neighbour_nothing():
     """Law of kind F1, 600 generated clips in 2-D with scores, cross-subject, 17 classes, raw 1-NN in per cent.
 

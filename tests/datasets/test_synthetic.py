@@ -32,6 +32,7 @@ def digest(made_clips):
     return state.hexdigest()
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_and_a_smaller_set_is_the_beginning_of_a_larger_one(made):
     assert digest(generate(0, 40)) == digest(islice(generate(0, 400), 40)) == digest(made[:40])
     assert digest(generate(1, 5)) != digest(made[:5])

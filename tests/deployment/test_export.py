@@ -16,6 +16,8 @@ from skeattn.registry import MODELS
 from skeattn.skeletons import get_layout
 from tests.engine.toy import toy_runner, write_set
 
+pytestmark = pytest.mark.slow
+
 GRAPH = dict(base_channels=4, out_channels=16)
 BACKBONES = {
     'STGCN': GRAPH,
@@ -59,7 +61,6 @@ def test_the_network_computes_the_features_of_the_method(backbone, persons):
             torch.testing.assert_close(network(x), model.features({'inputs': x}, source), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('backbone', BACKBONES)
 def test_every_backbone_as_onnx_and_as_a_program(backbone, tmp_path):
     network = DeployedNetwork(recognizer(backbone, persons='present'), 'backbone', 'joints')

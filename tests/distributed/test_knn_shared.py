@@ -10,6 +10,7 @@ from tests.distributed.knn_worker import main, results
 from tests.distributed.launching import two_processes
 
 
+@pytest.mark.slow
 def test_shared_queries_give_the_same_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(knn, 'BLOCK', knn.BLOCK)  # the worker lowers it
     one = results()

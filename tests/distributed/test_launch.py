@@ -12,6 +12,8 @@ import torch
 from tests.conftest import ROOT
 from tests.distributed.launching import launch
 
+pytestmark = pytest.mark.slow
+
 # Width 64 on 16 clips of 64 frames and 2 persons in each of 8 processes.
 NEEDED = 17e9
 
@@ -75,7 +77,6 @@ def test_more_gpus_than_present_is_an_error_before_anything_starts(tmp_path):
     assert done.returncode == 2 and done.stderr.startswith('error: 4 GPUs requested, 1 present')
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(('config', 'processes'), [('stgcn_demo', 2), ('stgcn_ntu60_xsub', 8)])
 def test_the_shipped_configs_train_on_cpu_processes(tmp_path, config, processes):
     """Two iterations over generated clips, 220 of them for training; nothing else is overridden."""

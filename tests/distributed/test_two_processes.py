@@ -16,6 +16,8 @@ from tests.distributed.worker import STEPS, main
 from tests.engine.runs import logged
 from tests.engine.toy import write_set
 
+pytestmark = pytest.mark.slow
+
 Runs = Callable[[str], tuple[Path, Path]]
 
 
@@ -68,7 +70,6 @@ def test_gradients_in_the_memory_of_their_exchange_change_no_bit(runs):
     assert ours.keys() == copied.keys() and all(torch.equal(value, copied[name]) for name, value in ours.items())
 
 
-@pytest.mark.slow
 def test_compiled_losses_of_two_processes_are_those_of_one(runs):
     for one, two in (states(runs, 'compiled'), (states(runs, 'frozen')[0], states(runs, 'compiled')[1])):
         assert one.keys() == two.keys()
@@ -86,7 +87,6 @@ def test_crops_of_native_clips_train_as_one_process_does(runs):
         )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('method', ['skelemixclr', 'crossclr', 'hiclr'])
 def test_the_other_methods_train_as_one_process_does(runs, method):
     """Partners' keys and styles come from both processes."""
@@ -108,7 +108,6 @@ def test_predictions_of_all_processes_are_compared_and_receive_gradients(runs):
         )
 
 
-@pytest.mark.slow
 def test_matched_negatives_of_two_processes_are_those_of_one(runs):
     one, two = states(runs, 'matched')
     assert one.keys() == two.keys()
@@ -118,7 +117,6 @@ def test_matched_negatives_of_two_processes_are_those_of_one(runs):
         )
 
 
-@pytest.mark.slow
 def test_matched_negatives_per_process_are_fewer(runs):
     together, (one, two) = states(runs, 'matched'), states(runs, 'apart')
     assert all(torch.equal(value, together[0][name]) for name, value in one.items())
@@ -189,7 +187,6 @@ def test_the_first_process_decides_when_a_checkpoint_is_due(tmp_path):
     assert [(tmp_path / f'{rank}.txt').read_text() for rank in (0, 1)] == ['epoch_3.pth epoch_4.pth'] * 2
 
 
-@pytest.mark.slow
 def test_a_signal_to_one_of_two_processes_ends_both_with_one_checkpoint(tmp_path):
     """They agree at the end of the epoch; the resumed run trains on from there."""
     two_processes(train_until_signal, tmp_path, write_set(tmp_path / 'set'))

@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 
@@ -31,6 +32,7 @@ def long_evaluation(out: Path) -> None:
     torch.save((metrics, total.item()), out / f'{dist.get_rank()}.pt')
 
 
+@pytest.mark.slow
 def test_an_evaluation_may_take_longer_than_the_timeout_of_the_training(tmp_path: Path) -> None:
     two_processes(long_evaluation, tmp_path)
     (first, *totals), (second, *others) = (torch.load(tmp_path / f'{r}.pt', weights_only=True) for r in (0, 1))

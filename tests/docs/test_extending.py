@@ -179,6 +179,7 @@ def test_the_method_predicts_one_view_from_the_other_and_pulls_at_no_target():
     assert z.grad is None and p.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_the_method_learns_and_keeps_its_embeddings_apart():
     hub = train('my_method', max_iters=30, **{'train_cfg.max_epochs': 30}).message_hub
     losses, _ = hub.get_scalar('train/loss').data

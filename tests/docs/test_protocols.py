@@ -32,6 +32,7 @@ def names(tmp_path_factory):
         yield namespace
 
 
+@pytest.mark.slow
 def test_the_record_is_written_as_it_is_returned(names):
     """Kind N8: paths as text were refused in some places; the page gives one as text."""
     assert records.read('record.json') == names['record']

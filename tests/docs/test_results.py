@@ -43,6 +43,7 @@ def test_the_comparison_in_the_docs_is_rendered_from_its_records(folder):
     assert table in (RESULTS / 'README.md').read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('folder', TABLES, ids=lambda folder: folder.name)
 def test_the_table_in_the_docs_is_rendered_from_its_records(folder, monkeypatch):
     """As ``tools/tables.py KEY --records FOLDER --format github`` prints it; all its records are used."""
@@ -160,6 +161,7 @@ def test_the_longer_supervised_run_is_rendered_from_its_record() -> None:
     assert max(row.metrics['probe/top1'][0] for row in rows if 'probe/top1' in row.metrics) >= 90
 
 
+@pytest.mark.slow
 def test_the_negatives_by_nearest_neighbours_are_rendered_from_their_records(monkeypatch) -> None:
     """With a trained mask, every seed of matched negatives is above the queue's and above raw coordinates."""
     monkeypatch.chdir(ROOT)

@@ -140,6 +140,7 @@ def overrides(obj) -> bool:
     return any(obj.name in base.members and base.members[obj.name].docstring for base in bases)
 
 
+@pytest.mark.slow
 def test_every_public_object_has_a_docstring() -> None:
     """Its own, or that of the method which it overrides; attributes are explained in their class."""
     objects = [obj for obj in documented(package()) if not obj.is_attribute]

@@ -99,6 +99,7 @@ def value(cfg: Any, place: Place) -> Any:
     return cfg
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(misspelt())
 def test_a_misspelt_key_at_any_depth_is_refused(case):

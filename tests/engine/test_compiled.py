@@ -19,6 +19,8 @@ from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import toy_runner, write_set
 from tests.models.hot_path import batch, method
 
+pytestmark = pytest.mark.slow
+
 CPU, CUDA = torch.device('cpu'), torch.device('cuda')
 # Compiled in a second; the graph backbones have tests of their own.
 SMALL = dict(_delete_=True, type='SkeletonTransformer', out_channels=8, depth=1, num_heads=2, dropout=0.1)
@@ -146,7 +148,6 @@ def test_accumulated_batches_share_a_graph(tmp_path, data):
     assert graphs() == 1
 
 
-@pytest.mark.slow
 def test_mining_is_a_graph_of_its_own(tmp_path, data):
     """From the second epoch on; the first one is compiled without it."""
     mining = dict(default_hooks__mining=dict(type='MiningHook', begin=1))
@@ -206,7 +207,6 @@ def test_gradients_that_a_replay_overwrites_are_not_accumulated():
     assert compile_settings({'mode': 'default'}, CUDA, micro_batches=4) == {**DEFAULTS, 'mode': 'default'}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which('g++'), reason='needs a C++ compiler')
 def test_generated_code_computes_the_same_losses(tmp_path, data):
     """Without dropout: generated code draws its own numbers."""
@@ -218,7 +218,6 @@ def test_generated_code_computes_the_same_losses(tmp_path, data):
     assert graphs() == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name', ['skeattnclr', 'skeletonclr', 'aimclr', 'skelemixclr'])
 def test_the_graph_backbone_compiles_with_its_dropout(tmp_path, data, name):
     narrow = dict(base_channels=2, out_channels=8)

@@ -27,6 +27,7 @@ def run(folder, data, **options):
     return runner
 
 
+@pytest.mark.slow
 def test_resuming_continues_bit_for_bit(tmp_path, data):
     """The temperature is still rising where the run is resumed."""
     whole, on = tmp_path / 'whole', tmp_path / 'on'
@@ -47,6 +48,7 @@ def test_resuming_continues_bit_for_bit(tmp_path, data):
     assert_equal_state(*(read_checkpoint(folder / 'run/epoch_3.pth') for folder in (on, whole)))
 
 
+@pytest.mark.slow
 def test_the_teacher_is_evaluated_by_both_sources(tmp_path, data):
     assert 'knn/top1_k1' in run(tmp_path, data).val()
     (tmp_path / 'class').mkdir()

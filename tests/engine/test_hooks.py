@@ -17,6 +17,8 @@ from tests.conftest import ROOT, shared_path
 from tests.engine.runs import fake_runner, logged
 from tests.engine.toy import toy_runner, write_set
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):

@@ -19,6 +19,7 @@ def run(tmp_path_factory) -> Path:
     return folder / 'run'
 
 
+@pytest.mark.slow
 def test_the_logged_parts_of_a_loss_add_up_to_the_logged_total(run):
     """Kind N4: smoothing by name."""
     lines = logged(run)

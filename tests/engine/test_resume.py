@@ -18,6 +18,8 @@ from tests.engine.resuming import QUIET, ready, resumed
 from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import call, toy_config, toy_runner, write_config, write_set
 
+pytestmark = pytest.mark.slow
+
 COSINE = "param_scheduler = dict(_delete_=True, type='CosineAnnealingLR')\n"
 WARMUP = "param_scheduler = dict(_delete_=True, type='WarmupCosineLR', warmup=1.5, eta_min=1e-4{})\n"
 STEPS = 'param_scheduler = dict(milestones=[2, 4])\n'

@@ -82,6 +82,7 @@ def test_a_skipped_iteration_changes_nothing(tmp_path, data, options) -> None:
     assert all(torch.isfinite(torch.tensor(line['loss'])) for line in logged(tmp_path / 'run'))
 
 
+@pytest.mark.slow
 def test_skipping_is_deterministic_and_its_count_survives_resuming(tmp_path, data) -> None:
     for name in ('one', 'other'):
         (tmp_path / name).mkdir()

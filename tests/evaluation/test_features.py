@@ -138,6 +138,7 @@ def extract(out: Path) -> None:
     torch.save([(f.x, f.names) for f in features], out / f'{dist.get_rank()}.pt')
 
 
+@pytest.mark.slow
 def test_every_process_gets_the_whole_in_order(tmp_path: Path) -> None:
     """7 clips on 2 processes leave the second a shorter slice, 1 clip leaves it none."""
     two_processes(extract, tmp_path)

@@ -66,6 +66,7 @@ def test_blocks_and_a_missing_basis_change_nothing(monkeypatch) -> None:
             np.testing.assert_allclose(ours, one, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_rounding_of_real_features_moves_the_accuracy_by_at_most_three_tenths() -> None:
     real = published.utdmhad()
     top1 = LogisticProbe()(*real)['top1']

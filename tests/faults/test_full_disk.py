@@ -17,6 +17,8 @@ from skeattn.files import write_json, write_text
 from tests.conftest import ROOT
 from tests.engine.toy import toy_runner, write_config
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 300_000
 
 

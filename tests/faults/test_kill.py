@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from tests.conftest import ROOT
 from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import call, toy_runner, write_config
+
+pytestmark = pytest.mark.slow
 
 
 def test_after_sigkill_resume_ends_with_the_bits_of_the_uninterrupted_run(tmp_path, monkeypatch):

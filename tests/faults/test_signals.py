@@ -16,6 +16,8 @@ from tests.engine.runs import assert_equal_state, curves, logged
 from tests.engine.toy import toy_config, toy_runner
 from tests.faults.signal_hook import SignalHook  # noqa: F401 (registered)
 
+pytestmark = pytest.mark.slow
+
 LINES = "custom_hooks = [dict(type='SignalHook', number='{}', {}={})]\n"
 PLATEAU = dict(default_hooks__param_scheduler__type='LossScheduleHook')
 

@@ -49,6 +49,7 @@ def test_every_method_has_a_budget():
     assert methods == {Config.fromfile(CONFIGS / f'{name}.py').model.type for name in BUDGETS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', BUDGETS)
 def test_a_step_reads_no_value_and_keeps_its_budget(name, meta):
     """The second step: in the first one, the draws of the augmentations are copied operation by operation."""
@@ -72,6 +73,7 @@ def test_no_other_config_of_a_method_reads_a_value(name, meta):
     assert Steps(method(name, meta)).step()['loss'].is_meta
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backbone', BACKBONES)
 def test_no_backbone_reads_a_value(backbone, meta):
     cfg = Config.fromfile(CONFIGS / f'{backbone}.py')[backbone]['model']['backbone']

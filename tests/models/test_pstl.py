@@ -165,6 +165,7 @@ def test_edges_can_be_changed_beside():
     assert model(x, edges=DropAddEdges(0.5, 0.5).train(), joints=torch.arange(9)).shape == (2, 1, 16, 3, 9)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(layout=st.sampled_from(sorted(LAYOUTS)), seed=st.integers(0, 99), stream=st.sampled_from(['joint', 'motion']))
 def test_it_trains_on_every_skeleton(layout, seed, stream):

@@ -20,6 +20,8 @@ from tests.engine.runs import assert_equal_state, curves, logged
 from tests.engine.toy import toy_config, write_set
 from tests.fidelity.golden import Golden, assert_close, to_model
 
+pytestmark = pytest.mark.slow
+
 BACKBONE = dict(type='STGCN', layout='ntu25', base_channels=4, out_channels=16, dropout=0.0)
 QUERY = dict(type='SkeletonPreprocessor', layout='ntu25', views=dict(query=dict(shear=dict(type='Shear'))))
 # Motions of three speeds, which the motion stream shows.
@@ -270,7 +272,6 @@ def test_divergence_ends_a_run_by_name(tmp_path, data):
         runner.train()
 
 
-@pytest.mark.slow
 def test_two_processes_see_the_clips_of_one_and_share_their_statistics(tmp_path, data):
     """After the first step, only the input layer's statistics do not depend on the division among processes."""
     one = SkeAttnRunner.from_cfg(config(tmp_path, data, max_iters=1))

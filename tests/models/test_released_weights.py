@@ -10,6 +10,7 @@ from skeattn.models.released_weights import convert_released, methods_of, releas
 from tests.models.released import TYPES, build, config_of, random_state, released, released_state
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     method=st.sampled_from(list(TYPES)),

@@ -23,6 +23,8 @@ from skeattn.registry import EVALUATORS
 from tests.engine.runs import same
 from tests.engine.toy import toy_config, write_set
 
+pytestmark = pytest.mark.slow
+
 SGD = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
 
 

@@ -14,6 +14,8 @@ from skeattn.report import MapOptions, write_report
 from tests.conftest import ROOT
 from tests.report.runs import CLASSES, TEST
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 'SKEATTN_PICTURES'
 """Variable with a folder of work_dirs, of which the pictures of docs/images are made."""
 CHANGES = """

@@ -24,6 +24,7 @@ def mapped(runs):
     return maps(runs, OPTIONS)
 
 
+@pytest.mark.slow
 def test_runs_on_the_same_clips_share_a_scene(mapped, runs) -> None:
     of_runs, (scene,), (motion,) = mapped
     assert [one['scene'] for one in of_runs] == [0, 0]

@@ -85,6 +85,7 @@ def test_gains_are_printed_and_drawn(tool, tmp_path: Path) -> None:
     assert status == 2 and 'b.json is no readable record' in err and 'Traceback' not in err
 
 
+@pytest.mark.slow
 def test_curves_of_runs_and_of_records(tool, tmp_path: Path, monkeypatch) -> None:
     logged_run = write_resumed_run(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -135,6 +136,7 @@ def test_a_map_of_clips_of_another_length_than_in_training_says_so(tool, tmp_pat
     assert len(logged) == 1 and line in logged[0]
 
 
+@pytest.mark.slow
 def test_masks_are_compared_with_movement_by_class(tool, tmp_path: Path) -> None:
     config, file = write_config(tmp_path), tmp_path / 'run' / 'epoch_1.pth'
     file.parent.mkdir()

@@ -9,6 +9,8 @@ import pytest
 from skeattn.benchmark.report import SECTIONS
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 TOOL = 'analysis_tools/benchmark.py'
 PAGE = ROOT / 'docs/performance.md'
 TAKES_A_WHILE = ('backbones', 'steps', 'scaling', 'startup', 'extraction')

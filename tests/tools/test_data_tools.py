@@ -10,6 +10,8 @@ from skeattn.datasets.converters.source import Source
 from tests.conftest import ROOT, shared_path
 from tests.datasets.raw import clip, skeleton_text
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def raw(tmp_path):
@@ -41,7 +43,6 @@ def test_convert_then_verify_then_damage(tmp_path, raw, tool):
     assert err.startswith('frames.npy: sha256: is damaged')
 
 
-@pytest.mark.slow
 def test_a_truncated_file_stops_a_strict_conversion(tmp_path, raw):
     """In a process of its own: what a shell sees."""
     (raw / 'S001C003P004R001A002.skeleton').write_bytes(b'7\n')
@@ -127,7 +128,6 @@ def test_several_sources_are_one_set(tmp_path, raw, tool):
     assert ['clips', '3'] in [line.split() for line in out.splitlines()]
 
 
-@pytest.mark.slow
 def test_the_benchmark_measures_and_clears_up(tmp_path, tool):
     out, work = tmp_path / 'record.json', tmp_path / 'work'
     work.mkdir()

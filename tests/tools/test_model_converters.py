@@ -14,6 +14,8 @@ from tests.conftest import ROOT
 from tests.engine.toy import SHORT_MIX, tool, write_config
 from tests.models.released import config_of, masked_state, random_state, released, released_state
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = 'model_converters/convert_released.py'
 
 
@@ -222,7 +224,6 @@ def test_the_source_is_never_written_over(tmp_path, run):
     assert sha256(tmp_path / 'released.pt') == digest
 
 
-@pytest.mark.slow
 def test_masked_models_of_the_published_size_fit_the_configs_of_their_set(tmp_path, run):
     """The decoder has 3 layers on NTU-60, 5 on the other sets."""
     for deep, fits, other in (('', 'ntu60_xsub', 'ntu120_xsub'), ('_deep', 'ntu120_xsub', 'ntu60_xsub')):
@@ -236,7 +237,6 @@ def test_masked_models_of_the_published_size_fit_the_configs_of_their_set(tmp_pa
         assert all(torch.equal(ours[name], value) for name, value in model.state_dict().items())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('method', ['skeattnclr', 'skeletonclr', 'crossclr', 'aimclr', 'hiclr', 'skelemixclr'])
 def test_weights_of_the_published_widths_fit_the_released_config(tmp_path, run, method):
     base = 64 if method == 'skeattnclr' else 16

@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 from tests.engine.toy import tool
 from tests.evaluation.standins import ClipSet, Encoder, clip_set
 
+pytestmark = pytest.mark.slow
+
 CORRELATIONS = {'untrained': 0.12, 'trained': 0.25}
 
 
@@ -115,7 +117,6 @@ def test_showpieces_are_of_different_classes_and_end_with_a_pair(quickstart) -> 
     assert len(set(dataset.labels[quickstart.showpieces(dataset)].tolist())) == 4
 
 
-@pytest.mark.slow
 def test_a_failed_training_shows_the_end_of_its_log(quickstart, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(quickstart.CONFIGS, 'X', 'configs/nowhere.py')
     training = quickstart.start('X', tmp_path / 'x', {})

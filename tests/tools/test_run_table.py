@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 import skeattn.experiments.run
 from tests.engine.toy import call
+
+pytestmark = pytest.mark.slow
 skeattn.experiments.run.TOOLS = Path('stubs').resolve()
 sys.exit(call('table', *sys.argv[1:], '--jobs', '1'))
 """
@@ -95,7 +97,6 @@ def test_a_table_is_run_once_and_written_in_all_formats(start, capsys) -> None:
     assert {path: path.stat().st_mtime_ns for path in records} == before
 
 
-@pytest.mark.slow
 def test_tables_share_their_trainings(start, capsys) -> None:
     """KNN is in the same records; fine-tuning has records of its own from the same weights."""
     arguments = ('--dataset', 'toy', '--seeds', '0', '--streams', 'joint')
@@ -108,7 +109,6 @@ def test_tables_share_their_trainings(start, capsys) -> None:
     assert names == {'knn_linear_probe', 'finetune'}
 
 
-@pytest.mark.slow
 def test_from_scratch_nothing_is_trained_beforehand(start) -> None:
     streams = ('--streams', 'joint', 'bone', 'motion', '--methods', 'skeattnclr')
     assert start('6', '--dataset', 'toy', '--seeds', '0', *streams) == 0
@@ -163,7 +163,6 @@ def test_dry_run_tells_the_lines_of_an_ablation_apart(start, capsys) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_what_has_no_config_or_does_not_fit_stays_empty(start, capsys) -> None:
     assert start('2', '--dataset', 'toy', '--seeds', '0', '--streams', 'joint', '--methods', 'skeletonclr') == 0
     shown = capsys.readouterr().out
@@ -190,7 +189,6 @@ def test_what_is_not_known_is_refused_with_what_there_is(start) -> None:
         start('1', '--dataset', 'toy', '--dry-run', '--cfg-options', 'dataset.data=nowhere')
 
 
-@pytest.mark.slow
 def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, checkout: Path, monkeypatch) -> None:
     """While something trains, between records, and at the fusions."""
     monkeypatch.setenv('STUB_SECONDS', '0.3')
@@ -223,7 +221,6 @@ def test_killed_at_any_point_it_goes_on_and_ends_with_the_same_table(start, chec
     assert len(records()) == 7
 
 
-@pytest.mark.slow
 def test_with_the_real_tools(start, monkeypatch) -> None:
     monkeypatch.setattr(skeattn.experiments.run, 'TOOLS', ROOT / 'tools')
     assert start('1', '--dataset', 'toy', '--methods', 'skeletonclr', '--seeds', '0') == 0

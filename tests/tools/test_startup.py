@@ -55,6 +55,7 @@ def test_importing_the_package_or_its_formats_loads_nothing_heavy() -> None:
     assert python('-c', code) == '[]\n'
 
 
+@pytest.mark.slow
 def test_what_is_imported_late_is_there_and_registered() -> None:
     """The registries know the toolbox's components, whatever was imported before."""
     code = """

@@ -24,6 +24,8 @@ from skeattn.results.record import Record, read
 from skeattn.results.score_file import ScoreFile
 from tests.engine.toy import CLASSES, write_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory) -> Path:
@@ -241,7 +243,6 @@ def test_several_protocols_share_one_extraction_and_leave_scores_and_a_map(run: 
         assert f'wrote {run / "many" / name}' in out.splitlines()
 
 
-@pytest.mark.slow
 def test_another_evaluation_has_another_record_and_the_same_one_the_same_numbers(run: Path, tool) -> None:
     names = []
     for options in ([], [], ['--seed', 1], ['--cfg-options', 'protocols.knn.k=[3]'], ['--source', 'projector']):

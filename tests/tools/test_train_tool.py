@@ -66,6 +66,7 @@ def test_a_failed_start_is_one_error_and_leaves_nothing(tool, config, tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ['set', 'toy.py']
 
 
+@pytest.mark.slow
 def test_a_failed_start_leaves_what_was_there(tool, config, tmp_path):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 
 from skeattn.apis import build_splits, load_model
@@ -16,6 +17,7 @@ def save(model, path, **meta):
     return path
 
 
+@pytest.mark.slow
 def test_another_layout_and_another_set_end_to_end(tool, tmp_path):
     config, target = write_model(tmp_path, 'kinect20'), write_target(tmp_path)
     torch.manual_seed(3)
@@ -44,6 +46,7 @@ def test_overrides_are_those_of_the_target(tool, tmp_path):
     assert status == 2 and 'elsewhere' in err
 
 
+@pytest.mark.slow
 def test_a_classifiers_logits_are_refused_on_other_classes(tool, tmp_path):
     cfg, target = supervised(tmp_path, classes=3), write_target(tmp_path)
     checkpoint = save(load_model(cfg), tmp_path / 'a.pth')

@@ -26,6 +26,7 @@ def file(finished, tmp_path) -> Path:
     return Path(shutil.copy(finished / 'epoch_2.pth', tmp_path))
 
 
+@pytest.mark.slow
 def test_an_intact_checkpoint_is_described(tool, file) -> None:
     status, out, _ = tool(TOOL, file)
     rows = dict(line.split(maxsplit=1) for line in out.splitlines() if len(line.split()) > 1)

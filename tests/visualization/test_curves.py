@@ -30,6 +30,7 @@ def test_a_resumed_run_is_one_curve_and_the_later_value_stands(run: Path) -> Non
     assert set(log.train) == {'loss', 'L_s'}
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_and_the_same_log_gives_the_same_picture(run: Path, tmp_path: Path) -> None:
     pictures = [
         draw_curves({'run': run, 'again': run}, tmp_path / f'{i}' / 'c.png', levels={'raw': 35.0}).read_bytes()

@@ -276,6 +276,7 @@ def test_no_damage_to_a_clip_ends_in_anything_but_a_data_error(data, suffix, noi
         assert f'clip{suffix}' in str(error)
 
 
+@pytest.mark.slow
 @example([['A', 'a']], [], ',')
 @settings(max_examples=200)
 @given(
