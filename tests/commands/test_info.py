@@ -11,7 +11,7 @@ from skeattn.files import sha256
 from tests.conftest import ROOT
 from tests.engine.toy import CLASSES, CLIPS, TEST_CLIPS, call, toy_config
 
-RECORD = ROOT / 'docs/results/protocols_utdmhad_xsub/features.json'
+RECORD = ROOT / 'docs/results/protocols_utdmhad_xsub/features_seed0.json'
 
 
 @pytest.fixture(scope='module')
@@ -60,10 +60,10 @@ def test_a_packed_set_by_folder_or_manifest(info, trained) -> None:
 
 def test_a_record(info) -> None:
     facts = info(RECORD)
-    assert facts['config'] == 'configs/skeattnclr/stgcn_utdmhad_xsub.py' and facts['protocols'].startswith(
+    assert facts['config'] == 'configs/skeattnclr/stgcn_utdmhad_xsub_common.py' and facts['protocols'].startswith(
         'knn, linear'
     )
-    assert 'knn/top1_k1 45.35' in facts['results'][0]
+    assert 'knn/top1_k1 66.28' in facts['results'][0]
 
 
 def test_a_method_and_the_toolbox(info) -> None:
