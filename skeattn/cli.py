@@ -79,6 +79,17 @@ def add_clips(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='such as cpu or cuda:1 (the accelerator, if there is one)')
 
 
+def log_to_stderr() -> None:
+    """Send the messages of mmengine there from now on, in a command whose stdout holds its result."""
+    import logging
+
+    from mmengine.logging import MMLogger
+
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
+
+
 def clips_of(args: argparse.Namespace) -> dict[str, Any]:
     """The clips of :func:`add_clips`, their layout and channels, as the methods of an encoder take them."""
     clips = args.clips[0] if len(args.clips) == 1 else args.clips

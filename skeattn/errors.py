@@ -17,6 +17,10 @@ class DataError(SkeAttnError, ValueError):
     """A raw file, a clip or a packed set is unusable; names the file or sample."""
 
 
+class NobodyError(DataError):
+    """A clip without any person."""
+
+
 class NoClipsError(DataError):
     """A part of a split has no clips, or none with a label; names the set, the split and the part."""
 

@@ -17,7 +17,7 @@ from skeattn.datasets.missing import anybody, broken_value, mark_missing
 from skeattn.datasets.packed import MANIFEST, UNLABELLED, class_name
 from skeattn.datasets.rows import Rows
 from skeattn.datasets.skeleton_dataset import split_missing
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import ConfigError, DataError, NobodyError, shorten
 from skeattn.models.joint_names import are_several
 from skeattn.skeletons import LAYOUTS, SkeletonLayout, corresponding, describe_layout, get_layout
 
@@ -80,15 +80,22 @@ class ClipSet:
         self.labels = torch.tensor([number[label] for label in labels])
         self.subjects = torch.tensor(subjects)
 
-    def relabel(self, labels: Sequence[Any]) -> None:
+    def relabel(self, labels: Sequence[Any] | Mapping[str, Any]) -> None:
         """Replace the labels.
 
         Args:
-            labels: a name or a number for each clip; None or empty for a clip without one.
+            labels: a name or a number for each clip, in their order or by the names of the clips; None or empty for a
+                clip without one.
 
         Raises:
-            DataError: their number is not that of the clips.
+            DataError: their number is not that of the clips, or one is of an unknown clip.
         """
+        if isinstance(labels, str):
+            raise DataError(f'labels={labels!r} is one text; pass a list with a label for each clip')
+        if isinstance(labels, Mapping):
+            if unknown := sorted(set(labels) - set(self.names)):
+                raise DataError(f'labels of clips that are not there: {shorten(unknown)}')
+            labels = [labels.get(name) for name in self.names]
         given = ['' if _is_none(label) else _plain(label) for label in labels]
         if len(given) != len(self):
             raise DataError(f'{len(given)} labels for {len(self)} clips; give one for each clip, None without a label')
@@ -122,6 +129,7 @@ class Preparation:
     Args:
         layout, channels: of the encoder.
         pipeline: the steps of its training, the last one ``PackClip``.
+        stated: layout of clips for which a call states none and their format determines none; by default the encoder's.
     """
 
     def __init__(
@@ -129,8 +137,10 @@ class Preparation:
         layout: SkeletonLayout,
         channels: Sequence[str],
         pipeline: Mapping[str, Mapping[str, Any] | None],
+        stated: Layout | None = None,
     ) -> None:
         self.layout, self.channels, self.steps = layout, tuple(channels), pipeline
+        self.stated = None if stated is None else _layout(stated)
         self._pipelines = {layout: Pipeline(pipeline)}
 
     def __call__(self, clips: Clips, layout: Layout | None = None, channels: Sequence[str] | None = None) -> ClipSet:
@@ -158,7 +168,7 @@ class Preparation:
             ConfigError: an unknown layout, or one that lacks joints of the encoder's; lists them.
         """
         described = Described(
-            self.layout if layout is None else _layout(layout),
+            (self.stated or self.layout) if layout is None else _layout(layout),
             self.channels if channels is None else check_channels(channels),
             stated=layout is not None,
         )
@@ -187,7 +197,7 @@ class Preparation:
                 f'{clip.name}: {fault}; give undetected joints NaN coordinates and set absent persons to zero'
             )
         if not anybody(keypoint):
-            raise DataError(f'{clip.name}: no person is present, every value is zero or missing; leave the clip out')
+            raise NobodyError(f'{clip.name}: no person is present, every value is zero or missing; leave the clip out')
         pipeline = self._pipeline_of(clip)
         with np.errstate(over='ignore', invalid='ignore'):  # absurd coordinates overflow; the result is checked
             prepared = pipeline({'keypoint': keypoint, 'total_frames': keypoint.shape[1], **facts})

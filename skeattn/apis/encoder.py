@@ -55,7 +55,8 @@ def load_encoder(
         checkpoint: a file written by a training, or its work_dir for the newest one.
         device: such as ``'cpu'`` or ``'cuda:1'``; by default the accelerator if there is one.
         config: config file, for a checkpoint that does not hold its own.
-        layout: of the clips, for an encoder that knows joints by name.
+        layout: of clips that determine none, the default of all methods; by itself that of the encoder. An encoder that
+            knows joints by name has none of its own.
 
     Raises:
         CheckpointError: the file is missing, damaged or does not fit its config, or it holds no config and none is
@@ -115,7 +116,7 @@ class Encoder:
         self.stream: str | tuple[str, ...] = preprocessor.stream
         self.pipeline = {name: step for name, step in pipeline.items() if step is not None}
         self._classes = None if classes is None else tuple(classes)
-        self._prepare = Preparation(self.layout, self.channels, pipeline)
+        self._prepare = Preparation(self.layout, self.channels, pipeline, layout)
         try:
             self.model = model.to(working_device(device)).eval()
         except (RuntimeError, AssertionError) as error:
@@ -194,8 +195,8 @@ class Encoder:
         return self._extract(self._prepare(clips, layout, channels), readout, source, batch_size)
 
     def _extract(self, clips: ClipSet, readout: str | None, source: str, batch_size: int = 256) -> Features:
-        if batch_size < 1:
-            raise ConfigError(f'batch_size={batch_size!r} must be at least 1')
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ConfigError(f'batch_size={batch_size!r} is a number of clips, at least 1')
         return extract_features(self.model, clips, batch_size, source, readout)
 
     def classify(

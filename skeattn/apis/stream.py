@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skeattn.datasets.missing import anybody
-from skeattn.errors import ConfigError, DataError, SkeAttnError
+from skeattn.errors import ConfigError, DataError, NobodyError, SkeAttnError
 
 T = TypeVar('T')
 
@@ -41,7 +41,7 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, evaluate: Callable[[np.ndarray], T], length: int, stride: int = 1) -> None:
-        if length < 1 or stride < 1:
+        if not all(isinstance(number, int) and number >= 1 for number in (length, stride)):
             raise ConfigError(f'Stream: length={length!r} and stride={stride!r} are numbers of frames of at least 1')
         self.evaluate, self.length, self.stride = evaluate, length, stride
         self._window: deque[np.ndarray] = deque(maxlen=length)
@@ -53,7 +53,7 @@ class Stream(Generic[T]):
 
         Args:
             frame: ``(V, C)``, or ``(M, V, C)`` for several persons, whose number may change; a person keeps its place.
-                In a frame without anybody all values are zero, or M is 0.
+                In a frame without anybody all values are zero or marked as undetected, or M is 0.
 
         Raises:
             DataError: the frame has a different shape than those before it or an infinite value, or the window is no
@@ -63,8 +63,7 @@ class Stream(Generic[T]):
         self.frames += 1
         full = self.frames - self.length
         if full >= 0 and full % self.stride == 0:
-            window = self.window()
-            self.newest, self.at = self._evaluated(window) if anybody(window) else None, self.frames
+            self.newest, self.at = self._evaluated(self.window()), self.frames
         return self.newest
 
     def window(self) -> np.ndarray:
@@ -78,9 +77,13 @@ class Stream(Generic[T]):
         self._window.clear()
         self.newest, self.frames, self.at = None, 0, 0
 
-    def _evaluated(self, window: np.ndarray) -> T:
+    def _evaluated(self, window: np.ndarray) -> T | None:
+        if not anybody(window):
+            return None
         try:
             return self.evaluate(window)
+        except NobodyError:  # marked in another way, such as -1
+            return None
         except SkeAttnError as error:
             first = self.frames - len(self._window)
             raise type(error)(f'frames {first} to {self.frames - 1} of the stream: {error}') from error

@@ -39,7 +39,8 @@ def main(args: argparse.Namespace) -> None:
         raise ConfigError(f'--out {args.out} should end with .npz or .npy')
     if args.out.exists() and not args.overwrite:
         raise DataError(f'{args.out} exists already; choose a different name or pass --overwrite')
-    encoder = load_encoder(args.checkpoint, args.device)
+    cli.log_to_stderr()
+    encoder = load_encoder(args.checkpoint, args.device, layout=args.layout)
     bank = encoder.bank(readout=args.readout, source=args.source, **cli.clips_of(args))
     if args.out.suffix == '.npz':
         bank.save(args.out)

@@ -49,8 +49,8 @@ def _export_set(args: argparse.Namespace) -> None:
     from skeattn.errors import ConfigError
     from skeattn.files import write_text
 
-    if args.features or args.readout:
-        raise ConfigError(f'--features and --readout belong to networks: {", ".join(NETWORK_FORMATS)}')
+    if args.features or args.readout or args.layout:
+        raise ConfigError(f'--features, --readout and --layout belong to networks: {", ".join(NETWORK_FORMATS)}')
     packed = PackedSet.open(args.source)
     packed.verify()
     pyskl.export(packed, args.out)

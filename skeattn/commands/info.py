@@ -53,8 +53,9 @@ def facts_of(x: str | None) -> Facts:
         return of_record(path)
     if toolbox.locate(x):
         return of_config(x)
-    if names := toolbox.configs(f'{path.name}/[!_]*.py') if path.name != '_base_' else []:
-        return {'method': path.name, 'configs': [toolbox.short_name(name) for name in names]}
+    if x in methods():
+        names = toolbox.configs(f'{x}/[!_]*.py')
+        return {'method': x, 'configs': [toolbox.short_name(name) for name in names]}
     if path.is_dir():
         return of_work_dir(path)
     hint = did_you_mean(x, [*toolbox.config_names(), *methods()], 'skeattn info lists the methods of the toolbox')

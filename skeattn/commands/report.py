@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--neighbours', type=int, default=5, help='training clips shown beside a clip (5)')
     top.add_argument('--seed', type=int, default=0, help='of the map (0)')
     top.add_argument('--device', help='cpu or cuda (the accelerator if there is one)')
-    cli.add_cfg_options(top, help='override settings of all runs for the map, such as dataset.data=FOLDER')
+    cli.add_cfg_options(top, help='override dataset.* of all runs for the map, such as dataset.data=FOLDER')
     return top
 
 
@@ -38,6 +38,8 @@ def main(args: argparse.Namespace) -> None:
 
     if args.limit < 4 or args.neighbours < 1:
         raise ConfigError(f'--limit {args.limit} must be at least 4, and --neighbours {args.neighbours} at least 1')
+    if others := [key for key in args.cfg_options if not key.startswith('dataset.')]:
+        raise ConfigError(f'--cfg-options {others[0]}: the map reads dataset.* alone, such as dataset.data=FOLDER')
     first = args.work_dirs[0]
     folder = Path(first if Path(first).exists() else first.partition('=')[2] or first)
     out = cli.output(args.out, folder / 'report.html')

@@ -8,6 +8,7 @@ word 'untrained' (the network before training). See docs/protocols.md.
 
 import argparse
 import json
+from typing import Any
 
 from skeattn import cli
 from skeattn.choices import READOUTS, protocol_names
@@ -57,12 +58,23 @@ def parser() -> argparse.ArgumentParser:
         '--out', metavar='FILE', help='the JSON record (test_<checkpoint>_<digest of the evaluation>.json)'
     )
     top.add_argument(
-        '--facts', type=json.loads, default={}, metavar='JSON', help='further fields of the record, such as name'
+        '--facts', type=json_object, default={}, metavar='JSON', help='further fields of the record, such as name'
     )
     top.add_argument('--device', help='cpu or cuda (the accelerator if there is one)')
     cli.add_cfg_options(top)
     cli.add_launcher(top)
     return top
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The type of ``--facts``: a JSON object."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is no JSON: {error}') from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f'{text!r} is no JSON object, such as {{"name": "a long training"}}')
+    return value
 
 
 def listed(arguments: list[str]) -> list[str]:

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skeattn.datasets.converters.clips import read_layout
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
 from skeattn.models.readout import LOGITS, with_readout
-from skeattn.skeletons import SkeletonLayout, get_layout
+from skeattn.skeletons import SkeletonLayout
 
 PERSONS = 2
 """Persons of a clip where neither pipeline nor backbone states a number."""
@@ -47,7 +48,7 @@ class DeployedNetwork(nn.Module):
             encoder.static = True
         self.stride = max((int(encoder.backbone.temporal_stride) for encoder in encoders), default=1)
         preprocessor: Any = self.model.data_preprocessor
-        self.layout: SkeletonLayout = preprocessor.layout if layout is None else get_layout(layout)
+        self.layout: SkeletonLayout = preprocessor.layout if layout is None else read_layout(layout)
         self.shape = _shape(self.model, self.layout)
         self._reduce()
 

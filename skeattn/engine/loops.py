@@ -27,6 +27,17 @@ EVALUATED = 'last_evaluation'
 """File in the work_dir with the number of the last evaluated epoch."""
 
 
+def evaluated(epoch: int, epochs: int, interval: int, begin: int) -> bool:
+    """Whether a training evaluates after an epoch: after those that ``interval`` names, from ``begin``, and the last.
+
+    Args:
+        epoch: complete ones.
+        epochs: of the whole training.
+        interval, begin: ``train_cfg.val_interval`` and ``train_cfg.val_begin``.
+    """
+    return epoch >= begin and (epoch % interval == 0 or epoch == epochs)
+
+
 @LOOPS.register_module()
 class EpochLoop(EpochBasedTrainLoop):
     """mmengine's epoch loop, which stops after ``max_iters`` iterations when given.
@@ -126,8 +137,9 @@ class EpochLoop(EpochBasedTrainLoop):
 
     def _evaluate_if_due(self) -> None:
         """Evaluate after the epochs that ``val_interval`` names and after the last, and note that it was done."""
-        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
-        if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
+        if self.runner.val_loop is not None and evaluated(
+            self._epoch, self._max_epochs, self.val_interval, self.val_begin
+        ):
             self.runner.val_loop.run()
             self._note_evaluation(self._epoch)
 

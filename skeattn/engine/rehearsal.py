@@ -19,6 +19,7 @@ from skeattn.datasets.union import in_words
 from skeattn.engine.advice import advice
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.loops import evaluated
 from skeattn.engine.places import lookup
 from skeattn.engine.runner import SkeAttnRunner
 from skeattn.engine.work_dir import default_work_dir
@@ -183,8 +184,10 @@ def _found(cfg: Config, runner: SkeAttnRunner, step_s: float | None, checkpoint_
     resolved, model, dataset = resolve_config(cfg), bare_model(runner), runner.train_dataloader.dataset
     epochs, batch_size = int(resolved.train_cfg.max_epochs), int(resolved.batch_size)
     steps = min(epochs * len(runner.train_dataloader), resolved.get('max_iters') or math.inf)
+    epochs = math.ceil(steps / len(runner.train_dataloader))  # with max_iters fewer than the config says
     work_dir = Path(cfg.get('work_dir') or default_work_dir(cfg.filename or 'run'))
     existing = next(path for path in (work_dir.absolute(), *work_dir.absolute().parents) if path.exists())
+    interval, begin = runner.train_loop.val_interval, resolved.train_cfg.get('val_begin', 1)
     cuda = next(model.parameters()).is_cuda
     optimizer = lookup(resolved, 'optim_wrapper.optimizer')
     return Rehearsal(
@@ -199,7 +202,7 @@ def _found(cfg: Config, runner: SkeAttnRunner, step_s: float | None, checkpoint_
         steps=int(steps),
         batch_size=batch_size,
         step_s=step_s,
-        evaluation=_evaluation(runner, epochs),
+        evaluation=_evaluation(runner, sum(evaluated(i, epochs, interval, begin) for i in range(1, epochs + 1))),
         memory_bytes=torch.cuda.max_memory_allocated() if cuda else own_peak(),
         device=torch.cuda.get_device_name() if cuda else 'this process',
         checkpoint_bytes=checkpoint_bytes,
@@ -210,8 +213,8 @@ def _found(cfg: Config, runner: SkeAttnRunner, step_s: float | None, checkpoint_
     )
 
 
-def _evaluation(runner: SkeAttnRunner, epochs: int) -> Evaluation | None:
-    """The evaluations of a training; None where it has none."""
+def _evaluation(runner: SkeAttnRunner, times: int) -> Evaluation | None:
+    """The evaluations of a training, so many times; None where it has none."""
     loop = runner.val_loop
     if loop is None or not loop.dataloader:
         return None
@@ -223,7 +226,7 @@ def _evaluation(runner: SkeAttnRunner, epochs: int) -> Evaluation | None:
         start = time.perf_counter()
         extract_features(runner.model, few, loop.batch_size, loop.source, autocast=loop.autocast)
         seconds += (time.perf_counter() - start) / len(few) * len(part)
-    return Evaluation(-(-epochs // runner.train_loop.val_interval), clips, seconds, tuple(loop.evaluator))
+    return Evaluation(times, clips, seconds, tuple(loop.evaluator))
 
 
 def _size(number: float) -> str:

@@ -15,6 +15,7 @@ from skeattn.datasets.materialise import materialise
 from skeattn.datasets.packed import class_name
 from skeattn.datasets.splits import of_part
 from skeattn.engine.build import config_of, load_model
+from skeattn.engine.config import resolve_config
 from skeattn.errors import CheckpointError, NoClipsError
 from skeattn.evaluation.embedding_map import evenly, project
 from skeattn.evaluation.features import extract_features
@@ -178,7 +179,9 @@ def _embed(run: Run, scenes: dict[str, Scene], options: MapOptions) -> Embedded:
     if run.checkpoint is None:
         raise CheckpointError(run.missing['checkpoint'])
     cfg = config_of(run.checkpoint)
-    cfg.merge_from_dict(dict(options.options or {}))
+    if options.options:
+        cfg.merge_from_dict(dict(options.options))
+        cfg = resolve_config(cfg)
     key = repr(cfg.dataset.to_dict())
     scene = scenes[key] if key in scenes else scenes.setdefault(key, Scene(cfg, options.limit))
     model = load_model(run.checkpoint).to(options.device)

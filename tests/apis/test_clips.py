@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from skeattn.apis import load_encoder
 from skeattn.apis.clips import Preparation
 from skeattn.datasets.synthetic import generate, write_skeleton_file
 from skeattn.errors import ConfigError, DataError, SkeAttnError
-from skeattn.skeletons import corresponding, get_layout
+from skeattn.skeletons import SkeletonLayout, corresponding, get_layout
+from tests.apis.conftest import SELF_SUPERVISED
 
 NTU, AXES = get_layout('ntu25'), ('x', 'y', 'z')
 PIPELINE = {
@@ -176,3 +178,33 @@ def test_any_array_is_finite_after_the_pipeline_or_refused_by_name(case) -> None
     else:
         assert found.clips.shape == (2, 3, 8, 25, 2) and torch.isfinite(found.clips).all()
         assert array.shape[-2:] == (25, 3)
+
+
+def test_labels_by_the_names_of_the_clips(encoder, clips) -> None:
+    named = {f'n{i}': clip for i, clip in enumerate(clips[:3])}
+    bank = encoder.bank(named, labels={'n2': 'sit', 'n0': 'wave'})
+    assert bank.classes == ('sit', 'wave') and bank.features.labels.tolist() == [1, -1, 0]
+    with pytest.raises(DataError, match='labels of clips that are not there: n7'):
+        encoder.bank(named, labels={'n7': 'sit'})
+    with pytest.raises(DataError, match="labels='abc' is one text"):
+        encoder.bank(named, labels='abc')
+
+
+def test_a_layout_stated_at_the_beginning_is_that_of_all_clips(reader, clips) -> None:
+    """The joints of NTU in reverse order are converted by their names."""
+    last = NTU.num_joints - 1
+    backwards = SkeletonLayout(
+        name='backwards',
+        joints=NTU.joints[::-1],
+        parents=tuple(last - parent for parent in NTU.parents[::-1]),
+        mirror=tuple((last - a, last - b) for a, b in NTU.mirror),
+        parts={part: tuple(last - joint for joint in joints) for part, joints in NTU.parts.items()},
+        hip=last - NTU.hip,
+        spine=tuple(last - joint for joint in NTU.spine),
+        shoulders=tuple(last - joint for joint in NTU.shoulders),
+    )
+    encoder = load_encoder(reader / SELF_SUPERVISED, 'cpu')
+    stated = load_encoder(reader / SELF_SUPERVISED, 'cpu', layout=backwards)
+    np.testing.assert_allclose(stated.embed(clips[0][:, ::-1]), encoder.embed(clips[0]), atol=1e-5)
+    with pytest.raises(ConfigError, match="unknown skeleton layout 'nonsense'"):
+        load_encoder(reader / SELF_SUPERVISED, 'cpu', layout='nonsense')

@@ -1,6 +1,8 @@
 """The commands embed, predict and retrieve print and write what the Python interface returns."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from skeattn.apis import Bank
 from skeattn.commands import main
 from tests.apis.conftest import SELF_SUPERVISED, SUPERVISED
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -62,6 +65,21 @@ def test_predict_classifies_or_learns_from_examples(skeattn, encoder, recognizer
     assert out.splitlines()[-1].startswith(f'wild: {found.names[0]}; ')
 
 
+def test_stdout_of_a_process_holds_the_result_alone(reader, tmp_path, clips) -> None:
+    np.save(tmp_path / 'a.npy', clips[1])
+    command = [sys.executable, '-m', 'skeattn', 'retrieve', str(reader / SELF_SUPERVISED), 'a.npy', '--bank', 'a.npy']
+    done = subprocess.run(
+        [*command, '--json', '--device', 'cpu'],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (row,) = json.loads(done.stdout)  # k is 5, or the size of a smaller bank
+    assert row['clip'] == 'a' and [one['name'] for one in row['nearest']] == ['a'] and 'tensors loaded' in done.stderr
+
+
 def test_json(skeattn) -> None:
     _, out, _ = skeattn('predict', SUPERVISED, 'wild.npy', '--json')
     (row,) = json.loads(out)
@@ -83,6 +101,10 @@ def test_json(skeattn) -> None:
         (('predict', SUPERVISED, 'wild.npy', '--top', 0), '--top 0 must be 1 or more'),
         (('predict', SUPERVISED, 'wild.npy', '--save', 'a.npz'), '--save belongs to a classifier that is fitted'),
         (('predict', SELF_SUPERVISED, 'wild.npy', '--few-shot', 'a.npz'), 'a.npz does not exist'),
+        (
+            ('predict', SELF_SUPERVISED, 'wild.npy', '--examples', 'data/demo', '--save', 'wild.npy'),
+            'wild.npy exists already',
+        ),
         (('retrieve', SELF_SUPERVISED, 'wild.npy', '--bank', 'data/demo', '-k', 99), 'choose 1 <= k <= 36'),
         (
             ('retrieve', SELF_SUPERVISED, 'wild.npy', '--bank', 'a.npz', '--readout', 'joints'),

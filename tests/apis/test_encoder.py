@@ -85,7 +85,7 @@ def test_what_cannot_be_loaded_is_said_in_one_line(reader: Path, name, device, e
     [
         ({'readout': 'median'}, "unknown readout 'median'"),
         ({'source': 'tail'}, "no features from 'tail'"),
-        ({'batch_size': 0}, 'batch_size=0 must be at least 1'),
+        ({'batch_size': 0}, 'batch_size=0 is a number of clips, at least 1'),
     ],
 )
 def test_settings_that_do_not_exist_are_refused(encoder: Encoder, clips, options, message) -> None:

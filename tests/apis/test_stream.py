@@ -41,6 +41,18 @@ def test_results_equal_those_of_the_window_as_a_clip(encoder, recognizer, clips,
     assert compared == 1 + (len(frames) - 16) // 5
 
 
+@pytest.mark.parametrize('mark', [0.0, -1.0, np.nan])
+def test_nobody_is_no_result_however_absence_is_marked(encoder, mark) -> None:
+    stream = Stream(encoder.embed, 16)
+    assert [stream.push(np.full((25, 3), mark, np.float32)) for _ in range(18)] == [None] * 18 and stream.at == 18
+
+
+@pytest.mark.parametrize('settings', [(0, 1), (16, 0), (16.0, 1), (16, 1.5)])
+def test_lengths_are_whole_numbers(settings) -> None:
+    with pytest.raises(ConfigError, match='numbers of frames of at least 1'):
+        Stream(len, *settings)
+
+
 def test_the_number_of_persons_may_change(clips) -> None:
     stream = Stream(lambda window: window, 4)
     frames = [clips[0][:1], np.stack([clips[0][1], clips[1][1]]), np.zeros((0, 25, 3)), clips[0][3:4]]

@@ -71,6 +71,16 @@ def test_a_method_and_the_toolbox(info) -> None:
     assert any(line.startswith('skeattnclr (') for line in info()['methods'])
 
 
+def test_a_folder_with_the_name_of_a_method_is_a_folder(info, trained, tmp_path, monkeypatch) -> None:
+    (tmp_path / 'skeattnclr').symlink_to(trained / 'run')
+    assert info(tmp_path / 'skeattnclr')['checkpoints']
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match='neither a packed set nor the work_dir of a training'):
+        call('info', '.')
+    with pytest.raises(ConfigError, match='no such file, folder, config or method'):
+        call('info', 'absent/skeattnclr')
+
+
 def test_the_page_has_a_line_per_fact(capsys) -> None:
     call('info', 'stars')
     first, second, *more = capsys.readouterr().out.splitlines()

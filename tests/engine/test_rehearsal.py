@@ -53,6 +53,19 @@ def test_a_training_that_ends_early_and_one_without_evaluation(tmp_path, data):
     assert 'too few steps' in str(found)
 
 
+@pytest.mark.parametrize(
+    ('changes', 'epochs', 'times'),
+    [
+        (dict(train_cfg__max_epochs=20, train_cfg__val_begin=16), 20, 3),  # 16, 18, 20
+        (dict(train_cfg__max_epochs=5), 5, 3),  # 2, 4, and the last
+        (dict(train_cfg__max_epochs=20, max_iters=12), 4, 2),  # 3 steps an epoch
+    ],
+)
+def test_evaluations_are_those_that_the_training_makes(tmp_path, data, changes, epochs, times):
+    found = rehearse(toy_config(tmp_path, data=data, **changes))
+    assert (found.epochs, found.evaluation.times) == (epochs, times)
+
+
 def test_time_is_in_hours(found):
     """40,000 steps of a second, 10 evaluations of 30 seconds."""
     found = replace(found, step_s=1.0, steps=40_000, evaluation=Evaluation(10, 56_000, 30.0, ('knn',)))
