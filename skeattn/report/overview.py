@@ -104,7 +104,7 @@ def numbers(runs: Sequence[Run]) -> Part:
     """
     tables = []
     for place, of_runs in _by_test_clips(runs).items():
-        for readout, rows in by_readout(_merged(of_runs)).items():
+        for readout, rows in by_readout(_merged(of_runs, len(runs) > 1)).items():
             columns = ordered(key for metrics in rows.values() for key in metrics)
             if columns:
                 tables.append(_table(f'{place}, readout {readout}', columns, rows, runs))
@@ -137,9 +137,14 @@ def _by_test_clips(runs: Sequence[Run]) -> dict[str, dict[str, Rows]]:
     return {words[place]: of_runs for place, of_runs in found.items()}
 
 
-def _merged(of_runs: Mapping[str, Rows]) -> Rows:
-    """The rows of all runs. Baselines with the same numbers in several runs, such as raw coordinates, stand once."""
-    if len(of_runs) == 1:
+def _merged(of_runs: Mapping[str, Rows], named: bool) -> Rows:
+    """The rows of all runs. Baselines with the same numbers in several runs, such as raw coordinates, stand once.
+
+    Args:
+        of_runs: name of a run -> its rows.
+        named: begin a row with the name of its run.
+    """
+    if not named:
         return next(iter(of_runs.values()))
     found: dict[str, list[Mapping[str, float]]] = {}
     for rows in of_runs.values():

@@ -48,7 +48,8 @@ def test_without_a_record_the_last_values_of_the_log_count(runs) -> None:
 
 def test_runs_on_other_clips_have_their_own_table(runs) -> None:
     other = Run('other', runs[0].folder, meta={**runs[0].meta, 'manifest_sha256': 'b' * 64}, log=runs[0].log)
-    assert len(numbers([*runs, other])['tables']) == 2
+    tables = numbers([*runs, other])['tables']
+    assert len(tables) == 2 and {row['run'] for row in tables[1]['rows']} == {len(runs)}
 
 
 def test_curves_are_those_of_the_log(runs) -> None:
