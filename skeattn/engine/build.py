@@ -19,6 +19,7 @@ from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.places import lookup
 from skeattn.engine.resume import differences, simple
 from skeattn.errors import CheckpointError
+from skeattn.fetch import SUFFIXES, find_weights
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODELS, NECKS, TRANSFORMS
 from skeattn.steps import in_order
 
@@ -104,12 +105,12 @@ def note_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> None:
 
 
 def newest(checkpoint: str | os.PathLike[str]) -> Path:
-    """A checkpoint file; of a work_dir the newest one.
+    """A checkpoint file; of a work_dir the newest one, of published weights the file, see :func:`find_weights`.
 
     Raises:
-        CheckpointError: the folder holds none.
+        CheckpointError: the folder holds none, or the published weights cannot be fetched.
     """
-    path = Path(checkpoint)
+    path = find_weights(checkpoint)
     if not path.is_dir():
         return path
     checkpoint_file = find_newest(path)
@@ -119,7 +120,7 @@ def newest(checkpoint: str | os.PathLike[str]) -> Path:
 
 
 def _is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    return Path(path).is_dir() or Path(path).suffix in ('.pth', '.pt')
+    return Path(path).is_dir() or Path(path).suffix in SUFFIXES
 
 
 def _types(value: Any) -> list[str]:
