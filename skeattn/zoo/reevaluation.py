@@ -15,9 +15,11 @@ from mmengine.config import Config
 from skeattn import cli
 from skeattn.checkpoint import read_checkpoint, training_config
 from skeattn.datasets.union import is_packed
-from skeattn.engine.build import config_of
-from skeattn.engine.config import evaluates_in_autocast, resolve_config
+from skeattn.engine.amp import AutocastOptimWrapper
+from skeattn.engine.build import check_components, config_of
+from skeattn.engine.config import resolve_config
 from skeattn.engine.verification import verify_checkpoint
+from skeattn.errors import RecordError
 from skeattn.evaluation.embedding_map import EmbeddingMap
 from skeattn.protocols.evaluate import Evaluation
 from skeattn.protocols.plan import trains
@@ -145,28 +147,43 @@ def _again(
 def evaluation_config(weights: Path, record: Record, data: Any, device: str | None = None) -> Config:
     """The config of a record's evaluation: network and pipeline of the weights, settings of the record.
 
-    Nothing is initialised by the config, as an ``init_cfg`` of the file could read any other file.
+    Both may come from anybody: components have registered names, so that no module is imported, and nothing is
+    initialised by the config, as an ``init_cfg`` of the file could read any other file.
+
+    Raises:
+        CheckpointError: a component of weights or record is not registered.
+        RecordError: an override of the record does not fit the config of the weights.
     """
-    stored = Config(training_config(read_checkpoint(weights)['meta']))
+    stored = training_config(read_checkpoint(weights)['meta'])
     cfg = config_of(weights)
     cfg.model = Config(dict(model=_without(cfg.model.to_dict(), 'init_cfg'))).model
     options = {key: cli.parse_value(text) for key, text in record.cfg_options.items() if key.startswith('dataset.')}
-    cfg.merge_from_dict(options)
+    try:
+        cfg.merge_from_dict(options)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise RecordError(f'the overrides of {record.name} do not fit {weights}: {str(error)[:120]}') from error
+    check_components(f'the record of {record.name}', cfg.dataset)
     cfg.dataset.data, cfg.dataset.split = data, _listed(record.split)
-    own = stored.get('evaluation') or {}
+    own, trained = (
+        item if isinstance(item := stored.get(key), Mapping) else {} for key in ('evaluation', 'optim_wrapper')
+    )
     on_cpu = (device or ('cuda' if torch.cuda.is_available() else 'cpu')) == 'cpu'
     cfg.evaluation = dict(
         batch_size=own.get('batch_size', 256),
-        autocast=bool(own.get('autocast', not on_cpu and evaluates_in_autocast(stored))),
+        autocast=bool(own.get('autocast', not on_cpu and trained.get('type') == AutocastOptimWrapper.__name__)),
     )
     cfg.protocols = {name: settings for name, settings in record.protocols.items() if _repeatable(settings)}
     return resolve_config(cfg)
 
 
 def _repeatable(settings: Mapping[str, Any] | None) -> bool:
-    """Whether the protocol reads features and gives the same numbers with any version of other libraries."""
-    kind = EVALUATORS.get(str(settings['type'])) if settings and 'type' in settings else None
-    return kind not in (None, EmbeddingMap) and not trains(settings or {})
+    """Whether the protocol reads features and gives the same numbers with any version of other libraries.
+
+    Only registered names are looked up: the registry would import any module.
+    """
+    if not settings or settings.get('type') not in EVALUATORS.names():
+        return False
+    return not trains(settings) and EVALUATORS.get(settings['type']) is not EmbeddingMap
 
 
 def _differences(name: str, record: Record, evaluation: Evaluation, protocols: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from skeattn.errors import CheckpointError
+from skeattn.errors import CheckpointError, RecordError
 from skeattn.files import sha256
 from skeattn.results import record as records
 from skeattn.weights_file import read_weights, write_weights
@@ -99,6 +99,33 @@ def test_an_initialisation_of_a_foreign_config_reads_no_file(work, copied, tmp_p
     write_weights(tmp_path / 'a.safetensors', content['state_dict'], content['meta'])
     cfg = evaluation_config(tmp_path / 'a.safetensors', record, str(work.data))
     assert 'init_cfg' not in json.dumps(cfg.model.to_dict()) and 'Pretrained' not in cfg.pretty_text
+
+
+def test_a_record_runs_and_imports_nothing(work, copied, tmp_path) -> None:
+    mark = tmp_path / 'ran'
+
+    def protocol(content) -> None:
+        content['protocols']['knn'] = {'type': 'os.system', 'command': f'touch {mark}'}
+
+    def override(content) -> None:
+        content['cfg_options'] = {'dataset.pipeline.evil': f"dict(type='os.system', command='touch {mark}')"}
+
+    change_record(copied, protocol)
+    skipped = reevaluate(copied, work.data, 'cpu').skipped
+    assert skipped[0] == 'features.json: backbone, knn' and len(skipped) == 4
+    change_record(copied, override)
+    with pytest.raises(CheckpointError, match="names the component 'os.system', which is not registered"):
+        reevaluate(copied, work.data, 'cpu')
+    assert not mark.exists()
+
+
+def test_overrides_of_an_evaluation_are_repeated(work, published) -> None:
+    weights, record = published / read_entry(published).weights.file, records.read(published / 'features.json')
+    record = replace(record, cfg_options={'dataset.pipeline.resample.num_frames': '12'})
+    cfg = evaluation_config(weights, record, str(work.data))
+    assert cfg.dataset.pipeline.resample.num_frames == 12 and cfg.dataset.data == str(work.data)
+    with pytest.raises(RecordError, match='the overrides of SkeAttnCLR do not fit'):
+        evaluation_config(weights, replace(record, cfg_options={'dataset.split.a.b': '1'}), str(work.data))
 
 
 def test_weights_that_do_not_fit_are_found(copied) -> None:
