@@ -17,7 +17,7 @@ PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
     ('files', 'reading', 'toolbox'),
-    ('cli',),
+    ('cli', 'fetch', 'weights_file'),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
     ('registry',),
     ('graph', 'augment'),
@@ -30,6 +30,7 @@ FLOORS = (
     ('protocols',),
     ('experiments', 'report'),
     ('apis', 'benchmark', 'torture'),
+    ('zoo',),
     ('commands',),
     ('__main__',),
 )
