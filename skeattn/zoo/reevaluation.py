@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from mmengine.config import Config
 
 from skeattn import cli
@@ -134,7 +133,7 @@ def _again(
     for protocols, sources in groups.items():
         if not protocols:
             continue
-        cfg = evaluation_config(weights, record, data, device)
+        cfg = evaluation_config(weights, record, data)
         evaluation = Evaluation(cfg, weights, protocols, sources, record.seed or 0, device=device)
         result.faults += _differences(name, record, evaluation, protocols)
         with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +143,7 @@ def _again(
             result.rows += _rows(name, source, record, found, protocols, ON_CPU if both_on_cpu else ELSEWHERE)
 
 
-def evaluation_config(weights: Path, record: Record, data: Any, device: str | None = None) -> Config:
+def evaluation_config(weights: Path, record: Record, data: Any) -> Config:
     """The config of a record's evaluation: network and pipeline of the weights, settings of the record.
 
     Both may come from anybody: components have registered names, so that no module is imported, and nothing is
@@ -167,11 +166,11 @@ def evaluation_config(weights: Path, record: Record, data: Any, device: str | No
     own, trained = (
         item if isinstance(item := stored.get(key), Mapping) else {} for key in ('evaluation', 'optim_wrapper')
     )
-    on_cpu = (device or ('cuda' if torch.cuda.is_available() else 'cpu')) == 'cpu'
-    cfg.evaluation = dict(
-        batch_size=own.get('batch_size', 256),
-        autocast=bool(own.get('autocast', not on_cpu and trained.get('type') == AutocastOptimWrapper.__name__)),
+    # amp='auto' trains in bfloat16 on a GPU alone, and so it evaluated
+    bfloat16 = trained.get('type') == AutocastOptimWrapper.__name__ and (
+        stored.get('amp') != 'auto' or record.device != 'cpu'
     )
+    cfg.evaluation = dict(batch_size=own.get('batch_size', 256), autocast=bool(own.get('autocast', bfloat16)))
     cfg.protocols = {name: settings for name, settings in record.protocols.items() if _repeatable(settings)}
     return resolve_config(cfg)
 

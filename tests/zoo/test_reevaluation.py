@@ -114,7 +114,7 @@ def test_a_record_runs_and_imports_nothing(work, copied, tmp_path) -> None:
     skipped = reevaluate(copied, work.data, 'cpu').skipped
     assert skipped[0] == 'features.json: backbone, knn' and len(skipped) == 4
     change_record(copied, override)
-    with pytest.raises(CheckpointError, match="names the component 'os.system', which is not registered"):
+    with pytest.raises(CheckpointError, match=r"names the component 'os\.system', which is not registered"):
         reevaluate(copied, work.data, 'cpu')
     assert not mark.exists()
 
