@@ -134,6 +134,7 @@ class Evaluation:
             },
             'num_frames': self.frames,
             'device': str(self.device),
+            'autocast': self.autocast,
             'seed': self.seed,
             'checkpoint': self.checkpoint and self.checkpoint.name,
             'checkpoint_sha256': self.checkpoint and sha256(self.checkpoint),

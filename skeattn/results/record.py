@@ -153,7 +153,7 @@ class Record:
         clips: numbers of clips: ``train``, ``test``, and ``copies``, the test clips that equal a training clip;
             ``unlabelled``: left out because they have no label.
         num_frames: frames of a clip, ``pretrained`` (None if unknown) and ``evaluated``.
-        device: of the feature extraction.
+        device: of the feature extraction; ``autocast``: whether it was in bfloat16, None in older records.
         dataset, pretrained: of a transfer, the config of the target and the facts of the pre-training.
         ensemble: the fusion of streams.
         versions, commit, dirty, hardware, threads: see :func:`~skeattn.results.provenance.environment`.
@@ -179,6 +179,7 @@ class Record:
     clips: dict[str, int] = field(default_factory=dict)
     num_frames: dict[str, int | None] | None = None
     device: str | None = None
+    autocast: bool | None = None
     dataset: str | None = None
     pretrained: dict[str, Any] | None = None
     ensemble: EnsembleRecord | None = None

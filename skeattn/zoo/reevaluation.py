@@ -166,11 +166,9 @@ def evaluation_config(weights: Path, record: Record, data: Any) -> Config:
     own, trained = (
         item if isinstance(item := stored.get(key), Mapping) else {} for key in ('evaluation', 'optim_wrapper')
     )
-    # amp='auto' trains in bfloat16 on a GPU alone, and so it evaluated
-    bfloat16 = trained.get('type') == AutocastOptimWrapper.__name__ and (
-        stored.get('amp') != 'auto' or record.device != 'cpu'
-    )
-    cfg.evaluation = dict(batch_size=own.get('batch_size', 256), autocast=bool(own.get('autocast', bfloat16)))
+    as_trained = own.get('autocast', trained.get('type') == AutocastOptimWrapper.__name__)
+    autocast = bool(as_trained if record.autocast is None else record.autocast)
+    cfg.evaluation = dict(batch_size=own.get('batch_size', 256), autocast=autocast)
     cfg.protocols = {name: settings for name, settings in record.protocols.items() if _repeatable(settings)}
     return resolve_config(cfg)
 
