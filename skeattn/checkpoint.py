@@ -80,7 +80,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     try:
         _check_crc(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged bytes raise whatever the unpickler stumbles over
         raise CheckpointError(_why_unreadable(path, error)) from error
     if not isinstance(checkpoint, Mapping) or not checkpoint:
         raise CheckpointError(
@@ -93,6 +93,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
         raise CheckpointError(
             f'{path}: state_dict holds a value that is not a tensor; save a state_dict of tensors with torch.save'
         )
+    if not isinstance(checkpoint.get('meta', {}), Mapping):
+        raise CheckpointError(f'{path} is damaged: its meta holds no facts by name; use another checkpoint')
     fault = training_state_fault(checkpoint) if 'optimizer' in checkpoint else None
     if fault:
         raise CheckpointError(f'{path} is damaged: {fault}; use another checkpoint')
@@ -332,7 +334,7 @@ def _cure(model: nn.Module, meta: Mapping[str, Any]) -> str:
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(item, Tensor) for item in value.values())
+    return isinstance(value, Mapping) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
 
 
 def _plain(stream: Any) -> Any:

@@ -132,6 +132,8 @@ def _member(archive: zipfile.ZipFile, name: str, expected: tuple[int, ...] | Non
         start = file.tell()
     if expected is not None and shape != expected:
         raise ValueError(f'{name} has the shape {shape}, not {expected}')
+    if expected is not None and dtype.kind not in 'biufSU':
+        raise ValueError(f'{name} holds {dtype}, neither numbers nor texts')
     if dtype.kind in 'SU' and dtype.itemsize > 4 * LONGEST_NAME and expected is not None:
         raise ValueError(f'{name} declares texts of {dtype.itemsize} bytes')
     _check_bytes(shape, dtype, info.file_size - start)

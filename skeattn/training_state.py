@@ -37,6 +37,7 @@ class _Pending(BaseModel):
     micro_batches: PositiveInt
     gradients: dict[str, list[Tensor]]
     keys: list[list[Tensor]]
+    ids: list[list[Tensor]] = []
     batches_since_update: NonNegativeInt | None = None
 
 

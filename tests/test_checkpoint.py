@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import re
+import zipfile
 from collections import Counter, OrderedDict, deque
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,31 @@ def test_a_flipped_bit_in_a_weight_is_noticed(tmp_path):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize('content', [[1, 2], {'state_dict': {'w': 3}}, {}])
+@pytest.mark.parametrize('pickled', [b'\x80\x02a.', b'\x80\x02}(K\x01K\x02u.', b'\x80\x02s.', b'\x80\x02(.'])
+def test_whatever_an_unpickler_stumbles_over_is_a_damaged_file_that_is_passed_over(tmp_path, pickled):
+    for epoch in (1, 2):
+        write_checkpoint(tmp_path / f'epoch_{epoch}.pth', {'state_dict': net().state_dict()})
+    whole = tmp_path / 'epoch_2.pth'
+    with zipfile.ZipFile(whole) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(whole, 'w') as archive:
+        for name, content in parts.items():
+            archive.writestr(name, pickled if name.endswith('data.pkl') else content)
+    with pytest.raises(CheckpointError, match=r'epoch_2\.pth'):
+        read_checkpoint(whole)
+    assert find_newest(tmp_path, lambda _: None) == tmp_path / 'epoch_1.pth'
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        [1, 2],
+        {'state_dict': {'w': 3}},
+        {},
+        {'state_dict': {1: torch.ones(1)}},
+        {'state_dict': {'w': torch.ones(1)}, 'meta': [1]},
+    ],
+)
 def test_a_file_without_tensors_by_name_is_refused(tmp_path, content):
     torch.save(content, tmp_path / 'odd.pth')
     with pytest.raises(CheckpointError, match=r'odd\.pth'):
@@ -270,6 +295,7 @@ STATE: dict[str, Any] = {
         (('optimizer', 'state'), [1]),
         (('param_schedulers',), 5),
         (('pending',), {'micro_batches': 0, 'gradients': {}, 'keys': []}),
+        (('pending',), {'micro_batches': 1, 'gradients': {}, 'keys': [], 'ids': 'nonsense'}),
         (('unfinished',), {'losses': [1.0]}),
     ],
 )

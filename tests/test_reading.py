@@ -147,6 +147,13 @@ def test_a_long_text_is_refused(tmp_path) -> None:
         read_arrays(tmp_path / 'a.npz', {'name': (1,)})
 
 
+def test_bytes_without_a_type_are_refused(tmp_path) -> None:
+    """Compressed, a gigabyte of them has a megabyte."""
+    np.savez_compressed(tmp_path / 'a.npz', a=np.zeros(1, 'V100000000'))
+    with pytest.raises(ValueError, match='neither numbers nor texts'):
+        read_arrays(tmp_path / 'a.npz', {'a': (1,)})
+
+
 def test_members_of_an_archive_that_share_their_bytes_are_refused(tmp_path) -> None:
     """A bomb without compression: every name of its directory leads to the same bytes."""
     path = tmp_path / 'a.pth'

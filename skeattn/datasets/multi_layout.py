@@ -18,6 +18,32 @@ from skeattn.registry import DATASETS
 from skeattn.skeletons import SkeletonLayout
 
 
+class _Group(SkeletonDataset):
+    """Clips of one layout. The union has chosen them: held-out subjects are those of all sets together."""
+
+    def __init__(self, chosen: np.ndarray, *arguments: Any) -> None:
+        self._chosen = chosen
+        super().__init__(*arguments)
+
+    def _choose(self, *_: Any) -> np.ndarray:
+        return self._chosen
+
+
+def _within(indices: np.ndarray, ends: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """Indices in the union of all sets as indices in the union of some.
+
+    Args:
+        indices: of clips of these sets alone.
+        ends: of each set in the union of all.
+        places: of the sets.
+    """
+    starts = np.concatenate([[0], ends])
+    lengths = np.array([ends[place] - starts[place] for place in places])
+    before = np.cumsum(lengths) - lengths
+    of_set = np.searchsorted(ends[list(places)], indices, side='right')
+    return indices - starts[list(places)][of_set] + before[of_set]
+
+
 @DATASETS.register_module()
 class MultiLayoutDataset(Dataset):
     """The training or test clips of packed sets whose layouts can differ; those of a batch have one layout.
@@ -65,11 +91,12 @@ class MultiLayoutDataset(Dataset):
             sets_of.setdefault(sets[place][0].layout, []).append(place)
         rows = [indices[np.isin(number, places)] for places in sets_of.values()]
         self.parts = [
-            SkeletonDataset(
+            _Group(
+                _within(chosen, ends, places),
                 [sets[place][0].path for place in places], [sets[place][1] for place in places],
                 part, pipeline, None, channels, cache, subset, native, device,
             )
-            for places in sets_of.values()
+            for places, chosen in zip(sets_of.values(), rows, strict=True)
         ]  # fmt: skip
         order = np.concatenate(rows)
         self.groups = torch.arange(len(rows)).repeat_interleave(torch.tensor([len(group) for group in rows]))

@@ -55,5 +55,7 @@ class Rows:
 
 def fits(nbytes: int, device: torch.device) -> bool:
     """Whether the accelerator has room for so many bytes beside a network."""
+    if device.type == 'mps':  # whose free memory torch does not state
+        return False
     free, _ = torch.cuda.mem_get_info(device)
     return nbytes <= SHARE * free

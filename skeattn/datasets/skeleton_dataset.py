@@ -24,7 +24,7 @@ from skeattn.datasets.splits import PARTS
 from skeattn.datasets.splits import split as split_by
 from skeattn.datasets.subsets import labelled_clips
 from skeattn.datasets.transforms import Pipeline
-from skeattn.datasets.union import check_one_layout, open_sets
+from skeattn.datasets.union import UnionSet, check_one_layout, open_sets
 from skeattn.errors import ConfigError, NoClipsError
 from skeattn.registry import DATASETS
 from skeattn.renaming import renamed_arguments
@@ -112,7 +112,7 @@ class SkeletonDataset(Dataset):
             raise ConfigError(
                 f'channels={list(channels)}, but {packed.path} holds {stored}; set channels={stored} in the config'
             )
-        indices = split_by(packed, split)[1] if part == 'test' else labelled_clips(packed, split, subset)
+        indices = self._choose(packed, split, part, subset)
         if not len(indices):
             raise NoClipsError(
                 f'{packed.path}: split {split!r} leaves no {part} clips: it can be used for training alone'
@@ -141,6 +141,12 @@ class SkeletonDataset(Dataset):
                 stacklevel=2,
             )
         _warn_of_dropped_persons(packed, indices, part, self.clips.shape[-1])
+
+    def _choose(
+        self, packed: PackedSet | UnionSet, split: str | Sequence[str], part: str, subset: Mapping[str, Any] | None
+    ) -> np.ndarray:
+        """Indices of the clips of the part."""
+        return split_by(packed, split)[1] if part == 'test' else labelled_clips(packed, split, subset)
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from skeattn.errors import NonFiniteError
+
 LOWEST, HIGHEST = 0.25, 20.0
 """Bounds of a temperature. A few clips, all of them predicted correctly, would ask for 0."""
 
@@ -35,7 +37,12 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
         probabilities: (N, K).
         labels: (N,) int64.
         bins: of confidence, the highest probability of a clip.
+
+    Raises:
+        NonFiniteError: a probability is NaN.
     """
+    if lacking := int(probabilities.isnan().any(dim=1).sum()):
+        raise NonFiniteError(f'{lacking} of {len(probabilities)} clips have a probability that is NaN')
     confidence, predicted = probabilities.double().max(dim=1)
     correct = (predicted == labels).double()
     bin_of = (confidence * bins).long().clamp(max=bins - 1)

@@ -9,6 +9,7 @@ from skeattn.datasets import GlobalBatchSampler, MultiLayoutDataset, SkeletonDat
 from skeattn.datasets import sampler as module
 from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.datasets.sampler import homogeneous
+from skeattn.datasets.subsets import labelled_clips
 from skeattn.errors import ConfigError, NoClipsError
 from skeattn.evaluation.features import raw_features
 from tests.engine.toy import write_set
@@ -46,6 +47,24 @@ def test_each_clip_is_that_of_its_set_with_the_unions_facts(both, folders):
             assert batch['layout'] == alone[folder].layout.name and batch['index'].tolist() == [i]
             assert batch['labels'].item() == dataset.labels[i] == union.table['label'][of_name[name]]
             assert dataset.subjects[i] == union.table['subject'][of_name[name]]
+
+
+@pytest.mark.parametrize('part', ['rest', 'heldout'])
+def test_held_out_subjects_are_those_of_the_union(folders, part):
+    """The choice over all sets is another than that over the sets of one layout."""
+    dataset = MultiLayoutDataset(folders, 'xsub', 'train', PIPELINE, subset=dict(heldout=0.3, part=part))
+    union = open_sets(folders)
+    assert sorted(dataset.names) == sorted(
+        union.table['name'][labelled_clips(union, 'xsub', dict(heldout=0.3, part=part))]
+    )
+    assert 0 < len(dataset) == sum(map(len, dataset.parts)) < 29
+    alone = {folder.name: SkeletonDataset(folder, 'xsub', 'train', PIPELINE) for folder in folders}
+    for i, name in enumerate(dataset.names):
+        batch, (folder, clip) = dataset.__getitems__([i]), name.split('/')
+        row = alone[folder].names.tolist().index(clip)
+        assert torch.equal(batch['inputs'][0], alone[folder].clips[row])
+        own = alone[folder].classes[alone[folder].labels[row]]
+        assert union.classes[batch['labels'].item()] == f'{folder}/{own}'
 
 
 def test_sets_of_one_layout_are_one_group(both):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from skeattn.errors import NonFiniteError
 from skeattn.evaluation.calibration import HIGHEST, LOWEST, expected_calibration_error, fit_temperature
 
 
@@ -53,3 +54,8 @@ def test_the_error_is_the_mean_gap_of_the_bins() -> None:
     )
     sure = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert expected_calibration_error(sure, torch.tensor([0, 1])) == pytest.approx(0.5)
+
+
+def test_probabilities_that_are_nan_are_refused() -> None:
+    with pytest.raises(NonFiniteError, match='1 of 2 clips have a probability that is NaN'):
+        expected_calibration_error(torch.tensor([[torch.nan, 0.5], [0.5, 0.5]]), torch.zeros(2, dtype=torch.int64))

@@ -192,6 +192,11 @@ def test_the_latent_target_is_the_mean_of_normalised_hidden_states():
     assert model.predict(x, model.visible(x, uniform())).shape == target.shape
 
 
+def test_the_teacher_has_one_target_for_a_clip_in_training():
+    model, x = mamp(target='latent', backbone=dict(dropout=0.5)).train(), persons()
+    assert model.encoder.training and torch.equal(model.target_of(x), model.target_of(x))
+
+
 def test_the_teacher_is_an_average_of_the_encoder_and_has_no_gradient():
     model = mamp(target='latent')
     model.init_weights()

@@ -151,6 +151,13 @@ class MAMP(MomentumPretraining):
         encoded = self.encoder.backbone.encode(take(tokens, visible))
         return self.decoder(encoded, visible, tokens.shape[1])
 
+    def train(self, mode: bool = True) -> 'MAMP':
+        """Set the mode of all modules; the teacher stays in evaluation mode, so that a clip has one target."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
+
     @torch.no_grad()
     def target_of(self, x: Tensor) -> Tensor:
         """The target for all tokens of persons ``(B, C, T, V)``, ``(B, L, P)``."""
