@@ -193,7 +193,7 @@ def test_the_latent_target_is_the_mean_of_normalised_hidden_states():
 
 
 def test_the_teacher_has_one_target_for_a_clip_in_training():
-    model, x = mamp(target='latent', backbone=dict(dropout=0.5)).train(), persons()
+    model, x = mamp(target='latent', backbone=dict(dropout=0.5)).train(), persons().float()
     assert model.encoder.training and torch.equal(model.target_of(x), model.target_of(x))
 
 
