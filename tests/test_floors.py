@@ -29,8 +29,8 @@ FLOORS = (
     ('deployment', 'visualization'),
     ('protocols',),
     ('experiments', 'report'),
-    ('apis', 'benchmark', 'torture'),
-    ('commands',),
+    ('apis', 'benchmark'),
+    ('commands', 'torture'),
     ('__main__',),
 )
 """From the ground up; rooms of one floor know nothing of each other."""
