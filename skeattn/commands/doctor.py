@@ -21,7 +21,7 @@ REQUIRED = {
     'torch': '>=2.4,<2.14',
     'mmengine': '>=0.10.7,<0.11',
     'numpy': '>=1.26',
-    'scipy': '>=1.11',
+    'scipy': '>=1.11.1',
     'tabulate': '>=0.9',
     'pydantic': '>=2.7,<3',
 }

@@ -82,7 +82,7 @@ def export_network(network: DeployedNetwork, path: str | os.PathLike[str], kind:
     missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
     if missing:
         raise ConfigError(f'{kind} needs {", ".join(missing)}; install them with pip install "skeattn[export]"')
-    with _quiet(), torch.no_grad():
+    with _exporting(), torch.no_grad():
         program, free = _program(network)
         facts = facts_of(network, free)
         with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,10 @@ def _program(network: DeployedNetwork) -> tuple[Any, bool]:
     fails: Exception | None = None
     for shapes, free in (({0: clips, 2: frames}, True), ({0: clips}, False)):
         try:
-            return torch.export.export(network, (network.example(3),), dynamic_shapes={'clips': shapes}), free
+            program = torch.export.export(
+                network, (network.example(3),), dynamic_shapes={'clips': shapes}, strict=False
+            )  # the default of new versions; the strict tracer of old ones knows too little of Python
+            return program, free
         except Exception as error:  # torch raises many kinds
             fails = error
     raise ExportError(f'torch cannot export {type(network.model).__name__}: {str(fails).splitlines()[0]}') from fails
@@ -198,13 +201,15 @@ FORMATS = dict(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's notes about what it tries."""
-    level = logging.root.manager.disable
+def _exporting() -> Iterator[None]:
+    """Without torch's notes about what it tries, and with operators that every version can export."""
+    level, fast = logging.root.manager.disable, torch.backends.mha.get_fastpath_enabled()
     logging.disable(logging.WARNING)
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer, which not every version can export
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         logging.disable(level)
