@@ -119,4 +119,4 @@ for module in sys.argv[1:]:
 """
     modules = ['skeattn.evaluation.knn', 'skeattn.checkpoint', 'skeattn.results.record', 'skeattn.datasets']
     done = subprocess.run([sys.executable, '-c', code, *modules], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, '')
+    assert done.returncode == 0, done.stderr

@@ -28,6 +28,9 @@ TOLERANCE = 1e-4
 LONGEST = 4096
 """Rows of the longest clip that an exported graph with free length accepts."""
 
+OLDEST_TORCH = (2, 8)
+"""Of exports; the exporters of older versions lack operators, and know too little of free sizes."""
+
 Run = Callable[[Tensor], Tensor]
 
 
@@ -73,11 +76,14 @@ def export_network(network: DeployedNetwork, path: str | os.PathLike[str], kind:
         kind: ``'onnx'``, or ``'torch'`` for an exported program of ``torch.export``.
 
     Raises:
-        ConfigError: an unknown kind, or a package that is not installed.
+        ConfigError: an unknown kind, a torch that is too old, or a package that is not installed.
         ExportError: torch cannot export the network, or the exported graph computes something else.
     """
     if kind not in FORMATS:
         raise ConfigError(f'no format {kind!r} of networks; choose {" or ".join(FORMATS)}')
+    if tuple(map(int, torch.__version__.split('.')[:2])) < OLDEST_TORCH:
+        needed = '.'.join(map(str, OLDEST_TORCH))
+        raise ConfigError(f'an export needs torch {needed} or newer, and this is {torch.__version__}; install it')
     form = FORMATS[kind]
     missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -135,10 +141,9 @@ def _program(network: DeployedNetwork) -> tuple[Any, bool]:
     fails: Exception | None = None
     for shapes, free in (({0: clips, 2: frames}, True), ({0: clips}, False)):
         try:
-            program = torch.export.export(
-                network, (network.example(3),), dynamic_shapes={'clips': shapes}, strict=False
-            )  # the default of new versions; the strict tracer of old ones knows too little of Python
-            return program, free
+            # The default of new versions; the strict tracer knows too little of Python.
+            example, dynamic = (network.example(3),), {'clips': shapes}
+            return torch.export.export(network, example, dynamic_shapes=dynamic, strict=False), free
         except Exception as error:  # torch raises many kinds
             fails = error
     raise ExportError(f'torch cannot export {type(network.model).__name__}: {str(fails).splitlines()[0]}') from fails
