@@ -29,9 +29,9 @@ FLOORS = (
     ('deployment', 'visualization'),
     ('protocols',),
     ('experiments', 'report'),
-    ('apis', 'benchmark', 'torture'),
+    ('apis', 'benchmark'),
     ('zoo',),
-    ('commands',),
+    ('commands', 'torture'),
     ('__main__',),
 )
 """From the ground up; rooms of one floor know nothing of each other."""
@@ -121,4 +121,4 @@ for module in sys.argv[1:]:
 """
     modules = ['skeattn.evaluation.knn', 'skeattn.checkpoint', 'skeattn.results.record', 'skeattn.datasets']
     done = subprocess.run([sys.executable, '-c', code, *modules], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, '')
+    assert done.returncode == 0, done.stderr

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from pydantic import FiniteFloat, PositiveFloat, PositiveInt
 
-from skeattn.apis.archive import read_archive, write_archive
+from skeattn.apis.archive import Form, read_archive, tensors, write_archive
 from skeattn.apis.clips import Clips, Layout
 from skeattn.apis.predictions import UNKNOWN, Predictions
 from skeattn.apis.retrieval import Origin
@@ -16,8 +18,21 @@ from skeattn.evaluation.features import Features
 from skeattn.evaluation.few_shot import FewShotProbe, fit_few_shot
 
 _KIND = 'few-shot classifier'
-_ARRAYS = ('weights', 'bias', 'bank')
+_ARRAYS = {'weights': Form(np.float64, 2), 'bias': Form(np.float64, 1), 'bank': Form(np.float32, 2)}
 _NUMBERS = ('temperature', 'least_similarity', 'least_probability')
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a file holds beside the arrays."""
+
+    classes: list[str]
+    num_streams: PositiveInt
+    fit: dict[str, Any]
+    origin: Origin
+    temperature: PositiveFloat
+    least_similarity: FiniteFloat
+    least_probability: FiniteFloat
 
 
 class Extractor(Protocol):
@@ -118,20 +133,14 @@ class FewShotClassifier:
             DataError: the file is missing, damaged, or holds something else.
             CheckpointError: it was fitted to a different encoder.
         """
-        facts, arrays = read_archive(path, _KIND)
-        try:
-            classes = [str(name) for name in facts['classes']]
-            tensors = {name: torch.from_numpy(arrays[name]) for name in _ARRAYS}
-            (D, K), bank = tensors['weights'].shape, tensors['bank']
-            if bank.shape[1] != D or len(classes) != K or tensors['bias'].shape != (K,):
-                raise ValueError('arrays of different shape')
-            numbers = {name: float(facts[name]) for name in _NUMBERS}
-            known: dict[str, Any] = {**tensors, **numbers}
-            probe = FewShotProbe(**known, num_streams=int(facts['num_streams']), facts=dict(facts['fit']))
-            origin = Origin(**{key: str(value) for key, value in facts['origin'].items()})
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise DataError(f'{path} is damaged ({error!r:.100}); fit the classifier again') from error
-        return cls(encoder, probe, classes, origin)
+        facts, arrays = read_archive(path, _KIND, _Facts, _ARRAYS)
+        (D, K), bank = arrays['weights'].shape, arrays['bank']
+        sizes = bank.shape[1] == D and len(bank) and len(facts.classes) == K and arrays['bias'].shape == (K,)
+        if not sizes or D % facts.num_streams:
+            raise DataError(f'{path} is damaged (arrays of different shape); make the {_KIND} again')
+        known: dict[str, Any] = {**tensors(arrays, *_ARRAYS), **{name: getattr(facts, name) for name in _NUMBERS}}
+        probe = FewShotProbe(**known, num_streams=facts.num_streams, facts=facts.fit)
+        return cls(encoder, probe, facts.classes, facts.origin)
 
 
 def fit(features: Features, classes: Sequence[str], accept: float, seed: int) -> tuple[FewShotProbe, list[str]]:

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
-from skeattn.apis.archive import read_archive, write_archive
+from skeattn.apis.archive import Form, read_archive, tensors, write_archive
 from skeattn.datasets.packed import class_name
 from skeattn.errors import CheckpointError, DataError
 from skeattn.evaluation.features import Features
@@ -58,6 +58,20 @@ class Origin:
                 f'{what} was made with the encoder of {self.checkpoint}, which is not that of {checkpoint}; make it '
                 f'again with this encoder, or load that one'
             )
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a file holds beside the arrays."""
+
+    classes: list[str]
+    num_streams: PositiveInt
+    origin: Origin
+
+
+_ARRAYS = {
+    'x': Form(np.float32, 2), 'labels': Form(np.int64, 1), 'subjects': Form(np.int64, 1), 'names': Form(np.str_, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,14 +137,9 @@ class Bank:
         Raises:
             DataError: the file is missing, damaged, or holds something else.
         """
-        facts, arrays = read_archive(path, _KIND)
-        try:
-            x, labels, subjects = (torch.from_numpy(arrays[name]) for name in ('x', 'labels', 'subjects'))
-            features = Features(x, labels, subjects, list(map(str, arrays['names'])), int(facts['num_streams']))
-            origin = Origin(**{key: str(value) for key, value in facts['origin'].items()})
-            fits = x.ndim == 2 and x.dtype == torch.float32 and len(x) == len(labels) == len(subjects)
-            if not fits or len(features.names) != len(x):
-                raise ValueError('arrays of different length')
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f'{path} is damaged ({error!r:.100}); build the bank again') from error
-        return cls(features, tuple(map(str, facts['classes'])), origin)
+        facts, arrays = read_archive(path, _KIND, _Facts, _ARRAYS)
+        x, labels, subjects = tensors(arrays, 'x', 'labels', 'subjects').values()
+        names = arrays['names'].tolist()
+        if not len(x) == len(labels) == len(subjects) == len(names) or not len(x) or x.shape[1] % facts.num_streams:
+            raise DataError(f'{path} is damaged (arrays of different length); make the {_KIND} again')
+        return cls(Features(x, labels, subjects, names, facts.num_streams), tuple(facts.classes), facts.origin)

@@ -28,6 +28,9 @@ TOLERANCE = 1e-4
 LONGEST = 4096
 """Rows of the longest clip that an exported graph with free length accepts."""
 
+OLDEST_TORCH = (2, 8)
+"""Of exports; the exporters of older versions lack operators, and know too little of free sizes."""
+
 Run = Callable[[Tensor], Tensor]
 
 
@@ -73,16 +76,19 @@ def export_network(network: DeployedNetwork, path: str | os.PathLike[str], kind:
         kind: ``'onnx'``, or ``'torch'`` for an exported program of ``torch.export``.
 
     Raises:
-        ConfigError: an unknown kind, or a package that is not installed.
+        ConfigError: an unknown kind, a torch that is too old, or a package that is not installed.
         ExportError: torch cannot export the network, or the exported graph computes something else.
     """
     if kind not in FORMATS:
         raise ConfigError(f'no format {kind!r} of networks; choose {" or ".join(FORMATS)}')
+    if tuple(map(int, torch.__version__.split('.')[:2])) < OLDEST_TORCH:
+        needed = '.'.join(map(str, OLDEST_TORCH))
+        raise ConfigError(f'an export needs torch {needed} or newer, and this is {torch.__version__}; install it')
     form = FORMATS[kind]
     missing = [package for package in form.packages if importlib.util.find_spec(package) is None]
     if missing:
         raise ConfigError(f'{kind} needs {", ".join(missing)}; install them with pip install "skeattn[export]"')
-    with _quiet(), torch.no_grad():
+    with _exporting(), torch.no_grad():
         program, free = _program(network)
         facts = facts_of(network, free)
         with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +141,9 @@ def _program(network: DeployedNetwork) -> tuple[Any, bool]:
     fails: Exception | None = None
     for shapes, free in (({0: clips, 2: frames}, True), ({0: clips}, False)):
         try:
-            return torch.export.export(network, (network.example(3),), dynamic_shapes={'clips': shapes}), free
+            # The default of new versions; the strict tracer knows too little of Python.
+            example, dynamic = (network.example(3),), {'clips': shapes}
+            return torch.export.export(network, example, dynamic_shapes=dynamic, strict=False), free
         except Exception as error:  # torch raises many kinds
             fails = error
     raise ExportError(f'torch cannot export {type(network.model).__name__}: {str(fails).splitlines()[0]}') from fails
@@ -198,13 +206,15 @@ FORMATS = dict(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's notes about what it tries."""
-    level = logging.root.manager.disable
+def _exporting() -> Iterator[None]:
+    """Without torch's notes about what it tries, and with operators that every version can export."""
+    level, fast = logging.root.manager.disable, torch.backends.mha.get_fastpath_enabled()
     logging.disable(logging.WARNING)
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer, which not every version can export
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         logging.disable(level)

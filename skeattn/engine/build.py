@@ -16,6 +16,7 @@ from skeattn.checkpoint import find_newest, length_steps, load_checkpoint, read_
 from skeattn.datasets import SkeletonDataset
 from skeattn.datasets.splits import PARTS, of_part
 from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.only_door import only_door
 from skeattn.engine.places import lookup
 from skeattn.engine.resume import differences, simple
 from skeattn.errors import CheckpointError
@@ -49,7 +50,7 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
     else:
         cfg = resolve_config(config if isinstance(config, Config) else read_config(config))
         model = MODELS.build(cfg.model)
-        with _quiet():
+        with _quiet(), only_door():
             model.init_weights()
     if weights is not None:
         load_checkpoint(model, weights)

@@ -1,7 +1,7 @@
 """A process that hangs or has ended is noticed by the others, and named."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ import torch.distributed as dist
 from mmengine.dist import get_rank, get_world_size
 from torch.distributed import distributed_c10d
 
+from skeattn.engine.heartbeat import Heartbeat
 from skeattn.errors import ProcessError, SkeAttnError
 
 USUAL_S, BRIEF_S = 1800, 60
@@ -19,15 +20,38 @@ _LOST = ('Timed out', 'timed out', 'timeout', 'Connection closed', 'Connection r
 
 
 @contextmanager
-def brief_waiting(seconds: float, usual: float = USUAL_S) -> Iterator[None]:
-    """Within the block a process waits for another one no longer than so many seconds; several processes alone."""
+def brief_waiting(seconds: float, usual: float = USUAL_S, group: Any = None) -> Iterator[Callable[[], None]]:
+    """Within the block a process waits for another one no longer than so many seconds; several processes alone.
+
+    Where the processes are connected by anything else than gloo, a thread watches, and the backend's own timeout, which
+    ends a process without a word on the others, is longer.
+
+    Args:
+        seconds: longest wait.
+        usual: longest wait outside the block.
+        group: all processes, connected by gloo; they enter the block together.
+
+    Yields:
+        a function that every process calls as often as the others do: it has come further.
+    """
     change = getattr(distributed_c10d, '_set_pg_timeout', None)  # of torch, not public; without it the usual one holds
     if get_world_size() == 1 or change is None:
-        yield
-        return
-    change(timedelta(seconds=seconds))
-    yield
-    change(timedelta(seconds=usual))
+        yield _nothing
+    elif dist.get_backend() == 'gloo':
+        change(timedelta(seconds=seconds))
+        yield _nothing
+        change(timedelta(seconds=usual))
+    else:
+        dist.barrier(group)
+        change(timedelta(seconds=seconds + 3 * ANSWER_S))
+        store = distributed_c10d._get_default_store()
+        with Heartbeat(seconds + ANSWER_S, store, get_rank(), get_world_size()) as heartbeat:
+            yield heartbeat.beat
+        change(timedelta(seconds=usual))
+
+
+def _nothing() -> None:
+    """Gloo raises an error in the process that waits."""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,19 @@ class EpochLoop(EpochBasedTrainLoop):
         skipped = hasattr(self.dataloader.sampler, 'start_at')
         if skipped:
             self.dataloader.sampler.start_at(done)
-        limited = False
+        further: Callable[[], None] | None = None
         with contextlib.ExitStack() as limit:
             for index, batch in enumerate(self.dataloader, done if skipped else 0):
                 if self._iter >= self._max_iters:
                     break
                 if index >= done:
+                    if further is not None:
+                        further()
                     self.run_iter(index, batch)
-                    if not limited:  # what is slow only once, such as compiling, is over
-                        limit.enter_context(brief_waiting(self.timeout, self._usual_timeout))
-                        limited = True
+                    if further is None:  # what is slow only once, such as compiling, is over
+                        group = getattr(getattr(self.runner, 'stop', None), 'group', None)
+                        further = limit.enter_context(brief_waiting(self.timeout, self._usual_timeout, group))
+                    further()
             self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 

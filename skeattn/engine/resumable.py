@@ -27,6 +27,7 @@ from skeattn.engine.accumulation import restore_pending, restore_unfinished
 from skeattn.engine.build import newest
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.message_hub import hub_state, restore_hub
+from skeattn.engine.only_door import only_door
 from skeattn.engine.processes import restore_processes
 from skeattn.engine.resume import (
     SCHEDULE,
@@ -173,6 +174,15 @@ class ResumableRunner(Runner):
         origin = ', '.join(f'{key} {meta[key]}' for key in ORIGIN if key in meta)
         self.logger.info(f'{filename}: {origin or "of unknown origin"}; {report}')
         self._has_loaded = True
+
+    def _init_model_weights(self) -> None:
+        """Initialise; the files that ``init_cfg`` names are read safely.
+
+        Raises:
+            CheckpointError: such a file is missing, damaged, or holds anything but tensors and plain values.
+        """
+        with only_door():
+            super()._init_model_weights()
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or resume from it, or from the newest checkpoint of the work_dir that can be read."""

@@ -119,12 +119,15 @@ class SkeAttnRunner(ResumableRunner):
         return runner
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        """Connect processes by gloo if there is no accelerator; mmengine would request a CUDA device."""
+        """Connect processes by gloo if there is no accelerator; mmengine would request a CUDA device.
+
+        They wait for each other half an hour unless ``dist_cfg.timeout`` says otherwise; NCCL would wait ten minutes.
+        """
+        env_cfg = {**env_cfg, 'dist_cfg': {'timeout': USUAL_S, **(env_cfg.get('dist_cfg') or {})}}
         if self.distributed and not is_distributed():
             rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
             if get_device() == 'cpu':
-                timeout = timedelta(seconds=env_cfg.get('dist_cfg', {}).get('timeout', USUAL_S))
-                torch.distributed.init_process_group('gloo', timeout=timeout)
+                torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=env_cfg['dist_cfg']['timeout']))
             elif get_device() == 'cuda' and rank >= devices:
                 raise ConfigError(f'process {rank} has no GPU: {devices} are present; start fewer processes')
         super().setup_env(env_cfg)

@@ -60,9 +60,23 @@ def encoder_cost(model: nn.Module, batch: dict[str, Tensor], source: str = 'back
     with frozen(model), torch.enable_grad(), _requiring_grad(weights):
         with counted_work() as counter:
             total = model.features(batch, source=source).sum()  # type: ignore[operator]
-        used = torch.autograd.grad(total, weights, allow_unused=True)
-    count = sum(p.numel() for p, grad in zip(weights, used, strict=True) if grad is not None)
+        count = sum(p.numel() for p in _behind(total, weights))
     return {'parameters': count, 'gmacs': _gmacs(counter, len(batch['inputs']))}
+
+
+def _behind(total: Tensor, weights: list[nn.Parameter]) -> list[nn.Parameter]:
+    """The weights on which a sum depends; their gradients stay as they are.
+
+    ``autograd.grad`` would meet the counter's hooks at the weights, which torch 2.4 does not allow.
+    """
+    kept = [p.grad for p in weights]
+    for p in weights:
+        p.grad = None
+    total.backward()  # type: ignore[no-untyped-call]
+    found = [p for p in weights if p.grad is not None]
+    for p, grad in zip(weights, kept, strict=True):
+        p.grad = grad
+    return found
 
 
 def training_cost(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, float]:

@@ -48,11 +48,15 @@ class FeatureMap(NamedTuple):
         Pooling is linear: the second is what the first leaves of the whole map's mean.
         """
         masked = self.pool(mask)
-        return masked, self._replace(values=self.values.to(mask.dtype)).pool() - masked
+        return masked, self.with_values(self.values.to(mask.dtype)).pool() - masked
 
     def single(self) -> 'FeatureMap':
         """The map in single precision at least, to be read: half precision would round every mean."""
-        return self._replace(values=self.values.to(torch.promote_types(self.values.dtype, torch.float32)))
+        return self.with_values(self.values.to(torch.promote_types(self.values.dtype, torch.float32)))
+
+    def with_values(self, values: Tensor) -> 'FeatureMap':
+        """The map with other values; ``_replace`` of a named tuple cannot be compiled by every version of torch."""
+        return FeatureMap(values, self.persons, self.pooling, self.present)
 
     def pool_under(self, masks: Tensor) -> Tensor:
         """Every clip's map under every mask, ``(L, N, C)``: in row i and column j :meth:`pool` of clip j with mask i.

@@ -15,7 +15,7 @@ from skeattn.errors import SkeAttnError
 from skeattn.files import denied
 from skeattn.skeletons import LAYOUTS
 from skeattn.torture.mutations import KINDS, damage
-from skeattn.torture.specimens import SPECIMENS, copy
+from skeattn.torture.specimens import SPECIMENS, absent, copy
 from skeattn.torture.traces import same
 
 SECONDS, PATIENCE_S = 30, 600
@@ -125,9 +125,15 @@ def place_of(error: BaseException) -> str:
 
 
 def random_outcomes(
-    folder: Path, number: int, seed: int, note: Callable[[str], None], names: Sequence[str] = tuple(SPECIMENS)
+    folder: Path, number: int, seed: int, note: Callable[[str], None], names: Sequence[str] = ()
 ) -> Iterator[Outcome]:
-    """Outcomes of so many damages that follow from the seed, read in processes with a limit of memory and of time."""
+    """Outcomes of so many damages that follow from the seed, read in processes with a limit of memory and of time.
+
+    By default of all specimens; what needs a package that is not installed is left out and noted.
+    """
+    names = names or tuple(name for name in SPECIMENS if name not in absent())
+    if left_out := [name for name in absent() if name not in names]:
+        note(f'not damaged, since their packages are not installed: {", ".join(left_out)}')
     laboratory = Laboratory(folder)
     for name in names:
         laboratory.intact(name)

@@ -1,28 +1,21 @@
-"""Damage to a file: of its bytes, of its numbers as text, and of the values within, with checksums that fit."""
+"""Damage to a file: of its bytes, of its lines and numbers as text, and of what it holds, with checksums that fit."""
 
 import io
-import json
-import pickle
 import random
 import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import torch
+from skeattn.torture.nodes import change_file
 
-BYTES = ('bit', 'overwrite', 'truncate', 'zero', 'repeat', 'insert', 'empty', 'number', 'missing', 'folder', 'other')
-INSIDE = ('node', 'member')
-KINDS = (*BYTES, *INSIDE)
+KINDS = (
+    'bit', 'overwrite', 'truncate', 'zero', 'repeat', 'insert', 'empty', 'number', 'line', 'missing', 'folder', 'other',
+    'node', 'member',
+)  # fmt: skip
 _NUMBER = re.compile(rb'-?\d+(?:\.\d+)?')
 _NUMBERS = (b'-1', b'0', b'nan', b'1e400', b'1e30', b'99999999999999999999', b'4294967296', b'0.5', b'', b'x', b'-inf')
-DEEP = '@deep@'
-_VALUES: tuple[Any, ...] = (
-    None, True, 0, 5, -1, 10**25, 1.5, float('nan'), float('inf'), 1e300, 'x', '', [], {}, [None], {'a': 1}, [[1], [2]],
-    DEEP,
-)  # fmt: skip
 
 
 class Damage(NamedTuple):
@@ -47,8 +40,11 @@ def damage(path: Path, kind: str, draw: random.Random, others: list[Path]) -> Da
         others: files of other kinds, one of which may take its place.
     """
     content = path.read_bytes()
-    if kind in INSIDE:
-        return _inside(path, content, kind, draw)
+    if kind == 'node':
+        what = change_file(path, draw)
+        return None if what is None else Damage(what, consistent=True)
+    if kind == 'member':
+        return _member(path, content, draw)
     if kind == 'missing':
         path.unlink()
         return Damage('it is missing')
@@ -107,6 +103,26 @@ def _number(content: bytes, draw: random.Random) -> tuple[bytes, str]:
     return content[: place.start()] + new + content[place.end() :], f'{place[0]!r} -> {new!r} at {place.start()}'
 
 
+def _line(content: bytes, draw: random.Random) -> tuple[bytes, str]:
+    """A line of a text removed, repeated, moved, without a word or joined with the next one."""
+    lines = content[:200_000].splitlines(keepends=True)
+    if b'\0' in content or not lines:
+        return content, ''
+    at, how = draw.randrange(len(lines)), draw.choice(['removed', 'repeated', 'moved', 'without a word', 'joined'])
+    line = lines.pop(at)
+    if how == 'repeated':
+        lines[at:at] = [line, line]
+    elif how == 'moved':
+        lines.insert(draw.randrange(len(lines) + 1), line)
+    elif how == 'joined':
+        lines.insert(at, line.rstrip())
+    elif how == 'without a word':
+        words = re.split(rb'([\s,;]+)', line)
+        del words[draw.randrange(len(words))]
+        lines.insert(at, b''.join(words))
+    return b''.join(lines) + content[200_000:], f'{at} {how}'
+
+
 _BYTES: dict[str, Callable[[bytes, random.Random], tuple[bytes, str]]] = {
     'bit': _bit,
     'overwrite': _overwrite,
@@ -116,77 +132,8 @@ _BYTES: dict[str, Callable[[bytes, random.Random], tuple[bytes, str]]] = {
     'insert': _insert,
     'empty': lambda content, draw: (b'', ''),
     'number': _number,
+    'line': _line,
 }
-
-
-def _inside(path: Path, content: bytes, kind: str, draw: random.Random) -> Damage | None:
-    if kind == 'member':
-        return _member(path, content, draw)
-    loads = _LOADS.get(path.suffix, _from_json if content[:1] in b'{["' and content else None)
-    if loads is None:
-        return None
-    try:
-        value, what = change_node(loads(content), draw)
-    except ValueError:  # JSON line by line
-        return None
-    if path.suffix != '.pth' and path.suffix != '.pkl':
-        text = json.dumps(value).replace(f'"{DEEP}"', '[' * 100_000 + ']' * 100_000)
-        path.write_text(text)
-        checksum = path.with_name(f'{path.stem}.sha256')
-        if checksum.exists():
-            from skeattn.datasets.packed import checksum_line
-
-            checksum.write_text(checksum_line(path))
-    elif path.suffix == '.pkl':
-        path.write_bytes(pickle.dumps(value, 4))
-    else:
-        torch.save(value, path)
-    return Damage(what, consistent=True)
-
-
-def _from_json(content: bytes) -> Any:
-    return json.loads(content)
-
-
-_LOADS: dict[str, Callable[[bytes], Any]] = {
-    '.json': _from_json,
-    '.pkl': pickle.loads,
-    '.pth': lambda content: torch.load(io.BytesIO(content), weights_only=True),
-}
-
-
-def change_node(value: Any, draw: random.Random) -> tuple[Any, str]:
-    """The value with one of its parts replaced, removed or repeated, and which."""
-    places = list(_places(value))
-    place = draw.choice(places)
-    new = draw.choice(_VALUES)
-    if not place:
-        return new, f'the whole -> {new!r}'
-    holder = value
-    for key in place[:-1]:
-        holder = holder[key]
-    name = '.'.join(map(str, place))
-    if isinstance(holder, tuple):
-        return new, f'the whole -> {new!r}'
-    if draw.random() < 0.2:
-        del holder[place[-1]]
-        return value, f'{name} removed'
-    old = holder[place[-1]]
-    if isinstance(old, torch.Tensor | np.ndarray) and draw.random() < 0.7:
-        new = draw.choice([old[..., None], old.reshape(-1)[:1], old.reshape(-1)[:0], old * float('nan')])
-    holder[place[-1]] = new
-    return value, f'{name} -> {str(new)[:60]}'
-
-
-def _places(value: Any, place: tuple[Any, ...] = (), most: int = 6) -> Any:
-    """Paths of the parts; of long lists the first few."""
-    yield place
-    if isinstance(value, dict):
-        for key in list(value)[: most * 5]:
-            yield from _places(value[key], (*place, key))
-    elif isinstance(value, list):
-        for index in range(min(most, len(value))):
-            yield from _places(value[index], (*place, index))
 
 
 def _member(path: Path, content: bytes, draw: random.Random) -> Damage | None:

@@ -1,31 +1,38 @@
 """A small intact file of every kind that the toolbox reads, and what reads it."""
 
 import hashlib
+import importlib.util
 import json
-import pickle
 import shutil
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.io import savemat
 
+from skeattn.apis.few_shot import FewShotClassifier
+from skeattn.apis.retrieval import Bank, Origin
+from skeattn.channels import AXES
 from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from skeattn.datasets import PackedSet, SkeletonDataset, converters, split
 from skeattn.datasets.converters.chunks import Chunks
+from skeattn.datasets.converters.recordings import Described, read_recordings
 from skeattn.datasets.converters.source import Source
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.config import read_config, resolve_config
+from skeattn.evaluation.features import Features
+from skeattn.evaluation.few_shot import FewShotProbe
 from skeattn.evaluation.result import Scores
+from skeattn.report.content import gather
+from skeattn.report.embedding import MapOptions
+from skeattn.report.runs import find_runs
 from skeattn.results import record
 from skeattn.results.record import ProtocolRecord, Record, SourceRecord
 from skeattn.results.score_file import ScoreFile
-from skeattn.torture import toy
+from skeattn.skeletons import get_layout
+from skeattn.torture import sources, toy
 from skeattn.visualization.curves import read_log
 
 PIPELINE = {'resample': {'type': 'Resample', 'num_frames': 8}, 'pack': {'type': 'PackClip', 'num_persons': 1}}
@@ -40,129 +47,14 @@ class Specimen:
         read: reads them from a folder, which it may write to; returns the content as bytes or plain values.
         checked: whether a checksum covers the files, so that nothing else than the content written may be read.
         cost: seconds that a reading takes, about; expensive ones are read less often.
+        needs: package of an extra without which there is no such file.
     """
 
     make: Callable[[Path], Any]
     read: Callable[[Path], Any]
     checked: bool = False
     cost: float = 0.01
-
-
-def _clip(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    return (0.5 + np.random.default_rng(seed).random(shape)).round(4).astype(np.float32)
-
-
-def _ntu(folder: Path) -> None:
-    for name in ('S001C001P001R001A001', 'S001C002P003R002A050'):
-        lines = ['4']
-        for frame in _clip(len(name), (4, 25, 3)):
-            lines += ['1', '72057594037931101 0 1 1 1 1 0 0.01 -0.3 2', '25']
-            lines += [f'{x:.7g} {y:.7g} {z:.7g} 256.4 201.8 991.1 511.1 -0.2 0.01 0.9 -0.05 2' for x, y, z in frame]
-        (folder / f'{name}.skeleton').write_text('\n'.join(lines) + '\n')
-
-
-def _zipped(make: Callable[[Path], Any], folder: Path) -> None:
-    make(folder)
-    files = sorted(path for path in folder.rglob('*') if path.is_file())
-    with zipfile.ZipFile(folder / 'raw.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            archive.write(file, file.relative_to(folder).as_posix())
-            file.unlink()
-
-
-def _pkummd(folder: Path) -> None:
-    for seed, name in enumerate(('0002-L', '0003-R')):
-        video = _clip(seed, (12, 150))
-        text = '\n'.join(' '.join(f'{value:.7g}' for value in row) for row in video) + '\n'
-        for part, content in (('Skeleton', text), ('Label', '8,3,9,2\n51,2,12,1\n')):
-            (folder / part).mkdir(exist_ok=True)
-            (folder / part / f'{name}.txt').write_text(content)
-    (folder / 'Split').mkdir()
-    for name in ('cross-subject', 'cross-view'):
-        (folder / f'Split/{name}.txt').write_text('Training videos:\n0002-L\nValidation videos:\n0003-R\n')
-
-
-def _nwucla(folder: Path) -> None:
-    for name in ('a01_s01_e00_v01', 'a02_s02_e01_v03'):
-        (folder / f'{name}.json').write_text(json.dumps({'skeletons': _clip(1, (3, 20, 3)).tolist()}))
-
-
-def _utdmhad(folder: Path) -> None:
-    for number in (1, 2):
-        savemat(folder / f'a{number}_s1_t1_skeleton.mat', {'d_skel': _clip(number, (20, 3, 5)).astype(float)},
-                do_compression=number == 2)  # fmt: skip
-
-
-def _pyskl(folder: Path) -> None:
-    clips = [
-        {'frame_dir': f'clip{i}', 'label': i % 2, 'img_shape': (1080, 1920), 'original_shape': (1080, 1920),
-         'total_frames': 4, 'keypoint': _clip(i, (1, 4, 17, 2)) * 500, 'keypoint_score': _clip(i, (1, 4, 17)) / 2}
-        for i in range(3)
-    ]  # fmt: skip
-    names = [clip['frame_dir'] for clip in clips]
-    content = {'split': {'xsub_train': names[:2], 'xsub_val': names[2:]}, 'annotations': clips}
-    (folder / 'data.pkl').write_bytes(pickle.dumps(content, 4))
-
-
-def _stgcn_arrays(folder: Path) -> None:
-    for seed, side in enumerate(('train', 'val')):
-        np.save(folder / f'{side}_data_joint.npy', _clip(seed, (3, 3, 4, 25, 2)))
-        names = [f'S001C001P00{seed + 1}R{i:03d}A{i + 1:03d}.skeleton' for i in range(3)]
-        (folder / f'{side}_label.pkl').write_bytes(pickle.dumps((names, [0, 1, 2])))
-
-
-def _ctrgcn(folder: Path) -> None:
-    arrays = {f'x_{side}': _clip(seed, (3, 4, 150)) for seed, side in enumerate(('train', 'test'))}
-    arrays |= {'y_train': np.eye(3), 'y_test': np.eye(3)}
-    np.savez(folder / 'data.npz', **arrays)  # type: ignore[arg-type]
-
-
-def _layout(folder: Path) -> None:
-    joints = ['hip', 'spine', 'neck', 'left', 'right', 'head']
-    content = {'name': 'torture6', 'joints': joints, 'parents': ['hip', 'hip', 'spine', 'neck', 'neck', 'neck'],
-               'mirror': [['left', 'right']], 'parts': {'trunk': joints[:3], 'rest': joints[3:]}, 'hip': 'hip',
-               'spine': ['hip', 'neck'], 'shoulders': ['left', 'right']}  # fmt: skip
-    (folder / 'layout.json').write_text(json.dumps(content))
-
-
-def _plain(folder: Path) -> None:
-    _layout(folder)
-    (folder / 'raw').mkdir()
-    np.save(folder / 'raw/a.npy', _clip(0, (4, 6, 3)))
-    rows = _clip(1, (4, 18))
-    (folder / 'raw/b.csv').write_text('\n'.join(','.join(f'{value:.4f}' for value in row) for row in rows))
-    (folder / 'raw/c.json').write_text(json.dumps({'keypoint': _clip(2, (1, 4, 6, 3)).tolist()}))
-    (folder / 'raw/labels.csv').write_text('name,label,subject,split\na,walk,1,train\nb,run,2,test\nc,walk,2,test\n')
-
-
-def _openpose(folder: Path) -> None:
-    for frame in range(3):
-        person = {'person_id': [-1], 'pose_keypoints_2d': _clip(frame, (75,)).tolist()}
-        path = folder / f'clip_{frame:012d}_keypoints.json'
-        path.write_text(json.dumps({'version': 1.3, 'people': [person]}))
-    (folder / 'labels.csv').write_text('name,label\nclip,0\n')
-
-
-def _alphapose(folder: Path) -> None:
-    found = [
-        {'image_id': f'{frame}.jpg', 'keypoints': _clip(frame, (51,)).tolist(), 'score': 2.5, 'idx': 1}
-        for frame in range(3)
-    ]
-    (folder / 'clip.json').write_text(json.dumps(found))
-    (folder / 'labels.csv').write_text('name,label\nclip,0\n')
-
-
-def _mediapipe(folder: Path) -> None:
-    frames = [[dict(zip(('x', 'y', 'z', 'visibility'), map(float, joint), strict=True)) for joint in _clip(t, (33, 4))]
-              for t in range(3)]  # fmt: skip
-    (folder / 'clip.json').write_text(json.dumps({'frames': frames}))
-    (folder / 'labels.csv').write_text('name,label\nclip,0\n')
-
-
-def _kinetics(folder: Path) -> None:
-    person = {'pose': _clip(0, (36,)).tolist(), 'score': _clip(1, (18,)).tolist()}
-    frames = [{'frame_index': t + 1, 'skeleton': [person]} for t in range(3)]
-    (folder / 'clip.json').write_text(json.dumps({'data': frames, 'label': 'walk', 'label_index': 3}))
+    needs: str = ''
 
 
 def _converted(convert: Callable[..., None], source: str, options: Mapping[str, Any], folder: Path) -> Any:
@@ -170,6 +62,14 @@ def _converted(convert: Callable[..., None], source: str, options: Mapping[str, 
     paths = {key: folder / value if str(value).endswith('.json') else value for key, value in options.items()}
     convert(folder / source, folder / 'out', overwrite=True, **paths)
     return content_of(folder / 'out')
+
+
+def _read_mixed(folder: Path) -> Any:
+    """Clips of each file and of each folder, without a conversion."""
+    joints = {'pyskl.pkl': 'coco17'}
+    clips = [one for path in sorted(folder.iterdir())
+             for one in read_recordings(path, Described(get_layout(joints.get(path.name, 'ntu25')), AXES))]  # fmt: skip
+    return [(one.name, one.keypoint.tobytes(), one.layout.name, one.channels, one.label) for one in clips]
 
 
 def content_of(data: Path) -> Any:
@@ -201,7 +101,7 @@ def _read_prepared(folder: Path) -> bytes:
 
 def _chunks(folder: Path) -> None:
     (folder / 'raw').mkdir()
-    _nwucla(folder / 'raw')
+    sources.nwucla(folder / 'raw')
     (folder / 'kept').mkdir()
     _read_chunks(folder)
 
@@ -242,6 +142,42 @@ def _read_weights(folder: Path) -> Any:
     return [(name, str(value.dtype), tuple(value.shape), value.numpy().tobytes()) for name, value in state.items()]
 
 
+class _Encoder:
+    """Stands for the network of a classifier."""
+
+    checkpoint, identity = 'epoch_1.pth', 'a' * 64
+
+    def features(self, clips: Any, **options: Any) -> Features:
+        x = torch.nn.functional.normalize(torch.arange(24.0).reshape(6, 4).sin())
+        labels = torch.arange(6) % 2
+        return Features(x, labels, labels, [f'clip {i}' for i in range(6)])
+
+
+_ORIGIN = Origin(_Encoder.identity, _Encoder.checkpoint, 'backbone@mean')
+
+
+def _classifier(folder: Path) -> None:
+    probe = FewShotProbe(
+        torch.eye(4, 2).double(), torch.zeros(2).double(), torch.eye(4), 1.0, 0.1, 0.2, 1, {'folds': 5}
+    )
+    FewShotClassifier(_Encoder(), probe, ['x', 'y'], _ORIGIN).save(folder / 'classifier.npz')
+
+
+def _read_classifier(folder: Path) -> Any:
+    classifier = FewShotClassifier.load(folder / 'classifier.npz', _Encoder())
+    predicted = classifier.predict(())
+    return predicted.probabilities.tobytes(), predicted.names, classifier.facts, classifier.origin
+
+
+def _bank(folder: Path) -> None:
+    Bank(_Encoder().features(()), ('x', 'y'), _ORIGIN).save(folder / 'bank.npz')
+
+
+def _read_bank(folder: Path) -> Any:
+    bank = Bank.load(folder / 'bank.npz')
+    return [list(row) for row in bank.nearest(_Encoder().features(()).x, 2)], bank.classes, bank.origin
+
+
 def _run(folder: Path) -> None:
     """A work_dir as a kill after the last iteration of the second epoch leaves it."""
     config = toy.write_config(folder / 'toy.py', toy.write_set(folder / 'set'))
@@ -260,6 +196,12 @@ def _resumed(folder: Path) -> Any:
     return hashlib.sha256(b''.join(value.numpy().tobytes() for value in state.values())).hexdigest()
 
 
+def _read_report(folder: Path) -> Any:
+    """The content of the page on a run."""
+    content, _ = gather(find_runs([folder / 'run']), MapOptions(method='pca', limit=12))
+    return repr(content)
+
+
 def _config(folder: Path) -> None:
     toy.write_config(folder / 'toy.py', folder / 'set')
 
@@ -275,35 +217,56 @@ def _read_layout(folder: Path) -> Any:
     return converters.clips.read_layout(folder / 'layout.json').joints
 
 
-def _format(make: Callable[[Path], Any], module: Any, source: str = '', **options: Any) -> Specimen:
-    return Specimen(make, partial(_converted, module.convert, source, options))
+def _format(make: Callable[[Path], Any], module: Any, source: str = '', needs: str = '', **options: Any) -> Specimen:
+    return Specimen(make, partial(_converted, module.convert, source, options), needs=needs)
 
 
 SPECIMENS: dict[str, Specimen] = {
-    'ntu': _format(_ntu, converters.ntu, jobs=1),
-    'ntu in a zip archive': _format(partial(_zipped, _ntu), converters.ntu, 'raw.zip', jobs=1),
-    'pkummd': _format(_pkummd, converters.pkummd, jobs=1),
-    'nwucla': _format(_nwucla, converters.nwucla, jobs=1),
-    'utdmhad': _format(_utdmhad, converters.utdmhad, jobs=1),
-    'pyskl': _format(_pyskl, converters.pyskl, 'data.pkl', layout='coco17'),
-    'stgcn_arrays': _format(_stgcn_arrays, converters.stgcn_arrays),
-    'ctrgcn': _format(_ctrgcn, converters.ctrgcn, 'data.npz'),
-    'plain': _format(_plain, converters.plain, 'raw', layout='layout.json'),
-    'openpose': _format(_openpose, converters.openpose),
-    'alphapose': _format(_alphapose, converters.alphapose),
-    'mediapipe': _format(_mediapipe, converters.mediapipe),
-    'kinetics': _format(_kinetics, converters.kinetics),
-    'layout': Specimen(_layout, _read_layout),
+    'ntu': _format(sources.ntu, converters.ntu, jobs=1),
+    'ntu in a zip archive': _format(partial(sources.zipped, sources.ntu), converters.ntu, 'raw.zip', jobs=1),
+    'pkummd': _format(sources.pkummd, converters.pkummd, jobs=1),
+    'nwucla': _format(sources.nwucla, converters.nwucla, jobs=1),
+    'utdmhad': _format(sources.utdmhad, converters.utdmhad, jobs=1),
+    'msraction3d': _format(sources.msraction3d, converters.msraction3d, jobs=1),
+    'kard': _format(sources.kard, converters.kard, jobs=1),
+    'sbu': _format(sources.sbu, converters.sbu, jobs=1),
+    'florence3d': _format(sources.florence3d, converters.florence3d),
+    'utkinect': _format(sources.utkinect, converters.utkinect),
+    'msrc12': _format(sources.msrc12, converters.msrc12),
+    'pyskl': _format(sources.pyskl, converters.pyskl, 'data.pkl', layout='coco17'),
+    'stgcn_arrays': _format(sources.stgcn_arrays, converters.stgcn_arrays),
+    'ctrgcn': _format(sources.ctrgcn, converters.ctrgcn, 'data.npz'),
+    'plain': _format(sources.plain, converters.plain, 'raw', layout='layout.json'),
+    'openpose': _format(sources.openpose, converters.openpose),
+    'alphapose': _format(sources.alphapose, converters.alphapose),
+    'mediapipe': _format(sources.mediapipe, converters.mediapipe),
+    'mmpose': _format(sources.mmpose, converters.mmpose),
+    'coco': _format(sources.coco, converters.coco, 'raw', images='images.json'),
+    'kinetics': _format(sources.kinetics, converters.kinetics),
+    'bvh': _format(sources.bvh, converters.bvh),
+    'c3d': _format(sources.c3d, converters.c3d, 'raw', needs='c3d', layout='layout.json'),
+    'sleap': _format(sources.sleap, converters.sleap, needs='h5py'),
+    'deeplabcut': _format(sources.deeplabcut, converters.deeplabcut, 'raw', layout='layout.json'),
+    'raw files': Specimen(sources.mixed, _read_mixed),
+    'layout': Specimen(sources.layout, _read_layout),
     'packed set': Specimen(_packed, lambda folder: content_of(folder / 'set'), checked=True),
     'prepared clips': Specimen(_prepared, _read_prepared, checked=True, cost=0.03),
     'interrupted conversion': Specimen(_chunks, _read_chunks),
     'weights': Specimen(_weights, _read_weights, checked=True),
     'work_dir': Specimen(_run, _resumed, checked=True, cost=0.6),
+    'report': Specimen(_run, _read_report, cost=0.6),
     'record': Specimen(_record, lambda folder: record.read(folder / 'record.json')),
     'class scores': Specimen(_scores, _read_scores, checked=True),
+    'few-shot classifier': Specimen(_classifier, _read_classifier, checked=True),
+    'bank of clips': Specimen(_bank, _read_bank, checked=True),
     'config': Specimen(_config, lambda folder: resolve_config(read_config(folder / 'toy.py')).pretty_text, cost=0.05),
     'curves': Specimen(_curves, lambda folder: read_log(folder)),
 }
+
+
+def absent() -> tuple[str, ...]:
+    """The names of the specimens whose packages are not installed."""
+    return tuple(name for name, one in SPECIMENS.items() if one.needs and not importlib.util.find_spec(one.needs))
 
 
 def copy(source: Path, target: Path) -> None:

@@ -1,7 +1,10 @@
 """load_encoder and what an encoder does with clips."""
 
+import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,3 +187,31 @@ def test_a_damaged_bank_is_named(encoder: Encoder, clips, labels, tmp_path: Path
         path.write_bytes(b'text' if damage == 'text' else path.read_bytes()[:-200])
     with pytest.raises(SkeAttnError, match=r'bank\.npz (does not exist|is damaged|holds a few-shot classifier)'):
         type(encoder.bank(clips)).load(path)
+
+
+@pytest.mark.parametrize(
+    ('part', 'value', 'message'),
+    [
+        ('classes', 5, 'classes: Input should be a valid list'),
+        ('num_streams', 0, 'num_streams: Input should be greater than 0'),
+        ('num_streams', 7, 'arrays of different length'),
+        ('origin', {'encoder': 'x'}, 'origin.checkpoint: Field required'),
+        ('labels', np.zeros(8), 'labels is an array of float64'),
+        ('subjects', np.zeros(3, np.int64), 'arrays of different length'),
+        ('x', np.full((8, 4), np.nan, np.float32), 'x holds a NaN'),
+        ('names', None, 'it lacks the array names'),
+    ],
+)
+def test_a_bank_of_other_values_is_damaged(encoder: Encoder, clips, tmp_path: Path, part, value, message) -> None:
+    """Kind: a file without a fault in its bytes whose values are of another type, shape or range."""
+    path = tmp_path / 'bank.npz'
+    bank = encoder.bank(clips)
+    bank.save(path)
+    with np.load(path) as stored:
+        content: dict[str, Any] = dict(stored)
+    facts = json.loads(str(content['facts']))
+    (facts if part in facts else content)[part] = value
+    content['facts'] = np.array(json.dumps(facts))
+    np.savez(path, **{name: array for name, array in content.items() if array is not None})
+    with pytest.raises(DataError, match=re.escape(f'bank.npz is damaged ({message}')):
+        type(bank).load(path)

@@ -81,7 +81,7 @@ def test_a_file_with_a_part_missing_is_damaged(classifier, encoder: Encoder, tmp
     facts = json.loads(str(content['facts']))
     (facts if key in facts else content).pop(key)
     np.savez(path, **{**content, 'facts': np.array(json.dumps(facts))})
-    with pytest.raises(DataError, match=r'a\.npz is damaged .* fit the classifier again'):
+    with pytest.raises(DataError, match=rf'a\.npz is damaged \(.*{key}.*\); make the few-shot classifier again'):
         encoder.load_few_shot(path)
 
 

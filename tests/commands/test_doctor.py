@@ -62,7 +62,7 @@ def test_this_environment_lacks_nothing_that_is_required(capsys, tmp_path, monke
 @pytest.mark.parametrize(
     ('versions', 'line'),
     [
-        ({'scipy': None}, 'MISSING  scipy is not installed; pip install "scipy>=1.11"'),
+        ({'scipy': None}, 'MISSING  scipy is not installed; pip install "scipy>=1.11.1"'),
         ({'torch': '2.3.1'}, 'MISSING  torch 2.3.1 is outside >=2.4,<2.14; pip install "torch>=2.4,<2.14"'),
         ({'mmcv': None, 'mmcv-lite': None}, 'MISSING  neither mmcv-lite nor mmcv is installed; pip install mmcv-lite'),
         (

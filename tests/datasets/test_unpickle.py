@@ -64,19 +64,19 @@ def test_arrays_and_scalars_come_through_with_type_shape_and_values(tmp_path, pr
 
 @pytest.mark.parametrize('protocol', PROTOCOLS)
 def test_numpys_old_and_new_module_names_are_one(tmp_path, protocol):
-    new = pickle.dumps(ARRAYS[0], protocol)
-    text = b'numpy._core'
+    """``numpy.core`` of numpy 1 is ``numpy._core`` of numpy 2; pickles of both are read by both."""
+    mine, other = ('numpy.core', 'numpy._core') if np.__version__.startswith('1.') else ('numpy._core', 'numpy.core')
+    own = pickle.dumps(ARRAYS[0], protocol)
     if protocol < 4:
-        old = new.replace(text, b'numpy.core')
+        renamed = own.replace(mine.encode(), other.encode())
     else:  # the name's length stands before it, the frame's length before that
-        name = next(
-            arg for _, arg, _ in pickletools.genops(new) if isinstance(arg, str) and arg.startswith('numpy._core')
-        )
-        shorter = name.replace('numpy._core', 'numpy.core')
-        old = new.replace(bytes([len(name)]) + name.encode(), bytes([len(shorter)]) + shorter.encode())
-        old = old[:3] + struct.pack('<Q', struct.unpack('<Q', old[3:11])[0] - 1) + old[11:]
-    assert old != new and text not in old
-    for content in (new, old):
+        name = next(arg for _, arg, _ in pickletools.genops(own) if isinstance(arg, str) and arg.startswith(mine))
+        theirs = name.replace(mine, other)
+        renamed = own.replace(bytes([len(name)]) + name.encode(), bytes([len(theirs)]) + theirs.encode())
+        frame = struct.unpack('<Q', renamed[3:11])[0] + len(theirs) - len(name)
+        renamed = renamed[:3] + struct.pack('<Q', frame) + renamed[11:]
+    assert renamed != own and mine.encode() not in renamed
+    for content in (own, renamed):
         np.testing.assert_array_equal(load_plain(saved(tmp_path, content)), ARRAYS[0])
 
 

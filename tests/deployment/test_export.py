@@ -18,6 +18,8 @@ from tests.engine.toy import toy_runner, write_set
 
 pytestmark = pytest.mark.slow
 
+OLD = tuple(map(int, torch.__version__.split('.')[:2])) < exporting.OLDEST_TORCH
+exports = pytest.mark.skipif(OLD, reason='this torch is too old for exports')
 GRAPH = dict(base_channels=4, out_channels=16)
 BACKBONES = {
     'STGCN': GRAPH,
@@ -61,6 +63,7 @@ def test_the_network_computes_the_features_of_the_method(backbone, persons):
             torch.testing.assert_close(network(x), model.features({'inputs': x}, source), rtol=1e-5, atol=1e-6)
 
 
+@exports
 @pytest.mark.parametrize('backbone', BACKBONES)
 def test_every_backbone_as_onnx_and_as_a_program(backbone, tmp_path):
     network = DeployedNetwork(recognizer(backbone, persons='present'), 'backbone', 'joints')
@@ -76,6 +79,7 @@ def test_every_backbone_as_onnx_and_as_a_program(backbone, tmp_path):
     np.testing.assert_allclose(found, network(x).numpy(), rtol=1e-4, atol=1e-5)
 
 
+@exports
 def test_metadata_say_how_to_use_the_file(tmp_path):
     network = DeployedNetwork(recognizer('SkeletonTransformer', 'motion'), 'logits')
     path = tmp_path / 'network.onnx'
@@ -89,6 +93,7 @@ def test_metadata_say_how_to_use_the_file(tmp_path):
     assert facts['pipeline']['resample'] == {'type': 'Resample', 'num_frames': 16}
 
 
+@exports
 def test_a_trained_method_without_what_only_training_needs(tmp_path):
     """From a checkpoint: key encoder, queue, mask and predictor are not exported."""
     runner = toy_runner(tmp_path, data=write_set(tmp_path / 'set'), max_iters=1)
@@ -105,6 +110,7 @@ def test_a_trained_method_without_what_only_training_needs(tmp_path):
     torch.testing.assert_close(program(x), model.features({'inputs': x}, 'backbone@joints'), rtol=1e-5, atol=1e-6)
 
 
+@exports
 def test_a_graph_that_computes_something_else_is_not_written(tmp_path, monkeypatch):
     network = DeployedNetwork(recognizer('SkeletonTransformer'))
     form = exporting.FORMATS['torch']
@@ -135,6 +141,13 @@ def test_a_network_of_unknown_clip_length_is_refused():
         DeployedNetwork(model)
 
 
+def test_a_torch_that_is_too_old_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.7.1+cpu')
+    with pytest.raises(ConfigError, match=r'an export needs torch 2\.8 or newer, and this is 2\.7\.1\+cpu'):
+        export_network(DeployedNetwork(recognizer('STGCN')), tmp_path / 'a.onnx', 'onnx')
+
+
+@exports
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ConfigError, match=r'onnx needs onnx, onnxscript, onnxruntime; .*skeattn\[export\]'):

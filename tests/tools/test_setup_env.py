@@ -89,3 +89,20 @@ def test_the_python_of_the_environment_can_be_commands(set_up) -> None:
     assert not any('-m venv' in command for command in set_up(SKEATTN_BASE_PYTHON='python3.11'))
     set_up(SKEATTN_BASE_PYTHON='python3.13')
     assert version.read_text() == 'Python 3.13\n'
+
+
+def test_the_oldest_versions_are_the_lower_bounds_of_what_runs(set_up) -> None:
+    set_up()
+    set_up(SKEATTN_OLDEST='1')
+    found = (set_up.checkout / '.venv/oldest.txt').read_text().splitlines()
+    tomllib = pytest.importorskip('tomllib')  # since Python 3.11
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+    extras = [
+        line
+        for name, lines in project['optional-dependencies'].items()
+        if name not in ('dev', 'docs')
+        for line in lines
+    ]
+    wanted = [line.partition(',')[0].replace('>=', '==') for line in [*project['dependencies'], *extras]]
+    assert found == [line for line in wanted if not line.startswith('torch==')] and 'numpy==1.26' in found
+    assert set_up(SKEATTN_OLDEST='1') == []

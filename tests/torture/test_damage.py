@@ -7,11 +7,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skeattn.torture.damage import FAULTS, TRACEBACK, Laboratory, Outcome, schedule
-from skeattn.torture.mutations import KINDS, change_node, damage
-from skeattn.torture.specimens import SPECIMENS, Specimen
+from skeattn.datasets import converters
+from skeattn.torture import specimens
+from skeattn.torture.damage import FAULTS, TRACEBACK, Laboratory, Outcome, random_outcomes, schedule
+from skeattn.torture.mutations import KINDS, damage
+from skeattn.torture.nodes import change_file, change_node
+from skeattn.torture.specimens import SPECIMENS, Specimen, absent
 
-FAST = [name for name, specimen in SPECIMENS.items() if specimen.cost < 0.5]
+FAST = [name for name, specimen in SPECIMENS.items() if specimen.cost < 0.5 and name not in absent()]
+
+
+def test_every_format_is_damaged() -> None:
+    assert {*converters.__all__} <= SPECIMENS.keys()
 
 
 @pytest.fixture(scope='module')
@@ -33,13 +40,14 @@ def test_a_damaged_file_ends_in_no_traceback(laboratory, name, number) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('name', ['work_dir', 'report'])
 @settings(max_examples=25)
 @given(number=st.integers(0, 2**32))
-def test_a_damaged_work_dir_resumes_with_the_same_bits_or_is_refused(laboratory, number) -> None:
-    """Checkpoints, pointer, best.json, data and config of a run that was killed."""
+def test_a_damaged_work_dir_resumes_with_the_same_bits_or_is_refused(laboratory, name, number) -> None:
+    """Checkpoints, pointer, best.json, data and config of a run that was killed; and the report on it."""
     logging.disable(logging.WARNING)
     try:
-        attempt(laboratory, 'work_dir', str(number))
+        attempt(laboratory, name, str(number))
     finally:
         logging.disable(logging.NOTSET)
 
@@ -50,6 +58,42 @@ def test_a_changed_node_is_another_value_and_the_rest_stays(seed) -> None:
     value = {'a': [1, 2, {'b': 'x'}], 'c': 3.5}
     changed, what = change_node({'a': [1, 2, {'b': 'x'}], 'c': 3.5}, random.Random(seed))
     assert what and (changed != value or 'whole' in what or '->' in what)
+
+
+@pytest.mark.parametrize(
+    ('name', 'file'),
+    [
+        ('bank of clips', 'bank.npz'),
+        ('stgcn_arrays', 'train_data_joint.npy'),
+        ('stgcn_arrays', 'train_label.pkl'),
+        ('utdmhad', 'a1_s1_t1_skeleton.mat'),
+        ('sleap', 'a.analysis.h5'),
+        ('weights', 'weights.pth'),
+        ('coco', 'images.json'),
+    ],
+)
+def test_values_are_changed_in_files_that_stay_readable(laboratory, tmp_path, name, file) -> None:
+    if name in absent():
+        pytest.skip(f'{SPECIMENS[name].needs} is not installed')
+    specimens.copy(laboratory.intact(name), tmp_path / 'copy')
+    path, content = tmp_path / 'copy' / file, (laboratory.intact(name) / file).read_bytes()
+    changed = 0
+    for seed in range(20):
+        path.write_bytes(content)
+        done = change_file(path, random.Random(seed)) is not None
+        assert done or path.read_bytes() == content
+        changed += path.read_bytes() != content
+    assert changed > 5
+
+
+def test_a_format_whose_package_is_missing_is_left_out_and_noted(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(SPECIMENS, 'rare', Specimen(lambda folder: None, lambda folder: None, needs='no_such_package'))
+    for name in [name for name in SPECIMENS if name not in ('rare', 'record')]:
+        monkeypatch.delitem(SPECIMENS, name)
+    notes: list[str] = []
+    outcomes = list(random_outcomes(tmp_path, 3, 0, notes.append))
+    assert [outcome.specimen for outcome in outcomes] == ['record'] * 3
+    assert notes[0] == 'not damaged, since their packages are not installed: rare'
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skeattn.datasets.converters import alphapose, openpose
-from skeattn.datasets.converters.estimators import XY_SCORE, parse_json
+from skeattn.datasets.converters.estimators import XY_SCORE, misread, parse_json
 from skeattn.datasets.converters.folder import ClipFolder
 from skeattn.datasets.converters.members import LABELS
 from skeattn.datasets.converters.source import Source
@@ -80,7 +80,7 @@ class Regrouped(Source):
         for path in results:
             value = parse_json(path, source.read(path))
             known = _images(path, value) if images is None else images
-            for row in value['annotations'] if isinstance(value, dict) and 'annotations' in value else value:
+            for row in _rows(path, value):
                 image = row.get('image_id') if isinstance(row, dict) else None
                 if isinstance(image, list | dict) or image not in known:
                     raise DataError(f'{path}: its image_id {image!r:.40} is none of the {len(known)} images listed')
@@ -96,6 +96,18 @@ class Regrouped(Source):
     def inner(self, member: str) -> str:
         """Where a file lies; a clip by its name."""
         return member if member in self._clips else super().inner(member)
+
+
+def _rows(path: str, value: Any) -> list[Any]:
+    """The results of a file, or the annotations of an annotation file.
+
+    Raises:
+        DataError: it holds no list of these.
+    """
+    rows = value.get('annotations') if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        raise misread(path, 'file of COCO, a list of results or "annotations"', value, 'coco')
+    return rows
 
 
 def _read(path: Path) -> Any:

@@ -134,8 +134,11 @@ def _kind_of(files: Source, described: Described) -> ClipFolder:
         value = parse_json(first, files.read(first))
         if isinstance(value, dict) and 'skeletons' in value:
             return _NWUCLA
-        if name := recognise(value):
+        name = recognise(value)
+        if name in _ESTIMATORS:
             return _ESTIMATORS[name]
+        if name:
+            raise DataError(f'{first} is a file of the format {name}, which needs a conversion: skeattn convert {name}')
     read: ReadClip = partial(plain.read_clip, V=described.layout.num_joints, channels=described.channels)
     return ClipFolder((suffix,), read)
 

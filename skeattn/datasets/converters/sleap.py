@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from skeattn.channels import AXES
+from skeattn.datasets.converters.apart import Apart
 from skeattn.datasets.converters.extras import extra
 from skeattn.datasets.converters.folder import ClipFolder
 from skeattn.datasets.converters.members import Content, FileOf
 from skeattn.datasets.converters.named import NamedClip, tree_of
 from skeattn.errors import DataError
+from skeattn.reading import check_size
+
+_APART = Apart()
 
 
 def file_of(inner: str) -> FileOf:
@@ -29,21 +33,34 @@ def read_clip(content: Content) -> NamedClip:
         DataError: the file is not of this form, or damaged.
         ConfigError: the package h5py is missing.
     """
-    h5py = extra('h5py', 'sleap', 'analysis files of SLEAP')
+    extra('h5py', 'sleap', 'analysis files of SLEAP')
     ((path, text),) = content
     try:
-        with h5py.File(io.BytesIO(text), 'r') as file:
-            nodes = [_text(name) for name in file['node_names'][()]]
-            tracks = np.asarray(file['tracks'][()], dtype=float)
-            scores = np.asarray(file['point_scores'][()], dtype=float) if 'point_scores' in file else None
-            edges = np.asarray(file['edge_inds'][()]).reshape(-1, 2) if 'edge_inds' in file else np.zeros((0, 2), int)
+        nodes, tracks, scores, edges = _APART(_arrays, text)
         keypoint = _keypoint(tracks, scores, len(nodes))
         parents = tree_of(len(nodes), [(int(a), int(b)) for a, b in edges])
-    except Exception as error:  # damaged bytes fail in many ways
+    except (ValueError, TypeError, IndexError) as error:
         what = 'it is no analysis file of SLEAP, with tracks and node_names, or a damaged one'
-        raise DataError(f'{path}: {what} ({error!r:.100})') from error
+        raise DataError(f'{path}: {what} ({error!s:.100})') from error
     channels = (*AXES[: keypoint.shape[-1] - 1], 'score')
     return NamedClip(keypoint, channels, tuple(nodes), parents, prefix='sleap')
+
+
+def _arrays(content: bytes) -> tuple[list[str], np.ndarray, np.ndarray | None, np.ndarray]:
+    """Nodes, tracks, scores and edges of a file; whatever error, if it is damaged."""
+    import h5py
+
+    with h5py.File(io.BytesIO(content), 'r') as file:
+
+        def read(name: str) -> Any:
+            check_size(file[name].nbytes)
+            return file[name][()]
+
+        nodes = [_text(name) for name in read('node_names')]
+        tracks = np.asarray(read('tracks'), dtype=float)
+        scores = np.asarray(read('point_scores'), dtype=float) if 'point_scores' in file else None
+        edges = np.asarray(read('edge_inds')).reshape(-1, 2) if 'edge_inds' in file else np.zeros((0, 2), int)
+    return nodes, tracks, scores, edges
 
 
 def _keypoint(tracks: np.ndarray, scores: np.ndarray | None, V: int) -> np.ndarray:

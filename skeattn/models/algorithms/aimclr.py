@@ -31,7 +31,7 @@ class AimCLR(MomentumContrast):
         """``inputs``: views ``query``, ``key`` (normal) and ``extreme``, each ``(N, M, C, T, V)``."""
         z = self.query(inputs['query'])
         F_extreme = self.encoder_q.map(inputs['extreme'])
-        F_drop = F_extreme._replace(values=self.attention_drop(F_extreme.values, F_extreme.present))
+        F_drop = F_extreme.with_values(self.attention_drop(F_extreme.values, F_extreme.present))
         z_extreme, z_drop = (l2_normalize(self.encoder_q.projector(F.pool())) for F in (F_extreme, F_drop))
         z_k = self.key(inputs['key'])
 

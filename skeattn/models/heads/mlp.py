@@ -58,4 +58,4 @@ class MLPHead(nn.Module):
                 f"MLPHead reads {self.num_joints} joints, but the backbone's map has V' = {F.values.shape[4]}; use "
                 f'head=dict(type="LinearHead") with this backbone'
             )
-        return self.layers(self.readout(F._replace(values=self.dropout(F.values))))
+        return self.layers(self.readout(F.with_values(self.dropout(F.values))))

@@ -173,6 +173,13 @@ def test_a_file_of_another_format_names_that_format(tmp_path):
         converted(mmpose, written(tmp_path, v=results(detected())))
 
 
+@pytest.mark.parametrize('results', [5, None, 'x', {}, {'annotations': 5}])
+def test_coco_results_are_a_list(tmp_path, results):
+    folder = written(tmp_path, r=results, images={'images': [{'id': 1, 'file_name': 'v/0.jpg'}]})
+    with pytest.raises(DataError, match=r'r\.json: it is no file of COCO, a list of results'):
+        converted(coco, folder, images=folder / 'images.json')
+
+
 KEYS = ('instance_info', 'instances', 'keypoints', 'keypoint_scores', 'frame_id', 'meta_info', 'keypoint_id2name',
         'track_id', 'images', 'annotations', 'image_id', 'id', 'file_name', 'videos', 'video_id')  # fmt: skip
 JUNK = st.recursive(

@@ -177,3 +177,13 @@ def test_a_single_file_is_also_converted(tmp_path):
     packed = PackedSet.open(tmp_path / 'set')
     assert packed.table['name'].tolist() == ['a']
     np.testing.assert_array_equal(packed.clip(0), body(0, 1, 4))
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [('mmpose', [{'frame_id': 0, 'instances': []}]), ('coco', {'images': [], 'annotations': []})],
+)
+def test_a_format_that_needs_a_conversion_is_named(tmp_path, name, content):
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf'a\.json is a file of the format {name}, .*: skeattn convert {name}'):
+        list(read_recordings(tmp_path / 'a.json', KINECT))
