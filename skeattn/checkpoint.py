@@ -76,7 +76,7 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     try:
         _check_crc(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except Exception as error:  # what torch makes of a damaged pickle can raise anything
         raise CheckpointError(_why_unreadable(path, error)) from error
     if not isinstance(checkpoint, Mapping) or not checkpoint:
         raise CheckpointError(
@@ -352,6 +352,6 @@ def _why_unreadable(path: Path, error: Exception) -> str:
             f'{path} refused: it holds {foreign[1]} beside tensors and plain values, and reading that could run code; '
             f'if you trust it, save only its state_dict with torch.save'
         )
-    generic = isinstance(error, pickle.UnpicklingError) or not str(error)
-    reason = 'not a file that torch wrote' if generic else str(error).splitlines()[0][:200]
+    told = isinstance(error, (RuntimeError, OSError, ValueError, EOFError, zipfile.BadZipFile)) and str(error)
+    reason = str(error).splitlines()[0][:200] if told else 'not a file that torch wrote'
     return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {reason}; copy or download it again'
