@@ -358,6 +358,6 @@ def _why_unreadable(path: Path, error: Exception) -> str:
             f'{path} refused: it holds {foreign[1]} beside tensors and plain values, and reading that could run code; '
             f'if you trust it, save only its state_dict with torch.save'
         )
-    generic = isinstance(error, pickle.UnpicklingError) or not str(error)
-    reason = 'not a file that torch wrote' if generic else str(error).splitlines()[0][:200]
+    told = isinstance(error, (RuntimeError, OSError, ValueError, EOFError, zipfile.BadZipFile)) and str(error)
+    reason = str(error).splitlines()[0][:200] if told else 'not a file that torch wrote'
     return f'{path} is damaged or incomplete ({path.stat().st_size} bytes): {reason}; copy or download it again'

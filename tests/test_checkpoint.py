@@ -102,7 +102,10 @@ def test_a_bare_pickle_is_refused_and_nothing_runs(tmp_path):
     assert not mark.exists()
 
 
-@pytest.mark.parametrize('content', [b'', b'PK\x03\x04', b'hello', b'PK\x03\x04' + bytes(500)])
+@pytest.mark.parametrize(
+    'content',
+    [b'', b'PK\x03\x04', b'hello', b'PK\x03\x04' + bytes(500), b'epoch_1_iter_6.pth', b's01_e01\nwalk: 1 3\n'],
+)
 def test_a_damaged_file_is_named(tmp_path, content):
     path = tmp_path / 'damaged.pth'
     path.write_bytes(content)

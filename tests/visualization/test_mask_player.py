@@ -95,7 +95,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path, shape: tuple[int, ...],
 
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'sklearn', None)
-    monkeypatch.delitem(sys.modules, 'skeattn.visualization')
+    monkeypatch.delitem(sys.modules, 'skeattn.visualization', raising=False)
     needed = r'pictures need matplotlib, pillow and scikit-learn \(sklearn is missing\); pip install "skeattn\[vis\]"'
     with pytest.raises(ConfigError, match=needed):
         importlib.import_module('skeattn.visualization')

@@ -47,17 +47,19 @@ class Apart:
             context: Any = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
             self._connection, other = context.Pipe()
             self._owner = os.getpid()
-            context.Process(target=_serve, args=(other, self._connection), daemon=True).start()
+            context.Process(target=_serve, args=(other,), daemon=True).start()
             other.close()
         return self._connection
 
 
-def _serve(connection: Connection, others: Connection) -> None:
+def _serve(connection: Connection) -> None:
     """Answer calls until the process that sends them has ended."""
-    others.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that process receives it, too
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     if sys.platform == 'linux':
+        # A fork holds the pipes of its parent, and whoever waits for the end of one of them would wait for the fork.
+        os.closerange(3, connection.fileno())
+        os.closerange(connection.fileno() + 1, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1 << 20))
         with open('/proc/self/statm') as file:
             taken = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))

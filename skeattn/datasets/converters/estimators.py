@@ -14,6 +14,7 @@ from skeattn.errors import DataError
 XY_SCORE: dict[int, tuple[str, ...]] = {3: ('x', 'y', 'score')}
 # Frames are numbered by their files; numbers that leave more gaps than frames count something else, such as time.
 MOST_GAPS = 10
+_LARGEST = np.iinfo(np.int64).max
 
 LANDMARKS = {'landmarks', 'pose_landmarks', 'poseLandmarks', 'pose_world_landmarks', 'poseWorldLandmarks'}
 
@@ -77,13 +78,14 @@ def pose_of(values: Any, width: int) -> np.ndarray | None:
 
 
 def number_of(value: Any) -> int:
-    """A person's number, also in a list, as text or with a point; :data:`UNKNOWN` for anything else and below 0."""
+    """A person's number, also in a list, as text or with a point; :data:`UNKNOWN` below 0, and for anything else."""
     while isinstance(value, list) and value:
         value = value[0]
     try:
-        return max(int(float(value)), UNKNOWN)
+        number = int(float(value))
     except (TypeError, ValueError, OverflowError):
         return UNKNOWN
+    return number if 0 <= number <= _LARGEST else UNKNOWN
 
 
 def last_number(name: Any) -> int | None:

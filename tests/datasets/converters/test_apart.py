@@ -65,6 +65,16 @@ def test_a_fork_has_a_process_of_its_own(run: Apart) -> None:
     assert run(os.getpid) == first
 
 
+def test_pipes_of_this_process_end_while_the_other_one_lives(run: Apart) -> None:
+    """Kind: a fork holds the pipes of its parent, and who reads from one of them waits for ever."""
+    reader, writer = os.pipe()
+    run(os.getpid)
+    os.close(writer)
+    os.set_blocking(reader, False)
+    assert os.read(reader, 1) == b''  # the end; BlockingIOError where anybody still holds the other side
+    os.close(reader)
+
+
 def test_a_file_on_which_the_library_of_hdf5_crashes_or_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kind: one damaged byte in front of the heap of its strings, and libhdf5 reads for ever."""
     monkeypatch.setattr(sleap, '_arrays', crash)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from skeattn.channels import AXES
 from skeattn.datasets import PackedSet
 from skeattn.datasets.converters import ctrgcn, ntu, plain, pyskl
+from skeattn.datasets.converters.estimators import assemble, number_of
 from skeattn.datasets.converters.persons import UNKNOWN, Choice, follow
 from skeattn.errors import ConfigError
 from tests.datasets.converters.people import people
@@ -152,3 +153,17 @@ def test_missing_frames_cells_and_joints_do_not_cost_the_clip(tmp_path):
         assert np.isnan(stored[0, frame, joint, :2]).all() and stored[0, frame, joint, 2] == 0
     expected = keypoint[[0, 4, 5]]
     np.testing.assert_array_equal(stored[0, [0, 4, 5]], expected)
+
+
+@pytest.mark.parametrize(
+    ('value', 'number'),
+    [
+        (3, 3), ([[4.0]], 4), ('5', 5), (2**62, 2**62),
+        (-1, UNKNOWN), (None, UNKNOWN), ([], UNKNOWN), ('x', UNKNOWN), (float('nan'), UNKNOWN), (1e300, UNKNOWN),
+        (10**25, UNKNOWN), ([10**25], UNKNOWN),
+    ],
+)  # fmt: skip
+def test_the_number_of_a_person_fits_an_array_or_is_unknown(value, number) -> None:
+    assert number_of(value) == number
+    pose = np.ones((17, 3))
+    assert assemble('clip', [[(pose, number_of(value))]])[1].tolist() == [[number]]
