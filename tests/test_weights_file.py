@@ -1,11 +1,10 @@
 """Weights as safetensors: the same bytes for the same content, the order of facts, and damaged files refused."""
 
-import contextlib
 import json
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -37,7 +36,6 @@ def test_tensors_that_share_memory_are_written_and_read_as_checkpoints_are(tmp_p
 PLAIN = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text()
 
 
-@settings(max_examples=40)
 @given(meta=st.dictionaries(st.text(), st.recursive(PLAIN, st.lists) | st.dictionaries(st.text(), PLAIN)))
 def test_facts_are_read_as_written_in_their_order(meta, tmp_path_factory) -> None:
     path = tmp_path_factory.mktemp('facts') / 'a.safetensors'
@@ -64,17 +62,3 @@ def test_facts_that_are_none_are_refused(tmp_path, text) -> None:
     save_file(STATE, tmp_path / 'a.safetensors', {'skeattn': text})
     with pytest.raises(CheckpointError, match=r'a\.safetensors'):
         read_weights(tmp_path / 'a.safetensors')
-
-
-@given(place=st.integers(0, 400), byte=st.integers(0, 255))
-def test_a_changed_byte_is_refused_or_changes_a_value(place, byte, tmp_path_factory) -> None:
-    path = tmp_path_factory.mktemp('changed') / 'a.safetensors'
-    write_weights(path, STATE, META)
-    content = bytearray(path.read_bytes())
-    content[place % len(content)] = byte
-    path.write_bytes(content)
-    with contextlib.suppress(CheckpointError):
-        found = read_checkpoint(path)
-        assert isinstance(found['meta'], dict) and all(
-            isinstance(x, torch.Tensor) for x in found['state_dict'].values()
-        )

@@ -84,16 +84,6 @@ def test_files_that_are_changed_or_missing_are_found(copied, capsys) -> None:
     assert json.loads(capsys.readouterr().out)['problems'] == check(copied)
 
 
-def test_an_evaluation_writes_nothing_into_the_folder_of_a_publisher(work, published, monkeypatch, tmp_path) -> None:
-    before = sorted(published.iterdir())
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('SKEATTN_ZOO', str(published.parent))
-    call('test', work.data.parent / 'toy.py', 'toy', '--protocol', 'knn', '--source', 'backbone', '--device', 'cpu')
-    assert sorted(published.iterdir()) == before
-    (file,) = tmp_path.rglob('test_toy-*.json')
-    assert records.read(file).checkpoint == read_entry(published).weights.file
-
-
 def test_facts_that_the_weights_do_not_have_are_found(copied) -> None:
     entry = read_entry(copied)
     write_entry(copied, replace(entry, facts={**entry.facts, 'epoch': 300}))
