@@ -18,11 +18,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from skeattn.errors import CheckpointError, shorten
-from skeattn.fetch import SAFE
 from skeattn.files import write_atomic
 from skeattn.reading import check_stored
 from skeattn.training_state import training_state_fault
-from skeattn.weights_file import read_weights
 
 LAST = 'last_checkpoint'
 EPOCH_FILE = 'epoch_{}.pth'
@@ -56,12 +54,12 @@ class LoadReport:
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True`` and nothing allow-listed, or published weights.
+    """Read a checkpoint with ``weights_only=True`` and nothing allow-listed.
 
     The configuration text in ``meta`` is for people: never execute it.
 
     Args:
-        path: a file written by this toolbox, or any file of tensors by name, ``.safetensors`` as well.
+        path: a file written by this toolbox, or any file of tensors by name.
         map_location: as in ``torch.load``.
 
     Returns:
@@ -75,8 +73,6 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such checkpoint; check the path')
-    if path.suffix == SAFE:
-        return read_weights(path, map_location)
     try:
         _check_crc(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)

@@ -17,7 +17,7 @@ PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
     ('files', 'reading', 'toolbox'),
-    ('cli', 'fetch', 'weights_file'),
+    ('cli',),
     ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
     ('registry',),
     ('graph', 'augment'),
@@ -30,7 +30,6 @@ FLOORS = (
     ('protocols',),
     ('experiments', 'report'),
     ('apis', 'benchmark'),
-    ('zoo',),
     ('commands', 'torture'),
     ('__main__',),
 )

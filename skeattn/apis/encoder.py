@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,11 @@ from skeattn.evaluation.evaluator import working_device
 from skeattn.evaluation.features import Features, extract_features
 from skeattn.evaluation.few_shot import ACCEPT
 from skeattn.evaluation.salient_mask import check_mask, salient_mask
-from skeattn.fetch import SUFFIXES, find_weights
 from skeattn.models.encoder import present_persons
 from skeattn.models.readout import LOGITS, with_readout
 from skeattn.skeletons import SkeletonLayout
 
+SUFFIXES = ('.pth', '.pt')
 FEW_LABELS = 'joints'
 """The readout from which few labels are learnt best: joint by joint."""
 _OF_ENCODER = re.compile(r'^(?!.*encoder_k\.).*encoder(_q)?\.(backbone|projector)\.')
@@ -51,8 +52,7 @@ def load_encoder(
     executing anything.
 
     Args:
-        checkpoint: a file written by a training, or its work_dir for the newest one; or published weights by folder,
-            name or address, see :func:`~skeattn.fetch.find_weights`.
+        checkpoint: a file written by a training, or its work_dir for the newest one.
         device: such as ``'cpu'`` or ``'cuda:1'``; by default the accelerator if there is one.
         config: config file, for a checkpoint that does not hold its own.
         layout: of clips that determine none, the default of all methods; by itself that of the encoder. An encoder that
@@ -63,7 +63,7 @@ def load_encoder(
             given.
         ConfigError: the path is that of a config, the config is wrong, or there is no such device.
     """
-    path = find_weights(checkpoint)
+    path = Path(checkpoint)
     if path.suffix == '.py':
         raise ConfigError(f'{path} is a config; give a checkpoint or the work_dir of a training (config={path!s})')
     if not path.exists():

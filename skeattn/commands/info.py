@@ -13,10 +13,10 @@ from typing import Any
 
 from skeattn import __version__, cli, toolbox
 from skeattn.errors import ConfigError, did_you_mean
-from skeattn.fetch import ENTRY, SUFFIXES, find_weights
 
 Facts = dict[str, Any]
 """Name -> value; None is left out, and the items of a list stand below each other."""
+WEIGHTS = ('.pth', '.pt')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,9 +47,7 @@ def facts_of(x: str | None) -> Facts:
     path = Path(x)
     if path.name == MANIFEST or (path / MANIFEST).is_file():
         return of_set(path.parent if path.name == MANIFEST else path)
-    if (path / ENTRY).is_file():
-        return of_checkpoint(find_weights(path))
-    if path.is_file() and path.suffix in SUFFIXES:
+    if path.is_file() and path.suffix in WEIGHTS:
         return of_checkpoint(path)
     if path.is_file() and path.suffix == '.json':
         return of_record(path)

@@ -105,7 +105,6 @@ def main(args: argparse.Namespace) -> None:
     from skeattn.engine.retarget import retarget
     from skeattn.engine.work_dir import default_work_dir
     from skeattn.experiments.data import generate_missing
-    from skeattn.fetch import SAFE
     from skeattn.models.readout import MEAN
     from skeattn.protocols.evaluate import UNTRAINED, Evaluation
     from skeattn.protocols.summary import report
@@ -124,8 +123,7 @@ def main(args: argparse.Namespace) -> None:
         connect(args.launcher)
     named = listed(args.protocol), listed(args.source), args.seed, args.baselines, args.device, listed(args.readout)
     evaluation = Evaluation(resolve_config(cfg), checkpoint, *named)
-    published = checkpoint and Path(checkpoint).suffix == SAFE  # its folder belongs to the publisher
-    beside = Path(checkpoint).parent if checkpoint and not published else default_work_dir(args.config)
+    beside = Path(checkpoint).parent if checkpoint else default_work_dir(args.config)
     readouts = [readout for readout in evaluation.readouts if readout != MEAN]
     stem = '_'.join(['test', Path(checkpoint or UNTRAINED).stem, *readouts, evaluation.id[:8]])
     out = Path(args.out or Path(args.work_dir or beside) / f'{stem}.json')

@@ -1,9 +1,7 @@
-"""Check a packed set and summarise it, or check a published encoder.
+"""Check a packed set and summarise it.
 
 Every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: what is wrong', and the exit status is then 1.
 Lines that begin with 'warning:' report copies and values that are unlikely; they leave the exit status at 0.
-
-Of a published encoder, digests and facts are compared, and the numbers of its records are computed again.
 """
 
 import argparse
@@ -26,7 +24,6 @@ from skeattn.datasets.measures import Measures, measure
 from skeattn.datasets.missing import present, sound_rows
 from skeattn.datasets.packed import FIELDS, MANIFEST
 from skeattn.errors import DataError
-from skeattn.fetch import ENTRY
 from skeattn.progress import progress
 
 ROWS = 1 << 16
@@ -38,11 +35,8 @@ APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setu
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = cli.command_parser(__doc__, 'skeattn verify data/demo', 'skeattn verify data/demo --json')
-    top.add_argument('folder', metavar='FOLDER', help='of a packed set, or of a published encoder')
+    top.add_argument('data', help='folder of the packed set')
     top.add_argument('--json', action='store_true', help='print the summary and the problems as JSON')
-    text = 'packed set of the records of a published encoder (as they name it)'
-    top.add_argument('--data', metavar='SET', help=text)
-    top.add_argument('--device', help='of the evaluations, such as cpu (the accelerator, if there is one)')
     return top
 
 
@@ -265,15 +259,13 @@ def copies_text(copies: dict[str, Any]) -> str:
 
 def main(args: argparse.Namespace) -> int:
     """Print the summary and the problems; returns 1 if there are any."""
-    if (Path(args.folder) / ENTRY).is_file():
-        return verify_published(args)
     warnings: list[Finding] = []
     try:
-        packed = PackedSet.open(args.folder)
+        packed = PackedSet.open(args.data)
     except DataError as error:
-        if not (Path(args.folder) / MANIFEST).is_file():
+        if not (Path(args.data) / MANIFEST).is_file():
             raise
-        problems, summary = [Finding(args.folder, 'set', str(error))], {'path': args.folder}
+        problems, summary = [Finding(args.data, 'set', str(error))], {'path': args.data}
     else:
         problems, groups = list(problems_of(packed)), packed.copies(again=True)
         measures = measure(packed)
@@ -292,30 +284,5 @@ def main(args: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     if not problems and not args.json:
         read = f'; {len(warnings)} warnings, see above' if warnings else ''
-        print(f'\n{args.folder} is intact: hashes, table, coordinates and splits agree{read}')
+        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree{read}')
     return int(bool(problems))
-
-
-def verify_published(args: argparse.Namespace) -> int:
-    """Print what was compared of a published encoder; returns 1 if something differs."""
-    from skeattn.zoo.reevaluation import Reevaluation, check, reevaluate
-
-    faults = check(args.folder)
-    again = Reevaluation() if faults else reevaluate(args.folder, args.data, cli.device(args.device))
-    problems = [*faults, *again.faults]
-    differing = [f'{row.record}: {row.source}, {row.metric}: published {row.published:.10g}, found {row.found:.10g}'
-                 for row in again.rows if not row.agrees]  # fmt: skip
-    if args.json:
-        rows = [{**row._asdict(), 'agrees': row.agrees} for row in again.rows]
-        print(json.dumps({'problems': problems, 'skipped': again.skipped, 'rows': rows}, indent=1))
-    elif again.rows:
-        cells = [
-            (*row[:3], f'{row.published:.6f}', f'{row.found:.6f}', '' if row.agrees else 'differs')
-            for row in again.rows
-        ]
-        print(tabulate(cells, ('record', 'source', 'metric', 'published', 'found', ''), disable_numparse=True))
-    for line in [*problems, *differing, *(f'warning: not evaluated again: {text}' for text in again.skipped)]:
-        print(line, file=sys.stderr)
-    if not (problems or differing or args.json):
-        print(f'\n{args.folder} is intact: digests and facts agree, {len(again.rows)} numbers were found again')
-    return int(bool(problems or differing))

@@ -20,7 +20,6 @@ from skeattn.engine.only_door import only_door
 from skeattn.engine.places import lookup
 from skeattn.engine.resume import differences, simple
 from skeattn.errors import CheckpointError
-from skeattn.fetch import SUFFIXES, find_weights
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODELS, NECKS, TRANSFORMS
 from skeattn.steps import in_order
 
@@ -77,28 +76,17 @@ def config_of(checkpoint: str | os.PathLike[str]) -> Config:
     stored = training_config(read_checkpoint(path)['meta'])
     if not isinstance(stored.get('model'), Mapping):
         raise CheckpointError(f'{path} does not hold its config; pass the config file as well')
-    check_components(f'{path}: its config', stored.get('model'), stored.get('dataset'))
+    registered = {name for registry in REGISTRIES for name in registry.names()}
+    unknown = [name for name in _types(stored.get('model')) + _types(stored.get('dataset')) if name not in registered]
+    if unknown:
+        raise CheckpointError(
+            f'{path}: its config names the component {unknown[0]!r}, which is not registered; import the module that '
+            f'defines it, or pass the config file as well'
+        )
     try:
         return resolve_config(Config({key: stored[key] for key in KEPT if key in stored}))
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(f'{path}: its config cannot be used ({error}); pass the config file as well') from error
-
-
-def check_components(origin: str, *values: Any) -> None:
-    """Refuse plain values of a file that name a component by anything but its registered name.
-
-    A registry would import any module, and call any function, that a ``type`` such as ``'os.system'`` names.
-
-    Raises:
-        CheckpointError: they do; begins with ``origin``.
-    """
-    registered = {name for registry in REGISTRIES for name in registry.names()}
-    unknown = [name for value in values for name in _types(value) if name not in registered]
-    if unknown:
-        raise CheckpointError(
-            f'{origin} names the component {unknown[0]!r}, which is not registered; import the module that '
-            f'defines it, or pass the config file as well'
-        )
 
 
 def note_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> None:
@@ -117,12 +105,12 @@ def note_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> None:
 
 
 def newest(checkpoint: str | os.PathLike[str]) -> Path:
-    """A checkpoint file; of a work_dir the newest one, of published weights the file, see :func:`find_weights`.
+    """A checkpoint file; of a work_dir the newest one.
 
     Raises:
-        CheckpointError: the folder holds none, or the published weights cannot be fetched.
+        CheckpointError: the folder holds none.
     """
-    path = find_weights(checkpoint)
+    path = Path(checkpoint)
     if not path.is_dir():
         return path
     checkpoint_file = find_newest(path)
@@ -132,7 +120,7 @@ def newest(checkpoint: str | os.PathLike[str]) -> Path:
 
 
 def _is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    return Path(path).is_dir() or Path(path).suffix in SUFFIXES
+    return Path(path).is_dir() or Path(path).suffix in ('.pth', '.pt')
 
 
 def _types(value: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """What a checkpoint holds, and whether it is intact: digest, state of its training, shapes and values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from torch import Tensor
 from skeattn.checkpoint import load_weights, read_checkpoint
 from skeattn.engine.build import config_of
 from skeattn.errors import SkeAttnError, shorten
-from skeattn.fetch import DIGEST
 from skeattn.files import sha256
 from skeattn.registry import MODELS
 
+NAMED = re.compile(r'-([0-9a-f]{8,64})\.pth')
+"""The end of the name of a published file: the beginning of its digest."""
 FACTS = (
     'method', 'backbone', 'stream', 'layout', 'num_frames', 'epoch', 'iter', 'seed', 'data', 'split', 'metric', 'score',
 )  # fmt: skip
@@ -70,7 +72,7 @@ def verify_checkpoint(path: Path, digest: str | None = None) -> Verification:
 
 def _of_digest(path: Path, found: str, digest: str | None) -> list[str]:
     expected: dict[str, str | None] = {'the one given': digest}
-    beside, named = path.with_name(f'{path.name}.sha256'), DIGEST.search(path.name)
+    beside, named = path.with_name(f'{path.name}.sha256'), NAMED.search(path.name)
     if beside.is_file():
         expected[str(beside)] = (beside.read_text(errors='replace').split() or [''])[0]
     if named:

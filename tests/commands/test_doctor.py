@@ -17,7 +17,7 @@ PYPROJECT = (ROOT / 'pyproject.toml').read_text()
 def stated(key: str) -> dict[str, str]:
     """Distribution -> versions of a list in pyproject.toml."""
     (block,) = re.findall(rf'^{key} = \[(.*?)\]', PYPROJECT, re.DOTALL | re.MULTILINE)
-    return dict(re.findall(r'"([a-z0-9_-]+)([<>=][^"]*)"', block))
+    return dict(re.findall(r'"([a-z0-9-]+)([<>=][^"]*)"', block))
 
 
 def test_the_tables_agree_with_the_metadata() -> None:
