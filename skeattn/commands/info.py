@@ -16,7 +16,7 @@ from skeattn.errors import ConfigError, did_you_mean
 
 Facts = dict[str, Any]
 """Name -> value; None is left out, and the items of a list stand below each other."""
-WEIGHTS = ('.pth', '.pt')
+WEIGHTS = ('.pth', '.pt', '.safetensors')
 
 
 def parser() -> argparse.ArgumentParser:
