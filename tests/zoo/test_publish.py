@@ -183,7 +183,7 @@ def test_a_probe_that_does_not_fit_is_refused(published, tmp_path):
     probe = {'skeattn.probe.weights': torch.ones(7, 3), 'skeattn.probe.bias': torch.ones(3)}
     (tmp_path / 'file.safetensors').write_bytes(pack_tensors({**tensors, **probe}, content['meta']))
     with pytest.raises(CheckpointError, match='the stored probe reads 7 features, backbone@joints has 200'):
-        load_encoder(tmp_path / 'file.safetensors', device='cpu').classify(np.ones((16, 25, 3), np.float32))
+        load_encoder(tmp_path / 'file.safetensors', device='cpu').classify(np.eye(25, 3, dtype=np.float32)[None])
 
 
 def test_two_versions_in_a_folder_are_ambiguous(published, tmp_path):
