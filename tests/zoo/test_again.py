@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from skeattn.apis import load_encoder
 from skeattn.checkpoint import PROBE, read_checkpoint
 from skeattn.commands import main
 from skeattn.errors import CheckpointError
@@ -125,6 +127,26 @@ def test_verify_and_publish_on_the_command_line(skeattn, zoo, tmp_path):
     assert status == 0 and out.endswith('epoch_1.pth is intact\n')
 
 
+@pytest.mark.slow
+def test_a_classifier_is_exported_with_its_encoder(skeattn, published, tmp_path, trained):
+    status, out, _ = skeattn('export', 'torch', 'toy', '--features', 'probe', '--out', tmp_path / 'probe.pt2')
+    assert status == 0 and 'to probabilities from backbone@joints' in out
+    encoder = load_encoder(published, device='cpu')
+    inputs = torch.rand(2, 3, 16, 25, 1)
+    with torch.no_grad():
+        features = encoder.model.features({'inputs': inputs}, source='backbone@joints')
+    found = torch.export.load(tmp_path / 'probe.pt2').module()(inputs)
+    torch.testing.assert_close(found, encoder.probe.probabilities(features).float(), atol=1e-5, rtol=1e-4)
+    few = encoder.fit_few_shot(str(trained.parents[2] / 'data/demo'))
+    few.save(tmp_path / 'few.npz')
+    status, _, _ = skeattn('export', 'torch', 'toy', '--few-shot', tmp_path / 'few.npz', '--out', tmp_path / 'few.pt2')
+    found = torch.export.load(tmp_path / 'few.pt2').module()(inputs)
+    expected = few.probe(features)
+    assert status == 0
+    torch.testing.assert_close(found[:, :-1], expected.probabilities, atol=1e-5, rtol=1e-4)
+    assert torch.equal(found[:, -1] == 1, expected.unknown)
+
+
 def test_bad_input_is_one_line(skeattn, zoo, published, tmp_path):
     other = write_set(tmp_path / 'other', clips=20)
     cut = tmp_path / 'cut.safetensors'
@@ -143,6 +165,12 @@ def test_bad_input_is_one_line(skeattn, zoo, published, tmp_path):
         (('publish', 'work_dirs/toy', '--device', 'tpu9'), '--device tpu9'),
         (('embed', cut, 'data/demo', '--out', tmp_path / 'a.npz'), 'cut.safetensors is damaged: it ends within its'),
         (('info', cut), 'cut.safetensors is damaged'),
+        (('export', 'onnx', bare, '--features', 'probe', '--out', tmp_path / 'a'), 'has no probe; publish the encoder'),
+        (('export', 'onnx', 'toy', '--few-shot', 'no.npz', '--out', tmp_path / 'a'), 'no.npz does not exist'),
+        (
+            ('export', 'onnx', 'toy', '--features', 'probe', '--readout', 'mean', '--out', tmp_path / 'a'),
+            'a classifier has its own features',
+        ),
     ]
     for arguments, message in cases:
         status, _, err = skeattn(*arguments)
