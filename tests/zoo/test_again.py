@@ -123,6 +123,8 @@ def test_verify_and_publish_on_the_command_line(skeattn, zoo, tmp_path):
     status, out, _ = skeattn('verify', 'toy', '--json')
     found = json.loads(out[out.index('{') :])
     assert status == 0 and found['faults'] == [] and found['rows'][0][3] == 'agrees'
+    status, out, _ = skeattn('info', 'toy')
+    assert status == 0 and 'numbers                backbone@joints: probe top1 ' in out
     status, out, _ = skeattn('verify', 'work_dirs/toy/epoch_1.pth')
     assert status == 0 and out.endswith('epoch_1.pth is intact\n')
 
