@@ -19,9 +19,16 @@ from torch import Tensor, nn
 
 from skeattn.errors import CheckpointError, shorten
 from skeattn.files import write_atomic
+from skeattn.models.momentum import complete_pairs
+from skeattn.published import SUFFIX
 from skeattn.reading import check_stored
+from skeattn.safe_tensors import read_tensors
 from skeattn.training_state import training_state_fault
 
+SUFFIXES = ('.pth', '.pt', SUFFIX)
+"""Of files of weights."""
+PROBE = 'skeattn.probe.'
+"""Before the names of the tensors of a published probe."""
 LAST = 'last_checkpoint'
 EPOCH_FILE = 'epoch_{}.pth'
 ITERATION_FILE = 'epoch_{}_iter_{}.pth'
@@ -59,12 +66,12 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     The configuration text in ``meta`` is for people: never execute it.
 
     Args:
-        path: a file written by this toolbox, or any file of tensors by name.
+        path: a file written by this toolbox, or any file of tensors by name, by torch or as safetensors.
         map_location: as in ``torch.load``.
 
     Returns:
         a dict with at least ``state_dict`` and ``meta``; a bare mapping of tensors, or the only such mapping in the
-        file under any name, becomes the ``state_dict``.
+        file under any name, becomes the ``state_dict``. A published file with a probe also has ``probe``.
 
     Raises:
         CheckpointError: the file is missing, damaged, or holds anything but tensors and plain values, or the progress
@@ -73,6 +80,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such checkpoint; check the path')
+    if path.suffix == SUFFIX:
+        return _read_published(path, map_location)
     try:
         _check_crc(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -95,6 +104,30 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = 'cpu') -> 
     if fault:
         raise CheckpointError(f'{path} is damaged: {fault}; use another checkpoint')
     return {'meta': {}, **checkpoint}
+
+
+def _read_published(path: Path, map_location: Any) -> dict[str, Any]:
+    """See :func:`read_checkpoint`."""
+    try:
+        stored, meta = read_tensors(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{path} is damaged: {error}; copy or download it again') from error
+    if not stored:
+        raise CheckpointError(f'{path} holds no tensors; publish it again')
+    tensors = {name: value.to(map_location) for name, value in stored.items()}
+    state = {name: value for name, value in tensors.items() if not name.startswith(PROBE)}
+    probe = {name.removeprefix(PROBE): value for name, value in tensors.items() if name.startswith(PROBE)}
+    return {
+        'meta': meta,
+        'state_dict': state,
+        **({'probe': {'tensors': probe, 'facts': meta.get('probe')}} if probe else {}),
+    }
+
+
+def omitted_parts(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """How the names of the tensors begin that were left out of a published checkpoint."""
+    names = meta.get('omitted')
+    return tuple(f'{name}.' for name in names) if isinstance(names, list) else ()
 
 
 def stated_config(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +217,8 @@ def load_weights(
         state_dict: tensors by name; a leading ``module.`` is dropped.
         source: origin of the tensors, for messages.
         min_match: share of the model's tensors that the checkpoint must have; those of the encoder are always
-            required. 1 also refuses names that the model lacks.
+            required. 1 also refuses names that the model lacks. Parts that were left out of a published checkpoint
+            do not count: half of each pair of query and key encoder becomes a copy of the other, queues are not loaded.
         meta: of the checkpoint, so that an error can name a different backbone as its cause.
 
     Returns:
@@ -196,7 +230,9 @@ def load_weights(
     stored = {name.removeprefix('module.'): value for name, value in state_dict.items()}
     own = model.state_dict()
     shared = [name for name in own if name in stored]
-    report = LoadReport(shared, [n for n in own if n not in stored], [n for n in stored if n not in own])
+    absent, omitted = [name for name in own if name not in stored], omitted_parts(meta or {})
+    missing = [name for name in absent if not name.startswith(omitted)]
+    report = LoadReport(shared, missing, [name for name in stored if name not in own])
     misfits = [f'{n} {tuple(stored[n].shape)}, not {tuple(own[n].shape)}' for n in shared
                if stored[n].shape != own[n].shape]  # fmt: skip
     if misfits:
@@ -204,10 +240,12 @@ def load_weights(
             f'{source}: {len(misfits)} tensors have a different shape than in the model ({shorten(misfits, "; ")}); '
             f'{_cure(model, meta or {})}'
         )
-    random = [name for name in report.missing if re.search(r'(^|\.)encoder(_q)?\.', name)]
-    if random or len(shared) < min_match * len(own) or (min_match >= 1 and report.unexpected):
+    random = [name for name in absent if re.search(r'(^|\.)encoder(_q)?\.', name)]
+    if random or len(shared) < min_match * (len(shared) + len(missing)) or (min_match >= 1 and report.unexpected):
         raise CheckpointError(f'{source} does not fit the model: {report}; {_cure(model, meta or {})}')
     model.load_state_dict(stored, strict=False)
+    if omitted:
+        complete_pairs(model, shared)
     return report
 
 
@@ -215,7 +253,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
     ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline``, :data:`TRAINING` and
-    ``classes``, the names of the classes of its data set, as far as known.
+    ``classes``, the names of the classes of its data set, and ``probe``, the published one, as far as known.
 
     Raises:
         CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
@@ -235,6 +273,7 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
     facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
     facts |= {key: checkpoint['meta'][key] for key in TRAINING if checkpoint['meta'].get(key) is not None}
     facts['classes'] = class_names(checkpoint['meta'])
+    facts['probe'] = checkpoint.get('probe')
     object.__setattr__(model, 'trained_on', facts)
     return report
 

@@ -71,7 +71,7 @@ def _complete_config(prefix: str, **_: Any) -> list[str]:
 
 def add_clips(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a command that reads clips by a trained encoder; :func:`clips_of` returns the clips."""
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a .pth file, or the work_dir of a training')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or a published name or address')
     parser.add_argument('clips', metavar='CLIPS', nargs='+', help='packed sets, files or folders of clips')
     parser.add_argument('--layout', help='of clips whose format has none: a name, or a .json file that defines it')
     text = "values of a joint, such as x,y,score, of such clips (the encoder's)"

@@ -17,8 +17,8 @@ PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
     ('choices', 'errors', 'progress'),
     ('files', 'reading', 'toolbox'),
-    ('cli',),
-    ('channels', 'skeletons', 'measure', 'renaming', 'signatures', 'steps', 'training_state'),
+    ('cli', 'published'),
+    ('channels', 'skeletons', 'measure', 'renaming', 'safe_tensors', 'signatures', 'steps', 'training_state'),
     ('registry',),
     ('graph', 'augment'),
     ('datasets',),
@@ -29,7 +29,7 @@ FLOORS = (
     ('deployment', 'visualization'),
     ('protocols',),
     ('experiments', 'report'),
-    ('apis', 'benchmark'),
+    ('apis', 'benchmark', 'zoo'),
     ('commands', 'torture'),
     ('__main__',),
 )

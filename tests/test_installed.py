@@ -131,6 +131,17 @@ def test_knn_and_the_linear_probe_run_on_arrays(python) -> None:
     assert knn > 90 and linear > 90
 
 
+def test_a_config_inherits_from_one_of_the_wheel(python) -> None:
+    program = """
+from pathlib import Path
+from skeattn.engine.config import read_config
+Path('mine.py').write_text("_base_ = 'skeattn::skeattnclr/stgcn_demo.py'\\nstream = 'bone'\\n")
+cfg = read_config('mine.py')
+print(cfg.model.type, cfg.stream)
+"""
+    assert python(program) == 'SkeAttnCLR bone'
+
+
 def test_every_protocol_is_known(python) -> None:
     names = python("from skeattn.protocols.settings import protocol_names\nprint(','.join(protocol_names()))")
     assert names.split(',') == protocol_names()

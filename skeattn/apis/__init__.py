@@ -3,11 +3,12 @@
 from skeattn.apis.encoder import Encoder, load_encoder
 from skeattn.apis.few_shot import FewShotClassifier
 from skeattn.apis.inference import embed
-from skeattn.apis.predictions import UNKNOWN, Predictions
+from skeattn.apis.predictions import Predictions
 from skeattn.apis.retrieval import Bank, Neighbour
 from skeattn.apis.stream import Stream
 from skeattn.checkpoint import load_checkpoint, read_checkpoint
 from skeattn.engine.build import build_splits, config_of, load_model
+from skeattn.evaluation.few_shot import UNKNOWN
 
 __all__ = [
     'UNKNOWN',

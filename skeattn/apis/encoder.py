@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from skeattn.apis.clips import Clips, ClipSet, Layout, Preparation, own_layout
 from skeattn.apis.few_shot import FewShotClassifier
 from skeattn.apis.predictions import Predictions
 from skeattn.apis.retrieval import Bank, Neighbour, Origin
+from skeattn.checkpoint import SUFFIXES
 from skeattn.engine.build import load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.places import lookup
@@ -25,11 +25,12 @@ from skeattn.evaluation.evaluator import working_device
 from skeattn.evaluation.features import Features, extract_features
 from skeattn.evaluation.few_shot import ACCEPT
 from skeattn.evaluation.salient_mask import check_mask, salient_mask
+from skeattn.evaluation.trained_probe import TrainedProbe
 from skeattn.models.encoder import present_persons
 from skeattn.models.readout import LOGITS, with_readout
+from skeattn.published import locate, no_such
 from skeattn.skeletons import SkeletonLayout
 
-SUFFIXES = ('.pth', '.pt')
 FEW_LABELS = 'joints'
 """The readout from which few labels are learnt best: joint by joint."""
 _OF_ENCODER = re.compile(r'^(?!.*encoder_k\.).*encoder(_q)?\.(backbone|projector)\.')
@@ -40,8 +41,9 @@ def load_encoder(
     device: str | None = None,
     config: str | os.PathLike[str] | None = None,
     layout: Layout | None = None,
+    zoo: str | os.PathLike[str] | None = None,
 ) -> 'Encoder':
-    """The encoder of a checkpoint.
+    """The encoder of a checkpoint, or a published one by its name or address.
 
     >>> encoder = load_encoder('work_dirs/skeattnclr/stgcn_demo', device='cpu')
     >>> encoder
@@ -52,22 +54,24 @@ def load_encoder(
     executing anything.
 
     Args:
-        checkpoint: a file written by a training, or its work_dir for the newest one.
+        checkpoint: a file written by a training, or its work_dir for the newest one; a published file, its folder, its
+            name in the zoo, or its address, see :func:`~skeattn.published.locate`.
         device: such as ``'cpu'`` or ``'cuda:1'``; by default the accelerator if there is one.
         config: config file, for a checkpoint that does not hold its own.
         layout: of clips that determine none, the default of all methods; by itself that of the encoder. An encoder that
             knows joints by name has none of its own.
+        zoo: folder of published encoders (``$SKEATTN_ZOO``, or ``zoo`` in the current folder).
 
     Raises:
-        CheckpointError: the file is missing, damaged or does not fit its config, or it holds no config and none is
-            given.
+        CheckpointError: the file is missing, damaged, not that of its digest, or does not fit its config, or it
+            holds no config and none is given.
         ConfigError: the path is that of a config, the config is wrong, or there is no such device.
     """
-    path = Path(checkpoint)
+    path = locate(checkpoint, zoo)
     if path.suffix == '.py':
         raise ConfigError(f'{path} is a config; give a checkpoint or the work_dir of a training (config={path!s})')
     if not path.exists():
-        raise CheckpointError(f'{path}: no such checkpoint or work_dir; check the path')
+        raise CheckpointError(no_such(checkpoint, zoo))
     if path.is_file() and path.suffix not in SUFFIXES:
         raise CheckpointError(f'{path} is no checkpoint: its name should end with {" or ".join(SUFFIXES)}')
     model = load_model(path) if config is None else load_model(config, path)
@@ -77,7 +81,8 @@ def load_encoder(
         pipeline = lookup(resolve_config(read_config(config)), 'dataset.pipeline')
     if not pipeline:
         raise CheckpointError(f'{path} does not hold the pipeline of its training; pass config=..., its config file')
-    return Encoder(model, pipeline, facts.get('classes'), device, layout)
+    probe = facts.get('probe') and TrainedProbe.stored(facts['probe'], str(path))
+    return Encoder(model, pipeline, facts.get('classes'), device, layout, probe)
 
 
 class Encoder:
@@ -88,6 +93,7 @@ class Encoder:
         pipeline: the steps that prepare a clip, as in its training.
         classes: names of the classes of its training, for a model with a classifier.
         device, layout: see :func:`load_encoder`.
+        probe: a trained probe of its features, by which an encoder without a classifier classifies.
 
     Attributes:
         model: the network.
@@ -95,6 +101,7 @@ class Encoder:
         layout: :class:`~skeattn.skeletons.SkeletonLayout` of the clips that it reads.
         channels: names of the values of a joint.
         stream: ``'joint'``, ``'motion'``, ``'bone'``, or a tuple of several.
+        probe: the published probe; None without one.
 
     Raises:
         ConfigError: no such device.
@@ -107,6 +114,7 @@ class Encoder:
         classes: Sequence[str] | None = None,
         device: str | None = None,
         layout: Layout | None = None,
+        probe: TrainedProbe | None = None,
     ) -> None:
         facts: dict[str, Any] = getattr(model, 'trained_on', None) or {}
         preprocessor = model.data_preprocessor
@@ -115,6 +123,7 @@ class Encoder:
         self.channels: tuple[str, ...] = preprocessor.channels
         self.stream: str | tuple[str, ...] = preprocessor.stream
         self.pipeline = {name: step for name, step in pipeline.items() if step is not None}
+        self.probe = probe
         self._classes = None if classes is None else tuple(classes)
         self._prepare = Preparation(self.layout, self.channels, pipeline, layout)
         try:
@@ -207,7 +216,7 @@ class Encoder:
         channels: Sequence[str] | None = None,
         batch_size: int = 256,
     ) -> Predictions:
-        """Classes and probabilities by the classifier of a supervised or fine-tuned checkpoint.
+        """Classes and probabilities by the classifier of a trained or fine-tuned checkpoint, or by a published probe.
 
         >>> recognizer.classify(clips[:2]).classes
         ('class0', 'class1', 'class2')
@@ -216,10 +225,16 @@ class Encoder:
             clips, layout, channels, batch_size: see :meth:`embed`.
 
         Raises:
-            ConfigError: the checkpoint has no classifier.
+            ConfigError: the checkpoint has no classifier and no probe.
             DataError: as :meth:`embed`.
         """
-        if LOGITS not in self.model.feature_sources():
+        classifies = LOGITS in self.model.feature_sources()
+        if not classifies and self.probe is not None:
+            read = self.features(
+                clips, source=self.probe.source, layout=layout, channels=channels, batch_size=batch_size
+            )
+            return Predictions(tuple(read.names), self.probe.classes, self.probe.probabilities(read.x).numpy())
+        if not classifies:
             raise ConfigError(
                 f'{self.checkpoint} has no classifier: {type(self.model).__name__} learns without labels. Fit one on a '
                 f'few labelled clips, encoder.fit_few_shot(clips, labels), or fine-tune the encoder: '

@@ -11,11 +11,11 @@ from pydantic import FiniteFloat, PositiveFloat, PositiveInt
 
 from skeattn.apis.archive import Form, read_archive, tensors, write_archive
 from skeattn.apis.clips import Clips, Layout
-from skeattn.apis.predictions import UNKNOWN, Predictions
+from skeattn.apis.predictions import Predictions
 from skeattn.apis.retrieval import Origin
 from skeattn.errors import DataError
 from skeattn.evaluation.features import Features
-from skeattn.evaluation.few_shot import FewShotProbe, fit_few_shot
+from skeattn.evaluation.few_shot import UNKNOWN, FewShotProbe, fit_few_shot
 
 _KIND = 'few-shot classifier'
 _ARRAYS = {'weights': Form(np.float64, 2), 'bias': Form(np.float64, 1), 'bank': Form(np.float32, 2)}

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-UNKNOWN = 'unknown'
-"""Name of the prediction for a clip that resembles no known class."""
+from skeattn.evaluation.few_shot import UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)

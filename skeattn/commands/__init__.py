@@ -20,7 +20,7 @@ from skeattn.errors import did_you_mean
 GROUPS = {
     'data': {
         'convert': 'convert raw files to a packed set',
-        'verify': 'check every clip of a packed set, and print its contents',
+        'verify': 'check every clip of a packed set, or evaluate a published encoder again',
         'browse': "play a clip before and after each step of a config's pipeline and views",
         'export': 'a packed set in a format of other toolboxes, or a trained network as ONNX',
     },
@@ -34,6 +34,7 @@ GROUPS = {
         'embed': 'features of clips by a trained encoder',
         'predict': 'classes of clips, by a fine-tuned checkpoint or from few labelled examples',
         'retrieve': 'the clips of a bank that are most similar to clips',
+        'publish': 'an encoder for others: one file with its probe and its numbers, and a model card',
     },
     'many runs': {
         'compare': 'all methods on one data set: train, evaluate, and print one table',

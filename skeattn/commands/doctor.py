@@ -24,6 +24,7 @@ REQUIRED = {
     'scipy': '>=1.11.1',
     'tabulate': '>=0.9',
     'pydantic': '>=2.7,<3',
+    'safetensors': '>=0.4.3',
 }
 """Distribution -> its supported versions, as in pyproject.toml."""
 OPTIONAL = {
@@ -37,6 +38,7 @@ OPTIONAL = {
         {'onnx': '>=1.16', 'onnxscript': '>=0.2', 'onnxruntime': '>=1.18'},
     ),
     'c3d': ('motion capture files, C3D', {'c3d': '>=0.6'}),
+    'hub': ('published encoders of the Hugging Face hub', {'huggingface-hub': '>=0.23'}),
     'sleap': ('files of SLEAP', {'h5py': '>=3.8'}),
     'completion': ('completion of commands in the shell', {'argcomplete': '>=3.1'}),
 }

@@ -6,9 +6,12 @@ layout, channels and classes it has, and what it returns.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from skeattn import cli
 from skeattn.choices import NETWORK_FORMATS, READOUTS, SET_FORMATS
+
+PROBE = 'probe'
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('source', metavar='SOURCE', help='folder of a packed set; a checkpoint or a work_dir')
     top.add_argument('--out', required=True, type=Path, help='file to write')
     top.add_argument('--classes', type=Path, help='also write the class names of a set to this file, one per line')
-    top.add_argument('--features', metavar='NAME', help='of a network: backbone (the default), projector, logits')
+    text = 'of a network: backbone (the default), projector, logits, or probe: the probabilities of a published probe'
+    top.add_argument('--features', metavar='NAME', help=text)
+    top.add_argument('--few-shot', metavar='FILE', help='of a network: a classifier saved by skeattn predict --save')
     top.add_argument('--readout', choices=READOUTS, help="of a network's backbone (mean)")
     top.add_argument('--layout', metavar='NAME', help='of the clips, for a network that knows joints by name')
     top.add_argument('--overwrite', action='store_true', help='replace files that exist')
@@ -49,8 +54,9 @@ def _export_set(args: argparse.Namespace) -> None:
     from skeattn.errors import ConfigError
     from skeattn.files import write_text
 
-    if args.features or args.readout or args.layout:
-        raise ConfigError(f'--features, --readout and --layout belong to networks: {", ".join(NETWORK_FORMATS)}')
+    if args.features or args.readout or args.layout or args.few_shot:
+        belong = '--features, --readout, --layout and --few-shot belong to networks'
+        raise ConfigError(f'{belong}: {", ".join(NETWORK_FORMATS)}')
     packed = PackedSet.open(args.source)
     packed.verify()
     pyskl.export(packed, args.out)
@@ -66,9 +72,27 @@ def _export_network(args: argparse.Namespace) -> None:
 
     if args.classes:
         raise ConfigError('--classes belongs to packed sets; the class names of a network are in its metadata')
-    model = load_encoder(args.source, device='cpu', layout=args.layout).model
-    network = DeployedNetwork(model, args.features or 'backbone', args.readout, args.layout)
+    encoder = load_encoder(args.source, device='cpu', layout=args.layout)
+    source, head = args.features or 'backbone', None
+    if args.few_shot or args.features == PROBE:
+        if args.readout or (args.few_shot and args.features):
+            raise ConfigError('a classifier has its own features; omit --features and --readout')
+        source, head = _classifier(encoder, args.few_shot)
+    network = DeployedNetwork(encoder.model, source, args.readout, args.layout, head)
     exported = export_network(network, args.out, args.format)
     axes = ', '.join(map(str, exported.facts['input']))
     print(f'wrote {args.out}: clips ({axes}) to {network.output} from {network.source}')
     print(f'largest difference from the network: {exported.difference:.1e} of its largest output')
+
+
+def _classifier(encoder: Any, file: str | None) -> tuple[str, Any]:
+    """Source of the features and the head of a classifier: that of a file, or the published one."""
+    from skeattn.deployment import FewShotHead, ProbeHead
+    from skeattn.errors import ConfigError
+
+    if file is not None:
+        few = encoder.load_few_shot(file)
+        return few.origin.source, FewShotHead(few.probe, few.classes)
+    if encoder.probe is None:
+        raise ConfigError(f'{encoder.checkpoint} has no probe; publish the encoder with one, or give --few-shot FILE')
+    return encoder.probe.source, ProbeHead.of(encoder.probe)

@@ -1,7 +1,7 @@
 """Print one page of facts about a file, a folder or a config.
 
-X is a checkpoint, a work_dir, a packed set, a record of an evaluation, a config, or a method, whose configs are listed.
-Without X the page is about the toolbox. Nothing is computed: the facts are those that the files hold.
+X is a checkpoint, a work_dir, a published encoder, a packed set, a record of an evaluation, a config, or a method, for
+a list of its configs. Without X the page is about the toolbox. Nothing is computed: the facts are those of the files.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from skeattn.errors import ConfigError, did_you_mean
 
 Facts = dict[str, Any]
 """Name -> value; None is left out, and the items of a list stand below each other."""
-WEIGHTS = ('.pth', '.pt')
+WEIGHTS = ('.pth', '.pt', '.safetensors')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,10 +41,11 @@ def facts_of(x: str | None) -> Facts:
         SkeAttnError: the file is damaged.
     """
     from skeattn.datasets.packed import MANIFEST
+    from skeattn.published import locate
 
     if x is None:
         return of_toolbox()
-    path = Path(x)
+    path = locate(x)
     if path.name == MANIFEST or (path / MANIFEST).is_file():
         return of_set(path.parent if path.name == MANIFEST else path)
     if path.is_file() and path.suffix in WEIGHTS:
@@ -124,7 +125,7 @@ def of_checkpoint(path: Path) -> Facts:
     """What a checkpoint stores about its training, and its number of weights."""
     import torch
 
-    from skeattn.checkpoint import read_checkpoint, training_config
+    from skeattn.checkpoint import omitted_parts, read_checkpoint, training_config
     from skeattn.files import sha256
 
     checkpoint = read_checkpoint(path)
@@ -143,10 +144,22 @@ def of_checkpoint(path: Path) -> Facts:
         **{key: value for key, value in stored.items() if isinstance(value, str)},
         'names of classes': joined(data.get('classes') or ()),
         'values in the weights': f'{values:,}',
+        'left out': joined(part.removesuffix('.') for part in omitted_parts(meta)),
+        'numbers': numbers(meta.get('published')),
         'size': f'{path.stat().st_size / 1e6:.1f} MB',
         'versions': versions(meta.get('versions')),
         'sha256': sha256(path),
     }
+
+
+def numbers(published: Any) -> list[str]:
+    """The numbers of a published encoder."""
+    results = published.get('results') if isinstance(published, Mapping) else None
+    return [
+        f'{result.get("source")}: {result.get("protocol")} {joined(f"{key} {value}" for key, value in metrics.items())}'
+        for result in results or []
+        if isinstance(result, Mapping) and isinstance(metrics := result.get('metrics'), Mapping)
+    ]
 
 
 def of_work_dir(path: Path) -> Facts:

@@ -1,7 +1,9 @@
-"""Check a packed set and summarise it.
+"""Check a packed set and summarise it, or check a checkpoint and evaluate a published one again.
 
-Every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: what is wrong', and the exit status is then 1.
+X is the folder of a packed set; a checkpoint; or a published encoder, by its file, folder, name or address. Of a packed
+set every file is read again. Each problem is one line, 'CLIP OR FILE: FIELD: what is wrong', and gives exit status 1.
 Lines that begin with 'warning:' report copies and values that are unlikely; they leave the exit status at 0.
+The numbers of a published encoder are computed again on its packed set; a different one gives the exit status 1.
 """
 
 import argparse
@@ -23,8 +25,9 @@ from skeattn.datasets.integrity import is_intact
 from skeattn.datasets.measures import Measures, measure
 from skeattn.datasets.missing import present, sound_rows
 from skeattn.datasets.packed import FIELDS, MANIFEST
-from skeattn.errors import DataError
+from skeattn.errors import ConfigError, DataError
 from skeattn.progress import progress
+from skeattn.published import locate
 
 ROWS = 1 << 16
 BINS, BAR, LINES = 12, 40, 24
@@ -34,9 +37,13 @@ APART = {'xsub': 'subject', 'xview': 'camera', 'camera': 'camera', 'xset': 'setu
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = cli.command_parser(__doc__, 'skeattn verify data/demo', 'skeattn verify data/demo --json')
-    top.add_argument('data', help='folder of the packed set')
+    top = cli.command_parser(
+        __doc__, 'skeattn verify data/demo --json', 'skeattn verify zoo/skeattnclr_stgcn_demo --data data/demo'
+    )
+    top.add_argument('x', metavar='X', help='a packed set, a checkpoint or a published encoder')
     top.add_argument('--json', action='store_true', help='print the summary and the problems as JSON')
+    top.add_argument('--data', metavar='SET', help='packed set of the published numbers (that of the config)')
+    top.add_argument('--device', help='of their evaluation, such as cpu (the accelerator, if there is one)')
     return top
 
 
@@ -259,13 +266,42 @@ def copies_text(copies: dict[str, Any]) -> str:
 
 def main(args: argparse.Namespace) -> int:
     """Print the summary and the problems; returns 1 if there are any."""
+    path = locate(args.x)
+    if path.is_file() and path.name != MANIFEST:
+        return _check_file(path, args)
+    if args.data or args.device:
+        raise ConfigError(f'--data and --device belong to published encoders, and {args.x} is none')
+    return _check_set(args)
+
+
+def _check_file(path: Path, args: argparse.Namespace) -> int:
+    """Of a checkpoint, perhaps a published one."""
+    from skeattn.zoo import check_published
+
+    check = check_published(path, args.data, cli.device(args.device))
+    if args.json:
+        print(json.dumps({**asdict(check), 'file': str(path)}, indent=1))
+        return int(bool(check.faults))
+    print(path)
+    print(tabulate(check.facts.items(), tablefmt='plain'))
+    if check.rows:
+        print(f'\n{tabulate(check.rows, ("number", "published", "found", ""), floatfmt=".2f", missingval="-")}')
+    for fault in check.faults:
+        print(f'fault: {fault}', file=sys.stderr)
+    if not check.faults:
+        numbers = ', and its numbers agree' if check.rows else ''
+        print(f'\n{path} is intact{numbers}')
+    return int(bool(check.faults))
+
+
+def _check_set(args: argparse.Namespace) -> int:
     warnings: list[Finding] = []
     try:
-        packed = PackedSet.open(args.data)
+        packed = PackedSet.open(args.x)
     except DataError as error:
-        if not (Path(args.data) / MANIFEST).is_file():
+        if not (Path(args.x) / MANIFEST).is_file():
             raise
-        problems, summary = [Finding(args.data, 'set', str(error))], {'path': args.data}
+        problems, summary = [Finding(args.x, 'set', str(error))], {'path': args.x}
     else:
         problems, groups = list(problems_of(packed)), packed.copies(again=True)
         measures = measure(packed)
@@ -284,5 +320,5 @@ def main(args: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     if not problems and not args.json:
         read = f'; {len(warnings)} warnings, see above' if warnings else ''
-        print(f'\n{args.data} is intact: hashes, table, coordinates and splits agree{read}')
+        print(f'\n{args.x} is intact: hashes, table, coordinates and splits agree{read}')
     return int(bool(problems))

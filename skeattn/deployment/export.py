@@ -111,7 +111,7 @@ def facts_of(network: DeployedNetwork, free_length: bool) -> dict[str, Any]:
 
     ``input``: the axes of its only input, numbers or names; ``layout`` with the joints in their order, ``channels``,
     ``stream`` (derived inside the graph) and ``pipeline``, the steps that prepare a clip; ``source`` and ``output``;
-    ``classes`` of logits; ``method``, ``backbone``, ``epoch`` and the versions of the training.
+    ``classes`` of logits and probabilities; ``method``, ``backbone``, ``epoch`` and the versions of the training.
     """
     preprocessor, trained = network.model.data_preprocessor, getattr(network.model, 'trained_on', None) or {}
     C, T, V, M = network.shape
@@ -122,7 +122,7 @@ def facts_of(network: DeployedNetwork, free_length: bool) -> dict[str, Any]:
         'input': ['clips', C, f'frames, a multiple of {network.stride}' if free_length else T, V, M],
         'output': network.output,
         'source': network.source,
-        'classes': trained.get('classes') if network.output == 'logits' else None,
+        'classes': _classes(network, trained),
         'layout': {'name': network.layout.name, 'joints': list(network.layout.joints)},
         'channels': list(preprocessor.channels),
         'stream': stream if isinstance(stream, str) else list(stream),
@@ -131,6 +131,12 @@ def facts_of(network: DeployedNetwork, free_length: bool) -> dict[str, Any]:
         'exported_by': {'skeattn': skeattn.__version__, 'torch': str(torch.__version__)},
     }
     return json.loads(json.dumps(facts, default=str))
+
+
+def _classes(network: DeployedNetwork, trained: dict[str, Any]) -> list[str] | None:
+    if network.head is not None:
+        return network.head.classes
+    return trained.get('classes') if network.output == 'logits' else None
 
 
 def _program(network: DeployedNetwork) -> tuple[Any, bool]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skeattn.datasets.converters.clips import read_layout
+from skeattn.deployment.heads import ProbeHead
 from skeattn.errors import ConfigError
 from skeattn.models.encoder import Encoder
 from skeattn.models.readout import LOGITS, with_readout
@@ -27,6 +28,7 @@ class DeployedNetwork(nn.Module):
         source: ``'backbone'``, ``'projector'``, ``'logits'``, …; see ``features`` of the method.
         readout: of the backbone's map, see :mod:`skeattn.models.readout`; by default that of the source, or the mean.
         layout: of the clips, for a network that knows joints by name.
+        head: a classifier of these features.
 
     Attributes:
         source: with its readout, such as ``'backbone@joints'``.
@@ -38,7 +40,12 @@ class DeployedNetwork(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, source: str = 'backbone', readout: str | None = None, layout: str | None = None
+        self,
+        model: nn.Module,
+        source: str = 'backbone',
+        readout: str | None = None,
+        layout: str | None = None,
+        head: ProbeHead | None = None,
     ) -> None:
         super().__init__()
         self.source = source if source == LOGITS else with_readout(source, readout)
@@ -48,13 +55,16 @@ class DeployedNetwork(nn.Module):
             encoder.static = True
         self.stride = max((int(encoder.backbone.temporal_stride) for encoder in encoders), default=1)
         preprocessor: Any = self.model.data_preprocessor
+        self.head = head
         self.layout: SkeletonLayout = preprocessor.layout if layout is None else read_layout(layout)
         self.shape = _shape(self.model, self.layout)
         self._reduce()
 
     @property
     def output(self) -> str:
-        """Name of the output: ``'logits'`` or ``'features'``."""
+        """Name of the output: ``'probabilities'`` of a head, ``'logits'`` or ``'features'``."""
+        if self.head is not None:
+            return 'probabilities'
         return LOGITS if self.source == LOGITS else 'features'
 
     def example(self, clips: int, frames: int | None = None) -> Tensor:
@@ -66,9 +76,9 @@ class DeployedNetwork(nn.Module):
         return x
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Features ``(N, D)`` or logits ``(N, classes)`` of prepared clips ``(N, C, T, V, M)``."""
+        """Features ``(N, D)``, logits or probabilities ``(N, classes)`` of prepared clips ``(N, C, T, V, M)``."""
         features: Tensor = self.model.features({'inputs': clips, 'layout': self.layout.name}, source=self.source)
-        return features
+        return features if self.head is None else self.head(features)
 
     @torch.no_grad()
     def _reduce(self) -> None:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from skeattn.engine.bases import base_path
+
 Labels = tuple[str, ...]
 
 
@@ -96,7 +98,7 @@ def _with_bases(file: str, listed_in: str | None) -> Iterator[tuple[str, str | N
 
 def bases_of(file: str) -> list[str]:
     """The files that a config file lists as ``_base_``."""
-    return [os.path.normpath(Config._get_cfg_path(base, file)[0]) for base in Config._get_base_files(file)]
+    return [os.path.normpath(base_path(base, file)[0]) for base in Config._get_base_files(file)]
 
 
 def _labels(place: str) -> Labels:

@@ -1,6 +1,5 @@
 """What a checkpoint holds, and whether it is intact: digest, state of its training, shapes and values."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,9 @@ from skeattn.checkpoint import load_weights, read_checkpoint
 from skeattn.engine.build import config_of
 from skeattn.errors import SkeAttnError, shorten
 from skeattn.files import sha256
+from skeattn.published import NAMED
 from skeattn.registry import MODELS
 
-NAMED = re.compile(r'-([0-9a-f]{8,64})\.pth')
-"""The end of the name of a published file: the beginning of its digest."""
 FACTS = (
     'method', 'backbone', 'stream', 'layout', 'num_frames', 'epoch', 'iter', 'seed', 'data', 'split', 'metric', 'score',
 )  # fmt: skip
@@ -39,13 +37,9 @@ def verify_checkpoint(path: Path, digest: str | None = None) -> Verification:
     """Read a checkpoint safely and check what can be checked.
 
     The digest is compared with the one given, with a file ``<name>.sha256`` beside it, and with the end of a published
-    name (``name-1a2b3c4d.pth``). Parts of the archive are compared with their checksums, the state of the training with
-    the types and ranges that a training writes. The weights must be finite and have the shapes of the network that the
-    stored config describes; that is built, and nothing else of the config is run.
-
-    Args:
-        path: of the file.
-        digest: its expected sha256, or the beginning of it.
+    name (``name-1a2b3c4d.pth``, also ``.safetensors``). Parts of the archive are compared with their checksums, the
+    state of the training with the types and ranges that a training writes. The weights must be finite and have the
+    shapes of the network that the stored config describes; that is built, and nothing else of the config is run.
 
     Raises:
         CheckpointError: there is no such file.

@@ -16,6 +16,8 @@ from skeattn.evaluation.logistic_probe import PENALTIES, LogisticProbe
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.probe import class_folds, subject_folds
 
+UNKNOWN = 'unknown'
+"""Name of the prediction for a clip that resembles no known class."""
 ACCEPT = 0.9
 """Share of clips of known classes that are to be accepted."""
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skeattn.evaluation.scaling import blocks
+from skeattn.evaluation.scaling import Scaling, blocks
 
 BN_EPS = 1e-6
 """Of MAMP's BatchNorm, as released."""
@@ -78,6 +78,13 @@ class LinearClassifier:
     def logits(self, x: Tensor) -> Tensor:
         """(N, D) features -> (N, classes), block by block."""
         return torch.cat([self._product(self._normalised(x[rows])) for rows in blocks(*x.shape)])
+
+    def linear(self) -> tuple[Tensor, Tensor]:
+        """The logits as a linear function of the features: weights (D, classes) and bias (classes,), float64."""
+        weights, bias = self.weight.T.double() / self.num_streams, self.bias.double()
+        if self.running_mean is None or self.running_var is None:
+            return weights, bias
+        return Scaling(self.running_mean.double(), (self.running_var.double() + BN_EPS).rsqrt()).undo(weights, bias)
 
     @property
     def finite(self) -> bool:

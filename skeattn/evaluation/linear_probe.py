@@ -18,7 +18,7 @@ from skeattn.evaluation.evaluator import Evaluator, working_device
 from skeattn.evaluation.features import NO_HELD_OUT, Features, hold_out
 from skeattn.evaluation.linear_classifier import LinearClassifier, initial_weights
 from skeattn.evaluation.metrics import accuracy
-from skeattn.evaluation.result import ProtocolResult, Scores
+from skeattn.evaluation.result import LinearScores, ProtocolResult, Scores
 from skeattn.evaluation.scaling import by_blocks, unit_streams
 from skeattn.registry import EVALUATORS
 
@@ -31,12 +31,14 @@ class Fit(NamedTuple):
         losses: mean cross entropy of the steps of every epoch.
         logits: (N, classes) of the test clips after the last epoch.
         start: cross entropy of the first step, before the classifier has learnt anything.
+        linear: weights (D, classes) and bias (classes,) of the logits, float64; None of features of unit length.
     """
 
     top1: list[float]
     losses: list[float]
     logits: Tensor
     start: float
+    linear: tuple[Tensor, Tensor] | None
 
     @property
     def diverged(self) -> bool:
@@ -124,6 +126,8 @@ class LinearProbe(Evaluator):
             result.metrics['top1_heldout'] = fit.top1[heldout.top1.index(max(heldout.top1))]
             result.curves['heldout_top1'] = heldout.top1
             result.heldout = Scores(heldout.logits, parts[1].labels, parts[1].names)
+        if fit.linear is not None:
+            result.probe = LinearScores(*fit.linear, result.heldout)
         if fit.logits.shape[1] > 5:
             result.metrics['top5'] = accuracy(fit.logits, test.labels, 5)
         if self.probe_seeds > 1:
@@ -182,7 +186,8 @@ class LinearProbe(Evaluator):
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '
                 f'lower LinearProbe.lr or set normalise=True'
             )
-        return Fit(top1, losses, logits.cpu(), start)
+        weights, bias = (value.cpu() for value in classifier.linear())
+        return Fit(top1, losses, logits.cpu(), start, None if self.normalise else (weights, bias))
 
     def _inputs(self, features: Features, device: torch.device) -> Tensor:
         """(N, D) on the device, as the classifier reads them."""

@@ -17,6 +17,9 @@ from skeattn.registry import EVALUATORS
 
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(4, -11, -1))
 
+NEVER = -1e9
+"""Score of a class without training clips."""
+
 
 class Choice(NamedTuple):
     """The choice of the penalty.
@@ -53,8 +56,7 @@ class FittedProbe(NamedTuple):
     def linear(self) -> tuple[Tensor, Tensor]:
         """Weights (D, K) and bias (K,), float64, of the same logits as a linear function of the features."""
         weights = self.fit.weights if self.basis.axes is None else self.basis.axes @ self.fit.weights
-        weights = self.standardise.scale[:, None] * weights
-        return weights, self.fit.bias - self.standardise.mean @ weights
+        return self.standardise.undo(weights, self.fit.bias)
 
 
 @EVALUATORS.register_module()
@@ -98,7 +100,11 @@ class LogisticProbe(PenalisedProbe):
             'iterations': final.iterations,
             'converged': final.converged,
         }
-        return Solution(choice.penalty, choice.logits, logits, facts)
+        weights, bias = found.linear()
+        of_all = weights.new_zeros(len(weights), classes), bias.new_full((classes,), NEVER)
+        for whole, part in zip(of_all, (weights, bias), strict=True):
+            whole[..., bank.labels.unique()] = part
+        return Solution(choice.penalty, choice.logits, logits, of_all, facts)
 
     def fit(self, bank: Features, folds: Tensor, classes: int, device: torch.device) -> 'FittedProbe':
         """The classifier with the chosen penalty; for the arguments see :meth:`PenalisedProbe.solve`."""

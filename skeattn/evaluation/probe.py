@@ -16,7 +16,7 @@ from skeattn.errors import ConfigError
 from skeattn.evaluation.evaluator import Evaluator, working_device
 from skeattn.evaluation.features import NO_HELD_OUT, Features
 from skeattn.evaluation.metrics import accuracy
-from skeattn.evaluation.result import ProtocolResult, Scores
+from skeattn.evaluation.result import LinearScores, ProtocolResult, Scores
 
 
 class Solution(NamedTuple):
@@ -26,12 +26,14 @@ class Solution(NamedTuple):
         penalty: the chosen one.
         heldout: (N, classes) of every training clip, by the fit without its fold.
         test: (N', classes) of the test clips, by the fit to all training clips.
+        linear: weights (D, K) and bias (K,) of the scores of features that are not standardised, float64.
         facts: others for the record.
     """
 
     penalty: float
     heldout: Tensor
     test: Tensor
+    linear: tuple[Tensor, Tensor]
     facts: dict[str, Any]
 
 
@@ -83,9 +85,12 @@ class PenalisedProbe(Evaluator):
         classes = int(max(bank.labels.max(), test.labels.max())) + 1
         found = self.solve(bank, test, folds, classes, device)
         chosen = 'held-out training subjects' if grouped else 'held-out training clips'
+        heldout = Scores(found.heldout, bank.labels, bank.names)
+        weights, bias = (value.cpu() for value in found.linear)
         result = ProtocolResult(
             {'top1': accuracy(found.test, test.labels), 'heldout_top1': accuracy(found.heldout, bank.labels)},
             Scores(found.test, test.labels, test.names),
+            probe=LinearScores(weights, bias, heldout),
             facts={
                 'scores_of': f'penalty {found.penalty:.3g}, chosen on {chosen}',
                 'selection': dict.fromkeys(('top1', 'top5'), f'penalty chosen on {chosen}'),
@@ -95,7 +100,7 @@ class PenalisedProbe(Evaluator):
             },
         )
         if grouped:
-            result.heldout = Scores(found.heldout, bank.labels, bank.names)
+            result.heldout = heldout
         else:
             result.facts['chosen_on'] += f': {NO_HELD_OUT}'
             print_log(f'probe: penalty chosen on {result.facts["chosen_on"]}', 'current', logging.WARNING)

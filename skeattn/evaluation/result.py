@@ -26,6 +26,21 @@ class Scores:
 
 
 @dataclass
+class LinearScores:
+    """A trained linear classifier: the scores of features ``x`` ``(N, D)`` are ``x W + b``.
+
+    Args:
+        weights: (D, K) float64.
+        bias: (K,) float64.
+        heldout: scores of training clips by a classifier that was trained without them, if there are any.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    heldout: Scores | None
+
+
+@dataclass
 class ProtocolResult:
     """The result of one protocol.
 
@@ -36,6 +51,7 @@ class ProtocolResult:
             such subjects.
         curves: name -> one value per epoch.
         arrays: kind -> arrays by name, written beside a record; ``points`` is also drawn as a map.
+        probe: the trained classifier, if it is linear in the features.
         notes: metric -> reason why it is missing.
         facts: other facts for the record; ``scores_of``: the epoch or K of ``test``; ``selection``: metric -> how it
             was chosen, where there is no epoch or K.
@@ -46,5 +62,6 @@ class ProtocolResult:
     heldout: Scores | None = None
     curves: dict[str, list[float]] = field(default_factory=dict)
     arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    probe: LinearScores | None = None
     notes: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)

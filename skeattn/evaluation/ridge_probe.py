@@ -49,7 +49,8 @@ class RidgeProbe(PenalisedProbe):
         final = self.fit(problem, self.penalties[best : best + 1])
         scores = final.scores(Clips(test.x, *clips[1:]), torch.arange(len(test), device=device))[0].cpu()
         named = {f'{penalty:.3g}': value for penalty, value in zip(self.penalties, accuracies, strict=True)}
-        return Solution(self.penalties[best], heldout[best], scores, {'heldout_accuracy': named})
+        linear = clips.scaling.undo(final.weights[0].double(), final.bias[0])
+        return Solution(self.penalties[best], heldout[best], scores, linear, {'heldout_accuracy': named})
 
     def fit(self, problem: Equations, penalties: tuple[float, ...], left_out: int | None = None) -> Planes:
         """The classifiers for these penalties, without the clips of a fold."""

@@ -29,6 +29,11 @@ class Scaling(NamedTuple):
             out[rows] = x[rows].to(self.mean.device, torch.float64, copy=True).sub_(self.mean).mul_(self.scale)
         return out
 
+    def undo(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """A linear function of standardised features, weights (D, K) and bias (K,), as one of the features."""
+        weights = self.scale[:, None] * weights
+        return weights, bias - self.mean @ weights
+
     def columns(self, columns: slice) -> 'Scaling':
         """The standardisation of some of the features."""
         return Scaling(self.mean[columns], self.scale[columns])

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,30 @@ def key_copy(query: ModuleT) -> ModuleT:
 def load_query(key: nn.Module, query: nn.Module) -> None:
     """Make the key encoder equal to the query encoder, buffers included."""
     key.load_state_dict(query.state_dict())
+
+
+def pairs_of(model: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+    """The pairs (query, key) of a method; empty for one without, or that does not list them."""
+    pairs = getattr(model, 'momentum_pairs', None)
+    try:
+        return [] if pairs is None else list(pairs())
+    except NotImplementedError:
+        return []
+
+
+def complete_pairs(model: nn.Module, loaded: Iterable[str]) -> None:
+    """Copy the module of each pair that was loaded to the one that was not, as at the start of a training.
+
+    Args:
+        model: the method.
+        loaded: names of the tensors that were loaded.
+    """
+    names = {module: f'{name}.' for name, module in model.named_modules()}
+    loaded = list(loaded)
+    for query, key in pairs_of(model):
+        has_query, has_key = (any(name.startswith(names[one]) for name in loaded) for one in (query, key))
+        if has_query != has_key:
+            load_query(*((key, query) if has_query else (query, key)))
 
 
 def has_key_encoder(model: nn.Module) -> bool:

@@ -87,6 +87,10 @@ class CrosSCLR(MomentumPretraining):
             losses.append(mean_of_logs(compared, positives))
         return torch.stack(losses).mean()
 
+    def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Those of all streams."""
+        return [pair for member in self.members.values() for pair in member.momentum_pairs()]
+
     def update_key_encoder(self, momentum: float, buffers: bool) -> None:
         """See :meth:`~skeattn.models.algorithms.base.MomentumPretraining.update_key_encoder`."""
         stale = self.stale_keys and self.mining
