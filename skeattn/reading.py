@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,7 +94,20 @@ def parse_array(content: bytes) -> np.ndarray:
     shape, fortran, dtype = read_header(file)
     _check_bytes(shape, dtype, len(content) - file.tell())
     array = np.frombuffer(content, dtype, math.prod(shape), file.tell()) if math.prod(shape) else np.empty(0, dtype)
+    if dtype.kind == 'U':
+        check_characters(array)
     return array.reshape(shape, order='F' if fortran else 'C').copy()
+
+
+def check_characters(array: np.ndarray) -> None:
+    """Refuse texts of numbers that are no characters; numpy makes strings of them, on which Python fails anywhere.
+
+    Raises:
+        ValueError: there are any.
+    """
+    numbers = np.frombuffer(array.tobytes(), np.dtype('u4').newbyteorder(array.dtype.byteorder))
+    if ((numbers > sys.maxunicode) | (numbers >> 11 == 0xD800 >> 11)).any():
+        raise ValueError('a text holds numbers that are no characters')
 
 
 def read_arrays(

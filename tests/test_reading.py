@@ -111,6 +111,23 @@ def test_a_header_of_another_size_than_its_bytes_is_refused(shape) -> None:
         parse_array(header(shape) + bytes(8))
 
 
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('number', [0x110000, 0xD800, 0xDFFF, 0xFFFFFFFF])
+def test_texts_of_numbers_that_are_no_characters_are_refused(number: int, order: str) -> None:
+    """Kind: numpy makes strings of them, which break where they are printed, sent or compared."""
+    content = np.array([['ab', 'c\U0010ffff']], f'{order}U2')
+    np.testing.assert_array_equal(parse_array(saved(content)), content)
+    content.view(f'{order}u4')[0, 1] = number
+    with pytest.raises(ValueError, match='a text holds numbers that are no characters'):
+        parse_array(saved(content))
+
+
+def saved(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 def test_python_objects_are_refused() -> None:
     file = io.BytesIO()
     np.save(file, np.array([{}], dtype=object))

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from skeattn.errors import DataError
+from skeattn.reading import check_characters
 
 _NUMBERS_AND_TEXT = re.compile(r'[<>|=]?(b1|[iu][1248]|f[248]|[SU]\d{1,6})')
 
@@ -145,6 +146,8 @@ def _from_bytes(content: Any, kind: Any, shape: Any, order: Any = 'C', axes: Any
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f'{len(content)} bytes for an array of shape {shape} and type {dtype}')
     array = np.frombuffer(content, dtype)
+    if dtype.kind == 'U':
+        check_characters(array)
     if order == 'K':  # numpy 2.3 on: axes in a different order than in memory
         array = array.reshape(shape).transpose(axes)
     else:

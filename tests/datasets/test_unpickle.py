@@ -193,6 +193,7 @@ def test_every_way_to_name_something_is_closed(tmp_path, program):
         b'',
         b'.',
         b'no pickle',
+        pickle.dumps(np.array([0x110000], 'u4').view('U1'), 4),  # a number that is no character
     ],
 )
 def test_what_a_name_that_is_allowed_can_be_misused_for_is_closed(tmp_path, program):
