@@ -1,7 +1,8 @@
 """A process that hangs or has ended is noticed by the others, and named."""
 
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -11,12 +12,26 @@ from mmengine.dist import get_rank, get_world_size
 from torch.distributed import distributed_c10d
 
 from skeattn.engine.heartbeat import Heartbeat
-from skeattn.errors import ProcessError, SkeAttnError
+from skeattn.errors import ConfigError, ProcessError, SkeAttnError
 
 USUAL_S, BRIEF_S = 1800, 60
 """Longest wait of a process for another one: in general, and within an epoch."""
 ANSWER_S = 10
 _LOST = ('Timed out', 'timed out', 'timeout', 'Connection closed', 'Connection reset', 'Broken pipe')
+
+
+def usual_timeout(dist_cfg: Mapping[str, Any] | None) -> float:
+    """The longest wait of a process for another one, ``env_cfg.dist_cfg.timeout`` or half an hour, in seconds.
+
+    Raises:
+        ConfigError: it is no number above 0.
+    """
+    seconds = (dist_cfg or {}).get('timeout')
+    if seconds is None:
+        return USUAL_S
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise ConfigError(f'env_cfg.dist_cfg.timeout={seconds!r} is a number of seconds above 0')
+    return seconds
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.engine.advice import advice
-from skeattn.engine.contact import BRIEF_S, USUAL_S, brief_waiting
+from skeattn.engine.contact import BRIEF_S, brief_waiting, usual_timeout
 from skeattn.engine.hooks.non_finite import check_weights
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.places import lookup
@@ -137,7 +137,7 @@ class EpochLoop(EpochBasedTrainLoop):
 
     @property
     def _usual_timeout(self) -> float:
-        return float(lookup(self.runner.cfg, 'env_cfg.dist_cfg').get('timeout', USUAL_S))
+        return usual_timeout(lookup(self.runner.cfg, 'env_cfg.dist_cfg'))
 
     def _evaluate_if_due(self) -> None:
         """Evaluate after the epochs that ``val_interval`` names and after the last, and note that it was done."""

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import OrderedConfig, resolve_config
-from skeattn.engine.contact import BRIEF_S, USUAL_S, contact
+from skeattn.engine.contact import BRIEF_S, contact, usual_timeout
 from skeattn.engine.hooks.steps import micro_batches
 from skeattn.engine.launchers import world_size
 from skeattn.engine.log_processor import SharedLogProcessor
@@ -123,7 +123,8 @@ class SkeAttnRunner(ResumableRunner):
 
         They wait for each other half an hour unless ``dist_cfg.timeout`` says otherwise; NCCL would wait ten minutes.
         """
-        env_cfg = {**env_cfg, 'dist_cfg': {'timeout': USUAL_S, **(env_cfg.get('dist_cfg') or {})}}
+        dist_cfg = env_cfg.get('dist_cfg') or {}
+        env_cfg = {**env_cfg, 'dist_cfg': {**dist_cfg, 'timeout': usual_timeout(dist_cfg)}}
         if self.distributed and not is_distributed():
             rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
             if get_device() == 'cpu':

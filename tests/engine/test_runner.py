@@ -15,6 +15,7 @@ from skeattn.checkpoint import read_checkpoint
 from skeattn.commands import train
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.build import build_splits
+from skeattn.engine.contact import usual_timeout
 from skeattn.engine.hooks import SafeCheckpointHook
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.work_dir import default_work_dir
@@ -300,3 +301,10 @@ def test_a_checkpoint_of_a_different_method_is_not_evaluated(tmp_path, finished,
     newest = next(finished.rglob('epoch_3.pth'))
     with pytest.raises(CheckpointError, match='was trained by SkeAttnCLR, the config says SkeletonCLR'):
         load_model(toy_config(tmp_path, model='skeletonclr', data=data), newest)
+
+
+def test_processes_wait_half_an_hour_or_as_the_config_says() -> None:
+    assert [usual_timeout(cfg) for cfg in (None, {}, {'timeout': None}, {'timeout': 60})] == [1800, 1800, 1800, 60]
+    for wrong in ('soon', 0, -1, float('inf'), float('nan'), True):
+        with pytest.raises(ConfigError, match=r'env_cfg\.dist_cfg\.timeout=.* is a number of seconds above 0'):
+            usual_timeout({'timeout': wrong})
