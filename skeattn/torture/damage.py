@@ -174,6 +174,8 @@ def _receive(receiver: Any, process: Any, name: str, seed: str) -> Outcome:
         except EOFError:
             process.join()
             return Outcome(name, seed, CRASHED, message=f'exit status {process.exitcode}')
+        except UnicodeError as error:  # a reader made a text of what is none
+            return Outcome(name, seed, TRACEBACK, message=f'its outcome cannot be sent: {error}')
     return Outcome(name, seed, HUNG)
 
 

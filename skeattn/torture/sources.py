@@ -17,7 +17,7 @@ JOINTS = ('hip', 'spine', 'neck', 'left', 'right', 'head')
 
 
 def draw(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal values, the same for a seed."""
+    """Numbers between 0.5 and 1.5 that follow from the seed."""
     return (0.5 + np.random.default_rng(seed).random(shape)).round(4).astype(np.float32)
 
 
@@ -38,7 +38,7 @@ def labels(folder: Path, *clips: str) -> None:
 
 
 def ntu(folder: Path) -> None:
-    """Write small raw files of NTU RGB+D."""
+    """Two .skeleton files of NTU RGB+D."""
     for name in ('S001C001P001R001A001', 'S001C002P003R002A050'):
         lines = ['4']
         for frame in draw(len(name), (4, 25, 3)):
@@ -48,7 +48,7 @@ def ntu(folder: Path) -> None:
 
 
 def zipped(make: Callable[[Path], Any], folder: Path) -> None:
-    """The files that a function makes, in a zip archive."""
+    """The files of another format in one archive."""
     make(folder)
     files = sorted(path for path in folder.rglob('*') if path.is_file())
     with zipfile.ZipFile(folder / 'raw.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
@@ -58,7 +58,7 @@ def zipped(make: Callable[[Path], Any], folder: Path) -> None:
 
 
 def pkummd(folder: Path) -> None:
-    """Write small raw files of PKU-MMD."""
+    """Two recordings of PKU-MMD with labels and both splits."""
     for seed, name in enumerate(('0002-L', '0003-R')):
         video = draw(seed, (12, 150))
         text = '\n'.join(' '.join(f'{value:.7g}' for value in row) for row in video) + '\n'
@@ -71,20 +71,20 @@ def pkummd(folder: Path) -> None:
 
 
 def nwucla(folder: Path) -> None:
-    """Write small raw files of NW-UCLA."""
+    """Two .json files of NW-UCLA."""
     for name in ('a01_s01_e00_v01', 'a02_s02_e01_v03'):
         (folder / f'{name}.json').write_text(json.dumps({'skeletons': draw(1, (3, 20, 3)).tolist()}))
 
 
 def utdmhad(folder: Path) -> None:
-    """Write small raw files of UTD-MHAD."""
+    """Two .mat files of UTD-MHAD, one of them compressed."""
     for number in (1, 2):
         savemat(folder / f'a{number}_s1_t1_skeleton.mat', {'d_skel': draw(number, (20, 3, 5)).astype(float)},
                 do_compression=number == 2)  # fmt: skip
 
 
 def pyskl(folder: Path) -> None:
-    """Write small raw files of PYSKL."""
+    """An annotation pickle with three clips."""
     clips = [
         {'frame_dir': f'clip{i}', 'label': i % 2, 'img_shape': (1080, 1920), 'original_shape': (1080, 1920),
          'total_frames': 4, 'keypoint': draw(i, (1, 4, 17, 2)) * 500, 'keypoint_score': draw(i, (1, 4, 17)) / 2}
@@ -96,7 +96,7 @@ def pyskl(folder: Path) -> None:
 
 
 def stgcn_arrays(folder: Path) -> None:
-    """Write small raw files of ST-GCN's arrays."""
+    """Arrays and label pickles of ST-GCN."""
     for seed, side in enumerate(('train', 'val')):
         np.save(folder / f'{side}_data_joint.npy', draw(seed, (3, 3, 4, 25, 2)))
         names = [f'S001C001P00{seed + 1}R{i:03d}A{i + 1:03d}.skeleton' for i in range(3)]
@@ -104,14 +104,14 @@ def stgcn_arrays(folder: Path) -> None:
 
 
 def ctrgcn(folder: Path) -> None:
-    """Write small raw files of CTR-GCN."""
+    """An .npz file of CTR-GCN."""
     arrays = {f'x_{side}': draw(seed, (3, 4, 150)) for seed, side in enumerate(('train', 'test'))}
     arrays |= {'y_train': np.eye(3), 'y_test': np.eye(3)}
     np.savez(folder / 'data.npz', **arrays)  # type: ignore[arg-type]
 
 
 def layout(folder: Path) -> None:
-    """Write small raw files of clips with a layout of their own."""
+    """A layout of six joints."""
     content = {'name': 'torture6', 'joints': JOINTS, 'parents': ['hip', 'hip', 'spine', 'neck', 'neck', 'neck'],
                'mirror': [['left', 'right']], 'parts': {'trunk': JOINTS[:3], 'rest': JOINTS[3:]}, 'hip': 'hip',
                'spine': ['hip', 'neck'], 'shoulders': ['left', 'right']}  # fmt: skip
@@ -119,7 +119,7 @@ def layout(folder: Path) -> None:
 
 
 def plain(folder: Path) -> None:
-    """Write small raw files of plain tables and arrays."""
+    """An array, a table and JSON under one layout, with labels."""
     layout(folder)
     (folder / 'raw').mkdir()
     np.save(folder / 'raw/a.npy', draw(0, (4, 6, 3)))
@@ -130,7 +130,7 @@ def plain(folder: Path) -> None:
 
 
 def openpose(folder: Path) -> None:
-    """Write small raw files of OpenPose."""
+    """Three frames of OpenPose."""
     for frame in range(3):
         person = {'person_id': [-1], 'pose_keypoints_2d': draw(frame, (75,)).tolist()}
         path = folder / f'clip_{frame:012d}_keypoints.json'
@@ -139,7 +139,7 @@ def openpose(folder: Path) -> None:
 
 
 def alphapose(folder: Path) -> None:
-    """Write small raw files of AlphaPose."""
+    """Results of AlphaPose."""
     found = [
         {'image_id': f'{frame}.jpg', 'keypoints': draw(frame, (51,)).tolist(), 'score': 2.5, 'idx': 1}
         for frame in range(3)
@@ -149,7 +149,7 @@ def alphapose(folder: Path) -> None:
 
 
 def mediapipe(folder: Path) -> None:
-    """Write small raw files of MediaPipe."""
+    """Landmarks of MediaPipe."""
     frames = [[dict(zip(('x', 'y', 'z', 'visibility'), map(float, joint), strict=True)) for joint in draw(t, (33, 4))]
               for t in range(3)]  # fmt: skip
     (folder / 'clip.json').write_text(json.dumps({'frames': frames}))
@@ -157,14 +157,14 @@ def mediapipe(folder: Path) -> None:
 
 
 def kinetics(folder: Path) -> None:
-    """Write small raw files of Kinetics-Skeleton."""
+    """A clip of Kinetics-skeleton."""
     person = {'pose': draw(0, (36,)).tolist(), 'score': draw(1, (18,)).tolist()}
     frames = [{'frame_index': t + 1, 'skeleton': [person]} for t in range(3)]
     (folder / 'clip.json').write_text(json.dumps({'data': frames, 'label': 'walk', 'label_index': 3}))
 
 
 def mmpose(folder: Path) -> None:
-    """Write small raw files of MMPose."""
+    """Predictions of MMPose with names of joints, and without."""
     for seed, name in enumerate('ab'):
         people = [
             {'keypoints': pose[:, :2].tolist(), 'keypoint_scores': pose[:, 2].tolist(), 'track_id': 1}
@@ -197,7 +197,7 @@ _BONES = (
 
 
 def bvh(folder: Path) -> None:
-    """Write small raw files of BVH."""
+    """Two .bvh files of eleven joints."""
 
     def lines(joint: int) -> list[str]:
         name, parent = _BONES[joint]
@@ -217,7 +217,7 @@ def bvh(folder: Path) -> None:
 
 
 def c3d(folder: Path) -> None:
-    """Write small raw files of C3D."""
+    """A .c3d file of six markers."""
     import c3d as package
 
     layout(folder)
@@ -234,7 +234,7 @@ def c3d(folder: Path) -> None:
 
 
 def sleap(folder: Path) -> None:
-    """Write small raw files of SLEAP."""
+    """An analysis file of SLEAP with two tracks."""
     import h5py
 
     nodes = ('hip', 'neck', 'head', 'left_arm', 'right_arm', 'left_leg', 'right_leg')
@@ -247,7 +247,7 @@ def sleap(folder: Path) -> None:
 
 
 def deeplabcut(folder: Path) -> None:
-    """Write small raw files of DeepLabCut."""
+    """A table of DeepLabCut with two individuals."""
     layout(folder)
     (folder / 'raw').mkdir()
     columns = [(who, joint, value) for who in ('one', 'two') for joint in JOINTS for value in ('x', 'y', 'likelihood')]
@@ -259,33 +259,33 @@ def deeplabcut(folder: Path) -> None:
 
 
 def msraction3d(folder: Path) -> None:
-    """Write small raw files of MSR Action3D."""
+    """Four text files of MSR Action3D."""
     for seed, name in enumerate(('a06_s01_e01', 'a06_s02_e01', 'a14_s01_e02', 'a14_s02_e02')):  # in all three subsets
         (folder / f'{name}_skeleton3D.txt').write_text(rows_of(draw(seed, (60, 4))))
 
 
 def kard(folder: Path) -> None:
-    """Write small raw files of KARD."""
+    """Two text files of KARD."""
     for seed, name in enumerate(('a01_s03_e02', 'a18_s04_e01')):
         (folder / f'{name}_realworld.txt').write_text(rows_of(draw(seed, (45, 3)) * 1000))
 
 
 def sbu(folder: Path) -> None:
-    """Write small raw files of SBU Kinect Interaction."""
+    """Two text files of SBU Kinect Interaction."""
     for seed, place in enumerate(('s01s02/01/001', 's06s03/08/002')):
         (folder / place).mkdir(parents=True)
         (folder / place / 'skeleton_pos.txt').write_text(rows_of(numbered(draw(seed, (3, 90)) / 2), ','))
 
 
 def florence3d(folder: Path) -> None:
-    """Write small raw files of Florence 3D."""
+    """The text file of Florence 3D with two videos."""
     facts = np.repeat([[1, 1, 1], [2, 2, 9]], 3, axis=0)
     rows = np.column_stack([facts, draw(0, (6, 45)) * 1000])
     (folder / 'Florence_dataset_WorldCoordinates.txt').write_text(rows_of(rows))
 
 
 def utkinect(folder: Path) -> None:
-    """Write small raw files of UTKinect-Action3D."""
+    """Two recordings of UTKinect with their actions."""
     (folder / 'joints').mkdir()
     for seed, name in enumerate(('s01_e01', 's10_e02')):
         (folder / f'joints/joints_{name}.txt').write_text(rows_of(numbered(draw(seed, (6, 60)))))
@@ -294,7 +294,7 @@ def utkinect(folder: Path) -> None:
 
 
 def msrc12(folder: Path) -> None:
-    """Write small raw files of MSRC-12."""
+    """Two recordings of MSRC-12 with their tags."""
     times = np.arange(8) * 33_333 + 1_000_000
     for seed, (name, gesture) in enumerate((('P1_1_12A_p06', 12), ('P2_2_3_p07', 3))):
         seen = draw(seed, (8, 20, 4))

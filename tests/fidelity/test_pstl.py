@@ -38,7 +38,7 @@ class PSTLGolden(Golden):
 
     def places(self, step, clips):
         """The parameters of MATM with the released draw."""
-        return {'places': self[f'step{step}/matm_ranks'].expand(clips, -1), 'axes': torch.ones(clips, 3)}
+        return {'places': self[f'step{step}/matm_ranks'].long().expand(clips, -1), 'axes': torch.ones(clips, 3)}
 
 
 class ReplayPreprocessor(SkeletonPreprocessor):

@@ -2,12 +2,14 @@
 
 import logging
 import random
+from multiprocessing import Pipe
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skeattn.datasets import converters
+from skeattn.torture import damage as damaging
 from skeattn.torture import specimens
 from skeattn.torture.damage import FAULTS, TRACEBACK, Laboratory, Outcome, random_outcomes, schedule
 from skeattn.torture.mutations import KINDS, damage
@@ -124,6 +126,14 @@ def test_a_broken_reader_is_found(laboratory, monkeypatch) -> None:
     outcomes = [laboratory.attempt('careless', str(seed)) for seed in range(30)]
     found = [outcome for outcome in outcomes if outcome.result == TRACEBACK]
     assert found and laboratory.attempt('careless', found[0].seed) == found[0]
+
+
+def test_an_outcome_that_cannot_be_sent_is_a_fault_of_its_damage() -> None:
+    """It ended the tool, which then named no fault at all."""
+    receiver, sender = Pipe(duplex=False)
+    sender.send_bytes(b'\x80\x04\x8c\x02\xf0\x28.')  # a pickle of a text that is none
+    outcome = damaging._receive(receiver, None, 'record', '0 7')
+    assert (outcome.specimen, outcome.seed, outcome.result) == ('record', '0 7', TRACEBACK)
 
 
 def test_work_is_drawn_from_the_seed_and_slow_readings_are_rare() -> None:
