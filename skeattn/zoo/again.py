@@ -1,18 +1,16 @@
 """A published encoder evaluated again: its numbers agree with its file, or they do not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from skeattn.checkpoint import read_checkpoint, training_config
 from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.datasets.union import digest_of, in_words
+from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.build import build_splits, config_of, load_model
-from skeattn.engine.config import evaluates_in_autocast
 from skeattn.engine.verification import verify_checkpoint
 from skeattn.errors import CheckpointError, DataError, SkeAttnError
 from skeattn.evaluation.evaluator import run_evaluator, working_device
@@ -64,8 +62,8 @@ class Again:
         self.train, self.test = map(labelled_clips_of, build_splits(cfg))
         self.device = working_device(device)
         self.model: Any = load_model(checkpoint).to(self.device)
-        self.autocast = evaluates_in_autocast(Config(training_config(read_checkpoint(checkpoint)['meta'])))
-        self._features: dict[tuple[str, str], Features] = {}
+        self.autocast = in_bfloat16(training_config(read_checkpoint(checkpoint)['meta']))
+        self._features: dict[tuple[str, str, bool], Features] = {}
 
     @cached_property
     def digest(self) -> str | None:
@@ -87,23 +85,31 @@ class Again:
 
     def result(self, result: Result) -> ProtocolResult:
         """The result of the same protocol, computed now."""
-        features = [self.features(part, result['source']) for part in ('train', 'test')]
+        features = [self.features(part, result['source'], result.get('autocast')) for part in ('train', 'test')]
         return run_evaluator(
             build_protocol(result['settings'], seed=result['seed'] or 0, device=str(self.device)),  # type: ignore[arg-type]
             *features,
         )
 
-    def top1(self, probe: TrainedProbe) -> float:
+    def top1(self, probe: TrainedProbe, autocast: bool | None = None) -> float:
         """Accuracy of a trained probe on the test clips, in percent."""
-        test = self.features('test', probe.source)
+        test = self.features('test', probe.source, autocast)
         return accuracy(probe.scores(test.x), test.labels)
 
-    def features(self, part: str, source: str) -> Features:
-        """Of the clips ``'train'`` or ``'test'``."""
-        if (part, source) not in self._features:
-            clips = self.train if part == 'train' else self.test
-            self._features[part, source] = extract_features(self.model, clips, source=source, autocast=self.autocast)
-        return self._features[part, source]
+    def features(self, part: str, source: str, autocast: bool | None = None) -> Features:
+        """Of the clips ``'train'`` or ``'test'``, in bfloat16 or not; None: as the training evaluated them."""
+        clips = self.train if part == 'train' else self.test
+        key = part, source, self.autocast if autocast is None else autocast
+        if key not in self._features:
+            self._features[key] = extract_features(self.model, clips, source=source, autocast=key[-1])
+        return self._features[key]
+
+
+def in_bfloat16(config: Mapping[str, Any]) -> bool:
+    """Whether a training evaluated in bfloat16, by its config, which may be anybody's: no name in it is looked up."""
+    stated, wrapper = (config.get(key) for key in ('evaluation', 'optim_wrapper'))
+    trained = isinstance(wrapper, Mapping) and wrapper.get('type') == AutocastOptimWrapper.__name__
+    return bool(stated.get('autocast', trained) if isinstance(stated, Mapping) else trained)
 
 
 def check_published(path: Path, data: str | None = None, device: str | None = None) -> Check:
@@ -159,7 +165,9 @@ def _compare(check: Check, path: Path, results: list[Result], content: dict[str,
     if 'probe' in content:
         probe = TrainedProbe.stored(content['probe'], str(path))
         same = {'source': probe.source, 'protocol': probe.protocol}
-        (was,) = (result['metrics'][TOP1] for result in results if same.items() <= result.items())
-        now = again.top1(probe)
+        ((was, autocast),) = (
+            (result['metrics'][TOP1], result.get('autocast')) for result in results if same.items() <= result.items()
+        )
+        now = again.top1(probe, autocast)
         text = 'differs' if differences({'metrics': {TOP1: was}}, {TOP1: now}, clips) else 'agrees'
         check.rows.append((f'{probe.source}: stored {probe.protocol}/{TOP1}', was, now, text))

@@ -14,7 +14,7 @@ from skeattn.results.record import Record
 
 Result = Mapping[str, Any]
 """The numbers of one protocol on the features of one source: ``protocol``, ``source``, ``metrics``, and how they came
-about: ``settings``, ``seed``, ``data``, ``split``, ``manifest_sha256``, ``clips``, ``record``."""
+about: ``settings``, ``seed``, ``autocast``, ``data``, ``split``, ``manifest_sha256``, ``clips``, ``record``."""
 RAW = 'raw'
 LEAST = 0.1
 """Percentage points by which a number may differ on another machine, at least one clip."""
@@ -66,6 +66,7 @@ def results_of(record: Record, name: str) -> Iterator[Result]:
                 'metrics': {key: value for key, value in metrics.items() if math.isfinite(value)},
                 'settings': record.protocols.get(protocol),
                 'seed': record.seed,
+                'autocast': record.autocast,
                 'data': Path(record.data).name,
                 'split': record.split,
                 'manifest_sha256': record.manifest_sha256,

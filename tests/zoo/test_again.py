@@ -10,8 +10,12 @@ import torch
 from skeattn.apis import load_encoder
 from skeattn.checkpoint import PROBE, read_checkpoint
 from skeattn.commands import main
+from skeattn.engine.build import config_of
 from skeattn.errors import CheckpointError
+from skeattn.evaluation.features import extract_features
+from skeattn.protocols.evaluate import Evaluation
 from skeattn.safe_tensors import pack_tensors
+from skeattn.zoo import again, publish
 from skeattn.zoo.again import check_published
 from skeattn.zoo.results import differences
 from tests.engine.toy import write_set
@@ -93,6 +97,46 @@ def test_damaged_results_are_one_line(published, trained, tmp_path, change):
     with pytest.raises(CheckpointError, match=r'a.safetensors: its results are damaged|^'):
         check_published(path, str(trained.parents[2] / 'data/demo'), 'cpu')
         raise CheckpointError('')  # a change without effect
+
+
+def test_features_have_the_precision_of_the_record(trained, tmp_path, monkeypatch):
+    """Not that of the training: with amp='auto' one on a GPU is in bfloat16, an evaluation on a CPU is not."""
+    cfg, data = config_of(trained), str(trained.parents[2] / 'data/demo')
+    cfg.evaluation = dict(autocast=True)
+    record = tmp_path / 'record.json'
+    Evaluation(cfg, trained, ['probe'], device='cpu', readouts=['joints']).run(record)
+    done = publish(trained, tmp_path / 'zoo', [record], 'bf16', data, 'cpu')
+    used = []
+
+    def watched(*arguments, autocast, **options):
+        used.append(autocast)
+        return extract_features(*arguments, autocast=autocast, **options)
+
+    monkeypatch.setattr(again, 'extract_features', watched)
+    assert not check_published(done.file, data, 'cpu').faults and used == [True, True]
+
+
+def test_the_config_of_a_file_imports_nothing(published, trained, tmp_path):
+    def hostile(meta):
+        meta['config']['optim_wrapper'] = {'type': 'this.translate'}
+
+    file = tampered(published, tmp_path / 'a.safetensors', hostile)
+    check_published(file, str(trained.parents[2] / 'data/demo'), 'cpu')
+    assert 'this' not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ('config', 'expected'),
+    [
+        ({}, False),
+        ({'optim_wrapper': {'type': 'AutocastOptimWrapper'}}, True),
+        ({'optim_wrapper': {'type': 'AutocastOptimWrapper'}, 'evaluation': {'autocast': False}}, False),
+        ({'optim_wrapper': {'type': 'OptimWrapper'}, 'evaluation': {'autocast': True}}, True),
+        ({'optim_wrapper': 3, 'evaluation': None}, False),
+    ],
+)
+def test_the_precision_of_an_older_record_is_that_of_the_training(config, expected):
+    assert again.in_bfloat16(config) is expected
 
 
 def test_settings_of_a_file_build_evaluators_alone(published, trained, tmp_path):
