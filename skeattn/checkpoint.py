@@ -25,9 +25,7 @@ from skeattn.reading import check_stored
 from skeattn.safe_tensors import read_tensors
 from skeattn.training_state import training_state_fault
 
-SUFFIXES = ('.pth', '.pt', SUFFIX)
-"""Of files of weights."""
-PROBE = 'skeattn.probe.'
+PROBE_PREFIX = 'skeattn.probe.'
 """Before the names of the tensors of a published probe."""
 LAST = 'last_checkpoint'
 EPOCH_FILE = 'epoch_{}.pth'
@@ -115,8 +113,8 @@ def _read_published(path: Path, map_location: Any) -> dict[str, Any]:
     if not stored:
         raise CheckpointError(f'{path} holds no tensors; publish it again')
     tensors = {name: value.to(map_location) for name, value in stored.items()}
-    state = {name: value for name, value in tensors.items() if not name.startswith(PROBE)}
-    probe = {name.removeprefix(PROBE): value for name, value in tensors.items() if name.startswith(PROBE)}
+    state = {name: value for name, value in tensors.items() if not name.startswith(PROBE_PREFIX)}
+    probe = {name.removeprefix(PROBE_PREFIX): value for name, value in tensors.items() if name.startswith(PROBE_PREFIX)}
     return {
         'meta': meta,
         'state_dict': state,

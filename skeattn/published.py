@@ -13,6 +13,8 @@ from skeattn.errors import CheckpointError, SkeAttnError, did_you_mean
 from skeattn.files import replacing, sha256
 
 SUFFIX = '.safetensors'
+WEIGHTS = ('.pth', '.pt', SUFFIX)
+"""Suffixes of files of weights, those of a training included."""
 DIGITS = 16
 """Of the digest in the name of a published file."""
 NAMED = re.compile(r'-([0-9a-f]{8,64})\.(?:pth|safetensors)$')

@@ -16,7 +16,6 @@ from skeattn.apis.clips import Clips, ClipSet, Layout, Preparation, own_layout
 from skeattn.apis.few_shot import FewShotClassifier
 from skeattn.apis.predictions import Predictions
 from skeattn.apis.retrieval import Bank, Neighbour, Origin
-from skeattn.checkpoint import SUFFIXES
 from skeattn.engine.build import load_model
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.places import lookup
@@ -28,7 +27,7 @@ from skeattn.evaluation.salient_mask import check_mask, salient_mask
 from skeattn.evaluation.trained_probe import TrainedProbe
 from skeattn.models.encoder import present_persons
 from skeattn.models.readout import LOGITS, with_readout
-from skeattn.published import locate, no_such
+from skeattn.published import WEIGHTS, locate, no_such
 from skeattn.skeletons import SkeletonLayout
 
 FEW_LABELS = 'joints'
@@ -72,8 +71,8 @@ def load_encoder(
         raise ConfigError(f'{path} is a config; give a checkpoint or the work_dir of a training (config={path!s})')
     if not path.exists():
         raise CheckpointError(no_such(checkpoint, zoo))
-    if path.is_file() and path.suffix not in SUFFIXES:
-        raise CheckpointError(f'{path} is no checkpoint: its name should end with {" or ".join(SUFFIXES)}')
+    if path.is_file() and path.suffix not in WEIGHTS:
+        raise CheckpointError(f'{path} is no checkpoint: its name should end with {" or ".join(WEIGHTS)}')
     model = load_model(path) if config is None else load_model(config, path)
     facts: dict[str, Any] = getattr(model, 'trained_on', {})
     pipeline = facts.get('pipeline')

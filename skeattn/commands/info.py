@@ -16,7 +16,6 @@ from skeattn.errors import ConfigError, did_you_mean
 
 Facts = dict[str, Any]
 """Name -> value; None is left out, and the items of a list stand below each other."""
-WEIGHTS = ('.pth', '.pt', '.safetensors')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,7 +40,7 @@ def facts_of(x: str | None) -> Facts:
         SkeAttnError: the file is damaged.
     """
     from skeattn.datasets.packed import MANIFEST
-    from skeattn.published import locate
+    from skeattn.published import WEIGHTS, locate
 
     if x is None:
         return of_toolbox()

@@ -94,7 +94,7 @@ class MultiLayoutDataset(Dataset):
             _Group(
                 _within(chosen, ends, places),
                 [sets[place][0].path for place in places], [sets[place][1] for place in places],
-                part, pipeline, None, channels, cache, subset, native, device,
+                part, pipeline, None, channels, cache, None, native, device,
             )
             for places, chosen in zip(sets_of.values(), rows, strict=True)
         ]  # fmt: skip

@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 import skeattn.models  # noqa: F401  registers what a config can name
-from skeattn.checkpoint import SUFFIXES, find_newest, length_steps, load_checkpoint, read_checkpoint, training_config
+from skeattn.checkpoint import find_newest, length_steps, load_checkpoint, read_checkpoint, training_config
 from skeattn.datasets import SkeletonDataset
 from skeattn.datasets.splits import PARTS, of_part
 from skeattn.engine.config import read_config, resolve_config
@@ -20,7 +20,7 @@ from skeattn.engine.only_door import only_door
 from skeattn.engine.places import lookup
 from skeattn.engine.resume import differences, simple
 from skeattn.errors import CheckpointError
-from skeattn.published import locate
+from skeattn.published import WEIGHTS, locate
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODELS, NECKS, TRANSFORMS
 from skeattn.steps import in_order
 
@@ -121,7 +121,7 @@ def newest(checkpoint: str | os.PathLike[str]) -> Path:
 
 
 def _is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    return Path(path).is_dir() or Path(path).suffix in SUFFIXES
+    return Path(path).is_dir() or Path(path).suffix in WEIGHTS
 
 
 def _types(value: Any) -> list[str]:

@@ -41,6 +41,10 @@ def verify_checkpoint(path: Path, digest: str | None = None) -> Verification:
     state of the training with the types and ranges that a training writes. The weights must be finite and have the
     shapes of the network that the stored config describes; that is built, and nothing else of the config is run.
 
+    Args:
+        path: of the file.
+        digest: its expected sha256, or the beginning of it.
+
     Raises:
         CheckpointError: there is no such file.
     """

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 import skeattn
-from skeattn.checkpoint import PROBE, plain, read_checkpoint, training_config
+from skeattn.checkpoint import PROBE_PREFIX, plain, read_checkpoint, training_config
 from skeattn.engine.build import KEPT, load_model, newest
 from skeattn.errors import CheckpointError, ConfigError, RecordError
 from skeattn.evaluation.trained_probe import TrainedProbe
@@ -95,8 +95,7 @@ def publish(
     if old is not None and not overwrite:
         raise ConfigError(f'{folder} holds a published encoder, {old.name}; choose another --name or pass --overwrite')
     probe = evaluated_again(Again(path, data, device), results) if again else None
-    model = load_model(path)
-    omitted = surplus(model)
+    omitted = surplus(load_model(path))
     facts = facts_of(content['meta'], omitted)
     facts['published'] = {
         'name': name,
@@ -106,14 +105,10 @@ def publish(
         'results': results,
         'skeattn': skeattn.__version__,
     }
-    starts = tuple(f'{part}.' for part in omitted)
-    state = {key.removeprefix('module.'): value for key, value in content['state_dict'].items()}
-    tensors = {key: value for key, value in state.items() if not key.startswith(starts)}
     if probe is not None:
-        tensors |= {f'{PROBE}{key}': value for key, value in probe.tensors.items()}
         facts['probe'] = probe.facts
     try:
-        packed = pack_tensors(tensors, facts)
+        packed = pack_tensors(tensors_of(content['state_dict'], omitted, probe), facts)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f'{path}: its facts cannot be published ({error!r:.200})') from error
     file = folder / f'{name}-{hashlib.sha256(packed).hexdigest()[:DIGITS]}{SUFFIX}'
@@ -181,6 +176,14 @@ def surplus(model: nn.Module) -> list[str]:
     evaluated = getattr(model, 'encoder', None)
     halves = [query if key is evaluated else key for query, key in pairs_of(model)]
     return sorted(names[module] for module in [*queues_of(model), *halves])
+
+
+def tensors_of(state: Mapping[str, Tensor], omitted: list[str], probe: TrainedProbe | None) -> dict[str, Tensor]:
+    """The tensors of a published file: the weights without the parts that are left out, and those of the probe."""
+    starts = tuple(f'{part}.' for part in omitted)
+    own = {name.removeprefix('module.'): value for name, value in state.items()}
+    kept = {name: value for name, value in own.items() if not name.startswith(starts)}
+    return kept | {f'{PROBE_PREFIX}{name}': value for name, value in (probe.tensors if probe else {}).items()}
 
 
 def facts_of(meta: Mapping[str, Any], omitted: list[str]) -> dict[str, Any]:

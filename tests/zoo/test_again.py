@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from skeattn.apis import load_encoder
-from skeattn.checkpoint import PROBE, read_checkpoint
+from skeattn.checkpoint import PROBE_PREFIX, read_checkpoint
 from skeattn.commands import main
 from skeattn.engine.build import config_of
 from skeattn.errors import CheckpointError
@@ -38,7 +38,7 @@ def skeattn(trained: Path, monkeypatch, capsys):
 def tampered(published: Path, path: Path, change) -> Path:
     """The file with changed facts."""
     content = read_checkpoint(published)
-    probe = {f'{PROBE}{name}': value for name, value in content['probe']['tensors'].items()}
+    probe = {f'{PROBE_PREFIX}{name}': value for name, value in content['probe']['tensors'].items()}
     change(content['meta'])
     path.write_bytes(pack_tensors({**content['state_dict'], **probe}, content['meta']))
     return path
@@ -67,7 +67,10 @@ def test_a_changed_number_disagrees(published, trained, tmp_path):
 def test_a_changed_probe_disagrees(published, trained, tmp_path):
     content = read_checkpoint(published)
     weights = content['probe']['tensors']['weights']
-    probe = {f'{PROBE}weights': weights.new_zeros(len(weights), 4), f'{PROBE}bias': weights.new_tensor([0, 0, 0, 1])}
+    probe = {
+        f'{PROBE_PREFIX}weights': weights.new_zeros(len(weights), 4),
+        f'{PROBE_PREFIX}bias': weights.new_tensor([0, 0, 0, 1]),
+    }
     content['meta']['probe']['classes'].append('another')  # and every clip is of that
     path = tmp_path / 'a.safetensors'
     path.write_bytes(pack_tensors({**content['state_dict'], **probe}, content['meta']))
