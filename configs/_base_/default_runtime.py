@@ -4,8 +4,8 @@ default_scope = 'skeattn'
 seed = 0
 # stream = 'joint' unless a config or --cfg-options sets 'motion' or 'bone'
 
-# Switches of speed, printed when a training starts on a GPU (skeattn/engine/speed.py). bfloat16 where the GPU has it;
-# elsewhere as optim_wrapper says.
+# Switches of speed (skeattn/engine/speed.py), printed when a training starts. amp: bfloat16 on a GPU that has it, on
+# such a CPU as optim_wrapper says, nowhere emulated.
 amp = 'auto'
 env_cfg = dict(cudnn_benchmark=True, dist_cfg=dict(backend='nccl', timeout=1800))
 log_processor = dict(window_size=10, by_epoch=True)

@@ -11,7 +11,9 @@ from mmengine.config import Config
 
 from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.errors import ConfigError
+from skeattn.hardware import cpu_bfloat16
 
+AMP = (None, True, False, 'auto')
 PLAIN = ('OptimWrapper', 'AutocastOptimWrapper')
 PRECISIONS = ('highest', 'high', 'medium')
 WRAPPER = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False, 'gradient_as_bucket_view': True}
@@ -19,29 +21,48 @@ WRAPPER = {'type': 'MMDistributedDataParallel', 'broadcast_buffers': False, 'gra
 
 
 def resolve_amp(cfg: Config) -> None:
-    """Write the optimiser wrapper that ``amp`` asks for.
+    """Write the type of ``optim_wrapper`` that ``amp`` asks for, see :func:`set_precision`.
 
-    ``True``: bfloat16 autocast; ``False``: single precision; ``'auto'``: bfloat16 on a GPU that computes in it,
-    elsewhere as ``optim_wrapper`` says. An optimiser wrapper of another type is kept.
+    Raises:
+        ConfigError: as there.
+    """
+    if cfg.get('optim_wrapper') is not None:
+        cfg.optim_wrapper = set_precision(cfg.optim_wrapper, cfg.get('amp'))
+    elif cfg.get('amp') not in AMP:
+        raise ConfigError(f'amp={cfg.amp!r}; choose True, False or "auto"')
+
+
+def set_precision(wrapper: Mapping[str, Any], amp: Any) -> dict[str, Any]:
+    """An optimiser wrapper's config, with the type that ``amp`` asks for.
+
+    ``True``: bfloat16 autocast; ``False``: single precision; ``'auto'``: bfloat16 on a GPU that computes in it, on such
+    a CPU as the type says, and single precision wherever bfloat16 would be emulated. A wrapper of another type is kept.
 
     Raises:
         ConfigError: ``amp`` is none of these, or True or False beside an optimiser wrapper of another type.
     """
-    amp, wrapper = cfg.get('amp'), cfg.get('optim_wrapper')
-    if amp not in (None, True, False, 'auto'):
+    if amp not in AMP:
         raise ConfigError(f'amp={amp!r}; choose True, False or "auto"')
-    if amp is None or wrapper is None or (amp == 'auto' and not computes_in_bfloat16()):
-        return
+    fast = computes_in_bfloat16()
+    if amp is None or (amp == 'auto' and fast and gpu_bfloat16() is None):
+        return dict(wrapper)
     kind = wrapper.get('type', 'OptimWrapper')
     if kind in PLAIN or kind is AutocastOptimWrapper:
-        wrapper['type'] = 'AutocastOptimWrapper' if amp else 'OptimWrapper'
+        kind = 'AutocastOptimWrapper' if amp is True or (amp == 'auto' and fast) else 'OptimWrapper'
     elif amp != 'auto':
         raise ConfigError(f'amp={amp}, but optim_wrapper.type={kind!r} decides the precision itself; remove amp')
+    return {**wrapper, 'type': kind}
 
 
 def computes_in_bfloat16() -> bool:
-    """Whether there is a GPU that has bfloat16 in hardware."""
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    """Whether the GPU, or the processor where there is none, has bfloat16 in hardware."""
+    gpu = gpu_bfloat16()
+    return cpu_bfloat16() if gpu is None else gpu
+
+
+def gpu_bfloat16() -> bool | None:
+    """Whether the GPU has bfloat16 in hardware; None where there is no GPU."""
+    return torch.cuda.is_bf16_supported(including_emulation=False) if torch.cuda.is_available() else None
 
 
 def set_matmul_precision(env_cfg: Mapping[str, Any]) -> None:
@@ -77,8 +98,9 @@ def speed_choices(cfg: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
     """The switches of a resolved config: name -> (value, what it does)."""
     env = cfg.get('env_cfg') or {}
     bfloat16 = (cfg.get('optim_wrapper') or {}).get('type') in ('AutocastOptimWrapper', AutocastOptimWrapper)
+    single = 'single precision' if computes_in_bfloat16() else 'single precision; bfloat16 is not in the hardware'
     return {
-        'amp': (cfg.get('amp'), 'forward pass in bfloat16' if bfloat16 else 'single precision'),
+        'amp': (cfg.get('amp'), 'forward pass in bfloat16' if bfloat16 else single),
         'env_cfg.matmul_precision': (env.get('matmul_precision', 'highest'), 'highest: no TF32 in matrix products'),
         'env_cfg.cudnn_benchmark': (env.get('cudnn_benchmark', False), 'True: the fastest convolution is looked for'),
         'compile': (cfg.get('compile'), 'True: losses as one compiled graph, replayed by a GPU'),

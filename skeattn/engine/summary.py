@@ -37,8 +37,9 @@ def describe(runner: SkeAttnRunner) -> str:
     ]
     choices = together(paper_vs_release(model))
     lines += ['where paper and release differ:', *columns(choices)] if choices else []
-    if next(model.parameters()).is_cuda:
-        lines += ['switches of speed:', *columns(speed_choices(cfg))]
+    switches = speed_choices(cfg)
+    shown = switches if next(model.parameters()).is_cuda else {'amp': switches['amp']}
+    lines += ['switches of speed:', *columns(shown)]
     lines += [f'log, checkpoints and config: {runner.work_dir}', f'curves: {runner.log_dir}/vis_data']
     return '\n'.join(lines)
 

@@ -24,6 +24,7 @@ from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.hooks.steps import CURVES
 from skeattn.engine.places import looked_up
 from skeattn.engine.runner import SkeAttnRunner
+from skeattn.engine.speed import set_precision
 from skeattn.errors import CheckpointError, ConfigError, did_you_mean
 from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.metrics import accuracy
@@ -104,7 +105,8 @@ class Finetune(TrainingProtocol):
                 f'Finetune: heldout={heldout!r}, train_cfg.max_epochs={epochs!r}, batch_size={batch_size!r}; heldout '
                 f'must lie in [0, 1), the others must be at least 1'
             )
-        self.training = {'optim_wrapper': optim_wrapper, 'param_scheduler': param_scheduler, 'train_cfg': train_cfg}
+        self.optim_wrapper = optim_wrapper
+        self.training = {'param_scheduler': param_scheduler, 'train_cfg': train_cfg}
         self.batch_size, self.labels, self.labels_seed = batch_size, labels, labels_seed
         self.mode, self.views, self.stream = mode, views or {'query': {}}, stream
         self.head, self.backbone_changes = head or {'type': 'LinearHead'}, backbone_changes or {}
@@ -203,6 +205,7 @@ class Finetune(TrainingProtocol):
                 'mode': self.mode,
                 'init_cfg': model.get('init_cfg'),
             },
+            'optim_wrapper': set_precision(self.optim_wrapper, cfg.get('amp')),
             **{key: value for key, value in self.training.items() if value is not None},
             'default_hooks': {
                 **HOOKS,

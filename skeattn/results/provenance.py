@@ -20,6 +20,7 @@ from mmengine.config import Config
 import skeattn
 from skeattn.checkpoint import encoder_facts, read_checkpoint, stated_config
 from skeattn.datasets.union import digest_of, in_words
+from skeattn.hardware import cpu_name
 from skeattn.reading import parse_json
 
 
@@ -54,13 +55,7 @@ def commit() -> dict[str, Any]:
 
 def hardware() -> str:
     """The processor, and the accelerator if there is one."""
-    cpu = platform.processor() or platform.machine()
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        cpu = next(line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
-    except (OSError, StopIteration):
-        pass
-    text = f'{os.cpu_count()} x {cpu}'
+    text = f'{os.cpu_count()} x {cpu_name()}'
     if torch.cuda.is_available():
         text += f', {torch.cuda.device_count()} x {torch.cuda.get_device_name()}'
     return text

@@ -415,7 +415,8 @@ def test_settings_of_a_crop_are_checked(folder, option, message):
     ('skeattnclr/stgcn_ntu60_xsub', {}, False),
     ('skeattnclr/stgcn_ntu60_xsub', {'optim_wrapper.type': 'AutocastOptimWrapper'}, True),
 ])  # fmt: skip
-def test_features_are_extracted_in_the_precision_of_the_training(config, options, expected):
+def test_features_are_extracted_in_the_precision_of_the_training(config, options, expected, monkeypatch):
+    monkeypatch.setattr('skeattn.engine.speed.cpu_bfloat16', lambda: True)
     cfg = resolve_config(read_config(f'configs/{config}.py', options))
     assert evaluates_in_autocast(cfg) is expected
     assert [cfg[f'{stage}_cfg'].autocast for stage in ('val', 'test')] == [expected] * 2

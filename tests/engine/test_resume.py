@@ -80,7 +80,10 @@ CHANGES = {
     ),
     'seed': ({'seed': 5}, 'seed=0, the config says 5'),
     'stream': ({'stream': 'bone'}, "stream='joint', the config says 'bone'"),
-    'optim_wrapper.type': ({'optim_wrapper__type': 'AutocastOptimWrapper'}, r"type='OptimWrapper', the config says"),
+    'optim_wrapper.type': (
+        {'amp': True},
+        r"type='OptimWrapper', the config says .*restore these settings \(amp=False\)",
+    ),
     'optim_wrapper.accumulative_counts': ({'optim_wrapper__accumulative_counts': 2}, 'says 2'),
     'default_hooks.momentum.base_momentum': ({'default_hooks__momentum__base_momentum': 0.9}, 'says 0.9'),
 }

@@ -232,7 +232,7 @@ def test_without_tensorboard_curves_go_to_a_local_file(tmp_path, data, monkeypat
 
 
 def test_mixed_precision_runs_and_stays_near_full_precision(finished, tmp_path, data):
-    toy_runner(tmp_path, data=data, optim_wrapper__type='AutocastOptimWrapper', max_iters=1).train()
+    toy_runner(tmp_path, data=data, amp=True, max_iters=1).train()
     full, mixed = (logged(folder / 'run')[0]['loss'] for folder in (finished, tmp_path))
     assert mixed == pytest.approx(full, rel=0.02) and mixed != full
 

@@ -6,7 +6,7 @@ import torch
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.config import evaluates_in_autocast, read_config, resolve_config
-from skeattn.engine.speed import WRAPPER, fused, speed_choices, wrapper_settings
+from skeattn.engine.speed import WRAPPER, fused, set_precision, speed_choices, wrapper_settings
 from skeattn.errors import ConfigError
 from tests.engine.toy import toy_config
 
@@ -14,29 +14,38 @@ LARGE, SMALL = 'configs/skeattnclr/stgcn_ntu60_xsub.py', 'configs/skeattnclr/stg
 CUDA, CPU = torch.device('cuda'), torch.device('cpu')
 
 
-@pytest.fixture(params=[False, True])
-def bfloat16(request, monkeypatch):
-    """Whether there is a GPU with bfloat16."""
-    monkeypatch.setattr('skeattn.engine.speed.computes_in_bfloat16', lambda: request.param)
+@pytest.fixture(params=['GPU', 'slow GPU', 'CPU', 'slow CPU'])
+def device(request, monkeypatch):
+    """A GPU or a processor, with bfloat16 in hardware or without."""
+    gpu, fast = request.param.endswith('GPU'), not request.param.startswith('slow')
+    monkeypatch.setattr('skeattn.engine.speed.gpu_bfloat16', lambda: fast if gpu else None)
+    monkeypatch.setattr('skeattn.engine.speed.cpu_bfloat16', lambda: fast)
     return request.param
 
 
 @pytest.mark.parametrize(('amp', 'expected'), [(True, True), (False, False), ('auto', None), (None, False)])
-def test_large_sets_train_in_bfloat16_where_the_gpu_has_it(amp, expected, bfloat16):
+def test_large_sets_train_in_bfloat16_where_the_gpu_has_it(amp, expected, device):
     cfg = resolve_config(read_config(LARGE, {'amp': amp}))
-    expected = bfloat16 if expected is None else expected
+    expected = device == 'GPU' if expected is None else expected
     assert cfg.optim_wrapper.type == ('AutocastOptimWrapper' if expected else 'OptimWrapper')
     assert evaluates_in_autocast(cfg) is expected
     assert resolve_config(cfg).optim_wrapper.type == cfg.optim_wrapper.type
 
 
-@pytest.mark.parametrize(('amp', 'expected'), [(True, True), (False, False), ('auto', True)])
-def test_small_sets_train_in_bfloat16_everywhere_unless_told_otherwise(amp, expected, bfloat16):
+@pytest.mark.parametrize(('amp', 'expected'), [(True, True), (False, False), ('auto', None), (None, True)])
+def test_small_sets_train_in_bfloat16_unless_it_would_be_emulated(amp, expected, device):
     cfg = resolve_config(read_config(SMALL, {'amp': amp}))
+    expected = not device.startswith('slow') if expected is None else expected
     assert cfg.optim_wrapper.type == ('AutocastOptimWrapper' if expected else 'OptimWrapper')
 
 
-def test_a_wrapper_of_another_type_keeps_its_precision(bfloat16):
+@pytest.mark.parametrize('amp', [0.5, 'bfloat16'])
+def test_an_unknown_value_is_refused(amp):
+    with pytest.raises(ConfigError, match='choose True, False or "auto"'):
+        set_precision({}, amp)
+
+
+def test_a_wrapper_of_another_type_keeps_its_precision(device):
     options = {'optim_wrapper.type': 'AmpOptimWrapper'}
     assert resolve_config(read_config(LARGE, options)).optim_wrapper.type == 'AmpOptimWrapper'
     with pytest.raises(ConfigError, match=r"amp=True, but optim_wrapper\.type='AmpOptimWrapper'"):
@@ -82,9 +91,11 @@ def test_a_wrapper_of_the_config_changes_ours_and_one_of_another_type_replaces_i
     assert wrapper_settings({'type': 'MMFullyShardedDataParallel'}) == {'type': 'MMFullyShardedDataParallel'}
 
 
-def test_choices_name_the_switches_and_their_values(bfloat16):
+def test_choices_name_the_switches_and_their_values(device):
     choices = speed_choices(resolve_config(read_config(LARGE, {'dataset.device': 'cpu'})))
-    assert choices['amp'] == ('auto', 'forward pass in bfloat16' if bfloat16 else 'single precision')
+    emulated = 'single precision; bfloat16 is not in the hardware'
+    words = {'GPU': 'forward pass in bfloat16', 'CPU': 'single precision'}
+    assert choices['amp'] == ('auto', words.get(device, emulated))
     assert {name: value for name, (value, _) in choices.items() if name != 'amp'} == {
         'env_cfg.matmul_precision': 'highest', 'env_cfg.cudnn_benchmark': True, 'compile': None,
         'dataset.device': 'cpu',

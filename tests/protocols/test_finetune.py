@@ -1,5 +1,6 @@
 """Fine-tuning: from which weights, on which clips, what it reports, and that nothing is trained twice or anew."""
 
+import copy
 import hashlib
 
 import numpy as np
@@ -192,6 +193,20 @@ def test_batches_are_limited_to_the_labelled_clips(trained, tmp_path):
     finetune(1, heldout=0, labels=0.25, batch_size=128).run(subject(trained, tmp_path))
     meta = read_checkpoint(trainings(tmp_path)[0] / 'epoch_1.pth')['meta']
     assert (meta['batch_size'], meta['iter']) == (9, 1)
+
+
+@pytest.mark.parametrize(('amp', 'kind'), [(True, 'AutocastOptimWrapper'), (False, 'OptimWrapper'), ('auto', None)])
+def test_its_precision_is_that_of_the_config(trained, tmp_path, amp, kind, monkeypatch):
+    """Kind: a switch that one of two trainings follows. Emulated bfloat16 takes five times as long."""
+    monkeypatch.setattr('skeattn.engine.speed.cpu_bfloat16', lambda: False)
+    cfg, checkpoint = trained
+    cfg = copy.deepcopy(cfg)
+    cfg.amp = amp
+    finetune(1, optim_wrapper={**SGD, 'type': 'AutocastOptimWrapper'}, heldout=0).run(
+        subject((cfg, checkpoint), tmp_path)
+    )
+    config = read_checkpoint(trainings(tmp_path)[0] / 'epoch_1.pth')['meta']['config']
+    assert config['optim_wrapper']['type'] == (kind or 'OptimWrapper')
 
 
 def test_too_few_labels_end_by_name_before_anything_trains(trained, tmp_path):
