@@ -1,6 +1,7 @@
 """A method's loss as one compiled graph, which a GPU replays in every step: the switch ``compile``."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -87,15 +88,16 @@ class CompiledLoss:
 
     def __call__(self, *inputs: Any) -> dict[str, Any]:
         """The losses of the method."""
-        waiting = [queue.pending for queue in self._queues]
+        waiting = [(queue.pending, queue.pending_ids) for queue in self._queues]
         for queue in self._queues:
-            queue.pending = []
+            queue.pending, queue.pending_ids = [], []
         torch.compiler.cudagraph_mark_step_begin()
         losses = self._run(inputs)
         for queue, earlier in zip(self._queues, waiting, strict=True):
-            staged, queue.pending = queue.pending, earlier
-            for keys in staged:
-                queue.stage(keys.clone())
+            staged = zip_longest(queue.pending, queue.pending_ids)
+            queue.pending, queue.pending_ids = earlier
+            for keys, ids in staged:
+                queue.stage(keys.clone(), None if ids is None else ids.clone())
         return {name: value.clone() if isinstance(value, Tensor) else value for name, value in losses.items()}
 
     def _run(self, inputs: tuple[Any, ...]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from skeattn.engine.contact import BRIEF_S, brief_waiting, usual_timeout
 from skeattn.engine.hooks.non_finite import check_weights
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.places import lookup
-from skeattn.errors import NoClipsError
+from skeattn.errors import NoClipsError, StorageError
 from skeattn.evaluation.evaluator import as_evaluator, evaluate_all
 from skeattn.evaluation.features import extract_features
 from skeattn.files import write_text
@@ -164,8 +164,11 @@ class EpochLoop(EpochBasedTrainLoop):
         path = Path(self.runner.work_dir) / EVALUATED
         if epoch is None:
             path.unlink(missing_ok=True)
-        else:
+            return
+        try:
             write_text(path, f'{epoch}\n')
+        except StorageError as error:  # without the note, a resumed run evaluates the epoch once more
+            self.runner.logger.warning(f'{error}; the training goes on')
 
 
 @LOOPS.register_module()

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
+from skeattn.engine.hooks.steps import LOSSES
+
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
 EVALUATIONS = ('val/', 'test/')
@@ -82,7 +84,8 @@ LateMessageHub._instance_dict = MessageHub._instance_dict
 def hub_state(hub: MessageHub) -> dict[str, Any]:
     """A message hub as builtin types; of each scalar of the training the latest :data:`HISTORY` values.
 
-    Those of evaluations are in the curves: a run that was killed after one resumes from a checkpoint before it.
+    Those of evaluations are in the curves: a run that was killed after one resumes from a checkpoint before it. Losses
+    of an incomplete epoch are kept apart, see :func:`~skeattn.engine.accumulation.unfinished_epoch`.
     """
     state = hub.state_dict()
     scalars = {}
@@ -92,7 +95,8 @@ def hub_state(hub: MessageHub) -> dict[str, Any]:
         values, counts = buffer.data
         scalars[name] = {'values': values[-HISTORY:].tolist(), 'counts': counts[-HISTORY:].tolist()}
     resumed = {name: kept for name, kept in state['resumed_keys'].items() if not name.startswith(EVALUATIONS)}
-    return {**state, 'log_scalars': scalars, 'resumed_keys': resumed}
+    info = {name: value for name, value in state['runtime_info'].items() if name != LOSSES}
+    return {**state, 'log_scalars': scalars, 'runtime_info': info, 'resumed_keys': resumed}
 
 
 def restore_hub(hub: MessageHub, state: Mapping[str, Any]) -> None:

@@ -248,7 +248,8 @@ class ResumableRunner(Runner):
         epoch, iteration, length = meta['epoch'], meta['iter'], len(self.train_dataloader)
         then = iterations_per_epoch(meta)
         if then not in (None, length):
-            iteration = min(round(iteration * length / then), epoch * length)
+            within = length - 1 if iteration > epoch * then else 0  # a checkpoint within an epoch stays within it
+            iteration = min(round(iteration * length / then), epoch * length + within)
             self.logger.info(
                 f'an epoch has {length} iterations, {then} before: iteration {meta["iter"]} counts as {iteration}'
             )

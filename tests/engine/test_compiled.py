@@ -107,21 +107,22 @@ class Replay:
 
 
 class Toy(torch.nn.Module):
-    """A loss that stages its keys."""
+    """A loss that stages its keys, with ids as STARS does or without."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_ids) -> None:
         super().__init__()
-        self.queue, self.layer = FeatureQueue(8, 2), torch.nn.Linear(2, 2)
+        self.queue, self.layer = FeatureQueue(8, 2, with_ids), torch.nn.Linear(2, 2)
 
     def loss(self, x):
         keys = self.layer(x)
-        self.queue.stage(keys)
+        self.queue.stage(keys, (8 * x[:, 0]).long() if self.queue.ids is not None else None)
         return {'loss': keys.square().mean(), 'L_keys': keys.mean()}
 
 
-def test_what_outlives_a_step_is_no_memory_of_the_graph():
+@pytest.mark.parametrize('with_ids', [False, True])
+def test_what_outlives_a_step_is_no_memory_of_the_graph(with_ids):
     """The keys of two batches wait for one optimiser step, and losses for the next line of the log."""
-    model = Toy()
+    model = Toy(with_ids)
     model.queue.micro_batches = 2
     compiled = CompiledLoss(model, {'backend': Replay(), **DEFAULTS})
     batches = torch.randn(2, 4, 2, generator=torch.Generator().manual_seed(0))
@@ -130,6 +131,8 @@ def test_what_outlives_a_step_is_no_memory_of_the_graph():
     for x, staged, found in zip(batches, model.queue.pending, losses, strict=True):
         torch.testing.assert_close(staged, model.layer(x).detach())
         torch.testing.assert_close(found['L_keys'], model.layer(x).mean())
+    ids = [(8 * x[:, 0]).long().tolist() for x in batches]
+    assert [staged.tolist() for staged in model.queue.pending_ids] == (ids if with_ids else [])
     with pytest.raises(ConfigError, match='never written to the queue'):
         compiled(batches[0])
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from skeattn.checkpoint import read_checkpoint, write_checkpoint
+from skeattn.engine.hooks.checkpoint import SafeCheckpointHook
 from skeattn.errors import StorageError
 from skeattn.files import write_json, write_text
 from tests.conftest import ROOT
@@ -63,6 +64,40 @@ def test_training_goes_on_without_saving_where_it_was_asked_to(tmp_path: Path) -
     assert runner.epoch == 3 and not list((tmp_path / 'run').glob('*.pth'))
     (log,) = (tmp_path / 'run').glob('2*/*.log')
     assert log.read_text().count('the training goes on, and the next checkpoint is tried again') == 3
+
+
+def test_the_best_weights_wait_for_space_as_well(tmp_path: Path, monkeypatch) -> None:
+    """Kind: a promise that one of several writers keeps. Once there is space, the next better evaluation is kept."""
+    full = [True]
+
+    def write(path, checkpoint):
+        if full[0]:
+            raise StorageError(f'{path} could not be written: No space left on device')
+        write_checkpoint(path, checkpoint)
+
+    monkeypatch.setattr('skeattn.engine.resumable.write_checkpoint', write)
+    runner = toy_runner(tmp_path, default_hooks__checkpoint__on_full='continue', train_cfg__max_epochs=1)
+    runner.train()
+    hook = next(hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook))
+    assert hook.metrics and hook.best == {} and not list((tmp_path / 'run').glob('*.pth'))
+    full[0] = False
+    hook.after_val_epoch(runner, dict.fromkeys(hook.metrics, 50.0))
+    assert hook.best[hook.metrics[0]]['score'] == 50 and (tmp_path / 'run/best.json').is_file()
+    hook.on_full, full[0] = 'stop', True
+    with pytest.raises(StorageError, match='No space left'):
+        hook.after_val_epoch(runner, dict.fromkeys(hook.metrics, 60.0))
+
+
+def test_an_evaluation_that_cannot_be_noted_ends_no_training(tmp_path: Path, monkeypatch) -> None:
+    def write(path, text):
+        raise StorageError(f'{path} could not be written: No space left on device')
+
+    monkeypatch.setattr('skeattn.engine.loops.write_text', write)
+    runner = toy_runner(tmp_path, default_hooks__checkpoint__on_full='continue', train_cfg__max_epochs=1)
+    runner.train()
+    assert runner.epoch == 1
+    (log,) = (tmp_path / 'run').glob('2*/*.log')
+    assert 'No space left on device; the training goes on' in log.read_text()
 
 
 def test_train_py_ends_with_one_line(tmp_path: Path) -> None:

@@ -147,14 +147,18 @@ class SafeCheckpointHook(Hook):
                 return
             write_text(work_dir / LAST, name)
         except StorageError as error:
-            if self.on_full == 'stop':
-                raise
-            runner.logger.warning(f'{error}; the training goes on, and the next checkpoint is tried again')
+            self._go_on(runner, error)
             return
         files = checkpoint_files(work_dir)
         for old in sorted(earlier for earlier in files if earlier <= progress)[: -self.max_keep]:
             files[old].unlink()
         runner.logger.info(f'saved {work_dir / name}')
+
+    def _go_on(self, runner: Any, error: StorageError) -> None:
+        """Without the checkpoint that could not be written, if ``on_full`` says so."""
+        if self.on_full == 'stop':
+            raise error
+        runner.logger.warning(f'{error}; the training goes on, and the next checkpoint is tried again')
 
     def _is_due(self, runner: Any) -> bool:
         """Whether this epoch is written, the same in all processes."""
@@ -181,14 +185,14 @@ class SafeCheckpointHook(Hook):
 
     def _keep_best(self, runner: Any, metric: str, score: float) -> None:
         name = f'best_{metric.replace("/", "_")}.pth'
-        self.best[metric] = {'score': float(score), 'epoch': runner.epoch, 'file': name}
-        runner.save_checkpoint(
-            runner.work_dir,
-            name,
-            save_optimizer=False,
-            save_param_scheduler=False,
-            meta={'epoch': runner.epoch, 'iter': runner.iter, 'metric': metric, 'score': float(score)},
-        )
-        if is_main_process():
-            write_text(Path(runner.work_dir) / 'best.json', json.dumps(self.best, indent=2))
+        best = {**self.best, metric: {'score': float(score), 'epoch': runner.epoch, 'file': name}}
+        meta = {'epoch': runner.epoch, 'iter': runner.iter, 'metric': metric, 'score': float(score)}
+        try:
+            runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta)
+            if is_main_process():
+                write_text(Path(runner.work_dir) / 'best.json', json.dumps(best, indent=2))
+        except StorageError as error:
+            self._go_on(runner, error)
+            return
+        self.best = best
         runner.logger.info(f'{metric} {score:.2f} is the best so far: {name}')

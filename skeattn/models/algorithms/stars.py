@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -98,7 +99,8 @@ class STARS(EncoderPretraining):
         Args:
             neighbours, predictions: unit vectors ``(N, D)``.
         """
-        logits = neighbours.to(predictions) @ gather_with_gradient(predictions).T / self.temperature
+        with torch.autocast(predictions.device.type, enabled=False):  # as InfoNCE: bfloat16 would blur the similarities
+            logits = neighbours.to(predictions) @ gather_with_gradient(predictions).T / self.temperature
         return cross_entropy(logits, own_rows(predictions))
 
     def embed(self, clips: Any, source: str) -> Tensor:

@@ -42,5 +42,9 @@ class PrototypeHead(BaseModule):
         self.prototypes = nn.Parameter(torch.empty(prototypes, out_channels).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Cosines ``(..., prototypes)`` of features ``(..., in_channels)``."""
-        return linear(normalize(self.layers(x), dim=-1), normalize(self.prototypes, dim=-1))
+        """Cosines ``(..., prototypes)`` of features ``(..., in_channels)``, in single precision at least."""
+        x = self.layers(x)
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        # A teacher of temperature 0.04 would turn the rounding of bfloat16 into a tenth of a logit.
+        with torch.autocast(x.device.type, enabled=False):
+            return linear(normalize(x, dim=-1), normalize(self.prototypes, dim=-1))
