@@ -10,16 +10,21 @@ from skeattn.models.backbones.joints import GraphBackbone
 from skeattn.models.dropout import Dropout
 from skeattn.registry import BACKBONES
 
-FOLDED = {'cpu': lambda C, out: C <= 16, 'cuda': lambda C, out: max(C, out) <= 128}
-"""Type of device -> whether one product over joints and channels is the fastest form in bfloat16, by C and C'."""
+FOLDED = {
+    ('cpu', False): lambda C, out: C * out <= 192,
+    ('cpu', True): lambda C, out: C <= 16,
+    ('cuda', True): lambda C, out: max(C, out) <= 128,
+}
+"""(Type of device, whether under autocast) -> whether one product over joints and channels is the fastest form, by C and
+C', see docs/performance.md."""
 
 
 class GraphConv(nn.Module):
     """Graph convolution ``y[w] = sum_k sum_v (W_k x[v] + b_k) A[k, v, w]``.
 
     Neighbours are aggregated first and mapped afterwards, with channels last: one small batched product and one large
-    one, no transposition. Under autocast, where small batched products are slow, a narrow layer is one product with the
-    matrix ``sum_k A[k, v, w] W_k`` over joints and channels: V / K times the operations, in less time.
+    one, no transposition. Batched products of few columns are slow, so a narrow layer is one product with the matrix
+    ``sum_k A[k, v, w] W_k`` over joints and channels: more operations, in less time.
     The parameters have the release's form, a 1x1 convolution to K * out_channels maps.
     """
 
@@ -36,8 +41,8 @@ class GraphConv(nn.Module):
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
         autocast = torch.is_autocast_enabled(x.device.type)
-        narrow = FOLDED.get(x.device.type)
-        if autocast and narrow and narrow(C, self.conv.out_channels // K):
+        narrow = FOLDED.get((x.device.type, autocast))
+        if narrow and narrow(C, self.conv.out_channels // K):
             weight = self._fold(A)
             out = nn.functional.linear(rows.flatten(1), weight, bias.flatten())
             return out.view(N, T, V, len(weight) // V).permute(0, 3, 1, 2)
