@@ -15,8 +15,8 @@ FOLDED = {
     ('cpu', True): lambda C, out: C <= 16,
     ('cuda', True): lambda C, out: max(C, out) <= 128,
 }
-"""(Type of device, whether under autocast) -> whether one product over joints and channels is the fastest form, by C and
-C', see docs/performance.md."""
+"""(Type of device, whether under autocast) -> whether one product over joints and channels is the fastest form, by the
+widths C and C', see docs/performance.md."""
 
 
 class GraphConv(nn.Module):
