@@ -1,5 +1,6 @@
 """Everything that holds clips, as the data set that an encoder reads: arrays, files, folders and packed sets."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 
 from skeattn.channels import check_channels, num_coordinates
 from skeattn.datasets import PackedSet, Pipeline
 from skeattn.datasets.converters.clips import read_layout
 from skeattn.datasets.converters.recordings import Described, Recording, read_recordings
 from skeattn.datasets.materialise import packed_inputs
+from skeattn.datasets.measures import IN_A_METRE, unit_of
 from skeattn.datasets.missing import anybody, broken_value, mark_missing
 from skeattn.datasets.packed import MANIFEST, UNLABELLED, class_name
 from skeattn.datasets.rows import Rows
@@ -25,6 +28,8 @@ Array: TypeAlias = np.ndarray | torch.Tensor
 Clip: TypeAlias = Array | str | os.PathLike[str]
 Clips: TypeAlias = Clip | PackedSet | Mapping[str, Array] | Iterable[Clip | PackedSet]
 """One clip or several, see :class:`Preparation`."""
+MEASURED = 20
+"""Number of clips whose unit is looked at."""
 Layout: TypeAlias = str | Mapping[str, Any] | SkeletonLayout
 
 
@@ -187,7 +192,26 @@ class Preparation:
         if not prepared:
             raise DataError('there are no clips; pass at least one')
         classes = clips.classes if isinstance(clips, PackedSet) else None
-        return ClipSet(prepared, facts, classes, self._pipelines[self.layout].layout_after(self.layout).name)
+        reads = self._pipelines[self.layout].layout_after(self.layout)
+        self._note_unit(prepared, reads)
+        return ClipSet(prepared, facts, classes, reads.name)
+
+    def _note_unit(self, prepared: Sequence[np.ndarray], layout: SkeletonLayout) -> None:
+        """Warn, in one line, of clips that reach a 3-D encoder in another unit than metres."""
+        D = num_coordinates(self.channels)
+        places = np.stack(prepared[:MEASURED])[:, :D].transpose(0, 4, 2, 3, 1)
+        lower, upper = (layout.locate(places, end) for end in layout.spine)  # one may be the origin
+        lengths = np.linalg.norm(upper - lower, axis=-1)
+        lengths = lengths[lengths > 0]
+        trunk = float(np.median(lengths)) if len(lengths) else 0.0
+        unit = unit_of(trunk, D) if D == 3 else ''
+        if unit in IN_A_METRE:
+            print_log(
+                f'the trunks of these clips are {trunk:.4g} long, so their unit is probably {unit}, but the encoder '
+                f'reads metres; divide the coordinates by {IN_A_METRE[unit]}',
+                'current',
+                logging.WARNING,
+            )
 
     def _prepared(self, clip: Recording) -> np.ndarray:
         """``(C + 1, T, V, M)``; the last channel marks missing joints."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from skeattn.channels import num_coordinates
 from skeattn.datasets.copies import members
-from skeattn.datasets.measures import Measures, Tree, fit_tree, sample_bodies
+from skeattn.datasets.measures import IN_A_METRE, Measures, Tree, fit_tree, sample_bodies
 from skeattn.datasets.packed import PackedSet, class_name
 from skeattn.datasets.splits import PARTS, split
 from skeattn.errors import ConfigError, DataError
@@ -229,7 +229,7 @@ def _fits(tree: Tree, flat: bool) -> bool:
 
 def _unit(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str, str]]:
     """3-D coordinates that are not in metres."""
-    divisor = {'millimetres': 1000, 'centimetres': 100}.get(measures.unit)
+    divisor = IN_A_METRE.get(measures.unit)
     if divisor:
         yield (
             '',

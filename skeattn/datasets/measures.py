@@ -19,6 +19,8 @@ FRAMES = 32
 _UNITS_3D = ((0.2, 1.0, 'metres'), (20, 100, 'centimetres'), (200, 1000, 'millimetres'))
 _UNITS_2D = ((0, 3, 'normalised'), (8, np.inf, 'pixels'))
 UNKNOWN = 'unknown'
+IN_A_METRE = {'centimetres': 100, 'millimetres': 1000}
+"""Units of 3-D coordinates that are no metres."""
 
 
 @dataclass(frozen=True)

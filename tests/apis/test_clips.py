@@ -53,6 +53,25 @@ def test_every_form_of_the_same_clips_is_the_same(tmp_path: Path) -> None:
     torch.testing.assert_close(prepare(clips[0]).clips, expected[:1])
 
 
+@pytest.mark.parametrize(
+    ('factor', 'step', 'unit'),
+    [
+        (1, {}, None),
+        (100, {}, 'centimetres'),
+        (1000, {}, 'millimetres'),
+        (1000, {'scale': {'type': 'ScaleBody'}}, None),
+    ],
+)
+def test_clips_in_another_unit_than_metres_are_named_once(factor, step, unit, monkeypatch) -> None:
+    """Their features are those of a giant. A pipeline that scales bodies reads any unit."""
+    said: list[str] = []
+    monkeypatch.setattr('skeattn.apis.clips.print_log', lambda text, *_: said.append(text))
+    clips = [factor * clip.keypoint[:1] for clip in generate(0, 3)]
+    prepare(clips, pipeline={**step, **PIPELINE})
+    assert len(said) == (unit is not None)
+    assert all(f'probably {unit}, ' in line and line.endswith(f'the coordinates by {factor}') for line in said)
+
+
 def test_a_packed_set_keeps_its_names_classes_and_subjects(packed) -> None:
     for form in (packed, packed.path, str(packed.path)):
         found = prepare(form)
