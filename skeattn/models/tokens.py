@@ -67,6 +67,22 @@ def least(noise: Tensor, count: int) -> Tensor:
     return noise.topk(count, dim=1, largest=False).indices
 
 
+def in_tubes(values: Tensor, tube: int, joints: int) -> Tensor:
+    """Values of tokens ``(B, L)`` by tubes of successive patches of a joint, ``(B, L / tube, tube)``.
+
+    Joint v of the s-th tube of patches is tube ``s V + v``.
+    """
+    return values.unflatten(1, (-1, tube, joints)).transpose(2, 3).flatten(1, 2)
+
+
+def tokens_of_tubes(indices: Tensor, tube: int, joints: int) -> Tensor:
+    """The tokens of tubes, see :func:`in_tubes`: indices ``(B, n)`` -> ``(B, n * tube)``."""
+    if tube == 1:
+        return indices
+    first = torch.div(indices, joints, rounding_mode='floor') * (tube * joints) + indices % joints
+    return (first[:, :, None] + joints * torch.arange(tube, device=indices.device)).flatten(1)
+
+
 def take(tokens: Tensor, indices: Tensor) -> Tensor:
     """Some tokens of each row: ``(B, L, D)``, indices ``(B, L')`` -> ``(B, L', D)``."""
     return tokens.gather(1, indices[:, :, None].expand(-1, -1, tokens.shape[2]))

@@ -45,6 +45,8 @@ def method(name: str, device: str = 'cpu', **changes: Any) -> Any:
     narrow = dict(backbone=dict(SMALL[model.backbone.type]))
     if 'queue' in model:
         narrow['queue'] = dict(size=32)
+    if 'tube' in model:
+        narrow['tube'] = 4  # a divisor of the patches
     if 'prototypes' in model.get('projector', {}):
         narrow['projector'] = dict(hidden_channels=16, prototypes=32)
     if model.type == 'Recognizer':

@@ -87,6 +87,23 @@ def test_a_large_temperature_masks_uniformly_and_a_small_one_hides_what_moves():
     assert abs(chi_square(kept_counts(0 * intensity, tau=0.8)) - 99) < 4 * 14
 
 
+def test_a_tube_is_masked_or_visible_as_a_whole_by_its_mean_intensity():
+    model, x, u = double(tube=2, tau=1e-6, mask_ratio=0.5), persons(), uniform()
+    visible = model.visible(x, u)
+    assert visible.shape == (6, 2 * 25) and all(len(row.unique()) == 50 for row in visible)
+    intensity = motion_intensity(patchify(x, 4), 25).view(6, 2, 2, 25).mean(dim=2)  # of 2 tubes of 25 joints
+    for row, still in zip(visible, intensity.flatten(1).topk(25, largest=False).indices, strict=True):
+        patches, joints = row // 25, row % 25
+        assert {(t // 2, v) for t, v in zip(patches.tolist(), joints.tolist(), strict=True)} == {
+            divmod(tube, 25) for tube in still.tolist()
+        }
+    with pytest.raises(ConfigError, match=r'has 4 patches, which model\.tube=3 does not divide'):
+        double(tube=3).visible(x, u)
+    with pytest.raises(ConfigError, match=r'leaves 0 of 25 tubes visible'):
+        double(tube=4, mask_ratio=0.99).visible(x, u)
+    assert torch.equal(double(tube=1).visible(x, u), double().visible(x, u))
+
+
 @every_target
 def test_permuting_clips_permutes_losses(target):
     model, x, u = double(target=target), persons(), uniform()
@@ -264,6 +281,7 @@ def test_positions_may_be_sinusoids_for_clips_of_any_length():
     [
         (dict(target='pixels'), r"model\.target='pixels'.*motion, joint, nat, latent"),
         (dict(mask='tubes'), r"model\.mask='tubes'.*motion, random"),
+        (dict(tube=0), r'model\.tube=0 must be at least 1'),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(changes, message):

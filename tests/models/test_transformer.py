@@ -94,8 +94,34 @@ def test_drop_path_drops_whole_rows_and_keeps_the_mean():
     assert torch.equal(DropPath(0.25).eval()(out), out)
 
 
+@pytest.mark.parametrize('drop_path', [0.0, 0.3])
+def test_factors_of_the_branches_count_in_training_and_in_evaluation(drop_path):
+    """torch evaluates its layers by a fused kernel that knows no factors."""
+    scaled, plain, x = build(depth=2, layer_scale=1e-4, drop_path=drop_path), build(depth=2), clips()
+    factors = {name: p for name, p in scaled.named_parameters() if name.endswith('.scale')}
+    assert len(factors) == 4 and all(p.unique().tolist() == [pytest.approx(1e-4)] for p in factors.values())
+    scaled.load_state_dict(plain.state_dict(), strict=False)
+    tokens = scaled.eval().tokens(x)
+    with torch.no_grad():
+        near = (scaled.layers(tokens) - tokens).norm() / tokens.norm()
+        assert 0 < near < 1e-3
+        for p in factors.values():
+            p.fill_(1)
+        torch.testing.assert_close(scaled(x), plain.eval()(x))
+        factors['layers.1.dropout2.1.scale'].fill_(0.5)
+        evaluated = scaled(x)
+    assert not torch.allclose(evaluated, plain(x))
+    if not drop_path:
+        for module in scaled.train().modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        scaled.data_bn.eval()
+        torch.testing.assert_close(scaled(x), evaluated)
+
+
 @pytest.mark.parametrize(
-    ('options', 'key'), [(dict(drop_path=1.0), 'drop_path'), (dict(position='cosine'), 'position')]
+    ('options', 'key'),
+    [(dict(drop_path=1.0), 'drop_path'), (dict(position='cosine'), 'position'), (dict(layer_scale=0), 'layer_scale')],
 )
 def test_unknown_values_name_their_key(options, key):
     with pytest.raises(ConfigError, match=rf'model\.backbone\.{key}'):

@@ -12,6 +12,7 @@ from skeattn.models.backbones import SkeletonTransformer
 from skeattn.models.encoder import Encoder, present_persons
 from skeattn.models.momentum import key_copy
 from skeattn.models.tokens import (
+    in_tubes,
     latent_target,
     least,
     motion,
@@ -22,6 +23,7 @@ from skeattn.models.tokens import (
     patchify,
     take,
     time_normalised,
+    tokens_of_tubes,
 )
 from skeattn.registry import MODELS, NECKS
 
@@ -29,7 +31,7 @@ TARGETS = {
     'motion': 'MAMP',
     'joint': "MAMP's masked autoencoder, with mask='random'",
     'nat': 'NAT; statistics per joint and coordinate are inferred from the paper',
-    'latent': 'Skeleton2vec, with tokens masked one by one',
+    'latent': 'Skeleton2vec',
 }
 MASKS = ('motion', 'random')
 
@@ -49,6 +51,8 @@ class MAMP(MomentumPretraining):
         mask: ``'motion'``: tokens that move more are masked more often; ``'random'``: all alike.
         mask_ratio: share of the tokens that are masked.
         tau: temperature of the motion-aware mask.
+        tube: successive patches in which a joint is masked or visible together (5 in Skeleton2vec): of their
+            intensities the mean counts. The patches of a clip are a multiple.
         data_preprocessor: config of the SkeletonPreprocessor; its view ``query`` has a TokenNoise after
             the operations that change the number of frames.
         persons: ``'all'``, as released: an absent person is a still one, whose target is 0. ``'present'``: absent
@@ -67,6 +71,7 @@ class MAMP(MomentumPretraining):
         mask: str = 'motion',
         mask_ratio: float = 0.9,
         tau: float = 0.8,
+        tube: int = 1,
         data_preprocessor: dict[str, Any] | None = None,
         persons: str = 'all',
         init_cfg: Any = None,
@@ -78,7 +83,9 @@ class MAMP(MomentumPretraining):
                 f'{", ".join(MASKS)}'
             )
         refuse_several_streams(self)
-        self.target, self.mask, self.mask_ratio, self.tau = target, mask, mask_ratio, tau
+        if tube < 1:
+            raise ConfigError(f'model.tube={tube} must be at least 1 patch')
+        self.target, self.mask, self.mask_ratio, self.tau, self.tube = target, mask, mask_ratio, tau, tube
         self.encoder = Encoder(backbone, persons=persons)
         E = self.encoder.backbone
         if not isinstance(E, SkeletonTransformer):
@@ -127,7 +134,8 @@ class MAMP(MomentumPretraining):
         """The tokens that are encoded, indices ``(B, L')``; arguments as of :meth:`person_losses`.
 
         Raises:
-            ConfigError: uniform numbers for another number of tokens, or no token is visible or none masked.
+            ConfigError: uniform numbers for another number of tokens, patches that tubes do not divide, or no token is
+                visible or none masked.
         """
         patch = self.encoder.backbone.temporal_stride
         patches = patchify(x[:, : self.coordinates], patch)
@@ -137,13 +145,21 @@ class MAMP(MomentumPretraining):
                 f'the clips have {L} tokens, but TokenNoise in model.data_preprocessor.views.query drew numbers for '
                 f'{uniform.shape[1]}: put it behind what changes the frames, with patch={patch}'
             )
-        count = num_visible(L, self.mask_ratio)
-        if not 0 < count < L:
-            raise ConfigError(f'model.mask_ratio={self.mask_ratio} leaves {count} of {L} tokens visible')
+        V, tubes = x.shape[3], L // self.tube
+        if L // V % self.tube:
+            raise ConfigError(
+                f'a clip has {L // V} patches, which model.tube={self.tube} does not divide; change the tube, or '
+                f'num_frames in dataset.pipeline'
+            )
+        count = num_visible(tubes, self.mask_ratio)
+        if not 0 < count < tubes:
+            what = 'tokens' if self.tube == 1 else 'tubes'
+            raise ConfigError(f'model.mask_ratio={self.mask_ratio} leaves {count} of {tubes} {what} visible')
+        uniform = in_tubes(uniform, self.tube, V)[:, :, 0]
         if self.mask == 'motion':
-            intensity = motion_intensity(patches, x.shape[3])
+            intensity = in_tubes(motion_intensity(patches, V), self.tube, V).mean(dim=2)
             uniform = motion_aware_noise(intensity, uniform, self.tau)
-        return least(uniform, count)
+        return tokens_of_tubes(least(uniform, count), self.tube, V)
 
     def predict(self, x: Tensor, visible: Tensor) -> Tensor:
         """Predictions for all tokens of persons ``(B, C, T, V)`` from the visible ones, ``(B, L, P)``."""
@@ -179,6 +195,7 @@ class MAMP(MomentumPretraining):
         return {
             'target': (self.target, TARGETS[self.target]),
             'mask': (self.mask, f'tau {self.tau}: {tau}' if self.mask == 'motion' else 'all tokens alike'),
+            **({'tube': (self.tube, 'Skeleton2vec has tubes of 5')} if self.target == 'latent' else {}),
             'mask_ratio': (
                 self.mask_ratio,
                 'as released' if self.mask_ratio == 0.9 else 'custom; the release used 0.9',

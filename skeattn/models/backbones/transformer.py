@@ -38,13 +38,15 @@ class SkeletonTransformer(JointBackbone):
         dropout: rate in the layers.
         drop_path: rate at which the last layer's two residual branches are left out for a person; it grows linearly
             from 0 at the first layer, as in timm and MAMP.
+        layer_scale: first value of the factors of each residual branch's channels (LayerScale, Touvron et al., ICCV
+            2021; 1e-4 in Skeleton2vec); None: without factors.
         position: ``'sinusoid'``; ``'learnt'``: a learnt vector per patch of ``num_frames`` frames, of which a shorter
             clip uses the first (MAMP).
         num_frames: frames of the longest clip; only for learnt positions.
 
     Raises:
         ConfigError: unknown layout or ``position``; ``out_channels`` is odd or not a multiple of ``num_heads``;
-            ``drop_path`` outside [0, 1); learnt positions without ``num_frames``.
+            ``drop_path`` outside [0, 1); ``layer_scale`` is 0; learnt positions without ``num_frames``.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SkeletonTransformer(JointBackbone):
         drop_path: float = 0.0,
         position: str = 'sinusoid',
         num_frames: int | None = None,
+        layer_scale: float | None = None,
     ) -> None:
         if out_channels % num_heads or out_channels % 2:
             raise ConfigError(
@@ -70,6 +73,8 @@ class SkeletonTransformer(JointBackbone):
             )
         if not 0 <= drop_path < 1:
             raise ConfigError(f'model.backbone.drop_path={drop_path!r} must lie in [0, 1)')
+        if layer_scale == 0:
+            raise ConfigError('model.backbone.layer_scale=0 would leave the layers without effect; None: no factors')
         if position not in ('sinusoid', 'learnt'):
             raise ConfigError(f'model.backbone.position={position!r}; choose "sinusoid" or "learnt"')
         super().__init__(layout, in_channels, out_channels, init_cfg, norm_input)
@@ -77,7 +82,7 @@ class SkeletonTransformer(JointBackbone):
         self.embed = nn.Conv2d(in_channels, out_channels, (patch, 1), (patch, 1))
         self.joints = None if self.names else nn.Parameter(self._new_joints())
         self.times = nn.Parameter(self._new_times(num_frames)) if position == 'learnt' else None
-        self.layers = transformer_layers(out_channels, depth, num_heads, ratio, dropout, drop_path)
+        self.layers = transformer_layers(out_channels, depth, num_heads, ratio, dropout, drop_path, layer_scale)
         self.norm = nn.LayerNorm(out_channels)
 
     def _new_joints(self) -> Tensor:
@@ -147,8 +152,26 @@ class SkeletonTransformer(JointBackbone):
         return len(self.layers) + 1 if part == 'norm' else 0
 
 
+class LayerScale(nn.Module):
+    """Each channel of a residual branch times a learnt factor."""
+
+    def __init__(self, channels: int, start: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``(..., C)``."""
+        return x * self.scale
+
+
 def transformer_layers(
-    channels: int, depth: int, num_heads: int, ratio: float, dropout: float = 0.0, drop_path: float = 0.0
+    channels: int,
+    depth: int,
+    num_heads: int,
+    ratio: float,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    layer_scale: float | None = None,
 ) -> nn.Sequential:
     """Pre-norm layers with GELU on tokens ``(B, L, channels)``; the arguments are SkeletonTransformer's."""
     layers = nn.Sequential()
@@ -156,9 +179,14 @@ def transformer_layers(
         layer = nn.TransformerEncoderLayer(
             channels, num_heads, round(ratio * channels), dropout, activation='gelu', batch_first=True, norm_first=True
         )
-        if rate := drop_path * i / max(depth - 1, 1):
-            for last in ('dropout1', 'dropout2'):  # the last operations of the two residual branches
-                setattr(layer, last, nn.Sequential(nn.Dropout(dropout), DropPath(rate)))
+        rate = drop_path * i / max(depth - 1, 1)
+        for last in ('dropout1', 'dropout2'):  # the last operations of the two residual branches
+            scale = [] if layer_scale is None else [LayerScale(channels, layer_scale)]
+            added = [*scale, DropPath(rate)] if rate else scale
+            if added:
+                setattr(layer, last, nn.Sequential(nn.Dropout(dropout), *added))
+        if layer_scale is not None:
+            layer.activation_relu_or_gelu = 0  # no fused evaluation, which would leave the factors out
         layers.append(layer)
     return layers
 
