@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
-    ('choices', 'errors', 'progress'),
+    ('choices', 'errors', 'hardware', 'progress'),
     ('files', 'reading', 'toolbox'),
     ('cli', 'published'),
     ('channels', 'skeletons', 'measure', 'renaming', 'safe_tensors', 'signatures', 'steps', 'training_state'),
