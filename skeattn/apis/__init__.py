@@ -1,11 +1,11 @@
 """Use a trained encoder without the training tools."""
 
-from skeattn.apis.encoder import Encoder, load_encoder
+from skeattn.apis.encoder import TrainedEncoder, load_encoder
 from skeattn.apis.few_shot import FewShotClassifier
 from skeattn.apis.inference import embed
 from skeattn.apis.predictions import Predictions
 from skeattn.apis.retrieval import Bank, Neighbour
-from skeattn.apis.stream import Stream
+from skeattn.apis.sliding_window import SlidingWindow
 from skeattn.checkpoint import load_checkpoint, read_checkpoint
 from skeattn.engine.build import build_splits, config_of, load_model
 from skeattn.evaluation.few_shot import UNKNOWN
@@ -13,11 +13,11 @@ from skeattn.evaluation.few_shot import UNKNOWN
 __all__ = [
     'UNKNOWN',
     'Bank',
-    'Encoder',
     'FewShotClassifier',
     'Neighbour',
     'Predictions',
-    'Stream',
+    'SlidingWindow',
+    'TrainedEncoder',
     'build_splits',
     'config_of',
     'embed',

@@ -41,12 +41,12 @@ def load_encoder(
     config: str | os.PathLike[str] | None = None,
     layout: Layout | None = None,
     zoo: str | os.PathLike[str] | None = None,
-) -> 'Encoder':
+) -> 'TrainedEncoder':
     """The encoder of a checkpoint, or a published one by its name or address.
 
     >>> encoder = load_encoder('work_dirs/skeattnclr/stgcn_demo', device='cpu')
     >>> encoder
-    Encoder(SkeAttnCLR, layout 'ntu25', channels x, y, z, stream joint, 16 frames,
+    TrainedEncoder(SkeAttnCLR, layout 'ntu25', channels x, y, z, stream joint, 16 frames,
             work_dirs/skeattnclr/stgcn_demo/epoch_1.pth)
 
     Its config, and with it layout, channels, stream and pipeline, come from the checkpoint, which is read without
@@ -81,10 +81,10 @@ def load_encoder(
     if not pipeline:
         raise CheckpointError(f'{path} does not hold the pipeline of its training; pass config=..., its config file')
     probe = facts.get('probe') and TrainedProbe.stored(facts['probe'], str(path))
-    return Encoder(model, pipeline, facts.get('classes'), device, layout, probe)
+    return TrainedEncoder(model, pipeline, facts.get('classes'), device, layout, probe)
 
 
-class Encoder:
+class TrainedEncoder:
     """A trained network, frozen; made by :func:`load_encoder`.
 
     Args:
@@ -136,8 +136,8 @@ class Encoder:
         frames = [step['num_frames'] for step in self.pipeline.values() if 'num_frames' in step][-1:]
         length = f', {frames[0]} frames' if frames else ''
         return (
-            f'Encoder({type(self.model).__name__}, layout {self.layout.name!r}, channels {", ".join(self.channels)}, '
-            f'stream {stream}{length}, {self.checkpoint})'
+            f'TrainedEncoder({type(self.model).__name__}, layout {self.layout.name!r}, '
+            f'channels {", ".join(self.channels)}, stream {stream}{length}, {self.checkpoint})'
         )
 
     @cached_property

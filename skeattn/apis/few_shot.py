@@ -36,7 +36,7 @@ class _Facts:
 
 
 class Extractor(Protocol):
-    """What a classifier needs of an encoder, see :class:`~skeattn.apis.encoder.Encoder`."""
+    """What a classifier needs of an encoder, see :class:`~skeattn.apis.encoder.TrainedEncoder`."""
 
     checkpoint: str
 
@@ -58,7 +58,7 @@ class Extractor(Protocol):
 
 
 class FewShotClassifier:
-    """A classifier made by :meth:`~skeattn.apis.encoder.Encoder.fit_few_shot`.
+    """A classifier made by :meth:`~skeattn.apis.encoder.TrainedEncoder.fit_few_shot`.
 
     >>> classifier = encoder.fit_few_shot(clips, labels)
     >>> predictions = classifier.predict(clips[:3])
@@ -94,7 +94,7 @@ class FewShotClassifier:
         """Classes of clips, with probabilities and rejections.
 
         Args:
-            clips, layout, channels: see :meth:`~skeattn.apis.encoder.Encoder.embed`.
+            clips, layout, channels: see :meth:`~skeattn.apis.encoder.TrainedEncoder.embed`.
 
         Raises:
             DataError, ConfigError: as ``embed``.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from skeattn import cli
 
 if TYPE_CHECKING:
-    from skeattn.apis import Encoder, Predictions
+    from skeattn.apis import Predictions, TrainedEncoder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,7 +56,7 @@ def main(args: argparse.Namespace) -> None:
             print(f'{clip}: {name}; ' + ', '.join(f'{likely} {100 * p:.1f} %' for likely, p in best))
 
 
-def _predict(encoder: 'Encoder', args: argparse.Namespace) -> 'Predictions':
+def _predict(encoder: 'TrainedEncoder', args: argparse.Namespace) -> 'Predictions':
     clips = cli.clips_of(args)
     if args.few_shot is not None:
         return encoder.load_few_shot(args.few_shot).predict(**clips)

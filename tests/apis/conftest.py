@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skeattn.apis import Encoder, load_encoder
+from skeattn.apis import TrainedEncoder, load_encoder
 from skeattn.datasets import PackedSet
 from skeattn.engine import SkeAttnRunner
 from tests.engine.targets import supervised
@@ -34,13 +34,13 @@ def reader(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def encoder(reader) -> Encoder:
+def encoder(reader) -> TrainedEncoder:
     """SkeAttnCLR."""
     return load_encoder(reader / SELF_SUPERVISED, device='cpu')
 
 
 @pytest.fixture(scope='session')
-def recognizer(reader) -> Encoder:
+def recognizer(reader) -> TrainedEncoder:
     """Supervised."""
     return load_encoder(reader / SUPERVISED, device='cpu')
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from skeattn.apis import Encoder, build_splits, config_of, load_encoder, load_model
+from skeattn.apis import TrainedEncoder, build_splits, config_of, load_encoder, load_model
 from skeattn.apis import embed as embed_with_model
 from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from skeattn.engine.config import read_config
@@ -19,17 +19,17 @@ from skeattn.evaluation import extract_features
 from tests.apis.conftest import SELF_SUPERVISED, SUPERVISED
 
 
-def test_a_work_dir_is_its_newest_checkpoint_and_both_tell_everything(reader: Path, encoder: Encoder) -> None:
+def test_a_work_dir_is_its_newest_checkpoint_and_both_tell_everything(reader: Path, encoder: TrainedEncoder) -> None:
     same = load_encoder(reader / SELF_SUPERVISED / 'epoch_1.pth', device='cpu')
     for one in (encoder, same):
         assert (one.layout.name, one.channels, one.stream) == ('ntu25', ('x', 'y', 'z'), 'joint')
         assert list(one.pipeline) == ['centre', 'resample', 'pack'] and not one.model.training
     assert one.identity == encoder.identity
-    other = Encoder(load_model(reader / SELF_SUPERVISED), {**encoder.pipeline, 'centre': None}, device='cpu')
+    other = TrainedEncoder(load_model(reader / SELF_SUPERVISED), {**encoder.pipeline, 'centre': None}, device='cpu')
     assert other.identity != encoder.identity
 
 
-def test_neither_config_nor_data_are_needed(reader: Path, encoder: Encoder, clips, tmp_path: Path) -> None:
+def test_neither_config_nor_data_are_needed(reader: Path, encoder: TrainedEncoder, clips, tmp_path: Path) -> None:
     moved = shutil.copy(reader / SELF_SUPERVISED / 'epoch_1.pth', tmp_path / 'mine.pth')
     hidden = (reader / 'data').rename(reader / 'elsewhere')
     try:
@@ -38,7 +38,7 @@ def test_neither_config_nor_data_are_needed(reader: Path, encoder: Encoder, clip
         hidden.rename(reader / 'data')
 
 
-def test_embedding_a_packed_set_equals_extracting_its_features(reader: Path, encoder: Encoder, packed) -> None:
+def test_embedding_a_packed_set_equals_extracting_its_features(reader: Path, encoder: TrainedEncoder, packed) -> None:
     _, test = build_splits(config_of(reader / SELF_SUPERVISED))
     found = encoder.features(packed, readout='joints')
     rows = [found.names.index(name) for name in test.names]
@@ -48,7 +48,7 @@ def test_embedding_a_packed_set_equals_extracting_its_features(reader: Path, enc
     assert found.subjects[rows].tolist() == expected.subjects.tolist()
 
 
-def test_features_are_those_of_the_function_with_a_model(encoder: Encoder, clips) -> None:
+def test_features_are_those_of_the_function_with_a_model(encoder: TrainedEncoder, clips) -> None:
     expected = embed_with_model(encoder.model, clips, encoder.pipeline, readout='joints+segments')
     np.testing.assert_array_equal(encoder.embed(clips, readout='joints+segments'), expected)
     assert encoder.embed(clips, source='projector').dtype == np.float32
@@ -56,7 +56,9 @@ def test_features_are_those_of_the_function_with_a_model(encoder: Encoder, clips
     np.testing.assert_allclose(in_parts, encoder.embed(clips), atol=1e-6)
 
 
-def test_a_checkpoint_without_its_config_needs_the_file(reader: Path, encoder: Encoder, clips, tmp_path: Path) -> None:
+def test_a_checkpoint_without_its_config_needs_the_file(
+    reader: Path, encoder: TrainedEncoder, clips, tmp_path: Path
+) -> None:
     checkpoint = read_checkpoint(reader / SELF_SUPERVISED / 'epoch_1.pth')
     write_checkpoint(tmp_path / 'bare.pth', {'state_dict': checkpoint['state_dict']})
     with pytest.raises(CheckpointError, match=r'bare\.pth does not hold its config; pass the config file as well'):
@@ -91,12 +93,12 @@ def test_what_cannot_be_loaded_is_said_in_one_line(reader: Path, name, device, e
         ({'batch_size': 0}, 'batch_size=0 is a number of clips, at least 1'),
     ],
 )
-def test_settings_that_do_not_exist_are_refused(encoder: Encoder, clips, options, message) -> None:
+def test_settings_that_do_not_exist_are_refused(encoder: TrainedEncoder, clips, options, message) -> None:
     with pytest.raises(ConfigError, match=message):
         encoder.embed(clips, **options)
 
 
-def test_values_that_overflow_name_the_clip(encoder: Encoder, clips, monkeypatch) -> None:
+def test_values_that_overflow_name_the_clip(encoder: TrainedEncoder, clips, monkeypatch) -> None:
     with pytest.raises(DataError, match='clip 1: absurd coordinate'):
         encoder.embed([clips[0], np.sign(clips[1]) * 3e38])
     monkeypatch.setattr(encoder.model, 'features', lambda data, source: data['inputs'].flatten(1) / 0)
@@ -104,7 +106,7 @@ def test_values_that_overflow_name_the_clip(encoder: Encoder, clips, monkeypatch
         encoder.embed(clips)
 
 
-def test_the_classifier_of_a_supervised_checkpoint(reader: Path, recognizer: Encoder, packed) -> None:
+def test_the_classifier_of_a_supervised_checkpoint(reader: Path, recognizer: TrainedEncoder, packed) -> None:
     predictions = recognizer.classify(packed)
     logits = recognizer.embed(packed, source='logits').astype(np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -115,16 +117,18 @@ def test_the_classifier_of_a_supervised_checkpoint(reader: Path, recognizer: Enc
     best, second = predictions.top(2)[0]
     assert best[0] == predictions.names[0] and best[1] >= second[1]
     assert str(predictions).splitlines()[0].startswith(f'clip000: {best[0]} (')
-    unnamed = Encoder(load_model(reader / SUPERVISED), recognizer.pipeline, device='cpu')
+    unnamed = TrainedEncoder(load_model(reader / SUPERVISED), recognizer.pipeline, device='cpu')
     assert unnamed.classify(packed).classes == ('class 0', 'class 1', 'class 2')
 
 
-def test_an_encoder_without_a_classifier_names_the_two_ways_to_one(encoder: Encoder, clips) -> None:
+def test_an_encoder_without_a_classifier_names_the_two_ways_to_one(encoder: TrainedEncoder, clips) -> None:
     with pytest.raises(ConfigError, match=r'has no classifier.*fit_few_shot\(clips, labels\).*--protocol finetune'):
         encoder.classify(clips)
 
 
-def test_attention_is_the_mask_of_the_clip_with_nan_for_absent_persons(reader: Path, encoder: Encoder, clips) -> None:
+def test_attention_is_the_mask_of_the_clip_with_nan_for_absent_persons(
+    reader: Path, encoder: TrainedEncoder, clips
+) -> None:
     mask = encoder.attention(clips[0])
     assert mask.shape == (1, 4, 25) and mask.dtype == np.float32 and (mask > 0).all() and (mask < 1).all()
     _, test = build_splits(config_of(reader / SELF_SUPERVISED))
@@ -133,18 +137,18 @@ def test_attention_is_the_mask_of_the_clip_with_nan_for_absent_persons(reader: P
         encoder.attention({'c': np.asarray(test.clips[0].permute(3, 1, 2, 0))}), expected.detach(), atol=1e-4
     )
     pair = {**encoder.pipeline, 'pack': {'type': 'PackClip', 'num_persons': 2}}
-    two = Encoder(encoder.model, pair, device='cpu').attention(clips[0])
+    two = TrainedEncoder(encoder.model, pair, device='cpu').attention(clips[0])
     assert np.isnan(two[1]).all() and not np.isnan(two[0]).any()
 
 
-def test_attention_of_what_has_none(encoder: Encoder, recognizer: Encoder, clips) -> None:
+def test_attention_of_what_has_none(encoder: TrainedEncoder, recognizer: TrainedEncoder, clips) -> None:
     with pytest.raises(ConfigError, match='Recognizer has no salient mask; choose a config or a checkpoint of SkeAttn'):
         recognizer.attention(clips[0])
     with pytest.raises(DataError, match=r'attention\(\) received 8 clips; pass one'):
         encoder.attention(clips)
 
 
-def test_neighbours_are_those_by_cosine_similarity(encoder: Encoder, packed, clips) -> None:
+def test_neighbours_are_those_by_cosine_similarity(encoder: TrainedEncoder, packed, clips) -> None:
     bank = encoder.bank(packed)
     found = encoder.retrieve(clips, bank, k=4)
     assert found == encoder.retrieve(clips, packed.path, k=4)
@@ -158,7 +162,9 @@ def test_neighbours_are_those_by_cosine_similarity(encoder: Encoder, packed, cli
             assert one.label == f'class{packed.table["label"][one.place]}'
 
 
-def test_a_bank_of_arrays_has_the_labels_given_and_survives_a_file(encoder: Encoder, clips, tmp_path: Path) -> None:
+def test_a_bank_of_arrays_has_the_labels_given_and_survives_a_file(
+    encoder: TrainedEncoder, clips, tmp_path: Path
+) -> None:
     bank = encoder.bank(clips, ['a', None] * 4, readout='joints')
     bank.save(tmp_path / 'bank.npz')
     again = type(bank).load(tmp_path / 'bank.npz')
@@ -172,13 +178,13 @@ def test_a_bank_of_arrays_has_the_labels_given_and_survives_a_file(encoder: Enco
         encoder.retrieve(clips, bank, 9)
 
 
-def test_a_bank_of_another_encoder_is_refused(encoder: Encoder, recognizer: Encoder, clips) -> None:
+def test_a_bank_of_another_encoder_is_refused(encoder: TrainedEncoder, recognizer: TrainedEncoder, clips) -> None:
     with pytest.raises(CheckpointError, match=r'the bank was made with the encoder of .*skeattnclr.*make it again'):
         recognizer.retrieve(clips, encoder.bank(clips), 1)
 
 
 @pytest.mark.parametrize('damage', ['absent', 'text', 'kind', 'truncated'])
-def test_a_damaged_bank_is_named(encoder: Encoder, clips, labels, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_bank_is_named(encoder: TrainedEncoder, clips, labels, tmp_path: Path, damage: str) -> None:
     path = tmp_path / 'bank.npz'
     if damage == 'kind':
         encoder.fit_few_shot(clips, labels).save(path)
@@ -202,7 +208,9 @@ def test_a_damaged_bank_is_named(encoder: Encoder, clips, labels, tmp_path: Path
         ('names', None, 'it lacks the array names'),
     ],
 )
-def test_a_bank_of_other_values_is_damaged(encoder: Encoder, clips, tmp_path: Path, part, value, message) -> None:
+def test_a_bank_of_other_values_is_damaged(
+    encoder: TrainedEncoder, clips, tmp_path: Path, part, value, message
+) -> None:
     """Kind: a file without a fault in its bytes whose values are of another type, shape or range."""
     path = tmp_path / 'bank.npz'
     bank = encoder.bank(clips)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skeattn.apis import UNKNOWN, Encoder, FewShotClassifier
+from skeattn.apis import UNKNOWN, FewShotClassifier, TrainedEncoder
 from skeattn.errors import CheckpointError, ConfigError, DataError
 
 
 @pytest.fixture(scope='module')
-def classifier(encoder: Encoder, clips, labels) -> FewShotClassifier:
+def classifier(encoder: TrainedEncoder, clips, labels) -> FewShotClassifier:
     return encoder.fit_few_shot(clips, labels, accept=1.0)
 
 
@@ -24,7 +24,7 @@ def test_it_learns_the_labels_and_gives_probabilities(classifier: FewShotClassif
     assert {'penalty', 'folds', 'heldout_top1', 'accept'} == set(classifier.facts)
 
 
-def test_a_clip_unlike_all_others_is_unknown(encoder: Encoder, clips, labels) -> None:
+def test_a_clip_unlike_all_others_is_unknown(encoder: TrainedEncoder, clips, labels) -> None:
     classifier = encoder.fit_few_shot(clips, labels, readout='mean')
     lying = clips[0][..., [1, 0, 2]] * [3, 0.1, 3]
     predictions = classifier.predict([clips[0], lying.astype(np.float32)])
@@ -32,7 +32,7 @@ def test_a_clip_unlike_all_others_is_unknown(encoder: Encoder, clips, labels) ->
     assert predictions.similarity[1] < classifier.probe.least_similarity <= predictions.similarity[0]
 
 
-def test_labels_of_a_packed_set_are_its_own(encoder: Encoder, packed) -> None:
+def test_labels_of_a_packed_set_are_its_own(encoder: TrainedEncoder, packed) -> None:
     classifier = encoder.fit_few_shot(packed)
     assert classifier.classes == ('class0', 'class1', 'class2')
     numbered = encoder.fit_few_shot(packed, packed.table['label'])
@@ -40,7 +40,7 @@ def test_labels_of_a_packed_set_are_its_own(encoder: Encoder, packed) -> None:
     np.testing.assert_array_equal(classifier.probe.weights, numbered.probe.weights)
 
 
-def test_clips_without_a_label_are_left_out(encoder: Encoder, clips, labels) -> None:
+def test_clips_without_a_label_are_left_out(encoder: TrainedEncoder, clips, labels) -> None:
     some = [label if i < 6 else None for i, label in enumerate(labels)]
     fitted, expected = encoder.fit_few_shot(clips, some), encoder.fit_few_shot(clips[:6], labels[:6])
     np.testing.assert_allclose(fitted.probe.weights, expected.probe.weights, atol=1e-6)
@@ -48,7 +48,7 @@ def test_clips_without_a_label_are_left_out(encoder: Encoder, clips, labels) -> 
 
 
 def test_a_saved_classifier_predicts_the_same(
-    classifier: FewShotClassifier, encoder: Encoder, clips, tmp_path: Path
+    classifier: FewShotClassifier, encoder: TrainedEncoder, clips, tmp_path: Path
 ) -> None:
     classifier.save(tmp_path / 'wave.npz')
     again = encoder.load_few_shot(tmp_path / 'wave.npz')
@@ -59,7 +59,7 @@ def test_a_saved_classifier_predicts_the_same(
         assert json.loads(str(stored['facts']))['kind'] == 'few-shot classifier'
 
 
-def test_a_file_is_never_executed(encoder: Encoder, tmp_path: Path) -> None:
+def test_a_file_is_never_executed(encoder: TrainedEncoder, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self):
             return (Path.touch, (tmp_path / 'ran',))
@@ -73,7 +73,7 @@ def test_a_file_is_never_executed(encoder: Encoder, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('key', ['classes', 'temperature', 'origin', 'weights', 'bank'])
-def test_a_file_with_a_part_missing_is_damaged(classifier, encoder: Encoder, tmp_path: Path, key: str) -> None:
+def test_a_file_with_a_part_missing_is_damaged(classifier, encoder: TrainedEncoder, tmp_path: Path, key: str) -> None:
     path = tmp_path / 'a.npz'
     classifier.save(path)
     with np.load(path) as stored:
@@ -85,7 +85,7 @@ def test_a_file_with_a_part_missing_is_damaged(classifier, encoder: Encoder, tmp
         encoder.load_few_shot(path)
 
 
-def test_it_is_bound_to_its_encoder(classifier, recognizer: Encoder, tmp_path: Path) -> None:
+def test_it_is_bound_to_its_encoder(classifier, recognizer: TrainedEncoder, tmp_path: Path) -> None:
     classifier.save(tmp_path / 'a.npz')
     with pytest.raises(CheckpointError, match=r'the classifier was made with the encoder of .*skeattnclr'):
         recognizer.load_few_shot(tmp_path / 'a.npz')
@@ -103,6 +103,6 @@ def test_it_is_bound_to_its_encoder(classifier, recognizer: Encoder, tmp_path: P
         (['a', 'b'] * 4, {'readout': 'median'}, ConfigError, "unknown readout 'median'"),
     ],
 )
-def test_labels_that_teach_nothing_are_refused(encoder: Encoder, clips, labels, options, error, message) -> None:
+def test_labels_that_teach_nothing_are_refused(encoder: TrainedEncoder, clips, labels, options, error, message) -> None:
     with pytest.raises(error, match=message):
         encoder.fit_few_shot(clips, labels, **options)

@@ -31,7 +31,7 @@ def test_the_blocks_of_the_page(folder: Path, clips, labels, capsys) -> None:
         exec(block, names)
     assert names['features'].shape == (8, 8) and names['by_joint'].shape == (36, 200)
     assert names['from_file'].shape == (2, 8) and names['mask'].shape == (1, 4, 25)
-    assert names['prediction'] is names['stream'].newest and len(names['prediction']) == 1
+    assert names['prediction'] is names['live'].newest and len(names['prediction']) == 1
     assert capsys.readouterr().out.startswith("ntu25 ('x', 'y', 'z') joint\n")
 
 

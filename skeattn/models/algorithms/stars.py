@@ -83,8 +83,8 @@ class STARS(EncoderPretraining):
         ids = inputs['clip.index']
         z_q, p_q = self.embeddings(inputs['query'])
         z_k, p_k = self.embeddings(inputs['key']) if 'key' in inputs else (z_q, p_q)
-        L_q = self.contrast(self.queue.nearest(z_k, ids), p_q)
-        L_k = self.contrast(self.queue.nearest(z_q, ids), p_k if self.symmetric else p_k.detach())
+        L_q = self.neighbour_loss(self.queue.nearest(z_k, ids), p_q)
+        L_k = self.neighbour_loss(self.queue.nearest(z_q, ids), p_k if self.symmetric else p_k.detach())
         self.queue.stage(z_q, ids)
         return {'loss': (L_q + L_k) / 2, 'L_query': L_q, 'L_key': L_k}
 
@@ -93,7 +93,7 @@ class STARS(EncoderPretraining):
         z = self.projector(self.encoder(x))
         return l2_normalize(z), l2_normalize(self.predictor(z))
 
-    def contrast(self, neighbours: Tensor, predictions: Tensor) -> Tensor:
+    def neighbour_loss(self, neighbours: Tensor, predictions: Tensor) -> Tensor:
         """Cross entropy of each neighbour's similarity to the prediction of its clip, against those of all processes.
 
         Args:

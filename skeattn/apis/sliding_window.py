@@ -13,14 +13,14 @@ from skeattn.errors import ConfigError, DataError, NobodyError, SkeAttnError
 T = TypeVar('T')
 
 
-class Stream(Generic[T]):
+class SlidingWindow(Generic[T]):
     """Evaluates the last ``length`` frames, every ``stride`` frames.
 
     The result equals that of the same function for the same window as a clip:
 
-    >>> stream = Stream(encoder.embed, length=16, stride=4)
+    >>> live = SlidingWindow(encoder.embed, length=16, stride=4)
     >>> for frame in clips[0][:16]:
-    ...     features = stream.push(frame)
+    ...     features = live.push(frame)
     >>> bool((features == encoder.embed(clips[0][:16])).all())
     True
 
@@ -42,7 +42,9 @@ class Stream(Generic[T]):
 
     def __init__(self, evaluate: Callable[[np.ndarray], T], length: int, stride: int = 1) -> None:
         if not all(isinstance(number, int) and number >= 1 for number in (length, stride)):
-            raise ConfigError(f'Stream: length={length!r} and stride={stride!r} are numbers of frames of at least 1')
+            raise ConfigError(
+                f'SlidingWindow: length={length!r} and stride={stride!r} must be numbers of frames, at least 1'
+            )
         self.evaluate, self.length, self.stride = evaluate, length, stride
         self._window: deque[np.ndarray] = deque(maxlen=length)
         self.newest: T | None = None
@@ -86,7 +88,7 @@ class Stream(Generic[T]):
             return None
         except SkeAttnError as error:
             first = self.frames - len(self._window)
-            raise type(error)(f'frames {first} to {self.frames - 1} of the stream: {error}') from error
+            raise type(error)(f'frames {first} to {self.frames - 1} of the live frames: {error}') from error
 
     def _checked(self, frame: Any) -> np.ndarray:
         frame = frame.detach().cpu().float().numpy() if isinstance(frame, torch.Tensor) else frame
@@ -94,14 +96,14 @@ class Stream(Generic[T]):
             with np.errstate(over='ignore'):
                 array = np.asarray(frame, dtype=np.float32)
         except (TypeError, ValueError) as error:
-            raise DataError(f'frame {self.frames} of the stream is no array of numbers: {error}') from error
+            raise DataError(f'frame {self.frames} of the live frames is no array of numbers: {error}') from error
         array = array[None] if array.ndim == 2 else array
         shape = self._window[0].shape[1:] if self._window else array.shape[1:]
         if array.ndim != 3 or array.shape[1:] != shape or 0 in shape:
             before = f'; the frames before it have {shape[0]} joints of {shape[1]} values' if self._window else ''
             raise DataError(
-                f'frame {self.frames} of the stream has shape {np.shape(frame)}, not (V, C) or (M, V, C){before}'
+                f'frame {self.frames} of the live frames has shape {np.shape(frame)}, not (V, C) or (M, V, C){before}'
             )
         if np.isinf(array).any():
-            raise DataError(f'frame {self.frames} of the stream has an infinite value; give undetected joints NaN')
+            raise DataError(f'frame {self.frames} of the live frames has an infinite value; give undetected joints NaN')
         return array
