@@ -19,13 +19,7 @@ stage 'ruff format' "$PYTHON" -m ruff format --check .
 [[ -n ${SKEATTN_OLDEST:-} ]] || stage mypy "$PYTHON" -m mypy
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
-# What a part of the tests covers says nothing, and counting it costs a third of their time.
-coverage=()
-if (($# == 0)); then
-    coverage=(--cov --cov-report term:skip-covered)
-fi
-stage pytest "$PYTHON" -m pytest -q -n auto --maxprocesses 8 --dist worksteal ${coverage[@]+"${coverage[@]}"} --durations 10 \
-    --junitxml "$report" "$@"
+stage pytest "$PYTHON" -m pytest -q -n auto --maxprocesses 8 --dist worksteal --durations 10 --junitxml "$report" "$@"
 "$PYTHON" - "$report" <<'EOF'
 import os
 import sys
