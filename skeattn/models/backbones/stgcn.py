@@ -11,12 +11,12 @@ from skeattn.models.dropout import Dropout
 from skeattn.registry import BACKBONES
 
 FOLDED = {
-    ('cpu', False): lambda C, out: C * out <= 192,
-    ('cpu', True): lambda C, out: C <= 16,
-    ('cuda', True): lambda C, out: max(C, out) <= 128,
+    ('cpu', torch.float32): lambda C, out: C * out <= 192,
+    ('cpu', torch.bfloat16): lambda C, out: C <= 16,
+    ('cuda', torch.bfloat16): lambda C, out: max(C, out) <= 128,
 }
-"""(Type of device, whether under autocast) -> whether one product over joints and channels is the fastest form, by the
-widths C and C', see docs/performance.md."""
+"""(Type of device, precision) -> whether one product over joints and channels is the fastest form, by the widths C and
+C', see docs/performance.md."""
 
 
 class GraphConv(nn.Module):
@@ -41,7 +41,8 @@ class GraphConv(nn.Module):
         bias = A.sum(dim=1).T @ self.conv.bias.view(K, -1)  # type: ignore[union-attr]
         rows = x.permute(0, 2, 3, 1).reshape(N * T, V, C)
         autocast = torch.is_autocast_enabled(x.device.type)
-        narrow = FOLDED.get((x.device.type, autocast))
+        dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+        narrow = FOLDED.get((x.device.type, dtype))
         if narrow and narrow(C, self.conv.out_channels // K):
             weight = self._fold(A)
             out = nn.functional.linear(rows.flatten(1), weight, bias.flatten())
@@ -49,7 +50,6 @@ class GraphConv(nn.Module):
         weight = self.conv.weight.view(K, -1, C).transpose(0, 1).flatten(1)  # (C', K*C)
         neighbours = A.permute(2, 0, 1).reshape(V * K, V)
         if autocast:
-            dtype = torch.get_autocast_dtype(x.device.type)
             neighbours, rows, weight = neighbours.to(dtype), rows.to(dtype), weight.to(dtype)
         out = _GatherAndMap.apply(neighbours, rows, weight)
         return (out.view(N, T, V, out.shape[-1]) + bias).permute(0, 3, 1, 2)
