@@ -194,6 +194,7 @@ def test_json_with_a_mark_is_read() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+@pytest.mark.slow
 def test_json_is_read_as_it_was_written(value) -> None:
     assert parse_json(json.dumps(value)) == value
 

@@ -284,6 +284,7 @@ JUNK = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(STICK.keys() - {'name'})), JUNK))
+@pytest.mark.slow
 def test_whatever_a_definition_holds_it_is_a_layout_or_refused(change):
     LAYOUTS.pop('stick5', None)
     try:

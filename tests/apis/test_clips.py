@@ -72,6 +72,7 @@ def test_clips_in_another_unit_than_metres_are_named_once(factor, step, unit, mo
     assert all(f'probably {unit}, ' in line and line.endswith(f'the coordinates by {factor}') for line in said)
 
 
+@pytest.mark.slow
 def test_a_packed_set_keeps_its_names_classes_and_subjects(packed) -> None:
     for form in (packed, packed.path, str(packed.path)):
         found = prepare(form)
@@ -211,6 +212,7 @@ def test_labels_by_the_names_of_the_clips(encoder, clips) -> None:
         encoder.bank(named, labels='abc')
 
 
+@pytest.mark.slow
 def test_a_layout_stated_at_the_beginning_is_that_of_all_clips(reader, clips) -> None:
     """The joints of NTU in reverse order are converted by their names."""
     last = NTU.num_joints - 1

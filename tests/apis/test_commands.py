@@ -14,6 +14,8 @@ from skeattn.commands import main
 from tests.apis.conftest import SELF_SUPERVISED, SUPERVISED
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def skeattn(reader: Path, tmp_path: Path, clips, monkeypatch, capsys):

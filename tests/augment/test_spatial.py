@@ -48,6 +48,7 @@ def test_rotate_turns_one_axis_far_and_the_others_hardly():
 
 
 @given(seed=SEEDS, layout=LAYOUTS)
+@pytest.mark.slow
 def test_rotation_keeps_the_distances_between_joints(seed, layout):
     x = clips(layout=layout, dtype=torch.float64)
     out, _ = run(Rotate(main=180, other=90), x, layout, seed)
@@ -65,6 +66,7 @@ def test_random_rotation_draws_three_angles_within_their_limits_of_either_sign()
 
 
 @given(seed=SEEDS, layout=LAYOUTS)
+@pytest.mark.slow
 def test_random_rotation_keeps_distances_and_handedness(seed, layout):
     x = clips(layout=layout, dtype=torch.float64)
     out, _ = run(RandomRotation(180), x, layout, seed)

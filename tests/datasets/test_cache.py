@@ -28,6 +28,8 @@ from skeattn.errors import ConfigError, DataError
 from tests.conftest import ROOT
 from tests.datasets.raw import write_set
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(skeattn.__file__).resolve().parent
 PLAIN = {'resample': {'type': 'Resample', 'num_frames': 4}, 'pack': {'type': 'PackClip', 'num_persons': 2}}
 

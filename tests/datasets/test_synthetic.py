@@ -156,6 +156,7 @@ def test_a_camera_that_looks_down_or_from_the_side_sees_so():
     np.testing.assert_allclose(down[1], -np.sin(0.3), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_packed_and_raw_text_hold_the_same_clips(tmp_path):
     packed = PackedSet.open(convert(tmp_path / 'demo', clips=len(CLASSES) * 3, raw=tmp_path / 'raw'))
     ntu.convert(tmp_path / 'raw', tmp_path / 'ntu')

@@ -123,6 +123,7 @@ def without_types(node: Any) -> Any:
 
 @settings(max_examples=20)
 @given(misspelt())
+@pytest.mark.slow
 def test_a_misspelt_key_of_a_child_config_is_refused_with_file_and_line(folder, case):
     """Names as well: settings of a base under the right name, above all its type, are missing under the wrong one."""
     path, cfg, place, typo = case

@@ -10,6 +10,8 @@ from skeattn.datasets import PackedSet, PackedWriter
 from skeattn.engine import SkeAttnRunner
 from tests.engine.toy import toy_config, toy_runner, write_set
 
+pytestmark = pytest.mark.slow
+
 
 def relabelled(folder: Path, labels: Callable[[int], int]) -> Path:
     """The toy set with other labels; its ten test clips come first."""

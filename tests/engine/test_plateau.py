@@ -16,6 +16,8 @@ from skeattn.errors import ConfigError
 from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import toy_config, write_set
 
+pytestmark = pytest.mark.slow
+
 # The first epochs of a falling loss, then noise.
 LOSSES = [
     [2.0, 1.0],

@@ -8,6 +8,8 @@ from skeattn.engine.rehearsal import STEPS, Evaluation, rehearse
 from skeattn.errors import ConfigError
 from tests.engine.toy import CLASSES, CLIPS, TEST_CLIPS, toy_config, toy_runner, write_set
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):

@@ -39,6 +39,7 @@ def finished(tmp_path_factory, data) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_leaves_checkpoints_pointer_best_config_and_curves(finished):
     run = finished / 'run'
     names = {path.name for path in run.iterdir() if path.is_file()}
@@ -69,6 +70,7 @@ def test_the_best_checkpoint_belongs_to_the_best_evaluation(finished):
     assert read_checkpoint(finished / 'run' / best['file'])['meta']['epoch'] == best['epoch']
 
 
+@pytest.mark.slow
 def test_only_the_newest_checkpoints_are_kept(tmp_path, data):
     toy_runner(tmp_path, data=data, default_hooks__checkpoint__max_keep=1).train()
     assert [path.name for path in (tmp_path / 'run').glob('epoch_*.pth')] == ['epoch_3.pth']
@@ -86,6 +88,7 @@ def train_with_epochs_of(minutes, runner, written):
     runner.train()
 
 
+@pytest.mark.slow
 def test_checkpoints_by_minutes_are_those_of_the_first_epochs_after_so_long_and_of_the_last(tmp_path, data):
     """Every 10 minutes, with epochs of 4 minutes: after 12 and 24. A large interval does not matter."""
     options = {'train_cfg__max_epochs': 7, 'default_hooks__checkpoint__interval': 50, **UNEVALUATED}
@@ -97,6 +100,7 @@ def test_checkpoints_by_minutes_are_those_of_the_first_epochs_after_so_long_and_
     assert (tmp_path / 'run/last_checkpoint').read_text() == 'epoch_7.pth'
 
 
+@pytest.mark.slow
 def test_a_run_with_checkpoints_by_minutes_resumes_bit_for_bit(finished, tmp_path, data):
     """The minutes count from the start of the resumed run."""
     options = {'data': data, 'default_hooks__checkpoint__minutes': 10, **UNEVALUATED}
@@ -114,6 +118,7 @@ def test_minutes_between_checkpoints_are_a_positive_number(tmp_path, data, minut
         toy_runner(tmp_path, data=data, default_hooks__checkpoint__minutes=minutes)
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_gives_the_same_bits(finished, tmp_path, data):
     toy_runner(tmp_path, data=data).train()
     assert logged(tmp_path / 'run') == logged(finished / 'run')
@@ -127,11 +132,13 @@ def test_another_seed_gives_another_run(finished, tmp_path, data):
     assert logged(tmp_path / 'run')[0]['loss'] != logged(finished / 'run')[0]['loss']
 
 
+@pytest.mark.slow
 def test_evaluation_changes_nothing_in_training(finished, tmp_path, data):
     toy_runner(tmp_path, data=data, evaluation=None, default_hooks__checkpoint__save_best=None).train()
     assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
 
 
+@pytest.mark.slow
 def test_resuming_continues_bit_for_bit(finished, tmp_path, data):
     (tmp_path / 'run').mkdir()
     shutil.copy(finished / 'run/epoch_1.pth', tmp_path / 'run')
@@ -156,6 +163,7 @@ def test_resuming_with_nothing_there_starts_at_the_beginning(tmp_path, data):
     assert runner.iter == 1
 
 
+@pytest.mark.slow
 def test_resuming_passes_over_a_truncated_checkpoint_and_warns(finished, tmp_path, data):
     shutil.copytree(finished / 'run', tmp_path / 'run')
     newest = tmp_path / 'run/epoch_3.pth'
@@ -271,6 +279,7 @@ def test_configs_of_equal_name_do_not_share_a_work_dir(config, folder):
     assert default_work_dir(config) == Path(folder)
 
 
+@pytest.mark.slow
 def test_a_head_that_streams_share_is_learnt_once_under_any_optimiser(tmp_path, data):
     paramwise = dict(custom_keys=dict(backbone=dict(lr_mult=0.5)))
     runner = toy_runner(

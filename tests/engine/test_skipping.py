@@ -15,6 +15,8 @@ from skeattn.errors import ConfigError, NonFiniteError
 from tests.engine.runs import assert_equal_state, logged, same
 from tests.engine.toy import toy_runner, write_set
 
+pytestmark = pytest.mark.slow
+
 QUIET: dict[str, Any] = {'evaluation': None, 'default_hooks__checkpoint__save_best': None}
 SKIP = {**QUIET, 'default_hooks__non_finite__skip': 3}
 """One batch in each of the three epochs."""

@@ -8,16 +8,14 @@ import torch
 
 from tests.engine.traces import CASES, FILE, STEPS, trace
 
-FAST = 'skeattnclr'
 TORCH, CPU = '2.13.', 'AVX512'
 """What the committed losses were computed with."""
 OTHER_CPU, OTHER_TORCH = 30, 5
 """How many steps have them with other instructions, and under other versions."""
 
 
-@pytest.mark.parametrize(
-    'case', [case if case == FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
-)
+@pytest.mark.parametrize('case', CASES)
+@pytest.mark.slow
 def test_a_hundred_steps_have_the_committed_losses(tmp_path: Path, case: str) -> None:
     expected = json.loads(FILE.read_text())[case]
     assert len(expected) == STEPS

@@ -13,6 +13,8 @@ from skeattn.engine.work_dir import LOCK, alone_in
 from skeattn.errors import ConfigError
 from tests.engine.toy import toy_runner
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
 import sys
 from pathlib import Path

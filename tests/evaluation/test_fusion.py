@@ -78,6 +78,7 @@ def test_an_unknown_kind_of_scores_is_refused():
 
 
 @given(st.integers(1, 7), st.integers(0, 500), st.data())
+@pytest.mark.slow
 def test_chosen_weights_are_never_worse_than_the_best_stream_or_equal_weights(n, seed, data):
     strengths = data.draw(st.lists(st.sampled_from([0.0, 0.5, 2.0]), min_size=n, max_size=n))
     parts = [stream(seed + i, N=12, strength=strength) for i, strength in enumerate(strengths)]

@@ -11,6 +11,8 @@ from skeattn.experiments.plan import Cell, add_columns, plan_paper_tables
 from tests.conftest import ROOT
 from tests.experiments.records import OURS, SMALL, filled, record
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def checkout(monkeypatch):

@@ -11,6 +11,8 @@ from skeattn.experiments.paper import TABLES
 from skeattn.experiments.plan import Cell, add_columns, find_table, plan_paper_tables
 from tests.conftest import ROOT, shared_path
 
+pytestmark = pytest.mark.slow
+
 
 def cells(key: str, dataset: str) -> list[Cell]:
     """All that is run for a data set."""

@@ -86,6 +86,7 @@ def test_budgets_have_columns_of_their_own() -> None:
     assert column(table, 'NW-UCLA X-View\nours, small')['Ours', 'J'] == '60.0 (1)'
 
 
+@pytest.mark.slow
 def test_the_note_names_overrides_and_records_that_have_others() -> None:
     records = [record(OURS, seed, 60.0, options={**SMALL, 'batch_size': '8'}) for seed in (0, 1)]
     records.append(record(OURS, 0, 50.0, options={**SMALL, 'model.mu': '1.0', 'batch_size': '9'}))

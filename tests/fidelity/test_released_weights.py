@@ -16,6 +16,8 @@ from skeattn.skeletons import get_layout
 from tests.engine.toy import tool
 from tests.fidelity.golden import Golden, assert_close, to_model
 
+pytestmark = pytest.mark.slow
+
 converter = tool('model_converters/convert_released')
 
 CONTAINERS = {

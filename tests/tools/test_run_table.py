@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 from tests.engine.toy import call, write_config, write_set
 from tests.experiments.stubs import write_stubs
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys
 import time
@@ -24,7 +26,6 @@ from pathlib import Path
 import skeattn.experiments.run
 from tests.engine.toy import call
 
-pytestmark = pytest.mark.slow
 skeattn.experiments.run.TOOLS = Path('stubs').resolve()
 sys.exit(call('table', *sys.argv[1:], '--jobs', '1'))
 """

@@ -16,6 +16,8 @@ from tests.configs.leaves import LEAVES, name_of
 from tests.conftest import ROOT
 from tests.engine.toy import write_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path):

@@ -16,6 +16,8 @@ from skeattn.torture.mutations import KINDS, damage
 from skeattn.torture.nodes import change_file, change_node
 from skeattn.torture.specimens import SPECIMENS, Specimen, absent
 
+pytestmark = pytest.mark.slow
+
 FAST = [name for name, specimen in SPECIMENS.items() if specimen.cost < 0.5 and name not in absent()]
 
 

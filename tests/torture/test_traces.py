@@ -12,6 +12,8 @@ from skeattn.engine import SkeAttnRunner
 from skeattn.torture import toy
 from skeattn.torture.traces import differences, same
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory) -> Path:

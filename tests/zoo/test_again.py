@@ -20,6 +20,8 @@ from skeattn.zoo.again import check_published
 from skeattn.zoo.results import differences
 from tests.engine.toy import write_set
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def skeattn(trained: Path, monkeypatch, capsys):

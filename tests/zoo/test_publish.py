@@ -24,6 +24,8 @@ from skeattn.safe_tensors import pack_tensors
 from skeattn.zoo.publish import surplus
 from tests.models.hot_path import METHODS, method
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def packed(trained: Path) -> PackedSet:

@@ -18,6 +18,7 @@ from tests.conftest import ROOT, shared_path
 from tests.datasets.raw import clip
 
 
+@pytest.mark.slow
 def test_nwucla_has_its_1484_clips_and_the_standard_split(ucla):
     assert len(ucla) == 1484
     assert [len(side) for side in split(ucla, 'xview')] == [1020, 464]

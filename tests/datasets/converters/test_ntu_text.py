@@ -73,6 +73,7 @@ decimals = st.one_of(
 @example(['1.2.3', '1', '1'])
 @example(['1-2', '--1', '-', '.', '-.'])
 @example(['3.5e38', '1e39', '1e-400', 'nan', 'inf', '0x10', '1_0'])
+@pytest.mark.slow
 def test_every_coordinate_is_what_float_makes_of_its_text(numbers):
     """To the last bit, sign of zero included; what float() or the packed format does not take is a DataError."""
     text = text_of(numbers)
@@ -168,6 +169,7 @@ anything = st.one_of(
 
 @settings(max_examples=1500)
 @given(anything, st.sampled_from(sorted(BODIES)))
+@pytest.mark.slow
 def test_whatever_the_bytes_the_parser_answers_or_names_the_file(content, bodies):
     try:
         _, keypoint, *_ = parse(PATH, content, bodies)
@@ -180,6 +182,7 @@ def test_whatever_the_bytes_the_parser_answers_or_names_the_file(content, bodies
 
 @settings(max_examples=1500)
 @given(anything)
+@pytest.mark.slow
 def test_the_fast_reader_agrees_with_the_patient_one_or_leaves_the_text_to_it(content):
     fast = by_lines(content)
     if fast is not None:

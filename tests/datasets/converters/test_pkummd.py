@@ -329,6 +329,7 @@ def test_whatever_a_split_file_holds_it_is_two_lists_or_named(content):
 
 @settings(max_examples=30)
 @given(data=st.data())
+@pytest.mark.slow
 def test_whatever_the_label_files_hold_the_conversion_answers(data, tmp_path_factory):
     raw = tree(tmp_path_factory.mktemp('pku') / 'raw')
     for name in VIDEOS[1]:

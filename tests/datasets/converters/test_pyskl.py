@@ -237,6 +237,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=200)
 @given(changes=st.dictionaries(st.sampled_from(sorted(annotation(0))), VALUES, min_size=1), lists=VALUES)
+@pytest.mark.slow
 def test_no_content_ends_in_anything_but_a_named_error(tmp_path_factory, changes, lists):
     folder = Path(tmp_path_factory.getbasetemp())
     value = {'split': {'train': lists, 'val': ['clip1']}, 'annotations': [{**annotation(0), **changes}, annotation(1)]}
