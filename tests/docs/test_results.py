@@ -214,6 +214,18 @@ def test_the_precisions_end_within_the_spread_of_each_other() -> None:
         assert min(single) <= mean(rows['SkeAttnCLR, bfloat16'].metrics[metric]) <= max(single)
 
 
+def test_mamp_on_the_embedded_set_is_quoted_from_its_records_and_loses() -> None:
+    rows = {row.name: row for row in make_rows(records(RESULTS / 'mamp_demo'))}
+    (knn, probe), (start, best) = (
+        [mean(rows[name].metrics[metric]) for metric in ('knn/top1_k1', 'probe/top1')]
+        for name in ('MAMP', 'untrained encoder, Transformer')
+    )
+    words = ' '.join((RESULTS / 'README.md').read_text().split())
+    assert f'it has {knn:.1f} by K = 1 and {probe:.1f} by `probe`, its untrained' in words
+    assert f'(three seeds) {start:.1f} and {best:.1f}.' in words
+    assert knn < start and probe < best and [row.seeds for row in rows.values()] == [[0, 1, 2], [0, 1]]
+
+
 def test_pstl_on_the_embedded_set_is_quoted_from_its_records() -> None:
     (row,) = make_rows(records(RESULTS / 'pstl_demo'))
     knn, probe = row.metrics['knn/top1_k1'], row.metrics['probe/top1']
