@@ -29,7 +29,7 @@ HARMLESS = (
     'dataset.cache', 'dataset.device', 'world_size', 'versions',
 )  # fmt: skip
 """Keys that do not change what a training computes, with everything below them; every other key does."""
-_SAME_PRECISION = {'AutocastOptimWrapper': ' (amp=True)', 'OptimWrapper': ' (amp=False)'}
+_SAME_PRECISION: dict[Any, str] = {'AutocastOptimWrapper': ' (amp=True)', 'OptimWrapper': ' (amp=False)'}
 OF_THE_COMMAND = ('resume', 'load_from')
 SCHEDULE = (
     'optim_wrapper', 'param_scheduler', 'train_cfg', 'max_iters', 'batch_size', 'dataset', 'manifest_sha256',
@@ -161,11 +161,10 @@ def check_changes(source: str, listed: Sequence[Difference], accepted: Sequence[
     refused = [difference for difference in changes if not below(difference.key, accepted)]
     if refused:
         text = '; '.join(map(str, refused))
-        wrapper = next((d.then for d in refused if d.key == 'optim_wrapper.type'), '')
-        restore = f'restore these settings{_SAME_PRECISION.get(str(wrapper), "")}'
+        precision = next((_SAME_PRECISION.get(d.then, '') for d in refused if d.key == 'optim_wrapper.type'), '')
         raise ConfigError(
-            f'{source} was trained with {text}; {restore}, start a new run in a different work_dir, or '
-            f'continue with the new ones: --resume-with-changes {" ".join(d.key for d in refused)}'
+            f'{source} was trained with {text}; restore these settings{precision}, start a new run in a different '
+            f'work_dir, or continue with the new ones: --resume-with-changes {" ".join(d.key for d in refused)}'
         )
     return changes
 
