@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from skeattn import toolbox
 from skeattn.errors import ConfigError, SkeAttnError, number_of
 from skeattn.files import denied, storage_failed, storage_message
+from skeattn.hardware import default_device
 
 RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 """Variables in which a launcher tells a process its number."""
@@ -317,9 +318,7 @@ def device(requested: str | None) -> str | None:
 
 def device_or_best(requested: str | None) -> str:
     """:func:`device`; without a request the accelerator, if there is one."""
-    import torch
-
-    return device(requested) or ('cuda' if torch.cuda.is_available() else 'cpu')
+    return device(requested) or default_device()
 
 
 def output(requested: str | os.PathLike[str] | None, default: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""What the processor is and can do, without importing torch."""
+"""What the machine computes on; nothing here imports torch before it has to."""
 
 import platform
 import re
@@ -19,6 +19,16 @@ def cpu_bfloat16() -> bool:
     Without them torch emulates bfloat16, which takes several times as long as single precision.
     """
     return bool(re.search(r'\b(amx_bf16|avx512_bf16|bf16)\b', _cpuinfo()))
+
+
+def default_device() -> str:
+    """Where trainings and evaluations run: ``'cuda'`` where torch has a GPU, NVIDIA's or AMD's, otherwise ``'cpu'``.
+
+    Apple's GPUs are left alone: they have no float64, and no step has been compared on them.
+    """
+    import torch
+
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def _cpuinfo() -> str:

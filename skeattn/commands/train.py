@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> None:
     if args.dry_run:
         from skeattn.engine.rehearsal import rehearse
 
-        print(rehearse(cfg))
+        print(rehearse(cfg, args.gpus or 1))
         return
     start_from = cfg.get('load_from')
     if args.resume or args.resume_with_changes:

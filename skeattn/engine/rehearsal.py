@@ -62,6 +62,7 @@ class Rehearsal:
         method: name of the method.
         parameters: number of trainable parameters.
         epochs, steps, batch_size: of the whole training.
+        processes: that will share the batch; everything here is measured in one.
         step_s: median seconds of a step; None where the training has too few steps to time one.
         evaluation: None where the training has none.
         memory_bytes: peak so far, of the accelerator or else of the process; ``device`` names it.
@@ -82,6 +83,7 @@ class Rehearsal:
     epochs: int
     steps: int
     batch_size: int
+    processes: int
     step_s: float | None
     evaluation: Evaluation | None
     memory_bytes: int
@@ -103,12 +105,16 @@ class Rehearsal:
         time_in_all = 'too few steps to time one'
         if self.seconds is not None:
             time_in_all = f'{self.step_s:.3g} s a step, {duration(self.seconds)} in all'
+        shared = ''
+        if self.processes > 1:
+            shared = f', {self.batch_size // self.processes} in each of {self.processes} processes'
+            time_in_all += '; memory and time of one process with the whole batch'
         shape = ' x '.join(map(str, self.clip))
         rows = {
             'data': f'{self.data}: {self.clips:,} training clips, {self.classes} classes',
             'clips': f'(C, T, V, M) = {shape}, {_size(self.clips_bytes)} in memory',
             'method': f'{self.method}, {self.parameters:,} trainable parameters',
-            'steps': f'{self.steps:,} of {self.batch_size} clips, in {self.epochs} epochs',
+            'steps': f'{self.steps:,} of {self.batch_size} clips{shared}, in {self.epochs} epochs',
             'evaluation': str(self.evaluation or 'none'),
             'time': time_in_all,
             'memory': f'{_size(self.memory_bytes)} so far ({self.device})',
@@ -140,26 +146,28 @@ class _Clock(Hook):
         return statistics.median(timed) if timed else None
 
 
-def rehearse(cfg: Config) -> Rehearsal:
+def rehearse(cfg: Config, processes: int = 1) -> Rehearsal:
     """Build everything of a training in one process, take a few steps, and encode some of the clips of its evaluation.
 
     Nothing is written to the work_dir. The time of the evaluators themselves, such as a linear probe, is not measured.
 
     Args:
         cfg: a config as read from file, overrides merged.
+        processes: in which the training will run; they share the batch.
 
     Raises:
         ConfigError: the config does not train, or whatever a training would refuse at its start.
     """
     if cfg.get('train_cfg') is None:
         raise ConfigError(f'{cfg.filename}: the config has no train_cfg, so there is no training to try')
+    resolve_config(cfg, processes)  # refuses a batch that they cannot share
     with tempfile.TemporaryDirectory() as folder:
         runner = SkeAttnRunner.from_cfg(_shortened(cfg, folder))
         runner.register_hook(clock := _Clock())
         runner.train()
         buffer = io.BytesIO()
         torch.save({'state_dict': runner.model.state_dict(), 'optimizer': runner.optim_wrapper.state_dict()}, buffer)
-        return _found(cfg, runner, clock.step_s, buffer.tell())
+        return _found(cfg, runner, processes, clock.step_s, buffer.tell())
 
 
 def _shortened(cfg: Config, folder: str) -> Config:
@@ -180,7 +188,9 @@ def _shortened(cfg: Config, folder: str) -> Config:
     return short
 
 
-def _found(cfg: Config, runner: SkeAttnRunner, step_s: float | None, checkpoint_bytes: int) -> Rehearsal:
+def _found(
+    cfg: Config, runner: SkeAttnRunner, processes: int, step_s: float | None, checkpoint_bytes: int
+) -> Rehearsal:
     resolved, model, dataset = resolve_config(cfg), bare_model(runner), runner.train_dataloader.dataset
     epochs, batch_size = int(resolved.train_cfg.max_epochs), int(resolved.batch_size)
     steps = min(epochs * len(runner.train_dataloader), resolved.get('max_iters') or math.inf)
@@ -201,6 +211,7 @@ def _found(cfg: Config, runner: SkeAttnRunner, step_s: float | None, checkpoint_
         epochs=epochs,
         steps=int(steps),
         batch_size=batch_size,
+        processes=processes,
         step_s=step_s,
         evaluation=_evaluation(runner, sum(evaluated(i, epochs, interval, begin) for i in range(1, epochs + 1))),
         memory_bytes=torch.cuda.max_memory_allocated() if cuda else own_peak(),

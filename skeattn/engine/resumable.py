@@ -8,7 +8,6 @@ from typing import Any
 
 import mmengine
 import torch
-from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -44,6 +43,7 @@ from skeattn.engine.resume import (
 )
 from skeattn.errors import CheckpointError, ConfigError, NonFiniteError
 from skeattn.files import write_text
+from skeattn.hardware import default_device
 from skeattn.models.joint_names import are_several
 from skeattn.skeletons import get_layout
 
@@ -206,7 +206,7 @@ class ResumableRunner(Runner):
             CheckpointError: the checkpoint holds weights alone, or does not fit.
             ConfigError: the config would change the run in ways that were not accepted.
         """
-        device = get_device() if map_location == 'default' else map_location
+        device = default_device() if map_location == 'default' else map_location
         checkpoint = read_checkpoint(filename, device)
         meta = checkpoint['meta']
         absent = {'optimizer', 'param_schedulers', 'message_hub'} - checkpoint.keys()

@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.model import is_model_wrapper
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
 from torch import nn
@@ -37,6 +36,7 @@ from skeattn.engine.speed import fused, set_matmul_precision, wrapper_settings
 from skeattn.engine.stop import StopRequest
 from skeattn.engine.work_dir import alone_in, check_work_dir, default_work_dir
 from skeattn.errors import ConfigError, SkeAttnError
+from skeattn.hardware import default_device
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 
 SMOOTHED = r'^(train/)?(?!(.*[._])?(lr|momentum)$)[^/]*$|loss|time|grad_norm'
@@ -45,7 +45,6 @@ ONLY_IN_FILE = (
     'System environment:',
     'Config:',
     'Hooks will be executed',
-    'Distributed training is not used',
     'Exp name:',
 )
 """Beginnings of messages that are not printed on the screen."""
@@ -127,9 +126,9 @@ class SkeAttnRunner(ResumableRunner):
         env_cfg = {**env_cfg, 'dist_cfg': {**dist_cfg, 'timeout': usual_timeout(dist_cfg)}}
         if self.distributed and not is_distributed():
             rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
-            if get_device() == 'cpu':
+            if default_device() == 'cpu':
                 torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=env_cfg['dist_cfg']['timeout']))
-            elif get_device() == 'cuda' and rank >= devices:
+            elif default_device() == 'cuda' and rank >= devices:
                 raise ConfigError(f'process {rank} has no GPU: {devices} are present; start fewer processes')
         super().setup_env(env_cfg)
         set_matmul_precision(env_cfg)
@@ -141,7 +140,7 @@ class SkeAttnRunner(ResumableRunner):
     def set_randomness(self, seed: int | None = 0, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Seed everything; on the CPU, where it costs nothing, also choose deterministic algorithms."""
         super().set_randomness(seed if seed is not None else 0, diff_rank_seed, deterministic)
-        if get_device() == 'cpu':
+        if default_device() == 'cpu':
             torch.set_deterministic_debug_mode('warn')
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
@@ -280,11 +279,14 @@ class SkeAttnRunner(ResumableRunner):
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """mmengine's wrapper with our :data:`~skeattn.engine.speed.WRAPPER`; on the CPU without device ids."""
-        if not self.distributed or is_model_wrapper(model):
+        if is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
+        model = model.to(default_device())
+        if not self.distributed:
+            return revert_sync_batchnorm(model)
         unused = self.cfg.get('find_unused_parameters', False)
         wrapper = wrapper_settings(model_wrapper_cfg, unused)
-        if get_device() != 'cpu':
+        if default_device() != 'cpu':
             return super().wrap_model(wrapper, model)
         if self.cfg.get('sync_bn'):
             self.logger.warning('sync_bn has no effect: torch synchronises BN statistics on GPUs alone')

@@ -11,6 +11,7 @@ from mmengine.dist import get_world_size, is_main_process
 from skeattn.errors import ConfigError
 from skeattn.evaluation.features import Features
 from skeattn.evaluation.result import ProtocolResult
+from skeattn.hardware import default_device
 
 PATIENCE = timedelta(days=7)
 """How long other processes wait for an evaluator; the collectives of a training give up after half an hour."""
@@ -41,7 +42,7 @@ class Evaluator:
 
 def working_device(name: str | None = None) -> torch.device:
     """The device of that name; by default the accelerator if there is one, otherwise the CPU."""
-    return torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    return torch.device(name or default_device())
 
 
 class FunctionEvaluator(Evaluator):

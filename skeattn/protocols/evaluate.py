@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
@@ -34,6 +33,7 @@ from skeattn.evaluation.features import Features, extract_features, frozen, raw_
 from skeattn.evaluation.metrics import confusion, per_class
 from skeattn.evaluation.result import ProtocolResult
 from skeattn.files import sha256, write_atomic
+from skeattn.hardware import default_device
 from skeattn.models.readout import LOGITS, MEAN, split_source, with_readout
 from skeattn.protocols.plan import ENCODER, check_labels, plan_sources, read_protocols, reads_logits, trains
 from skeattn.protocols.scratch import scratch_folder
@@ -97,7 +97,7 @@ class Evaluation:
     ) -> None:
         self.cfg, self.seed, self.baselines = cfg, seed, baselines
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
-        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        self.device = device or default_device()
         evaluation = cfg.get('evaluation') or {}
         self.batch_size, self.autocast = evaluation.get('batch_size', 256), evaluates_in_autocast(cfg)
         self.protocols, self.settings = read_protocols(protocols, cfg)

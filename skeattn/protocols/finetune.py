@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size, is_distributed, is_main_process
 from mmengine.logging import print_log
 from torch import Tensor
@@ -30,6 +29,7 @@ from skeattn.evaluation.features import extract_features
 from skeattn.evaluation.metrics import accuracy
 from skeattn.evaluation.result import ProtocolResult, Scores
 from skeattn.files import sha256
+from skeattn.hardware import default_device
 from skeattn.models.joint_names import are_several
 from skeattn.protocols.target import EvalTarget, TrainingProtocol
 from skeattn.registry import BACKBONES, DATASETS, EVALUATORS, HEADS, MODELS
@@ -135,7 +135,7 @@ class Finetune(TrainingProtocol):
         result.facts = {
             'scores_of': 'last epoch',
             'labelled': {'clips': len(clips), 'sha256': hashlib.sha256(names.encode()).hexdigest()},
-            'device': get_device(),
+            'device': default_device(),
         }
         if test.scores.shape[1] > 5:
             result.metrics['top5'] = accuracy(test.scores, test.labels, 5)
@@ -261,7 +261,7 @@ class Finetune(TrainingProtocol):
         checkpoint = read_checkpoint(str(path))
         model = MODELS.build(resolve_config(cfg, get_world_size()).model)
         load_weights(model, checkpoint['state_dict'], str(path), min_match=1)
-        test = extract_features(model.to(get_device()), DATASETS.build(dict(watched)), BATCH_SIZE, 'logits')
+        test = extract_features(model.to(default_device()), DATASETS.build(dict(watched)), BATCH_SIZE, 'logits')
         return Scores(test.x, test.labels, test.names), checkpoint['message_hub']['runtime_info'][CURVES]
 
     def _labelled(self, target: EvalTarget) -> np.ndarray:

@@ -95,7 +95,7 @@ def test_beside_gloo_the_backend_waits_longer_than_the_thread(monkeypatch: pytes
 @pytest.mark.parametrize(('dist_cfg', 'expected'), [({'backend': 'nccl'}, 1800), ({'timeout': 77}, 77), (None, 1800)])
 def test_the_timeout_of_the_config_holds_for_nccl(monkeypatch: pytest.MonkeyPatch, dist_cfg, expected) -> None:
     passed: list[Any] = []
-    monkeypatch.setattr(runner, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(runner, 'default_device', lambda: 'cuda')
     monkeypatch.setattr(runner.torch.cuda, 'device_count', lambda: 1)
     monkeypatch.setattr(Runner, 'setup_env', lambda self, env_cfg: passed.append(env_cfg['dist_cfg']))
     one: Any = SkeAttnRunner.__new__(SkeAttnRunner)

@@ -74,6 +74,15 @@ def test_time_is_in_hours(found):
     assert '1 s a step, 11:11:40 in all' in str(found)
 
 
+def test_several_processes_share_the_batch(tmp_path, data, found):
+    with pytest.raises(ConfigError, match='batch_size=8 is shared by 3 processes'):
+        rehearse(toy_config(tmp_path, data=data), processes=3)
+    assert '60 of 8 clips, in 20 epochs' in str(found)
+    shared = rehearse(toy_config(tmp_path, data=data, train_cfg__max_epochs=20), processes=4)
+    assert '60 of 8 clips, 2 in each of 4 processes, in 20 epochs' in str(shared)
+    assert 'in all; memory and time of one process with the whole batch' in str(shared)
+
+
 def test_a_config_that_does_not_train_is_refused(tmp_path, data):
     with pytest.raises(ConfigError, match='no train_cfg'):
         rehearse(toy_config(tmp_path, data=data, train_cfg=None, optim_wrapper=None))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 
 from skeattn.apis import load_model
 from skeattn.checkpoint import find_newest, read_checkpoint, write_checkpoint
@@ -17,6 +16,7 @@ from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks import AccuracyHook
 from skeattn.errors import CheckpointError, ConfigError, DataError
 from skeattn.evaluation.metrics import accuracy
+from skeattn.hardware import default_device
 from skeattn.protocols.finetune import Finetune, encoder_weights
 from skeattn.protocols.settings import read_protocol
 from skeattn.protocols.target import EvalTarget
@@ -109,7 +109,7 @@ def test_numbers_scores_and_curves_belong_together(tuned):
 def test_the_labelled_clips_are_counted_and_identified(tuned):
     names = '\n'.join(f'clip{i:02d}' for i in range(9, 45))
     labelled = {'clips': 36, 'sha256': hashlib.sha256(names.encode()).hexdigest()}
-    assert tuned[1].facts == {'scores_of': 'last epoch', 'labelled': labelled, 'device': get_device()}
+    assert tuned[1].facts == {'scores_of': 'last epoch', 'labelled': labelled, 'device': default_device()}
 
 
 def test_training_lowers_the_loss(trained, tmp_path):
