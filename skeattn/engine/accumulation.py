@@ -7,7 +7,7 @@ import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
 from torch import Tensor
 
-from skeattn.engine.hooks.steps import LOSSES, bare_model, micro_batches, stepped
+from skeattn.engine.hooks.steps import EPOCH_LOSSES, bare_model, micro_batches, stepped
 from skeattn.models.processes import gather_rows
 from skeattn.models.queue import queues_of
 
@@ -35,7 +35,7 @@ def pending_state(runner: Any) -> dict[str, Any] | None:
 
 def unfinished_epoch(runner: Any) -> dict[str, Any]:
     """Losses of the iterations of an epoch so far, of each process; all processes call it."""
-    losses = runner.message_hub.runtime_info.get(LOSSES) or []
+    losses = runner.message_hub.runtime_info.get(EPOCH_LOSSES) or []
     own = torch.stack(losses) if losses else torch.zeros(0, dtype=torch.float64)
     return {'losses': all_gather(own) if get_world_size() > 1 else [own]}
 
@@ -48,7 +48,7 @@ def restore_unfinished(runner: Any, checkpoint: Mapping[str, Any]) -> None:
     ranks = state['losses']
     own = ranks[get_rank()] if len(ranks) == get_world_size() else torch.stack(ranks).mean(dim=0)
     if len(own):
-        runner.message_hub.update_info(LOSSES, list(own.to(next(bare_model(runner).parameters()).device)))
+        runner.message_hub.update_info(EPOCH_LOSSES, list(own.to(next(bare_model(runner).parameters()).device)))
 
 
 def restore_pending(runner: Any, checkpoint: Mapping[str, Any], changed: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
-from skeattn.engine.hooks.steps import LOSSES
+from skeattn.engine.hooks.steps import EPOCH_LOSSES
 
 HISTORY = 1000
 """Latest values of each logged scalar that a checkpoint keeps: more than any smoothing window needs."""
@@ -95,7 +95,7 @@ def hub_state(hub: MessageHub) -> dict[str, Any]:
         values, counts = buffer.data
         scalars[name] = {'values': values[-HISTORY:].tolist(), 'counts': counts[-HISTORY:].tolist()}
     resumed = {name: kept for name, kept in state['resumed_keys'].items() if not name.startswith(EVALUATIONS)}
-    info = {name: value for name, value in state['runtime_info'].items() if name != LOSSES}
+    info = {name: value for name, value in state['runtime_info'].items() if name != EPOCH_LOSSES}
     return {**state, 'log_scalars': scalars, 'runtime_info': info, 'resumed_keys': resumed}
 
 

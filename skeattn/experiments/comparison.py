@@ -78,7 +78,8 @@ def plan_comparison(
 
     A method that starts from another one's run (STARS from MAMP's) starts from the run with the same seed, which is in
     the table as well. The untrained encoder is that of the first config with the same backbone and streams, independent
-    of the requested methods.
+    of the requested methods. Raw coordinates are those of the first config, and once more of methods that read the set
+    through another pipeline.
 
     Args:
         configs: from :func:`find_configs`.
@@ -101,7 +102,22 @@ def plan_comparison(
     named = methods or configs
     compared = {method: cfgs[method] for method in dict.fromkeys([*(starts[m] for m in named if m in starts), *named])}
     sources = raw_sources(_readouts(cfgs.values()))
-    baselines = [Run(RAW, next(iter(configs.values())), 0, options, False, sources, tuple(protocols))]
+    first = next(iter(configs))
+    read: dict[str, str] = {}
+    for method in (first, *compared):
+        read.setdefault(repr(cfgs[method].dataset.to_dict()), method)
+    baselines = [
+        Run(
+            RAW if method == first else f'{RAW}, clips of {method_name(method, cfgs[method])}',
+            configs[method],
+            0,
+            options,
+            False,
+            sources,
+            tuple(protocols),
+        )
+        for method in read.values()
+    ]
     encoders = ((backbone_of(configs[method]), str(cfg.stream)) for method, cfg in compared.items())
     for backbone, stream in dict.fromkeys(encoders):
         name = f'{UNTRAINED}, {FURTHER_BACKBONES[backbone]}' if backbone in FURTHER_BACKBONES else UNTRAINED

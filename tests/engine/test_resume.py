@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skeattn.checkpoint import read_checkpoint, write_checkpoint
 from skeattn.engine import SkeAttnRunner
-from skeattn.engine.hooks.steps import LOSSES
+from skeattn.engine.hooks.steps import EPOCH_LOSSES
 from skeattn.engine.resume import Difference, compare, differences
 from skeattn.errors import CheckpointError, ConfigError
 from tests.engine.resuming import QUIET, ready, resumed
@@ -158,7 +158,7 @@ def test_another_batch_size_keeps_the_place_within_an_epoch(tmp_path, data, batc
     watched = {f'default_hooks__{key}': value for key, value in hooks.items()}
     toy_runner(tmp_path / 'a', data=data, **QUIET, **watched, max_iters=4).train()
     kept = read_checkpoint(tmp_path / 'a/run/epoch_1_iter_4.pth')
-    assert len(kept['unfinished']['losses'][0]) == 1 and LOSSES not in kept['message_hub']['runtime_info']
+    assert len(kept['unfinished']['losses'][0]) == 1 and EPOCH_LOSSES not in kept['message_hub']['runtime_info']
     changed = dict(batch_size=batch_size, max_iters=3 * length, model__queue__size=40, **watched)
     runner = resumed(tmp_path / 'b', tmp_path / 'a', data, '1_iter_4', ('batch_size',), **changed)
     assert runner.iter == 3 * length and len(logged(tmp_path / 'b/run')) == 3 * length - begun

@@ -78,6 +78,19 @@ def test_a_method_starts_from_the_run_of_another_with_the_same_seed(checkout) ->
     assert f'load_from={trained[0].folder(Path("runs"))}' in command
 
 
+def test_raw_coordinates_stand_once_for_every_pipeline(checkout) -> None:
+    with Path('configs/skeletonclr/stgcn_toy.py').open('a') as config:
+        config.write("dataset['pipeline']['resample']['num_frames'] = 8\n")
+    configs = find_configs('toy')
+    baselines = [run for run in plan_comparison(configs, None, [0], {}) if not run.trained]
+    assert [(run.name, run.config, run.seed) for run in baselines[:2]] == [
+        ('raw coordinates', configs['skeattnclr'], 0),
+        ('raw coordinates, clips of SkeletonCLR', configs['skeletonclr'], 0),
+    ]
+    assert baselines[1].sources == ('raw',) and baselines[2].name == 'untrained encoder'
+    assert len({run.digest for run in baselines[:2]}) == 2
+
+
 def test_gain_is_over_the_untrained_encoder_with_the_same_backbone() -> None:
     def of(backbone: str, record: Record) -> Record:
         return dataclasses.replace(record, config=f'configs/x/{backbone}_toy.py')

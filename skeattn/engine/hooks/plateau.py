@@ -6,7 +6,7 @@ import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import ParamSchedulerHook
 
-from skeattn.engine.hooks.steps import LOSSES, curves
+from skeattn.engine.hooks.steps import EPOCH_LOSSES, curves
 from skeattn.registry import HOOKS
 
 
@@ -22,8 +22,8 @@ class LossScheduleHook(ParamSchedulerHook):
     def before_train_epoch(self, runner: Any) -> None:
         """Start an epoch's mean, or continue that of a resumed one."""
         hub = runner.message_hub
-        self._losses: list[torch.Tensor] = hub.runtime_info.get(LOSSES) or []
-        hub.update_info(LOSSES, self._losses)
+        self._losses: list[torch.Tensor] = hub.runtime_info.get(EPOCH_LOSSES) or []
+        hub.update_info(EPOCH_LOSSES, self._losses)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Record the loss."""
@@ -34,7 +34,7 @@ class LossScheduleHook(ParamSchedulerHook):
     def after_train_epoch(self, runner: Any) -> None:
         """Step all schedules that count epochs, those that wait for a plateau with the epoch's loss."""
         mean = torch.stack(self._losses or [torch.tensor(float('nan'))]).mean()
-        runner.message_hub.update_info(LOSSES, [])
+        runner.message_hub.update_info(EPOCH_LOSSES, [])
         all_reduce(mean, op='mean')
         history = curves(runner)
         history.setdefault('loss', []).append(mean.item())

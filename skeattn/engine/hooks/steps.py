@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from skeattn.errors import ConfigError
 
 CURVES = 'curves'
-LOSSES = 'losses_of_epoch'
+EPOCH_LOSSES = 'losses_of_epoch'
 """Facts of a message hub: the curves of a training, and the losses of the epoch in which it is."""
 
 
