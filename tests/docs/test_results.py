@@ -231,3 +231,19 @@ def test_pstl_on_the_embedded_set_is_quoted_from_its_records() -> None:
     knn, probe = row.metrics['knn/top1_k1'], row.metrics['probe/top1']
     text = f'has {mean(knn):.1f} ± {stdev(knn):.1f} by K = 1 and {mean(probe):.1f} ± {stdev(probe):.1f} by `probe`'
     assert text in (RESULTS / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('dataset', ['nwucla_xview', 'utdmhad_xsub'])
+def test_an_unseen_layout_gains_nothing_as_its_tables_say(dataset: str) -> None:
+    """Rendered from the records; three seeds, whose mean is below the untrained encoder."""
+    rows = make_rows(records(RESULTS / f'unseen_layout_{dataset}'))
+    page = (RESULTS / 'README.md').read_text()
+    assert render(rows, 'github') in page
+    trained, untrained = (
+        next(row for row in rows if row.name.startswith(name) and not row.without_copies)
+        for name in ('MAMP', 'untrained encoder')
+    )
+    assert trained.seeds == untrained.seeds == [0, 1, 2]
+    for metric in ('knn/top1_k1', 'probe/top1'):
+        ours, start = mean(trained.metrics[metric]), mean(untrained.metrics[metric])
+        assert ours < start and f'{ours:.1f}' in page and f'{start:.1f}' in page
