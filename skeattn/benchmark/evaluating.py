@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skeattn.benchmark.reference.methods import METHODS
 from skeattn.benchmark.reference.network import pooled
 from skeattn.benchmark.rounds import Group, Variant
-from skeattn.benchmark.setting import PRECISIONS, Clips, Setting, method_config
+from skeattn.benchmark.setting import Clips, Setting, method_config
 from skeattn.engine.build import load_model
 from skeattn.evaluation import Features, LinearProbe, RidgeProbe, extract_features
 from skeattn.evaluation.knn import knn_scores, vote
@@ -27,9 +27,9 @@ def extraction(setting: Setting) -> Iterator[Group]:
         sizes = dict(width=width) | (dict(channels=8) if setting.small else {})
         reference: Any = METHODS['SkeAttnCLR'](**sizes, queue=setting.queue).to(setting.device).eval()
         variants = []
-        for name, amp in PRECISIONS.items():
+        for name, amp in setting.precisions.items():
             variants.append(Variant(f'reference {name}', partial(plain_loop, reference, data, setting, amp), len(data)))
-        for name, amp in PRECISIONS.items():
+        for name, amp in setting.precisions.items():
             variants.append(Variant(f'ours {name}', partial(extract_features, model, data, autocast=amp), len(data)))
         yield Group(f'features, width {width}', variants)
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from skeattn.datasets.native import at_full_length
 from skeattn.engine.config import read_config, resolve_config
+from skeattn.engine.speed import gpu_bfloat16
+from skeattn.hardware import cpu_bfloat16
 from skeattn.toolbox import CONFIGS
 
-PRECISIONS = {'float32': False, 'bfloat16': True}
 TWO_PERSONS = 0.3
 """Share of the clips in which the second person is present, as in NTU RGB+D."""
 
@@ -65,6 +66,12 @@ class Setting:
     matrix: int = 1024
     copied: int = 2**28
     small: bool = False
+
+    @property
+    def precisions(self) -> dict[str, bool]:
+        """What is compared, and whether it is autocast: float32, and bfloat16 unless the device would emulate it."""
+        fast = gpu_bfloat16() if torch.device(self.device).type == 'cuda' else cpu_bfloat16()
+        return {'float32': False, 'bfloat16': True} if fast else {'float32': False}
 
 
 TINY = dict(

@@ -12,7 +12,7 @@ from skeattn.benchmark.reference.methods import METHODS, sgd, train_step
 from skeattn.benchmark.reference.network import STGCN
 from skeattn.benchmark.reference.views import Feeder
 from skeattn.benchmark.rounds import Group, Variant
-from skeattn.benchmark.setting import METHOD_CONFIGS, PRECISIONS, Clips, Setting, config, method_config, pasted
+from skeattn.benchmark.setting import METHOD_CONFIGS, Clips, Setting, config, method_config, pasted
 from skeattn.channels import AXES
 from skeattn.engine.amp import AutocastOptimWrapper
 from skeattn.engine.build import load_model
@@ -65,7 +65,9 @@ def steps(setting: Setting) -> Iterator[Group]:
     for method in METHOD_CONFIGS:
         for width in setting.widths if method == 'SkeAttnCLR' else setting.widths[:1]:
             variants = _reference_steps(method, width, setting) if method in METHODS else []
-            variants += [our_step(method, width, setting, amp, f'ours {name}') for name, amp in PRECISIONS.items()]
+            variants += [
+                our_step(method, width, setting, amp, f'ours {name}') for name, amp in setting.precisions.items()
+            ]
             if torch.device(setting.device).type == 'cuda' and method == 'SkeAttnCLR':  # two minutes of compiling
                 variants.append(our_step(method, width, setting, True, 'ours bfloat16, compiled', switch=True))
             yield Group(f'{method}, width {width}', variants)
@@ -90,7 +92,7 @@ def of_config(path: str, setting: Setting, persons: int | None = None) -> Group:
         with frozen(model):
             model.features(data.__getitems__(indices))
 
-    runs = {f'step, {name}': _step(load_model(cfg), data, setting, amp) for name, amp in PRECISIONS.items()}
+    runs = {f'step, {name}': _step(load_model(cfg), data, setting, amp) for name, amp in setting.precisions.items()}
     runs['views alone'] = partial(_our_views, model.data_preprocessor, data, indices)
     runs['features of the clips (evaluation)'] = features
     return Group(cfg.model.type, [Variant(name, run, setting.batch) for name, run in runs.items()])
@@ -112,14 +114,14 @@ def _both(
         module.zero_grad()
         out.float().square().mean().backward()
 
-    return [Variant(f'{name} {kind}', partial(run, amp), setting.batch) for kind, amp in PRECISIONS.items()]
+    return [Variant(f'{name} {kind}', partial(run, amp), setting.batch) for kind, amp in setting.precisions.items()]
 
 
 def _reference_steps(method: str, width: int, setting: Setting) -> list[Variant]:
     data = Clips(4 * setting.batch, setting.frames)
     sizes = dict(width=width, queue=setting.queue) | (dict(channels=8) if setting.small else {})
     found = []
-    for name, amp in PRECISIONS.items():
+    for name, amp in setting.precisions.items():
         model = METHODS[method](**sizes).to(setting.device).train()
         optimizer, feeder = sgd(model), Feeder(data.array, method, units=pasted(setting))
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skeattn.benchmark.ceilings import ceilings
+from skeattn.benchmark.evaluating import extraction
 from skeattn.benchmark.rounds import Clock, Group, Variant, measure_group
 from skeattn.benchmark.setting import TINY, Clips, Setting, method_config, pasted
 from skeattn.benchmark.work import Work, count, peak_memory
@@ -98,3 +99,16 @@ def test_the_mixed_piece_is_the_papers_at_64_frames_and_fits_others():
     assert pasted(Setting()) == (4, 7) and pasted(Setting(frames=32)) == (2, 4) and pasted(Setting(frames=8)) == (1, 1)
     cfg = method_config('SkeAttnCLR', Setting(**TINY), width=3)
     assert cfg.model.backbone.base_channels == 3 and cfg.model.queue.size == TINY['queue']
+
+
+@pytest.mark.parametrize('fast', [True, False])
+def test_bfloat16_is_measured_where_the_device_has_it(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
+    monkeypatch.setattr('skeattn.benchmark.setting.cpu_bfloat16', lambda: fast)
+    monkeypatch.setattr('skeattn.benchmark.setting.gpu_bfloat16', lambda: not fast)
+    both, single = {'float32': False, 'bfloat16': True}, {'float32': False}
+    assert Setting().precisions == (both if fast else single)
+    assert Setting(device='cuda:1').precisions == (single if fast else both)
+    (group,) = extraction(Setting(**TINY))
+    assert [variant.name for variant in group.variants] == [
+        f'{whose} {precision}' for whose in ('reference', 'ours') for precision in (both if fast else single)
+    ]
