@@ -72,9 +72,9 @@ def test_links_lead_to_pages() -> None:
 
 
 def test_a_folder_lists_its_files() -> None:
-    text = repository.source_page('docs/results/pstl_demo')
-    names = sorted(path.name for path in (ROOT / 'docs/results/pstl_demo').iterdir())
-    assert re.findall(r'^\* \[`(.+)`\]\(../../../../results/pstl_demo/(.+)\)$', text, re.MULTILINE) == [
+    text = repository.source_page('docs/results/since_2023_demo')
+    names = sorted(path.name for path in (ROOT / 'docs/results/since_2023_demo').iterdir())
+    assert re.findall(r'^\* \[`(.+)`\]\(../../../../results/since_2023_demo/(.+)\)$', text, re.MULTILINE) == [
         (name, name) for name in names
     ]
     assert '* `test_two_processes.py`' in repository.source_page('tests/distributed')
