@@ -275,6 +275,13 @@ def test_a_mask_of_a_clip_depends_on_its_place_in_the_global_batch_alone():
     assert 0.3 < tube_masks()['coin'].float().mean() < 0.7
 
 
+def test_the_parts_of_a_kinect_2_skeleton_are_those_of_the_release_in_its_order():
+    """A tube is a run of them: the spine is joint 0, 1 and 20, the neck joint 2."""
+    arms = (4, 5, 6, 7, 21, 22), (8, 9, 10, 11, 23, 24)
+    parts = get_layout('ntu25').parts
+    assert parts['trunk'] == (0, 1, 20, 2, 3) and (parts['left_arm'], parts['right_arm']) == arms
+
+
 def test_settings_of_tubes_that_cannot_work_are_named():
     for wrong in ({'ratio': (0.9, 0.5)}, {'ratio': (0.5, 1.0)}, {'largest': 0}):
         with pytest.raises(ConfigError, match='TubeMask: '):

@@ -308,3 +308,23 @@ def test_the_choices_are_printed_with_their_origin():
     rows = mamp(target='nat', tau=0.5).paper_vs_release()
     assert 'inferred' in rows['target'][1] and 'custom' in rows['mask'][1]
     assert {'mask_ratio', 'persons', 'views.query.rotation.per'} <= rows.keys()
+
+
+@pytest.mark.parametrize(
+    ('target', 'tau', 'expected'),
+    [
+        ('motion', 0.8, 'tau 0.8: as released for NTU-60 and PKU-MMD'),
+        ('joint', 0.75, 'tau 0.75: as released for NTU-120'),
+        ('motion', 0.15, 'tau 0.15: custom; released: 0.8 and 0.75'),
+        ('latent', 0.15, 'tau 0.15: at which Skeleton2vec ends'),
+        ('latent', 0.8, 'tau 0.8: custom; released: 0.15'),
+    ],
+)
+def test_a_temperature_is_named_by_the_release_that_has_it(target, tau, expected):
+    assert mamp(target=target, tau=tau).paper_vs_release()['mask'][1] == expected
+
+
+@pytest.mark.parametrize('tau', [0.0, -0.5])
+def test_a_temperature_that_would_reverse_the_mask_is_refused(tau):
+    with pytest.raises(ConfigError, match=rf'model.tau={tau} must be above 0; model.mask="random"'):
+        mamp(tau=tau)

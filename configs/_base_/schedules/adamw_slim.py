@@ -6,7 +6,7 @@ Vectors do not decay; the embedding of patches learns slowly, the prototypes fro
 _base_ = './adamw_mamp.py'
 batch_size = 768
 optim_wrapper = dict(
-    optimizer=dict(lr=0.00017, betas=(0.9, 0.999), weight_decay=0.04),
+    optimizer=dict(lr=0.0001732, betas=(0.9, 0.999), weight_decay=0.04),
     paramwise_cfg=dict(
         layer_decay=1.0,
         custom_keys={

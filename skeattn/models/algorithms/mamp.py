@@ -34,6 +34,7 @@ TARGETS = {
     'latent': 'Skeleton2vec',
 }
 MASKS = ('motion', 'random')
+RELEASED_TAU = {0.8: 'as released for NTU-60 and PKU-MMD', 0.75: 'as released for NTU-120'}
 
 
 @MODELS.register_module()
@@ -83,6 +84,8 @@ class MAMP(MomentumPretraining):
                 f'{", ".join(MASKS)}'
             )
         refuse_several_streams(self)
+        if tau <= 0:
+            raise ConfigError(f'model.tau={tau} must be above 0; model.mask="random" masks all tokens alike')
         if tube < 1:
             raise ConfigError(f'model.tube={tube} must be at least 1 patch')
         self.target, self.mask, self.mask_ratio, self.tau, self.tube = target, mask, mask_ratio, tau, tube
@@ -191,7 +194,8 @@ class MAMP(MomentumPretraining):
     def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.algorithms.base.Pretraining.paper_vs_release`."""
         persons = {'all': 'as released', 'present': 'absent persons neither encoded nor predicted'}
-        tau = 'as released for NTU-60 and PKU-MMD' if self.tau == 0.8 else 'custom; the release used 0.8, NTU-120 0.75'
+        released = {0.15: 'at which Skeleton2vec ends'} if self.target == 'latent' else RELEASED_TAU
+        tau = released.get(self.tau, f'custom; released: {" and ".join(map(str, released))}')
         return {
             'target': (self.target, TARGETS[self.target]),
             'mask': (self.mask, f'tau {self.tau}: {tau}' if self.mask == 'motion' else 'all tokens alike'),
