@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import pytest
 
@@ -250,3 +250,21 @@ def test_an_unseen_layout_gains_nothing_as_its_tables_say(dataset: str) -> None:
     for metric in ('knn/top1_k1', 'probe/top1'):
         ours, start = mean(trained.metrics[metric]), mean(untrained.metrics[metric])
         assert ours < start and f'{ours:.1f}' in page and f'{start:.1f}' in page
+
+
+@pytest.mark.parametrize('dataset', ['nwucla_xview', 'utdmhad_xsub'])
+def test_one_encoder_for_both_sets_is_as_good_as_one_each(dataset: str) -> None:
+    """Within the spread of the seeds, and far above its baselines; the differences are quoted from the records."""
+    rows = make_rows(records(RESULTS / f'both_sets_{dataset}'))
+    page = (RESULTS / 'README.md').read_text()
+    assert render(rows, 'github') in page
+    both, alone, untrained = (
+        next(row for row in rows if row.name == name and not row.without_copies)
+        for name in ('SkeAttnCLR, both sets', 'SkeAttnCLR', 'untrained encoder')
+    )
+    assert both.seeds == alone.seeds == untrained.seeds == [0, 1, 2]
+    for metric in ('knn/top1_k1', 'probe/top1'):
+        ours, own = both.metrics[metric], alone.metrics[metric]
+        assert abs(mean(ours) - mean(own)) <= max(stdev(ours), stdev(own))
+        gain = mean(ours) - mean(untrained.metrics[metric])
+        assert gain > 5 and f'{gain:.1f}' in page
