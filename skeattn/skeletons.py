@@ -27,7 +27,8 @@ class SkeletonLayout:
         joints: joint names in index order.
         parents: for each joint its parent; the root is its own parent. One tree.
         mirror: (left, right) pairs exchanged by a left-right flip; joints in no pair lie on the midline.
-        parts: named groups of joints that part mixing exchanges; disjoint, together all joints.
+        parts: named groups of joints that part mixing exchanges; disjoint, together all joints;
+            TubeMask masks runs of them, in this order.
         hip: centre of the hips: a joint, or joints whose mean it is.
         spine: (lower, upper) end of the trunk axis, which points up on a standing person; each a joint or joints whose
             mean it is.

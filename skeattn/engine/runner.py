@@ -128,7 +128,7 @@ class SkeAttnRunner(ResumableRunner):
             rank, devices = int(os.environ.get('LOCAL_RANK', 0)), torch.cuda.device_count()
             if default_device() == 'cpu':
                 torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=env_cfg['dist_cfg']['timeout']))
-            elif default_device() == 'cuda' and rank >= devices:
+            elif rank >= devices:
                 raise ConfigError(f'process {rank} has no GPU: {devices} are present; start fewer processes')
         super().setup_env(env_cfg)
         set_matmul_precision(env_cfg)

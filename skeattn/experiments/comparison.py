@@ -102,22 +102,8 @@ def plan_comparison(
     named = methods or configs
     compared = {method: cfgs[method] for method in dict.fromkeys([*(starts[m] for m in named if m in starts), *named])}
     sources = raw_sources(_readouts(cfgs.values()))
-    first = next(iter(configs))
-    read: dict[str, str] = {}
-    for method in (first, *compared):
-        read.setdefault(repr(cfgs[method].dataset.to_dict()), method)
-    baselines = [
-        Run(
-            RAW if method == first else f'{RAW}, clips of {method_name(method, cfgs[method])}',
-            configs[method],
-            0,
-            options,
-            False,
-            sources,
-            tuple(protocols),
-        )
-        for method in read.values()
-    ]
+    raw = partial(Run, seed=0, options=options, trained=False, sources=sources, protocols=tuple(protocols))
+    baselines = [raw(name, configs[method]) for name, method in _pipelines(cfgs, compared).items()]
     encoders = ((backbone_of(configs[method]), str(cfg.stream)) for method, cfg in compared.items())
     for backbone, stream in dict.fromkeys(encoders):
         name = f'{UNTRAINED}, {FURTHER_BACKBONES[backbone]}' if backbone in FURTHER_BACKBONES else UNTRAINED
@@ -133,6 +119,18 @@ def plan_comparison(
             run = Run(name, configs[method], seed, options, protocols=tuple(protocols), start=start)
             trainings[method, seed] = run
     return [*baselines, *trainings.values()]
+
+
+def _pipelines(cfgs: Mapping[str, Any], compared: Iterable[str]) -> dict[str, str]:
+    """Name of a row of raw coordinates -> a method that reads these clips; the first config's have no addition."""
+    first = next(iter(cfgs))
+    methods: dict[str, str] = {}
+    for method in (first, *compared):
+        methods.setdefault(repr(cfgs[method].dataset.to_dict()), method)
+    return {
+        RAW if method == first else f'{RAW}, clips of {method_name(method, cfgs[method])}': method
+        for method in methods.values()
+    }
 
 
 def _start(cfg: Any, configs: Mapping[str, str]) -> str | None:

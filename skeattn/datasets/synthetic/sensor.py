@@ -47,7 +47,7 @@ def disturb(rng: np.random.Generator, keypoint: np.ndarray) -> np.ndarray:
     # First-order low-pass of unit variance: jitter of neighbouring frames is correlated.
     jitter = lfilter([0.6], [1, -0.8], white, axis=0)[20:]
     noisy = keypoint + level * jitter
-    parts = [tuple(sorted(members)) for members in LAYOUT.parts.values()]  # clips stay what they are
+    parts = [tuple(sorted(members)) for members in LAYOUT.parts.values()]  # by number, as the clips were first drawn
     for _ in range(rng.poisson(0.7)):
         joints, start, length = _event(rng, T, parts)
         noisy[start : start + length, joints] = noisy[start, joints]

@@ -61,7 +61,7 @@ class MAMP(MomentumPretraining):
         init_cfg: mmengine initialisation of all weights.
 
     Raises:
-        ConfigError: unknown ``target`` or ``mask``, another backbone, or several streams.
+        ConfigError: unknown ``target`` or ``mask``, ``tau`` not above 0, another backbone, or several streams.
     """
 
     def __init__(
