@@ -1,8 +1,7 @@
 _base_ = [
     '../_base_/datasets/utdmhad_xsub.py',
-    '../_base_/pipelines/translated_small.py',
     '../_base_/models/slim_small.py',
     '../_base_/schedules/adamw_slim_small.py',
     '../_base_/slim_small_runtime.py',
 ]
-_base_.merge(_base_.pop('translated'))
+dataset = dict(pipeline=dict(resample=dict(num_frames=32)))

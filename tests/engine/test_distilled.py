@@ -9,6 +9,7 @@ from skeattn.checkpoint import read_checkpoint
 from skeattn.engine import SkeAttnRunner
 from skeattn.engine.hooks import TeacherTemperatureHook
 from skeattn.errors import ConfigError
+from skeattn.protocols.evaluate import Evaluation
 from tests.engine.runs import assert_equal_state, fake_runner, logged
 from tests.engine.toy import toy_config, write_set
 from tests.models.distilled import distilled_config
@@ -53,6 +54,12 @@ def test_the_teacher_is_evaluated_by_both_sources(tmp_path, data):
     assert 'knn/top1_k1' in run(tmp_path, data).val()
     (tmp_path / 'class').mkdir()
     assert 'knn/top1_k1' in run(tmp_path / 'class', data, evaluation__source='class').val()
+
+
+def test_tokens_alone_are_evaluated_unless_the_class_token_is_asked_for(tmp_path, data):
+    cfg = distilled_config(tmp_path, data=data)
+    assert list(Evaluation(cfg, readouts=['joints', 'mean']).plan) == ['backbone@joints', 'backbone']
+    assert list(Evaluation(cfg, sources=['backbone', 'class']).plan) == ['backbone', 'class']
 
 
 def test_the_temperature_rises_by_iteration_then_stays():

@@ -176,10 +176,6 @@ class SLiM(MomentumPretraining):
         summary = summary.to(torch.promote_types(summary.dtype, torch.float32)).view(N, M, -1)
         return (summary * weights[:, :, None]).sum(dim=1)
 
-    def feature_sources(self) -> tuple[str, ...]:
-        """See :meth:`~skeattn.models.Pretraining.feature_sources`."""
-        return ('backbone', CLASS)
-
     def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.Pretraining.paper_vs_release`."""
         count = self.class_head.out_channels
