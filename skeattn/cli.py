@@ -17,6 +17,7 @@ from skeattn import toolbox
 from skeattn.errors import ConfigError, SkeAttnError, number_of
 from skeattn.files import denied, storage_failed, storage_message
 from skeattn.hardware import default_device
+from skeattn.renaming import note_renamed
 
 RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 """Variables in which a launcher tells a process its number."""
@@ -143,6 +144,29 @@ def start(parser: Callable[[], argparse.ArgumentParser], main: Callable[[argpars
         return main(args)
 
     run(parsed)
+
+
+def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Accept the former name of an option of one value as well, with a note; the help shows the new one alone.
+
+    Args:
+        parser: has the option already.
+        old, new: such as ``--features``, ``--source``.
+    """
+    dest = new.lstrip('-').replace('-', '_')
+    parser.add_argument(old, dest=dest, action=_Renamed, new=new, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+class _Renamed(argparse.Action):
+    """Stores the value and notes what the option is called now."""
+
+    def __init__(self, *args: Any, new: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.new = new
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        note_renamed(f'option {option_string}', self.new)
+        setattr(namespace, self.dest, values)
 
 
 class KeyValue(argparse.Action):

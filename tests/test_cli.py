@@ -146,6 +146,17 @@ def test_any_value_can_be_an_override(value):
     assert read == value and type(read) is type(value)
 
 
+def test_a_former_option_is_read_with_a_note_and_without_help():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--new-name', default='start')
+    cli.add_renamed(parser, '--former', '--new-name')
+    with pytest.warns(FutureWarning, match='option --former is now called --new-name'):
+        assert parser.parse_args(['--former', 'value']).new_name == 'value'
+    assert parser.parse_args([]).new_name == 'start'
+    assert parser.parse_args(['--new-name', 'value']).new_name == 'value'
+    assert '--former' not in parser.format_help()
+
+
 def test_the_option_can_be_given_twice():
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=cli.KeyValue, default={})

@@ -15,10 +15,10 @@ from tests.conftest import ROOT
 
 PACKAGE = Path(skeattn.__file__).parent
 FLOORS = (
-    ('choices', 'errors', 'hardware', 'progress'),
+    ('choices', 'errors', 'hardware', 'progress', 'renaming'),
     ('files', 'reading', 'toolbox'),
     ('cli', 'published'),
-    ('channels', 'skeletons', 'measure', 'renaming', 'safe_tensors', 'signatures', 'steps', 'training_state'),
+    ('channels', 'skeletons', 'measure', 'safe_tensors', 'signatures', 'steps', 'training_state'),
     ('registry',),
     ('graph', 'augment'),
     ('datasets',),

@@ -26,11 +26,12 @@ def parser() -> argparse.ArgumentParser:
         choices=[*SET_FORMATS, *NETWORK_FORMATS],
         help=f'of a set: {", ".join(SET_FORMATS)}; of a network: the others',
     )
-    top.add_argument('source', metavar='SOURCE', help='folder of a packed set; a checkpoint or a work_dir')
+    top.add_argument('path', metavar='PATH', help='folder of a packed set; a checkpoint or a work_dir')
     top.add_argument('--out', required=True, type=Path, help='file to write')
     top.add_argument('--classes', type=Path, help='also write the class names of a set to this file, one per line')
-    text = 'of a network: backbone (the default), projector, logits, or probe: the probabilities of a published probe'
-    top.add_argument('--features', metavar='NAME', help=text)
+    text = 'of a network: backbone (the default), projector, logits, or probe: probabilities of a published probe'
+    top.add_argument('--source', metavar='SOURCE', help=text)
+    cli.add_renamed(top, '--features', '--source')
     top.add_argument('--few-shot', metavar='FILE', help='of a network: a classifier saved by skeattn predict --save')
     top.add_argument('--readout', choices=READOUTS, help="of a network's backbone (mean)")
     top.add_argument('--layout', metavar='NAME', help='of the clips, for a network that knows joints by name')
@@ -54,10 +55,10 @@ def _export_set(args: argparse.Namespace) -> None:
     from skeattn.errors import ConfigError
     from skeattn.files import write_text
 
-    if args.features or args.readout or args.layout or args.few_shot:
-        belong = '--features, --readout, --layout and --few-shot belong to networks'
+    if args.source or args.readout or args.layout or args.few_shot:
+        belong = '--source, --readout, --layout and --few-shot belong to networks'
         raise ConfigError(f'{belong}: {", ".join(NETWORK_FORMATS)}')
-    packed = PackedSet.open(args.source)
+    packed = PackedSet.open(args.path)
     packed.verify()
     pyskl.export(packed, args.out)
     if args.classes:
@@ -72,11 +73,11 @@ def _export_network(args: argparse.Namespace) -> None:
 
     if args.classes:
         raise ConfigError('--classes belongs to packed sets; the class names of a network are in its metadata')
-    encoder = load_encoder(args.source, device='cpu', layout=args.layout)
-    source, head = args.features or 'backbone', None
-    if args.few_shot or args.features == PROBE:
-        if args.readout or (args.few_shot and args.features):
-            raise ConfigError('a classifier has its own features; omit --features and --readout')
+    encoder = load_encoder(args.path, device='cpu', layout=args.layout)
+    source, head = args.source or 'backbone', None
+    if args.few_shot or args.source == PROBE:
+        if args.readout or (args.few_shot and args.source):
+            raise ConfigError('a classifier has its own features; omit --source and --readout')
         source, head = _classifier(encoder, args.few_shot)
     network = DeployedNetwork(encoder.model, source, args.readout, args.layout, head)
     exported = export_network(network, args.out, args.format)

@@ -180,7 +180,7 @@ def test_verify_and_publish_on_the_command_line(skeattn, zoo, tmp_path):
 
 @pytest.mark.slow
 def test_a_classifier_is_exported_with_its_encoder(skeattn, published, tmp_path, trained):
-    status, out, _ = skeattn('export', 'torch', 'toy', '--features', 'probe', '--out', tmp_path / 'probe.pt2')
+    status, out, _ = skeattn('export', 'torch', 'toy', '--source', 'probe', '--out', tmp_path / 'probe.pt2')
     assert status == 0 and 'to probabilities from backbone@joints' in out
     encoder = load_encoder(published, device='cpu')
     inputs = torch.rand(2, 3, 16, 25, 1)
@@ -216,10 +216,10 @@ def test_bad_input_is_one_line(skeattn, zoo, published, tmp_path):
         (('publish', 'work_dirs/toy', '--device', 'tpu9'), '--device tpu9'),
         (('embed', cut, 'data/demo', '--out', tmp_path / 'a.npz'), 'cut.safetensors is damaged: it ends within its'),
         (('info', cut), 'cut.safetensors is damaged'),
-        (('export', 'onnx', bare, '--features', 'probe', '--out', tmp_path / 'a'), 'has no probe; publish the encoder'),
+        (('export', 'onnx', bare, '--source', 'probe', '--out', tmp_path / 'a'), 'has no probe; publish the encoder'),
         (('export', 'onnx', 'toy', '--few-shot', 'no.npz', '--out', tmp_path / 'a'), 'no.npz does not exist'),
         (
-            ('export', 'onnx', 'toy', '--features', 'probe', '--readout', 'mean', '--out', tmp_path / 'a'),
+            ('export', 'onnx', 'toy', '--source', 'probe', '--readout', 'mean', '--out', tmp_path / 'a'),
             'a classifier has its own features',
         ),
     ]

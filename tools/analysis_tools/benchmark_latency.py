@@ -15,7 +15,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, or a work_dir')
     top.add_argument('--clips', type=int, nargs='+', default=[1, 32], help='batch sizes (1 32)')
-    top.add_argument('--features', default='backbone', help='backbone (the default), projector, logits')
+    top.add_argument('--source', default='backbone', help='features: backbone (the default), projector, logits')
+    cli.add_renamed(top, '--features', '--source')
     top.add_argument('--readout', choices=READOUTS)
     top.add_argument('--rounds', type=int, default=20, help='calls of each alternative (20)')
     top.add_argument('--threads', type=int, default=1)
@@ -39,7 +40,7 @@ from skeattn.results.provenance import environment
 def main() -> None:
     args = parser().parse_args()
     torch.set_num_threads(args.threads)
-    network = DeployedNetwork(load_model(args.checkpoint), args.features, args.readout)
+    network = DeployedNetwork(load_model(args.checkpoint), args.source, args.readout)
     found = dict(latencies(network, args.clips, args.rounds))
     table = [
         [clips, row['name'], row['median_ms'], row['low_ms'], row['high_ms'], row['per_second'], row['ratio']]

@@ -178,10 +178,11 @@ class SLiM(MomentumPretraining):
 
     def paper_vs_release(self) -> PaperVsRelease:
         """See :meth:`~skeattn.models.Pretraining.paper_vs_release`."""
-        count = self.class_head.out_channels
+        count, weight = self.class_head.out_channels, self.koleo_weight
         persons = {'all': 'absent persons are averaged', 'present': 'ours: mean; the release sums or concatenates them'}
         return {
             'prototypes': (count, 'as released' if count == 65536 else 'custom; the release used 65536'),
+            'koleo_weight': (weight, 'as released' if weight == 0.1 else 'custom; the release used 0.1'),
             'persons': (self.encoder.persons, persons[self.encoder.persons]),
             **draw_choices(self.data_preprocessor),
         }
