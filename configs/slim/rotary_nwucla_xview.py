@@ -1,7 +1,8 @@
 _base_ = [
     '../_base_/datasets/nwucla_xview.py',
+    '../_base_/pipelines/short.py',
     '../_base_/models/slim_small.py',
     '../_base_/schedules/adamw_slim_small.py',
     '../_base_/slim_small_runtime.py',
 ]
-dataset = dict(pipeline=dict(resample=dict(num_frames=32)))
+_base_.merge(_base_.pop('short'))
