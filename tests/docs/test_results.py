@@ -236,6 +236,24 @@ def test_methods_since_2023_on_the_embedded_set_are_quoted_from_their_records() 
     assert f'{turned[0] - clips[0]:.1f} points by K = 1 and {turned[1] - clips[1]:.1f} by `probe`' in words
 
 
+@pytest.mark.parametrize(('folder', 'gain'), [('since_2023_demo', (5, 6)), ('since_2023_nwucla_xview', (-1, 0))])
+def test_self_distillation_is_quoted_from_its_records(folder: str, gain: tuple[int, int]) -> None:
+    """Above its untrained encoder on the embedded set by the probe, not on NW-UCLA; on both pages, three seeds each."""
+    rows = make_rows(records(RESULTS / folder))
+    trained, untrained = (
+        next(row for row in rows if row.name == name and not row.without_copies)
+        for name in ('SLiM', 'untrained encoder, rotary Transformer')
+    )
+    assert trained.seeds == untrained.seeds == [0, 1, 2]
+    (knn, knn_start), (probe, probe_start) = (
+        [mean(row.metrics[metric]) for row in (trained, untrained)] for metric in ('knn/top1_k1', 'probe/top1')
+    )
+    assert gain[0] < probe - probe_start < gain[1]
+    quoted = f'{probe:.1f} by `probe` and {knn:.1f} by K = 1, untrained {probe_start:.1f} and {knn_start:.1f}'
+    for page in (RESULTS / 'README.md', ROOT / 'configs/slim/README.md'):
+        assert quoted in ' '.join(page.read_text().split())
+
+
 @pytest.mark.parametrize('dataset', ['nwucla_xview', 'utdmhad_xsub'])
 def test_an_unseen_layout_gains_nothing_as_its_tables_say(dataset: str) -> None:
     """Rendered from the records; three seeds, whose mean is below the untrained encoder."""
