@@ -26,7 +26,7 @@ def assemble(path: str, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray
     """Keypoint ``(M, T, V, C)`` by the place in each frame's list, and the numbers ``(M, T)`` of the persons.
 
     Raises:
-        DataError: no person is in any frame, or persons have different shapes.
+        DataError: no person is in any frame, persons have different shapes, or are no joints with values.
     """
     shapes = {pose.shape for frame in frames for pose, _ in frame}
     if not shapes:
@@ -34,8 +34,10 @@ def assemble(path: str, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray
     if len(shapes) > 1:
         counts = ' and '.join(str(shape[0]) for shape in sorted(shapes))
         raise DataError(f'{path}: persons of {counts} joints in one clip')
+    if len(shape := shapes.pop()) != 2:
+        raise DataError(f'{path}: a person is an array of shape {shape}, not (joints, values of a joint)')
     M, T = max(map(len, frames)), len(frames)
-    keypoint, ids = np.zeros((M, T, *shapes.pop()), np.float32), np.full((M, T), UNKNOWN)
+    keypoint, ids = np.zeros((M, T, *shape), np.float32), np.full((M, T), UNKNOWN)
     for t, frame in enumerate(frames):
         for m, (pose, number) in enumerate(frame):
             with np.errstate(over='ignore'):  # becomes infinite, which the writer refuses by name

@@ -64,7 +64,9 @@ def _frame(value: Any) -> Frame:
 def _landmark(joint: Any) -> list[float]:
     if isinstance(joint, dict):
         return [joint[name] for name in _VALUES if name in joint or name in AXES]
-    return joint[:4]  # type: ignore[no-any-return]
+    if not isinstance(joint, list):  # text has characters, too
+        raise TypeError(f'a landmark is {joint!r:.20}, neither a dict nor a list')
+    return joint[:4]
 
 
 FORMAT = ClipFolder(('.json',), read_clip, channels=CHANNELS, layouts=LAYOUTS)

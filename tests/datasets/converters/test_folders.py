@@ -450,6 +450,12 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.parametrize('value', ['0', ['0'], [['00']], [[[[[0]]]]], [[0.5] * 33]])
+def test_text_or_numbers_in_the_place_of_joints_are_a_data_error(value):
+    with pytest.raises(DataError, match=r'clip\.json'):
+        mediapipe.read_clip([('clip.json', json.dumps(value).encode())])
+
+
 @settings(max_examples=300)
 @given(data=st.data(), module=st.sampled_from(list(CONTENTS)))
 def test_no_file_ends_in_anything_but_a_data_error(data, module):
