@@ -1,8 +1,8 @@
 """SLiM for sets of a thousand clips: views of 32 frames, a quarter of the width, half the depth, lighter masks.
 
 Each global view has two local ones, of 16 and of 8 frames. A batch of 32 clips has 64 global views, to which Sinkhorn
-would assign no more than 64 prototypes in a stable way. So few prototypes hardly tell clips apart; the term that
-spreads the class tokens does, with ten times its released weight.
+would assign no more than 64 prototypes in a stable way. The term that spreads the class tokens has ten times its
+released weight, which was better on the embedded set (configs/slim/README.md).
 """
 
 _base_ = './slim.py'
