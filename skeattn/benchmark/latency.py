@@ -36,7 +36,7 @@ def latencies(
         for count in clips:
             x = network.example(count)
             variants = [
-                Variant(name, lambda run=run, x=x: run(x), count, counted=name == 'module')  # type: ignore[misc]
+                Variant(name, lambda run=run, x=x: run(*x), count, counted=name == 'module')  # type: ignore[misc]
                 for name, run in runs.items()
             ]
             with torch.inference_mode():

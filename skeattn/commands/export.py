@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--few-shot', metavar='FILE', help='of a network: a classifier saved by skeattn predict --save')
     top.add_argument('--readout', choices=READOUTS, help="of a network's backbone (mean)")
     top.add_argument('--layout', metavar='NAME', help='of the clips, for a network that knows joints by name')
+    text = 'of a network: a second input that says which joints are missing'
+    top.add_argument('--missing', action='store_true', help=text)
     top.add_argument('--overwrite', action='store_true', help='replace files that exist')
     return top
 
@@ -55,8 +57,8 @@ def _export_set(args: argparse.Namespace) -> None:
     from skeattn.errors import ConfigError
     from skeattn.files import write_text
 
-    if args.source or args.readout or args.layout or args.few_shot:
-        belong = '--source, --readout, --layout and --few-shot belong to networks'
+    if args.source or args.readout or args.layout or args.few_shot or args.missing:
+        belong = '--source, --readout, --layout, --few-shot and --missing belong to networks'
         raise ConfigError(f'{belong}: {", ".join(NETWORK_FORMATS)}')
     packed = PackedSet.open(args.path)
     packed.verify()
@@ -79,10 +81,11 @@ def _export_network(args: argparse.Namespace) -> None:
         if args.readout or (args.few_shot and args.source):
             raise ConfigError('a classifier has its own features; omit --source and --readout')
         source, head = _classifier(encoder, args.few_shot)
-    network = DeployedNetwork(encoder.model, source, args.readout, args.layout, head)
+    network = DeployedNetwork(encoder.model, source, args.readout, args.layout, head, args.missing)
     exported = export_network(network, args.out, args.format)
     axes = ', '.join(map(str, exported.facts['input']))
-    print(f'wrote {args.out}: clips ({axes}) to {network.output} from {network.source}')
+    marks = ' with the marks of missing joints' if args.missing else ''
+    print(f'wrote {args.out}: clips ({axes}){marks} to {network.output} from {network.source}')
     print(f'largest difference from the network: {exported.difference:.1e} of its largest output')
 
 

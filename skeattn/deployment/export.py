@@ -17,7 +17,7 @@ from torch import Tensor
 
 import skeattn
 from skeattn.choices import NETWORK_FORMATS
-from skeattn.deployment.network import DeployedNetwork
+from skeattn.deployment.network import FRAME_AXES, DeployedNetwork
 from skeattn.errors import ConfigError, ExportError
 from skeattn.files import write_atomic
 
@@ -31,7 +31,7 @@ LONGEST = 4096
 OLDEST_TORCH = (2, 8)
 """Of exports; the exporters of older versions lack operators, and know too little of free sizes."""
 
-Run = Callable[[Tensor], Tensor]
+Run = Callable[..., Tensor]
 
 
 class Format(NamedTuple):
@@ -109,17 +109,20 @@ def export_network(network: DeployedNetwork, path: str | os.PathLike[str], kind:
 def facts_of(network: DeployedNetwork, free_length: bool) -> dict[str, Any]:
     """The metadata of an exported network, as JSON can hold it.
 
-    ``input``: the axes of its only input, numbers or names; ``layout`` with the joints in their order, ``channels``,
-    ``stream`` (derived inside the graph) and ``pipeline``, the steps that prepare a clip; ``source`` and ``output``;
-    ``classes`` of logits and probabilities; ``method``, ``backbone``, ``epoch`` and the versions of the training.
+    ``input``: the axes of the clips, numbers or names; ``missing``: those of the marks of missing joints, if
+    they are an input; ``layout`` with the joints in their order, ``channels``, ``stream`` (derived inside the graph),
+    and ``pipeline``, the steps that prepare a clip; ``source`` and ``output``; ``classes`` of logits and probabilities;
+    ``method``, ``backbone``, ``epoch`` and the versions of the training.
     """
     preprocessor, trained = network.model.data_preprocessor, getattr(network.model, 'trained_on', None) or {}
     C, T, V, M = network.shape
+    frames = f'frames, a multiple of {network.stride}' if free_length else T
     stream = preprocessor.stream
     known = ('method', 'backbone', 'epoch', 'num_frames', 'versions')
     facts = {
         'format': 1,
-        'input': ['clips', C, f'frames, a multiple of {network.stride}' if free_length else T, V, M],
+        'input': ['clips', C, frames, V, M],
+        **({'missing': ['clips', frames, V, M]} if 'missing' in network.inputs else {}),
         'output': network.output,
         'source': network.source,
         'classes': _classes(network, trained),
@@ -145,11 +148,11 @@ def _program(network: DeployedNetwork) -> tuple[Any, bool]:
     rows = torch.export.Dim('rows', max=LONGEST)
     frames = rows if network.stride == 1 else network.stride * rows
     fails: Exception | None = None
-    for shapes, free in (({0: clips, 2: frames}, True), ({0: clips}, False)):
+    for free in (True, False):
+        dynamic = {name: {0: clips, **({FRAME_AXES[name]: frames} if free else {})} for name in network.inputs}
         try:
             # The default of new versions; the strict tracer knows too little of Python.
-            example, dynamic = (network.example(3),), {'clips': shapes}
-            return torch.export.export(network, example, dynamic_shapes=dynamic, strict=False), free
+            return torch.export.export(network, network.example(3), dynamic_shapes=dynamic, strict=False), free
         except Exception as error:  # torch raises many kinds
             fails = error
     raise ExportError(f'torch cannot export {type(network.model).__name__}: {str(fails).splitlines()[0]}') from fails
@@ -163,8 +166,8 @@ def _difference(network: DeployedNetwork, run: Run, free: bool) -> float:
     for frames in sorted(lengths):
         for clips in (1, 2, 5):
             x = network.example(clips, frames)
-            expected = network(x)
-            found = run(x)
+            expected = network(*x)
+            found = run(*x)
             if found.shape != expected.shape:
                 return float('inf')
             worst = max(worst, float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-12)))
@@ -173,7 +176,7 @@ def _difference(network: DeployedNetwork, run: Run, free: bool) -> float:
 
 def _write_onnx(program: Any, network: DeployedNetwork, facts: dict[str, Any], path: Path) -> None:
     exported = torch.onnx.export(
-        program, dynamo=True, input_names=['clips'], output_names=[network.output], verbose=False
+        program, dynamo=True, input_names=[*network.inputs], output_names=[network.output], verbose=False
     )
     assert exported is not None
     exported.model.metadata_props[METADATA] = json.dumps(facts)
@@ -186,7 +189,13 @@ def _load_onnx(path: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    return lambda clips: torch.from_numpy(np.asarray(session.run(None, {'clips': clips.numpy()})[0]))
+    names = [entry.name for entry in session.get_inputs()]
+
+    def run(*inputs: Tensor) -> Tensor:
+        arrays = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
+        return torch.from_numpy(np.asarray(session.run(None, arrays)[0]))
+
+    return run
 
 
 def _write_program(program: Any, network: DeployedNetwork, facts: dict[str, Any], path: Path) -> None:

@@ -15,6 +15,8 @@ from skeattn.skeletons import SkeletonLayout
 
 PERSONS = 2
 """Persons of a clip where neither pipeline nor backbone states a number."""
+FRAME_AXES = {'clips': 2, 'missing': 1}
+"""Input of a network -> its axis of frames."""
 
 
 class DeployedNetwork(nn.Module):
@@ -29,8 +31,10 @@ class DeployedNetwork(nn.Module):
         readout: of the backbone's map, see :mod:`skeattn.models.readout`; by default that of the source, or the mean.
         layout: of the clips, for a network that knows joints by name.
         head: a classifier of these features.
+        missing: with a second input, the marks of missing joints.
 
     Attributes:
+        inputs: their names, ``('clips',)`` or ``('clips', 'missing')``.
         source: with its readout, such as ``'backbone@joints'``.
         stride: frames per row of the backbone's map; a clip's length is a multiple of it.
         shape: ``(C, T, V, M)`` of a clip as in training.
@@ -46,8 +50,10 @@ class DeployedNetwork(nn.Module):
         readout: str | None = None,
         layout: str | None = None,
         head: ProbeHead | None = None,
+        missing: bool = False,
     ) -> None:
         super().__init__()
+        self.inputs = tuple(FRAME_AXES) if missing else ('clips',)
         self.source = source if source == LOGITS else with_readout(source, readout)
         self.model: Any = copy.deepcopy(model).eval().requires_grad_(False)
         encoders = [module for module in self.model.modules() if isinstance(module, Encoder)]
@@ -67,17 +73,29 @@ class DeployedNetwork(nn.Module):
             return 'probabilities'
         return LOGITS if self.source == LOGITS else 'features'
 
-    def example(self, clips: int, frames: int | None = None) -> Tensor:
-        """Random clips ``(N, C, T, V, M)`` of plausible size in metres; the last person of the first clip is absent."""
+    def example(self, clips: int, frames: int | None = None) -> tuple[Tensor, ...]:
+        """Random values of the inputs: clips of plausible size in metres, of which a tenth of the joints is missing.
+
+        The last person of the first clip is absent.
+        """
         C, T, V, M = self.shape
-        x = torch.randn(clips, C, frames or T, V, M, generator=torch.Generator().manual_seed(0)).mul_(0.3)
+        draws = torch.Generator().manual_seed(0)
+        x = torch.randn(clips, C, frames or T, V, M, generator=draws).mul_(0.3)
+        missing = torch.rand(clips, frames or T, V, M, generator=draws) < 0.1
         if M > 1:
             x[0, ..., -1] = 0
-        return x
+            missing[0, ..., -1] = False
+        return (x, missing)[: len(self.inputs)]
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Features ``(N, D)``, logits or probabilities ``(N, classes)`` of prepared clips ``(N, C, T, V, M)``."""
-        features: Tensor = self.model.features({'inputs': clips, 'layout': self.layout.name}, source=self.source)
+    def forward(self, clips: Tensor, missing: Tensor | None = None) -> Tensor:
+        """Features ``(N, D)``, logits or probabilities ``(N, classes)``.
+
+        Args:
+            clips: ``(N, C, T, V, M)``, prepared.
+            missing: ``(N, T, V, M)`` bool, joints that were not seen; what depends on them is 0 in every stream.
+        """
+        batch = {'inputs': clips, 'layout': self.layout.name} | ({} if missing is None else {'missing': missing})
+        features: Tensor = self.model.features(batch, source=self.source)
         return features if self.head is None else self.head(features)
 
     @torch.no_grad()
@@ -88,7 +106,7 @@ class DeployedNetwork(nn.Module):
             module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in self.model.modules()
         ]
         try:
-            self(self.example(2))
+            self(*self.example(2))
         finally:
             for hook in hooks:
                 hook.remove()

@@ -58,7 +58,7 @@ def test_the_network_computes_the_features_of_the_method(backbone, persons):
     model = recognizer(backbone, 'bone', persons)
     for source in ('backbone@joints', 'logits'):
         network = DeployedNetwork(model, source)
-        x = network.example(4)
+        (x,) = network.example(4)
         with torch.no_grad():
             torch.testing.assert_close(network(x), model.features({'inputs': x}, source), rtol=1e-5, atol=1e-6)
 
@@ -74,9 +74,33 @@ def test_every_backbone_as_onnx_and_as_a_program(backbone, tmp_path):
         frames = exported.facts['input'][2]
         assert frames == (16 if backbone == 'BIGRU' else f'frames, a multiple of {stride}')
     session = onnxruntime.InferenceSession(tmp_path / 'onnx', providers=['CPUExecutionProvider'])
-    x = network.example(7, 16 if backbone == 'BIGRU' else 6 * stride)
+    (x,) = network.example(7, 16 if backbone == 'BIGRU' else 6 * stride)
     found = session.run(None, {'clips': x.numpy()})[0]
     np.testing.assert_allclose(found, network(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@exports
+@pytest.mark.parametrize('stream', ['joint', 'bone', 'motion'])
+def test_a_graph_with_marks_of_missing_joints(stream, tmp_path):
+    """It computes what the method does: what a missing joint enters is 0, whatever stands in its place."""
+    model = recognizer('SkeletonTransformer', stream, 'present')
+    network = DeployedNetwork(model, missing=True)
+    for kind in ('onnx', 'torch'):
+        facts = export_network(network, tmp_path / kind, kind).facts
+        assert facts['missing'] == ['clips', 'frames, a multiple of 4', 25, 2]
+    x, missing = network.example(4, 24)
+    assert 0.05 < missing.float().mean() < 0.15
+    with torch.no_grad():
+        expected = model.features({'inputs': x, 'missing': missing})
+        unmarked = model.features({'inputs': x})
+    assert (expected - unmarked).abs().max() > 0.01 * expected.abs().max()
+    session = onnxruntime.InferenceSession(tmp_path / 'onnx', providers=['CPUExecutionProvider'])
+    elsewhere = torch.where(missing[:, None], x + 1, x)
+    for clips in (x, elsewhere):
+        found = session.run(None, {'clips': clips.numpy(), 'missing': missing.numpy()})[0]
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+    program = torch.export.load(tmp_path / 'torch').module()
+    torch.testing.assert_close(program(elsewhere, missing), expected, rtol=1e-5, atol=1e-6)
 
 
 @exports
@@ -87,7 +111,8 @@ def test_metadata_say_how_to_use_the_file(tmp_path):
     model = onnx.load(path)
     assert json.loads({entry.key: entry.value for entry in model.metadata_props}['skeattn']) == facts
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == ['clips', 'logits']
-    assert facts['input'] == ['clips', 3, 'frames, a multiple of 4', 25, 2] and facts['classes'] == list('abcde')
+    assert facts['input'] == ['clips', 3, 'frames, a multiple of 4', 25, 2] and 'missing' not in facts
+    assert facts['classes'] == list('abcde')
     assert (facts['stream'], facts['source'], facts['method']) == ('motion', 'logits', 'Recognizer')
     assert facts['layout'] == {'name': 'ntu25', 'joints': list(get_layout('ntu25').joints)}
     assert facts['pipeline']['resample'] == {'type': 'Resample', 'num_frames': 16}
@@ -106,7 +131,7 @@ def test_a_trained_method_without_what_only_training_needs(tmp_path):
     extra = {'skeattn.json': ''}
     program = torch.export.load(exported.path, extra_files=extra).module()
     assert json.loads(extra['skeattn.json']) == exported.facts and exported.facts['epoch'] == 1
-    x = network.example(2)
+    (x,) = network.example(2)
     torch.testing.assert_close(program(x), model.features({'inputs': x}, 'backbone@joints'), rtol=1e-5, atol=1e-6)
 
 
@@ -114,7 +139,7 @@ def test_a_trained_method_without_what_only_training_needs(tmp_path):
 def test_a_graph_that_computes_something_else_is_not_written(tmp_path, monkeypatch):
     network = DeployedNetwork(recognizer('SkeletonTransformer'))
     form = exporting.FORMATS['torch']
-    wrong = form._replace(load=lambda path: lambda x: form.load(path)(x) * 1.001)
+    wrong = form._replace(load=lambda path: lambda *x: form.load(path)(*x) * 1.001)
     monkeypatch.setitem(exporting.FORMATS, 'torch', wrong)
     (tmp_path / 'old.pt2').write_text('old')
     with pytest.raises(ExportError, match=r'old.pt2 was not written: the torch graph differs .* by 1.0e-03'):

@@ -60,7 +60,7 @@ def test_a_published_probe_as_a_head():
 @pytest.mark.slow
 def test_a_graph_of_few_labels_rejects_in_onnx(tmp_path):
     network = DeployedNetwork(model('bone'), 'backbone', 'joints')
-    x = network.example(24)
+    (x,) = network.example(24)
     with torch.no_grad():
         features = network(x)
     labels = torch.arange(24) % 2

@@ -59,3 +59,8 @@ def test_a_table_with_a_bad_row_is_converted_without_it_or_not_at_all(tmp_path, 
 def test_a_network_of_a_missing_checkpoint_is_one_line(tmp_path, tool):
     status, _, err = tool('export.py', 'onnx', tmp_path / 'nowhere', '--out', tmp_path / 'x.onnx')
     assert status == 2 and 'no such checkpoint or work_dir; check the path' in err
+
+
+def test_options_of_networks_are_refused_for_a_set(tmp_path, tool):
+    status, _, err = tool('export.py', 'pyskl', tmp_path, '--missing', '--out', tmp_path / 'x.pkl')
+    assert status == 2 and '--missing belong to networks: onnx, torch' in err and not (tmp_path / 'x.pkl').exists()
