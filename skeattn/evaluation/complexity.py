@@ -119,21 +119,6 @@ def gmacs_by_module(
     return {name: value / 2 / len(batch['inputs']) / 1e9 for name, value in flops.items() if value}
 
 
-def saved_activations(model: nn.Module, batch: dict[str, Tensor]) -> int:
-    """Peak size in bytes of the activations that a training step holds for its backward pass.
-
-    The count includes the tensors that autograd keeps, each storage once, for as long as it is kept. It excludes
-    weights, buffers, gradients, the optimiser's state and the scratch space of operations: it is the part that grows
-    with the batch, not the memory that a device reports. The precision is that of the model, float32.
-
-    The model keeps gradients and staged keys: pass a model that is not used elsewhere.
-    """
-    saved = _Saved(model)
-    with saved:
-        _training_step(model, batch)
-    return saved.peak
-
-
 @contextmanager
 def _requiring_grad(weights: list[nn.Parameter]) -> Iterator[None]:
     before = [weight.requires_grad for weight in weights]
@@ -146,8 +131,19 @@ def _requiring_grad(weights: list[nn.Parameter]) -> Iterator[None]:
             weight.requires_grad_(required)
 
 
-class _Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Counts the storages that autograd saves."""
+class SavedActivations(torch.autograd.graph.saved_tensors_hooks):
+    """Counts what autograd holds for the backward passes of the steps inside.
+
+    The count includes the tensors that autograd keeps, each storage once, for as long as it is kept. It excludes
+    weights, buffers, gradients, the optimiser's state and the scratch space of operations: it is the part that grows
+    with the batch, not the memory that a device reports. The precision is that of the model, float32.
+
+    Args:
+        model: the algorithm; its weights and buffers are not counted.
+
+    Attributes:
+        peak: bytes held at once, at most.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(self._pack, lambda kept: kept.tensor)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from skeattn.channels import AXES
 from skeattn.datasets import Pipeline
 from skeattn.engine.build import load_model
-from skeattn.evaluation.complexity import encoder_cost, gmacs_by_module, saved_activations, training_cost
+from skeattn.evaluation.complexity import SavedActivations, encoder_cost, gmacs_by_module, training_cost
 from skeattn.models.joint_names import are_several
 from skeattn.skeletons import get_layout
 
@@ -43,8 +43,10 @@ def random_clips(cfg: Config, batch: int, persons: int) -> dict[str, Any]:
 
 def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:
     """All figures of a config."""
-    encoder, training = encoder_cost(load_model(cfg), clips, source), training_cost(load_model(cfg), clips)
-    model = load_model(cfg)
+    encoder, model = encoder_cost(load_model(cfg), clips, source), load_model(cfg)
+    saved = SavedActivations(model)
+    with saved:
+        training = training_cost(model, clips)
     return {
         'encoder_parameters': encoder['parameters'],
         'encoder_gmacs': encoder['gmacs'],
@@ -52,7 +54,7 @@ def costs(cfg: Config, clips: dict[str, Tensor], source: str) -> dict[str, Any]:
         'all_parameters': sum(p.numel() for p in model.parameters()),
         'buffers': sum(b.numel() for b in model.buffers()),
         'gmacs': training['gmacs'],
-        'activation_bytes': saved_activations(model, clips),
+        'activation_bytes': saved.peak,
     }
 
 

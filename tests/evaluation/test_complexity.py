@@ -8,13 +8,7 @@ from torch import Tensor, nn
 
 from skeattn.apis import build_splits, load_model
 from skeattn.engine.config import resolve_config
-from skeattn.evaluation.complexity import (
-    encoder_cost,
-    gmacs_by_module,
-    sample_batch,
-    saved_activations,
-    training_cost,
-)
+from skeattn.evaluation.complexity import SavedActivations, encoder_cost, gmacs_by_module, sample_batch, training_cost
 from skeattn.models.backbones import STGCN
 from tests.engine.toy import toy_config
 from tests.evaluation.standins import clip_set
@@ -132,6 +126,14 @@ class Views(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], training: bool) -> dict[str, Tensor]:
         return batch
+
+
+def saved_activations(model: nn.Module, batch: dict[str, Tensor]) -> int:
+    """Of a training step, whose work is counted meanwhile."""
+    saved = SavedActivations(model)
+    with saved:
+        training_cost(model, batch)
+    return saved.peak
 
 
 @pytest.mark.parametrize('clips', [1, 7])
