@@ -34,9 +34,9 @@ def latencies(
         for kind in kinds:
             runs[kind] = FORMATS[kind].load(export_network(network, Path(folder) / kind, kind).path)
         for count in clips:
-            x = network.example(count)
+            inputs = network.example(count)
             variants = [
-                Variant(name, lambda run=run, x=x: run(*x), count, counted=name == 'module')  # type: ignore[misc]
+                Variant(name, lambda run=run, inputs=inputs: run(*inputs), count, counted=name == 'module')  # type: ignore[misc]
                 for name, run in runs.items()
             ]
             with torch.inference_mode():

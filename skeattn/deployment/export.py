@@ -165,9 +165,8 @@ def _difference(network: DeployedNetwork, run: Run, free: bool) -> float:
     worst = 0.0
     for frames in sorted(lengths):
         for clips in (1, 2, 5):
-            x = network.example(clips, frames)
-            expected = network(*x)
-            found = run(*x)
+            inputs = network.example(clips, frames)
+            expected, found = network(*inputs), run(*inputs)
             if found.shape != expected.shape:
                 return float('inf')
             worst = max(worst, float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-12)))

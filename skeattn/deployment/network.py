@@ -74,7 +74,7 @@ class DeployedNetwork(nn.Module):
         return LOGITS if self.source == LOGITS else 'features'
 
     def example(self, clips: int, frames: int | None = None) -> tuple[Tensor, ...]:
-        """Random values of the inputs: clips of plausible size in metres, of which a tenth of the joints is missing.
+        """Random :attr:`inputs`: clips ``(N, C, T, V, M)`` of plausible size in metres, marks of a tenth of the joints.
 
         The last person of the first clip is absent.
         """
@@ -85,7 +85,7 @@ class DeployedNetwork(nn.Module):
         if M > 1:
             x[0, ..., -1] = 0
             missing[0, ..., -1] = False
-        return (x, missing)[: len(self.inputs)]
+        return (x, missing) if 'missing' in self.inputs else (x,)
 
     def forward(self, clips: Tensor, missing: Tensor | None = None) -> Tensor:
         """Features ``(N, D)``, logits or probabilities ``(N, classes)``.

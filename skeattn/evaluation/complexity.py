@@ -119,18 +119,6 @@ def gmacs_by_module(
     return {name: value / 2 / len(batch['inputs']) / 1e9 for name, value in flops.items() if value}
 
 
-@contextmanager
-def _requiring_grad(weights: list[nn.Parameter]) -> Iterator[None]:
-    before = [weight.requires_grad for weight in weights]
-    try:
-        for weight in weights:
-            weight.requires_grad_(True)
-        yield
-    finally:
-        for weight, required in zip(weights, before, strict=True):
-            weight.requires_grad_(required)
-
-
 class SavedActivations(torch.autograd.graph.saved_tensors_hooks):
     """Counts what autograd holds for the backward passes of the steps inside.
 
@@ -166,6 +154,18 @@ class SavedActivations(torch.autograd.graph.saved_tensors_hooks):
         self.held[place] -= 1
         if not self.held[place]:
             self.now -= size
+
+
+@contextmanager
+def _requiring_grad(weights: list[nn.Parameter]) -> Iterator[None]:
+    before = [weight.requires_grad for weight in weights]
+    try:
+        for weight in weights:
+            weight.requires_grad_(True)
+        yield
+    finally:
+        for weight, required in zip(weights, before, strict=True):
+            weight.requires_grad_(required)
 
 
 class _Kept:
