@@ -155,6 +155,7 @@ def test_what_is_no_clip_is_named_with_its_cure(clips, stated, error, message) -
         prepare(clips, **stated)
 
 
+@pytest.mark.slow
 def test_a_stated_layout_that_a_packed_set_does_not_have(packed) -> None:
     with pytest.raises(ConfigError, match=r"layout='coco17', but .* has layout 'ntu25'; leave layout out"):
         prepare(packed, layout='coco17')

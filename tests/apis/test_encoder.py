@@ -29,6 +29,7 @@ def test_a_work_dir_is_its_newest_checkpoint_and_both_tell_everything(reader: Pa
     assert other.identity != encoder.identity
 
 
+@pytest.mark.slow
 def test_neither_config_nor_data_are_needed(reader: Path, encoder: TrainedEncoder, clips, tmp_path: Path) -> None:
     moved = shutil.copy(reader / SELF_SUPERVISED / 'epoch_1.pth', tmp_path / 'mine.pth')
     hidden = (reader / 'data').rename(reader / 'elsewhere')

@@ -52,6 +52,7 @@ def altered(run: Path, out: Path, **meta) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['', 'epoch_1.pth'])
 def test_a_work_dir_and_a_checkpoint_are_enough_to_load_and_embed(run, lines, name):
     cfg = toy_config(run.parent)
@@ -86,6 +87,7 @@ def test_a_pipeline_that_differs_is_reported_in_one_line(run, lines):
     assert len(lines) == 1 and 'was trained with dataset.pipeline.centre=' in lines[0] and 'not set' in lines[0]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_an_earlier_version_is_read_from_its_text(run, tmp_path):
     checkpoint = read_checkpoint(run / 'epoch_1.pth')
     del checkpoint['meta']['config']

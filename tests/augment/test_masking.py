@@ -119,6 +119,7 @@ def test_a_joint_stands_in_the_multiset_once_for_each_of_its_bones(layout):
     assert torch.bincount(by_degree(layout), minlength=layout.num_joints).tolist() == degrees
 
 
+@pytest.mark.slow
 def test_the_chance_of_a_joint_is_its_degree():
     layout = get_layout('kinect20')
     V, op = layout.num_joints, CentralSpatialMasking(1 / 20)

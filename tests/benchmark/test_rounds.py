@@ -25,6 +25,7 @@ class Scripted(Clock):
         return self.times.pop(0)
 
 
+@pytest.mark.slow
 def test_variants_take_turns_and_ratios_are_those_of_a_round():
     clock = Scripted(4, 1, 6, 3, 8, 2)
     group = Group('title', [Variant('slow', lambda: 'slow', 10), Variant('fast', lambda: 'fast', 10)], unit='things')
@@ -36,6 +37,7 @@ def test_variants_take_turns_and_ratios_are_those_of_a_round():
     assert (slow['per_second'], fast['per_second'], fast['unit']) == (10 / 6, 5, 'things')
 
 
+@pytest.mark.slow
 def test_rates_follow_from_counts():
     a, b = torch.ones(3, 5), torch.ones(5, 7)
     group = Group('', [Variant('counted', lambda: a @ b, 1), Variant('told', lambda: a @ b, 1, moved=8, counted=False)])
@@ -55,6 +57,7 @@ def test_operations_are_counted_and_views_are_not():
     assert count(lambda: model(y).sum().backward()).flops == 2 * 2 * 4 * 6 * 2  # forward, gradient of the weight
 
 
+@pytest.mark.slow
 def test_peak_memory_is_what_a_call_needs_at_once():
     size = 2**26
 

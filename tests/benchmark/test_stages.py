@@ -53,6 +53,7 @@ def test_a_finished_stage_is_kept_for_the_same_commit_alone(tmp_path):
     assert other['stages']['one']['state'] == 'failed'
 
 
+@pytest.mark.slow
 def test_out_of_time_is_recorded_and_a_stage_that_continues_has_a_result(tmp_path):
     out, slow = tmp_path / 'out', f'{GOOD}; import time; time.sleep(60)'
     stages = [stage('plain', slow, 0.0), stage('runs', slow, 0.0, continues=True)]

@@ -40,6 +40,7 @@ def test_a_config(info) -> None:
     assert wanted.items() <= facts.items() and (facts['data'], facts['split']) == ('data/nwucla', 'xview')
 
 
+@pytest.mark.slow
 def test_a_checkpoint_and_the_work_dir_that_holds_it(info, trained) -> None:
     (path,) = (trained / 'run').glob('epoch_*.pth')
     facts = info(path)

@@ -29,8 +29,8 @@ TOGETHER = {
 }
 LAYOUTS = {**dict.fromkeys(('nwucla', 'utdmhad', 'kinect20'), 'kinect20'), 'layouts': ['kinect20', 'ntu25']}
 every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
-# Tests below show what configs of other streams and of other data sets share with these.
-BUILT_FIRST = ('_demo', '_ntu60_xsub', '_nwucla_xview', '_released', '_paper', '_plus')
+# Of every method one set of each size; tests below show what other streams and data sets share with these.
+BUILT_FIRST = ('_demo', 'stgcn_ntu60_xsub', '_ntu60_xsub_released', '_paper', '_plus')
 in_part_slow = pytest.mark.parametrize(
     'path',
     [pytest.param(path, marks=[] if path.stem.endswith(BUILT_FIRST) else [pytest.mark.slow]) for path in LEAVES],

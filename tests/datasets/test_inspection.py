@@ -41,6 +41,7 @@ def bodies(count: int = 8, **options) -> Clips:
     return [body(i, frames=12, **options) for i in range(count)]
 
 
+@pytest.mark.slow
 def test_sets_that_are_what_they_seem_have_no_warning(tmp_path, generated):
     assert warnings(generated) == []
     assert warnings(write(tmp_path / 'a', bodies())) == []
@@ -48,6 +49,7 @@ def test_sets_that_are_what_they_seem_have_no_warning(tmp_path, generated):
     assert warnings(write(tmp_path / 'c', [clip[..., :2] for clip in bodies()])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['ucla', 'mhad'])
 def test_real_sets_have_no_warning(request, name):
     assert warnings(request.getfixturevalue(name)) == []

@@ -199,6 +199,7 @@ def test_what_remains_missing_is_marked_in_every_batch(tmp_path):
     assert 'missing' not in SkeletonDataset(pack(tmp_path / 'whole', clip(), clip()), 'xsub', 'train', pipeline)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('joint', 'mode', 'expected'),
     [('root', 'none', 54), ('root', 'yaw_frame', 56), ('hip', 'yaw_frame', 67), ('hip', 'body_first', 77.8)],

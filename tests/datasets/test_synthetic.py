@@ -38,6 +38,7 @@ def test_same_seed_same_bits_and_a_smaller_set_is_the_beginning_of_a_larger_one(
     assert digest(generate(1, 5)) != digest(made[:5])
 
 
+@pytest.mark.slow
 def test_the_set_is_as_large_and_varied_as_promised(made):
     assert len(CLASSES) >= 14
     assert sum(motion.partner is not None for motion in MOTIONS) >= 2

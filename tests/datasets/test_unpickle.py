@@ -219,6 +219,7 @@ def contents():
     return [pickle.dumps(value, protocol) for protocol in PROTOCOLS]
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(data=st.data())
 def test_no_damage_ends_in_anything_but_a_data_error(contents, tmp_path_factory, data):

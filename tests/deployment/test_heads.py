@@ -38,6 +38,7 @@ def blobs(classes: int, D: int, clips: int = 30, streams: int = 1) -> Features:
     return Features(x, labels, torch.full((clips,), -1), [str(i) for i in range(clips)], streams)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('streams', [1, 2])
 def test_the_head_computes_what_the_classifier_computes(streams):
     probe: FewShotProbe = fit_few_shot(blobs(3, 12, streams=streams))

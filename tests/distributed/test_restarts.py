@@ -10,6 +10,7 @@ from tests.engine.runs import assert_equal_state, logged
 from tests.engine.toy import write_config
 
 
+@pytest.mark.slow
 def test_restarts_without_resuming_are_refused(tmp_path: Path) -> None:
     done = launch('dist_train.sh', write_config(tmp_path), 2, MAX_RESTARTS='1')
     assert done.returncode == 2 and 'MAX_RESTARTS=1 without --resume' in done.stderr

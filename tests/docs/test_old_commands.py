@@ -191,7 +191,14 @@ def options() -> dict[str, list[argparse.Action]]:
 
 
 @pytest.mark.usefixtures('checkout')
-@pytest.mark.parametrize('command', filter(COMMAND.match, EVERY), ids=lambda command: command[:80])
+@pytest.mark.parametrize(
+    'command',
+    [
+        pytest.param(command, marks=[] if command in NOW else [pytest.mark.slow])
+        for command in filter(COMMAND.match, EVERY)
+    ],
+    ids=lambda command: command[:80],
+)
 def test_a_command_is_understood(command: str, tmp_path: Path) -> None:
     understand(command, tmp_path)
 

@@ -57,6 +57,7 @@ def train(data, folder, text, **changes):
     return runner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stream', ['joint', 'motion', 'bone'])
 def test_the_config_of_the_page_trains_two_iterations(data, tmp_path, stream):
     runner = train(data, tmp_path, CONFIG, stream=stream)

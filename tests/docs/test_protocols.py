@@ -43,6 +43,7 @@ def test_the_record_is_written_as_it_is_returned(names):
     )
 
 
+@pytest.mark.slow
 def test_features_of_arrays_and_of_the_set_have_one_width(names):
     assert names['features'].shape == (3, names['bank'].x.shape[1]) and np.isfinite(names['features']).all()
     assert len(names['bank']) == 12 and len(names['test']) == 4

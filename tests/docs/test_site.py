@@ -149,6 +149,7 @@ def test_every_public_object_has_a_docstring() -> None:
     assert not missing
 
 
+@pytest.mark.slow
 def test_docstrings_parse(caplog) -> None:
     """Args are parameters, and each entry has a name and a text."""
     with caplog.at_level('DEBUG', logger='griffe'):

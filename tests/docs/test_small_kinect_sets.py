@@ -45,6 +45,7 @@ def test_table_converter_and_config_of_a_set_agree(name):
     assert cfg.dataset.pipeline.pack.num_persons == (2 if name == 'sbu' else 1)
 
 
+@pytest.mark.slow
 def test_the_config_of_the_page_trains_two_iterations(tmp_path):
     (tmp_path / 'in').mkdir()
     for i in range(10):

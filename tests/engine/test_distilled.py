@@ -69,6 +69,7 @@ def test_the_temperature_rises_by_iteration_then_stays():
     assert TeacherTemperatureHook(0.04, 0.07, rise=0).temperature(fake_runner(1, 8, 4)) == 0.07
 
 
+@pytest.mark.slow
 def test_a_temperature_that_cannot_be_and_a_model_without_teacher_are_refused(tmp_path, data):
     for wrong in ({'begin': 0}, {'rise': 2}):
         with pytest.raises(ConfigError, match='TeacherTemperatureHook: begin='):

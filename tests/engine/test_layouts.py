@@ -60,6 +60,7 @@ def test_batches_of_both_layouts_train_all_words(tmp_path, data):
     assert len(names.words) == 21 and ((names.table != before).any(dim=0)).all()
 
 
+@pytest.mark.slow
 def test_resuming_continues_bit_for_bit(tmp_path, data):
     whole, on = tmp_path / 'whole', tmp_path / 'on'
     for folder in (whole, on / 'run'):
@@ -75,6 +76,7 @@ def test_resuming_continues_bit_for_bit(tmp_path, data):
     assert meta['layout'] == LAYOUTS and meta['dataset']['layout'] == LAYOUTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('layout', ['coco17', 'kinect20'])
 def test_a_layout_that_was_never_seen_is_evaluated(tmp_path, data, trained, layout):
     cfg = config(tmp_path, data)

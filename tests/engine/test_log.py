@@ -29,6 +29,7 @@ def test_the_logged_parts_of_a_loss_add_up_to_the_logged_total(run):
         assert line['loss'] == pytest.approx(parts, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_rates_and_metrics_are_logged_as_they_are(run):
     """A rate or an accuracy averaged over a window would be a value that never occurred."""
     momenta = [line['momentum'] for line in logged(run)]

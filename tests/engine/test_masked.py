@@ -31,6 +31,7 @@ def run(folder, data, target, **options):
     return runner
 
 
+@pytest.mark.slow
 @both
 def test_resuming_continues_bit_for_bit(tmp_path, data, target):
     whole, on = tmp_path / 'whole', tmp_path / 'on'

@@ -49,6 +49,7 @@ def runner(folder, data, method, **options):
     return SkeAttnRunner.from_cfg(siamese_config(folder, method, data=data, **options))
 
 
+@pytest.mark.slow
 @every_method
 def test_a_method_trains_and_is_evaluated_without_the_hooks_it_has_no_use_for(finished, method):
     lines = logged(finished(method) / 'run')
@@ -77,6 +78,7 @@ def test_a_hook_that_has_work_cannot_be_dropped_unnoticed(tmp_path, data, method
     assert run.iter == 1
 
 
+@pytest.mark.slow
 @every_method
 def test_resuming_continues_bit_for_bit(finished, tmp_path, data, method):
     (tmp_path / 'run').mkdir()
@@ -104,6 +106,7 @@ class Recorder(Hook):
         self.pointers.append([int(queue.pointer) for queue in queues_of(model)])
 
 
+@pytest.mark.slow
 @every_method
 def test_with_gradient_accumulation_all_state_advances_once_per_optimiser_step(tmp_path, data, method):
     """26 clips in batches of 4: 6 iterations, in steps of 4 and, at the end, 2 micro-batches."""

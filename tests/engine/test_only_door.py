@@ -53,6 +53,7 @@ def test_a_file_that_would_run_code_is_refused_by_a_training_and_by_load_model(t
     assert (tmp_path / 'ran').exists()  # the file is one
 
 
+@pytest.mark.slow
 def test_intact_weights_are_taken_and_others_are_refused(tmp_path: Path) -> None:
     model = load_model(toy_config(tmp_path))
     weights = {name: torch.full_like(value, 0.5) for name, value in model.encoder.backbone.state_dict().items()}

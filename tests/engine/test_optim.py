@@ -111,6 +111,7 @@ def test_the_largest_norm_must_be_given():
         OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), clip_grad=dict(type='each'))
 
 
+@pytest.mark.slow
 def test_a_training_by_layers_resumes_bit_for_bit(tmp_path):
     data = write_set(tmp_path / 'set')
     runner = toy_runner(tmp_path, model='skeletonclr', data=data, lines=LINES, **QUIET)

@@ -135,6 +135,7 @@ def test_a_classifier_of_as_many_classes_is_kept(tmp_path):
     assert new.model.head.num_classes == 4 and new.evaluation.source == 'logits'
 
 
+@pytest.mark.slow
 def test_a_transfer_names_both_data_sets(tmp_path):
     runner = toy_runner(tmp_path, model='skeletonclr', max_iters=1, evaluation=dict(evaluators=None))
     runner.train()

@@ -197,6 +197,7 @@ def test_weights_to_start_from_are_loaded_and_counted(finished, tmp_path, data):
     assert f'{tensors} of {tensors} tensors loaded' in next(Path(runner.log_dir).glob('*.log')).read_text()
 
 
+@pytest.mark.slow
 def test_a_run_can_stop_after_some_iterations_and_its_schedule_ends_there(tmp_path, data):
     runner = toy_runner(tmp_path, data=data, max_iters=2)
     runner.train()
@@ -230,6 +231,7 @@ def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp
     assert runner.iter == 0
 
 
+@pytest.mark.slow
 def test_without_tensorboard_curves_go_to_a_local_file(tmp_path, data, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'tensorboard' else find(name))
@@ -239,6 +241,7 @@ def test_without_tensorboard_curves_go_to_a_local_file(tmp_path, data, monkeypat
     assert len(logged(tmp_path / 'run')) == 1
 
 
+@pytest.mark.slow
 def test_mixed_precision_runs_and_stays_near_full_precision(finished, tmp_path, data):
     toy_runner(tmp_path, data=data, amp=True, max_iters=1).train()
     full, mixed = (logged(folder / 'run')[0]['loss'] for folder in (finished, tmp_path))
@@ -297,6 +300,7 @@ def test_a_head_that_streams_share_is_learnt_once_under_any_optimiser(tmp_path, 
     assert len(groups) == len(set(map(id, groups)))
 
 
+@pytest.mark.slow
 def test_a_finished_run_reports_that_nothing_is_left(tmp_path, finished, data, caplog):
     folder = tmp_path / 'again'
     shutil.copytree(finished, folder)

@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         return self.net(data['inputs'].permute(0, 4, 1, 2, 3)).mean(dim=(1, 3, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('width', 'gmacs', 'parameters'), [(16, 0.76, 821_380), (64, 3.6, 3_083_412)])
 def test_encoder_costs_what_the_reference_reports(width: int, gmacs: float, parameters: int) -> None:
     """64 frames, two persons; to aggregate before mapping saves 3 % of the narrow network's work."""
@@ -55,6 +56,7 @@ def toy(tmp_path_factory):
     return load_model(cfg), sample_batch(build_splits(cfg)[0], clips=8)
 
 
+@pytest.mark.slow
 def test_counting_an_encoder_leaves_the_model_as_it_was(toy) -> None:
     model, batch = toy
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -79,6 +81,7 @@ def test_a_training_step_is_three_passes_of_the_query_and_one_of_the_key(toy) ->
     assert 4 < step['gmacs'] / encoder['gmacs'] < 4.8
 
 
+@pytest.mark.slow
 def test_a_training_step_on_crops_of_native_clips_costs_what_one_on_clips_does(toy, tmp_path) -> None:
     _, batch = toy
     crop = {'_delete_': True, 'type': 'CropResize', 'min_frames': 8}
@@ -142,6 +145,7 @@ def test_saved_activations_are_what_autograd_holds_at_its_peak(clips: int) -> No
     assert saved_activations(Squares(), {'inputs': torch.randn(clips, 100)}) == 2 * clips * 100 * 4
 
 
+@pytest.mark.slow
 def test_saved_activations_grow_with_the_batch(toy) -> None:
     """By the same amount for each clip; matrices of weights, which layers also keep, are saved once."""
     model, batch = toy

@@ -39,6 +39,7 @@ def test_the_scores_are_those_of_scikit_learn_on_random_features(penalty: float,
     check_against_scikit_learn(uneven.x * torch.logspace(-3, 3, dim) + 5, uneven.labels, penalty, 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('real', [published.nwucla, published.utdmhad])
 def test_the_scores_are_those_of_scikit_learn_on_real_features(real) -> None:
     check_against_scikit_learn(real()[0].x, real()[0].labels, 0.1, 1e-6)

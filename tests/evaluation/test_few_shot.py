@@ -28,6 +28,7 @@ def gaussians(N: int, D: int, apart: float, classes: int = 4, seed: int = 0, dra
     return features(centres[labels] + noise, labels)
 
 
+@pytest.mark.slow
 def test_logits_are_those_of_the_logistic_probe() -> None:
     bank, test = gaussians(40, 12, 4.0), gaussians(20, 12, 4.0, draw=1)
     probe = fit_few_shot(bank)
@@ -48,17 +49,20 @@ def calibration(penalties: tuple[float, ...]) -> tuple[float, float]:
     return float(before), float(after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('penalty', [1e-4, 1.0])
 def test_the_temperature_calibrates_a_classifier_that_is_too_sure_or_too_unsure(penalty: float) -> None:
     before, after = calibration((penalty,))
     assert before > 0.1 and after < 0.5 * before
 
 
+@pytest.mark.slow
 def test_probabilities_are_calibrated_with_the_chosen_penalty() -> None:
     before, after = calibration(PENALTIES)
     assert after < 0.05 and after < before + 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('accept', [0.8, 0.9, 1.0])
 def test_clips_of_an_unseen_class_are_rejected_more_often_than_known_ones(accept: float) -> None:
     whole, test = (gaussians(N, 16, 8.0, classes=6, draw=draw) for draw, N in enumerate((120, 600)))
@@ -69,6 +73,7 @@ def test_clips_of_an_unseen_class_are_rejected_more_often_than_known_ones(accept
     assert lost < 1.3 * (1 - accept) + 0.08
 
 
+@pytest.mark.slow
 def test_each_threshold_is_a_quantile_of_held_out_clips() -> None:
     bank = gaussians(100, 10, 5.0)
     folds = class_folds(bank.labels, 5, 0)
@@ -82,6 +87,7 @@ def test_each_threshold_is_a_quantile_of_held_out_clips() -> None:
     assert tighter.least_probability > probe.least_probability
 
 
+@pytest.mark.slow
 def test_folds_are_of_subjects_where_every_class_has_several() -> None:
     bank = gaussians(48, 6, 3.0)
     everybody = np.arange(48) // 4 % 3

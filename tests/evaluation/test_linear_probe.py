@@ -23,6 +23,7 @@ from tests.evaluation.standins import blobs
 from tests.fidelity.golden import Golden, assert_close, to_model
 
 
+@pytest.mark.slow
 def test_cached_features_give_the_losses_of_the_encoder_in_every_step(tmp_path: Path) -> None:
     """Computed in double precision; BatchNorm is in eval mode, so a clip's feature does not depend on its batch."""
     cfg = resolve_config(toy_config(tmp_path))

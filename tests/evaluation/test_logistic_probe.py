@@ -50,6 +50,7 @@ def test_the_solution_is_that_of_scikit_learn_on_random_features(penalty: float,
     check_against_scikit_learn(bank.x * scales + 5, bank.labels, penalty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('penalty', [0.3, 0.01])
 def test_the_solution_is_that_of_scikit_learn_on_real_features(penalty: float) -> None:
     bank = published.utdmhad()[0]
@@ -77,6 +78,7 @@ def test_rounding_of_real_features_moves_the_accuracy_by_at_most_three_tenths() 
         assert abs(LogisticProbe()(*disturbed)['top1'] - top1) <= 0.3
 
 
+@pytest.mark.slow
 def test_the_penalty_is_chosen_on_held_out_subjects_and_the_record_knows_how() -> None:
     bank, test = blobs(20, seed=1, noise=3.0, subjects=4), blobs(20, seed=2, noise=3.0)
     result = LogisticProbe().evaluate(bank, test)

@@ -88,6 +88,7 @@ def test_the_penalty_is_chosen_by_the_accuracy_on_held_out_subjects(dim: int) ->
     np.testing.assert_allclose(result.heldout.scores.numpy(), scores[chosen], atol=1e-5)
 
 
+@pytest.mark.slow
 @each_set
 @pytest.mark.parametrize('probe', [RidgeProbe, DiscriminantProbe])
 def test_rounding_of_real_features_moves_the_accuracy_by_at_most_three_tenths(real: Callable, probe: type) -> None:

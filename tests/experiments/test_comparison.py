@@ -29,6 +29,7 @@ def test_configs_with_common_settings_come_first(checkout) -> None:
         find_configs('tyo')
 
 
+@pytest.mark.slow
 def test_plan_has_baselines_first_and_then_all_methods_of_a_seed(checkout) -> None:
     with Path('configs/skeletonclr/stgcn_toy.py').open('a') as config:
         config.write("stream = ['joint', 'bone']\n")

@@ -49,6 +49,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_the_run_that_it_starts_from(tmp_path: Path) -> None:
     first, lines = Fake('first'), []
     second = Fake('second', start=first)
@@ -65,6 +66,7 @@ def test_a_run_whose_start_is_not_there_fails_and_says_so(tmp_path: Path) -> Non
     assert failure.run is second and failure.tail == 'it starts from first seed 0, which is not finished'
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     runs, lines = fakes(3), []
     assert execute(runs, tmp_path, jobs=2, report=lines.append) == []
@@ -79,6 +81,7 @@ def test_what_is_finished_is_not_repeated(tmp_path: Path) -> None:
     assert [text.count(text[0]) for text in lines] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.delenv('PYTHONUNBUFFERED', raising=False)  # output to a file would come after the error
     runs = [Fake('bad', status=3), *fakes(2)]
@@ -89,6 +92,7 @@ def test_a_failed_run_is_named_with_the_end_of_its_log_and_stops_no_other(tmp_pa
     assert all(run.record(tmp_path) for run in runs[1:]) and runs[0].record(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_runs_of_one_training_take_turns_in_its_folder(tmp_path: Path) -> None:
     """What the second needs is not written by two processes at once, and both get their record."""
     runs = [Fake(name, seconds=0.4, training='shared') for name in ('linear', 'finetune')]
@@ -149,6 +153,7 @@ def test_progress_says_what_is_done_and_guesses_the_time_left_from_runs_alike() 
     assert pace.line([active('a', 4, 6)], [Fake('c', trained=False)]) == '1 of 6 done; a; 0:06:00 left in total'
 
 
+@pytest.mark.slow
 def test_progress_tells_how_far_a_training_is(tmp_path: Path, monkeypatch) -> None:
     code = """
 import json, pathlib, sys, time

@@ -40,6 +40,7 @@ def test_cells_hold_mean_deviation_and_number_of_seeds() -> None:
     assert column(table, 'PKU-MMD I\npaper')['Baseline', 'J'] == '–'
 
 
+@pytest.mark.slow
 def test_a_record_fills_what_its_streams_and_options_say() -> None:
     motion = record(OURS, 0, 50.0, ('motion',), {**SMALL, 'stream': 'motion'})
     fusion = record(OURS, 0, 80.0, ('bone', 'joint', 'motion'), checkpoint=['a', 'b', 'c'])
@@ -57,6 +58,7 @@ def test_a_record_fills_what_its_streams_and_options_say() -> None:
     assert list(ablation.values()) == ['–', '–', '33.0 (1)', '–', '20.0 (1)']
 
 
+@pytest.mark.slow
 def test_of_all_columns_only_the_configs_of_records_are_read(monkeypatch) -> None:
     paths = []
     monkeypatch.setattr(plan, 'read_config', lambda path, *options: paths.append(path) or read_config(path, *options))

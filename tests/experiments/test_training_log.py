@@ -81,6 +81,7 @@ def test_the_number_of_steps_is_asked_for_once_and_only_when_some_are_done(tmp_p
     assert calls == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('options', 'steps'), [({}, 9), ({'max_iters': 5}, 5), ({'max_iters': 50}, 9)])
 def test_a_real_training_ends_with_no_time_left(tmp_path: Path, options: dict, steps: int) -> None:
     """26 clips are 3 batches of 8, for 3 epochs."""

@@ -39,6 +39,7 @@ def test_weights_are_distributed_as_released(key_init):
     assert compared > 100
 
 
+@pytest.mark.slow
 def test_key_encoder_starts_as_a_copy_unless_independent():
     for key_init, equal in (('copy', True), ('independent', False)):
         model = build(key_init=key_init)

@@ -118,6 +118,7 @@ def test_attention_drop():
     assert_close(x.grad, golden['grad_of_out_sumsq'], 'gradient')
 
 
+@pytest.mark.slow
 def test_hiclr_before_mining_and_while_mining():
     golden = Golden('hiclr_step')
     meta = golden.meta
@@ -183,6 +184,7 @@ def test_momentum_schedule():
     assert_close(torch.tensor(ours), expected, 'momentum')
 
 
+@pytest.mark.slow
 def test_switched_off_the_mixed_global_embedding_leaves_losses_alone():
     golden = Golden('skeattnclr_step')
     losses = []

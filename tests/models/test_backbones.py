@@ -262,6 +262,7 @@ def test_dsta_has_the_released_number_of_weights(change, millions):
     assert (sum(p.numel() for p in model.parameters()) + head) / 1e6 == pytest.approx(millions, abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('change', [{}, dict(use_temporal_att=False), dict(glo_reg_t=True)])
 @pytest.mark.parametrize(('spread', 'place'), [(0.5, 0.0), (1.0, 3.0), (1000.0, 0.0)])
 def test_an_untrained_dsta_neither_explodes_nor_vanishes_in_eval_mode(change, spread, place):

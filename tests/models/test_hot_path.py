@@ -68,6 +68,7 @@ def test_a_step_reads_no_value_and_keeps_its_budget(name, meta):
     assert total >= 0.9 * budget, f'a step of {name} takes {total} operations; lower its budget of {budget}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', VARIANTS)
 def test_no_other_config_of_a_method_reads_a_value(name, meta):
     assert Steps(method(name, meta)).step()['loss'].is_meta
@@ -89,6 +90,7 @@ def of_layouts(device='cpu'):
     return method('mamp', device, data_preprocessor__layout=layouts, backbone__layout=layouts)
 
 
+@pytest.mark.slow
 def test_joints_known_by_name_read_no_value_and_copy_no_word(meta):
     steps = Steps(of_layouts(meta), layout='ntu25')
     assert steps.step()['loss'].is_meta
@@ -97,6 +99,7 @@ def test_joints_known_by_name_read_no_value_and_copy_no_word(meta):
     assert len(done.copies) == 2, done.copies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stream', ['joint', 'motion', 'bone'])
 def test_no_stream_copies_an_index_in_every_step(stream, meta):
     steps = Steps(method('skeletonclr', meta, data_preprocessor__stream=stream))

@@ -166,6 +166,7 @@ def test_an_absent_person_is_a_still_one_as_released():
     assert not model.target_of(x.flatten(0, 1))[2].any()
 
 
+@pytest.mark.slow
 def test_a_tenth_of_the_tokens_costs_a_fifth_at_most():
     backbone = SkeletonTransformer('ntu25', depth=8, ratio=4.0, dropout=0.0)
 

@@ -144,6 +144,7 @@ def test_momentum_contrast_can_do_without_queue_and_loss():
     assert torch.allclose(model.encoder_k.projector.layers[0].weight, before + 0.25)
 
 
+@pytest.mark.slow
 def test_choices_between_paper_and_release_belong_to_methods_with_a_release():
     for cls in TOYS:
         assert toy(cls).paper_vs_release() == {}

@@ -104,6 +104,7 @@ def test_random_weights_are_not_tuned_unless_asked_for(data, tmp_path):
     tuning(tmp_path / 'scratch', data, model__from_scratch=True, max_iters=1).train()
 
 
+@pytest.mark.slow
 def test_it_starts_from_mamps_encoder_and_leaves_the_lower_blocks_as_they_are(mamp, data, tmp_path):
     """The folder of MAMP's run stands for its newest checkpoint."""
     tuning(tmp_path, data, load_from=str(mamp), max_iters=3).train()
@@ -123,6 +124,7 @@ def test_a_folder_without_checkpoint_is_refused(data, tmp_path):
         tuning(tmp_path, data, load_from=str(tmp_path)).train()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('micro_batches', [1, 2])
 def test_it_resumes_bit_for_bit(mamp, data, tmp_path, micro_batches):
     """Three batches an epoch: with steps of two, an epoch ends with keys and ids that wait."""

@@ -20,6 +20,7 @@ def cell(runs: list[Run], label: str) -> list[str]:
     return next(row['values'] for row in summary(runs) if row['label'] == label)
 
 
+@pytest.mark.slow
 def test_facts_are_those_of_checkpoint_and_record(runs) -> None:
     assert cell(runs, 'method') == ['SkeletonCLR', 'SkeAttnCLR']
     assert cell(runs, 'batch size') == ['8', '8'] and cell(runs, 'frames of a clip') == ['16', '16']
@@ -89,6 +90,7 @@ def test_configs_are_compared_without_what_a_start_adds(runs) -> None:
     assert 'reason' in config_differences(runs[:1])
 
 
+@pytest.mark.slow
 def test_a_folder_of_work_dirs_is_all_of_them_and_a_name_counts(work_dirs) -> None:
     assert [run.name for run in find_runs([work_dirs[0].parent])] == ['skeattnclr', 'skeletonclr']
     ours, theirs = find_runs([f'ours={work_dirs[1]}', work_dirs[0]])

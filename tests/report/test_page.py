@@ -20,6 +20,7 @@ def data_of(text: str, name: str = 'data') -> Any:
     return json.loads(text.split(f'<script type="application/json" id="{name}">')[1].split('</script>')[0])
 
 
+@pytest.mark.slow
 def test_the_page_holds_the_content_and_the_motion(page: Path) -> None:
     text = page.read_text()
     content, motion = data_of(text), data_of(text, 'motion-0')

@@ -29,6 +29,7 @@ def places(content: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [node for key in keys for node in ((*place, key), *places(content[key], (*place, key)))]
 
 
+@pytest.mark.slow
 def test_committed_records_are_read_and_written_again_as_they_were(tmp_path: Path) -> None:
     assert len(COMMITTED) > 70
     for path in COMMITTED:

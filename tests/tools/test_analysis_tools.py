@@ -109,6 +109,7 @@ def test_curves_of_runs_and_of_records(tool, tmp_path: Path, monkeypatch) -> Non
         assert status == 2 and message in err
 
 
+@pytest.mark.slow
 def test_map_of_a_checkpoint_coloured_by_what_the_set_knows(tool, tmp_path: Path) -> None:
     config, file = write_config(tmp_path), tmp_path / 'run' / 'epoch_1.pth'
     file.parent.mkdir()

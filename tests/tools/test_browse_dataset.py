@@ -56,6 +56,7 @@ def test_crops_of_native_clips_are_shown(run, frames):
     assert 'query.crop | query.shear' in run('--clip', '3', '--view', 'query', '--cfg-options', set_to)
 
 
+@pytest.mark.slow
 def test_a_gif_on_request(run):
     run('--view', 'mix', '--out', 'clip.gif', '--frames', '4')
     with Image.open('clip.gif') as gif:

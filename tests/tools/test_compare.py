@@ -30,6 +30,7 @@ def compare(tmp_path: Path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_methods_that_see_different_numbers_of_clips_are_refused_on_request(compare, monkeypatch) -> None:
     Path('configs/skeattnclr/stgcn_toy_common.py').unlink()
     monkeypatch.setattr(command, 'execute', lambda *_, **__: pytest.fail('trained nevertheless'))
@@ -37,6 +38,7 @@ def test_methods_that_see_different_numbers_of_clips_are_refused_on_request(comp
         compare('--check')
 
 
+@pytest.mark.slow
 def test_a_set_that_has_to_be_converted_is_named_with_the_command(compare) -> None:
     with pytest.raises(DataError, match=r'no packed set at data/ntu60; make it with\s+skeattn convert ntu SOURCE'):
         compare('--cfg-options', 'dataset.data=data/ntu60')

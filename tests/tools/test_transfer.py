@@ -34,6 +34,7 @@ def test_another_layout_and_another_set_end_to_end(tool, tmp_path):
     assert record['sources']['backbone']['metrics']['linear/top1'] == LinearProbe(seed=0)(*features)['top1']
 
 
+@pytest.mark.slow
 def test_overrides_are_those_of_the_target(tool, tmp_path):
     config, target = write_model(tmp_path, 'ntu25'), write_target(tmp_path)
     text = target.read_text()

@@ -36,6 +36,7 @@ def test_an_intact_checkpoint_is_described(tool, file) -> None:
     assert rows['shapes'].startswith('those of SkeAttnCLR: 360 of 360 tensors loaded')
 
 
+@pytest.mark.slow
 def test_all_checkpoints_of_a_work_dir_are_looked_at(tool, finished) -> None:
     status, out, _ = tool(TOOL, finished)
     assert status == 0 and out.count('is intact') == len(list(finished.glob('*.pth'))) == 3
@@ -79,6 +80,7 @@ def test_a_missing_weight_and_a_flipped_bit_are_named(tool, file) -> None:
     assert status == 1 and 'does not match its checksum' in out
 
 
+@pytest.mark.slow
 def test_a_digest_that_is_not_the_files_is_noticed(tool, file) -> None:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert tool(TOOL, file, '--sha256', digest[:8])[0] == 0

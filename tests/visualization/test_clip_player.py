@@ -241,6 +241,7 @@ def test_missing_joints_set_neither_the_scale_nor_the_upright() -> None:
     assert upwards(Panel('raw', 'joint', every), LAYOUT) == 1
 
 
+@pytest.mark.slow
 def test_a_gif_draws_no_bone_to_a_missing_joint(tmp_path) -> None:
     player = clip_player._Player(clip_player.Figure().subplots(), with_a_loss()[0], LAYOUT, 1)
     player.show(0.0)

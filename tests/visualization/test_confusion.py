@@ -20,6 +20,7 @@ def test_pairs_are_in_order_of_their_share_and_never_the_class_itself() -> None:
     assert most_confused(np.eye(4, dtype=int)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('K', [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_same_counts_same_picture_large_enough_for_its_classes(tmp_path: Path, K: int) -> None:
     counts = np.random.default_rng(0).integers(0, 9, (K, K)) + 200 * np.eye(K, dtype=int)

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import pytest
+
 from skeattn.visualization.embedding import draw_embedding
 from skeattn.visualization.style import class_style
 from tests.evaluation.standins import blobs
 
 
+@pytest.mark.slow
 def test_same_features_same_picture(tmp_path: Path) -> None:
     panels = {'a': blobs(10, 0), 'b': blobs(10, 1), 'c': blobs(10, 2), 'd': blobs(200, 3)}
     first, again = (

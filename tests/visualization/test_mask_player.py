@@ -28,6 +28,7 @@ def masked(persons: int = 1, frames: int = 2) -> MaskedClip:
     return MaskedClip('wave', keypoint, {'untrained': np.where(mask < 1, 0.5, mask), 'trained': mask})
 
 
+@pytest.mark.slow
 def test_gif_holds_every_frame_on_one_scale(tmp_path: Path) -> None:
     path = tmp_path / 'new' / 'mask.gif'
     low, high = play_masks([masked(1), masked(2)], LAYOUT, path, dpi=30)

@@ -141,6 +141,7 @@ def test_the_card_is_written_from_the_facts():
     assert card(Path('zoo/toy') / FILE, FACTS) == CARD
 
 
+@pytest.mark.slow
 def test_the_card_of_a_published_encoder_is_that_of_its_header(published):
     text = (published.parent / 'README.md').read_text()
     assert text == card(published, read_facts(published)) and 'not stated' in text

@@ -41,6 +41,7 @@ def test_the_result_of_a_function_comes_back_from_one_other_process(run: Apart) 
     assert run(os.getpid) == run(os.getpid) != os.getpid()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('function', [crash, loop])
 def test_a_function_that_ends_or_blocks_its_process_is_an_error_and_the_next_one_runs(run: Apart, function) -> None:
     with pytest.raises(ValueError, match='reading it crashed, or took more than 1 seconds'):

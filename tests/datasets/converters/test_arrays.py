@@ -230,6 +230,7 @@ def archive():
     return files
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(data=st.data())
 def test_no_damage_to_a_ctrgcn_file_ends_in_anything_but_a_data_error(archive, tmp_path_factory, data):

@@ -282,6 +282,7 @@ def test_jobs_are_counted_from_one(raw, tmp_path, jobs):
         convert(raw, tmp_path / 'packed', jobs=jobs)
 
 
+@pytest.mark.slow
 def test_two_zips_or_a_folder_of_zips_give_the_folders_frames(raw, tmp_path, expected):
     files = sorted(raw.iterdir())
     archives = tmp_path / 'zips'

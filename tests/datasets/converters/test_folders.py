@@ -456,6 +456,7 @@ def test_text_or_numbers_in_the_place_of_joints_are_a_data_error(value):
         mediapipe.read_clip([('clip.json', json.dumps(value).encode())])
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(data=st.data(), module=st.sampled_from(list(CONTENTS)))
 def test_no_file_ends_in_anything_but_a_data_error(data, module):

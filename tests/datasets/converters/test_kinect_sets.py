@@ -274,6 +274,7 @@ def damaged(draw, good):
     return bytes(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(data=st.data(), module=st.sampled_from(list(GOOD)))
 def test_whatever_the_bytes_a_parser_answers_or_names_the_file(data, module):

@@ -30,6 +30,7 @@ def test_nwucla_has_its_1484_clips_and_the_standard_split(ucla):
     assert ucla.classes[0] == 'pick up with one hand' and ucla.classes[9] == 'carry'
 
 
+@pytest.mark.slow
 def test_nwucla_clips_hold_the_files_coordinates_and_codes(ucla):
     name = 'a12_s06_e04_v03'
     i = ucla.table['name'].tolist().index(name)
@@ -40,6 +41,7 @@ def test_nwucla_clips_hold_the_files_coordinates_and_codes(ucla):
     assert row == {'label': 9, 'subject': 6, 'replication': 4, 'camera': 3, 'setup': -1}
 
 
+@pytest.mark.slow
 def test_utdmhad_has_its_861_clips_and_the_standard_split(mhad):
     assert len(mhad) == 861
     assert [len(side) for side in split(mhad, 'xsub')] == [431, 430]
@@ -152,6 +154,7 @@ def damaged(draw, good):
     return bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('parse', 'path', 'good'),
     [(nwucla.parse, 'a01_s01_e00_v01.json', JSON), (utdmhad.parse, 'a1_s1_t1_skeleton.mat', MAT.getvalue())],

@@ -189,6 +189,7 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(data=st.data())
 def test_no_file_of_mmpose_ends_in_anything_but_a_data_error(data):
@@ -204,6 +205,7 @@ def test_no_file_of_mmpose_ends_in_anything_but_a_data_error(data):
         assert 'clip.json' in str(error)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(value=JUNK, images=st.none() | JUNK)
 def test_no_file_of_coco_ends_in_anything_but_one_error(tmp_path_factory, value, images):

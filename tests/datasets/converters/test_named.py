@@ -281,6 +281,7 @@ def check(module, path, content):
         assert isinstance(found, NamedClip) and found.keypoint.shape[2:] == (len(found.joints), len(found.channels))
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(data=st.data())
 def test_whatever_the_bytes_a_text_reader_answers_or_names_the_file(data):

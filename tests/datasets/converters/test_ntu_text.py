@@ -94,6 +94,7 @@ def _float(number):
     return value if abs(value) < 2.0**128 - 2.0**103 and '_' not in number else None
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=75, max_size=75))
 def test_nine_digits_bring_any_float32_back(values):

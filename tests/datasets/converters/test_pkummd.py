@@ -295,6 +295,7 @@ def mutated(draw):
     return bytes(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.one_of(mutated(), st.binary(max_size=200), st.text('0123456789 .-e\n', max_size=200).map(str.encode)))
 def test_whatever_the_bytes_the_parser_answers_or_names_the_clip(content):

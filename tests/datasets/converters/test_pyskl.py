@@ -91,6 +91,7 @@ def test_three_dimensions_without_scores_round_trip_with_ntus_own_columns(tmp_pa
     assert back['split']['xsub_train'] == [names[i] for i in (0, 1, 4, 5)]
 
 
+@pytest.mark.slow
 def test_two_lists_without_splits_are_training_and_test(tmp_path):
     test = saved(tmp_path, [*content()['annotations'][5:], {}], 'test.pkl')
     packed = convert(tmp_path, content()['annotations'][:5], test=test)

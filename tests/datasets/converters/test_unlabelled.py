@@ -90,6 +90,7 @@ def test_annotations_of_pyskl_without_labels(tmp_path):
     assert PackedSet.open(tmp_path / 'out').table['label'].tolist() == [-1]
 
 
+@pytest.mark.slow
 def test_a_set_without_labels_in_a_layout_made_of_its_files_pre_trains(tmp_path):
     for i in range(16):
         written(tmp_path / 'in', f'c{i:02d}.bvh', mocap.bvh(mocap.values(i, frames=18)))
