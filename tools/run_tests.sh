@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/setup_env.sh vis,tensorboard,dev,docs
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+unset PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile the package
 
 failed=()
 stage() {

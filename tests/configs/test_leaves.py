@@ -28,7 +28,6 @@ TOGETHER = {
     'layouts': (['data/nwucla', 'data/demo'], ['xview', 'xsub']),
 }
 LAYOUTS = {**dict.fromkeys(('nwucla', 'utdmhad', 'kinect20'), 'kinect20'), 'layouts': ['kinect20', 'ntu25']}
-every_leaf = pytest.mark.parametrize('path', LEAVES, ids=name_of)
 # Of every method one set of each size; tests below show what other streams and data sets share with these.
 BUILT_FIRST = ('_demo', 'stgcn_ntu60_xsub', '_ntu60_xsub_released', '_paper', '_plus')
 in_part_slow = pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_config_survives_dump_and_load(path, tmp_path):
     assert repr(resolve_config(again).to_dict()) == repr(resolve_config(cfg).to_dict())
 
 
-@every_leaf
+@in_part_slow
 def test_a_config_is_what_its_name_says(path):
     cfg, (_, dataset, *rest) = read(path), path.stem.split('_')
     split = 'xsub' if dataset in ('demo', *TOGETHER) else rest.pop(0)
@@ -156,6 +155,7 @@ def test_common_configs_differ_in_the_method_alone(dataset):
     assert reference.train_cfg.max_epochs == {'demo': 28, 'nwucla_xview': 60, 'utdmhad_xsub': 30}.get(dataset, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stream', ['motion', 'bone'])
 def test_a_stream_config_differs_from_the_joint_config_in_the_stream_alone(stream):
     for path in (leaf for leaf in LEAVES if leaf.stem.endswith(f'_{stream}')):

@@ -131,6 +131,7 @@ def test_what_they_affect_is_one_line_each(packed):
     assert rest == 'c2: copy: equals c3; 2 recordings occur several times, each under one label'
 
 
+@pytest.mark.slow
 def test_nwucla_has_95_test_clips_that_equal_training_clips(ucla):
     """Copies across a split: camera 3 of two classes holds the files of camera 2."""
     train, test = split(ucla, 'xview')

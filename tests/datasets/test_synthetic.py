@@ -48,6 +48,7 @@ def test_the_set_is_as_large_and_varied_as_promised(made):
     assert (min(lengths), max(lengths)) == (40, 120)
 
 
+@pytest.mark.slow
 def test_names_are_unique_and_say_what_the_columns_say(made):
     assert len({clip.name for clip in made}) == len(made)
     for clip in made:
@@ -55,11 +56,13 @@ def test_names_are_unique_and_say_what_the_columns_say(made):
         assert clip.name == 'S{:03}C{:03}P{:03}R{:03}A{:03}'.format(*parts)
 
 
+@pytest.mark.slow
 def test_every_class_meets_every_subject_before_every_camera_in_both_replications(made):
     met = {(clip.label, clip.subject, clip.camera, clip.replication) for clip in made}
     assert len(met) == len(made) == len(CLASSES) * 12 * 3 * 2
 
 
+@pytest.mark.slow
 def test_the_splits_test_people_and_cameras_unseen_in_training(made):
     for name, column in (('xsub', 'subject'), ('xview', 'camera')):
         assert SPLITS[name]['field'] == column
@@ -67,6 +70,7 @@ def test_the_splits_test_people_and_cameras_unseen_in_training(made):
         assert 0 < len(values & set(SPLITS[name]['train'])) < len(values)
 
 
+@pytest.mark.slow
 def test_persons_follow_from_the_class_and_coordinates_lie_before_the_camera(made):
     for clip in made:
         assert len(clip.keypoint) == (1 if MOTIONS[clip.label].partner is None else 2)
@@ -91,6 +95,7 @@ def test_nothing_but_the_motion_depends_on_the_class(monkeypatch):
         assert all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
 
 
+@pytest.mark.slow
 def test_length_setup_and_faults_tell_nothing_about_the_class(made):
     """Chi-square and one-way ANOVA between the class and what a clip shows without its motion."""
     label = np.array([clip.label for clip in made])

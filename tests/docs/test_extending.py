@@ -97,6 +97,7 @@ def test_every_config_of_the_page_is_trained_here():
     assert set(CONFIGS) == set(PARTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', PARTS)
 def test_a_config_of_the_page_trains_two_iterations_on_its_part(name):
     runner = train(name)

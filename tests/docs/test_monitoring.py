@@ -23,6 +23,7 @@ SCALARS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tracker', BLOCKS)
 def test_a_tracker_receives_the_losses(tracker, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, tracker, fake := MagicMock())

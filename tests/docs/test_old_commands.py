@@ -8,6 +8,7 @@ Passed over are other programs (pip, git, ``python -m``) and scripts of the read
 """
 
 import argparse
+import ast
 import functools
 import importlib.util
 import re
@@ -144,7 +145,7 @@ def check_names(command: str, args: argparse.Namespace) -> None:
     options = {key: value for key, value in getattr(args, 'cfg_options', {}).items() if not key.isupper()}
     for config in [value for value in values if value.endswith('.py') and not value.startswith(OF_THE_READER)]:
         sources = listed(args.source) if command == 'test' else []
-        check_config(config, options, [source for source in sources if source != 'raw'])
+        check_config(config, repr(options), tuple(source for source in sources if source != 'raw'))
     for path in [value for value in values if re.match(r'(configs|docs|projects)/', value)]:
         assert path.startswith(OF_THE_READER) or (ROOT / path).exists(), f'there is no {path}'
     if command in ('tables', 'table'):
@@ -156,8 +157,10 @@ def check_names(command: str, args: argparse.Namespace) -> None:
         assert protocols <= set(protocol_names())
 
 
-def check_config(path: str, options: dict[str, Any], sources: list[str]) -> None:
+@functools.cache  # pages name few configs, often
+def check_config(path: str, overrides: str, sources: tuple[str, ...]) -> None:
     """A config with its overrides resolves, what these change is built, and the method has features of the sources."""
+    options = ast.literal_eval(overrides)
     cfg = resolve_config(read_config(path, options))
     changed = {key.partition('.')[0] for key in options}
     for hook in cfg.default_hooks.values() if 'default_hooks' in changed else ():

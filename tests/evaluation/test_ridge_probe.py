@@ -49,6 +49,7 @@ def test_the_solution_is_that_of_scikit_learn_on_random_features(penalty: float,
     check_against_scikit_learn(bank.x * torch.logspace(-3, 3, dim) + 5, bank.labels, penalty, 1e-9)
 
 
+@pytest.mark.slow
 @each_set
 @pytest.mark.parametrize('penalty', [1.0, 0.01])
 def test_the_solution_is_that_of_scikit_learn_on_real_features(real: Callable, penalty: float) -> None:

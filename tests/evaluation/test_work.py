@@ -107,6 +107,7 @@ def test_a_transformer_costs_what_its_formula_says() -> None:
     assert encoder_cost(Reader(backbone), clips(frames))['gmacs'] == 2 * person / 1e9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SMALL)
 def test_a_frozen_backbone_costs_what_a_trained_one_does(name: str) -> None:
     model = Reader(BACKBONES.build({'type': name, 'layout': 'ntu25', **SMALL[name]}))

@@ -125,6 +125,7 @@ def test_the_papers_encoders_train_with_the_paper_s_method(backbone, persons):
     check_trains(build(backbone, 'SkeAttnCLR', 'ntu25', persons=persons), 'ntu25')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backbone', BACKBONES)
 def test_hiclr_changes_edges_where_there_is_a_graph(backbone):
     if backbone in GRAPHS:

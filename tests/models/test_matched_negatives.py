@@ -98,6 +98,7 @@ def slow_local_losses(model, inputs):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'changes',
     [

@@ -16,6 +16,8 @@ from skeattn.report.embedding import MapOptions, maps
 from skeattn.report.runs import find_runs
 from tests.report.runs import CLASSES, TEST
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = MapOptions(method='pca', neighbours=4)
 
 
@@ -24,7 +26,6 @@ def mapped(runs):
     return maps(runs, OPTIONS)
 
 
-@pytest.mark.slow
 def test_runs_on_the_same_clips_share_a_scene(mapped, runs) -> None:
     of_runs, (scene,), (motion,) = mapped
     assert [one['scene'] for one in of_runs] == [0, 0]
@@ -32,7 +33,6 @@ def test_runs_on_the_same_clips_share_a_scene(mapped, runs) -> None:
     assert len(motion['clips']) == scene['moving'] == len(scene['name']) and list(motion['masks']) == [1]
 
 
-@pytest.mark.slow
 def test_every_row_has_the_facts_of_its_clip(mapped, runs) -> None:
     scene, packed = mapped[1][0], PackedSet.open(config_of(runs[0].checkpoint).dataset.data)
     place = {str(name): i for i, name in enumerate(packed.table['name'])}
@@ -91,7 +91,6 @@ def test_a_small_budget_leaves_out_the_farthest_neighbours(runs, monkeypatch) ->
     assert scene['frames'] == 12 == motion['clips'][0][1]
 
 
-@pytest.mark.slow
 def test_a_set_without_test_clips_shows_training_clips_and_no_clip_beside_itself(runs) -> None:
     options = MapOptions('pca', neighbours=3, options={'dataset.split': 'all'})
     (one,), (scene,), _ = maps(runs[:1], options)
@@ -99,7 +98,6 @@ def test_a_set_without_test_clips_shows_training_clips_and_no_clip_beside_itself
     assert all(i not in row and len(set(row)) == 3 for i, row in enumerate(one['neighbours']))
 
 
-@pytest.mark.slow
 def test_missing_data_or_checkpoint_is_a_reason(work_dirs, tmp_path: Path) -> None:
     runs = find_runs(work_dirs)
     of_runs, scenes, motions = maps(runs, MapOptions('pca', options={'dataset.data': str(tmp_path / 'gone')}))
@@ -109,13 +107,11 @@ def test_missing_data_or_checkpoint_is_a_reason(work_dirs, tmp_path: Path) -> No
     assert of_runs[0] == {'reason': 'no checkpoint'} and of_runs[1]['scene'] == 0 and len(scenes) == 1
 
 
-@pytest.mark.slow
 def test_too_few_clips_for_a_map_are_a_reason(work_dirs) -> None:
     (one, _), scenes, _ = maps(find_runs(work_dirs), MapOptions('pca', limit=3))
     assert 'too few for an embedding map' in one['reason'] and scenes == []
 
 
-@pytest.mark.slow
 def test_an_unknown_override_is_a_reason(work_dirs) -> None:
     (one, _), _, _ = maps(find_runs(work_dirs), MapOptions('pca', options={'dataset.split': 'xset'}))
     assert "split='xset' is not one of" in one['reason']

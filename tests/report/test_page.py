@@ -29,6 +29,7 @@ def test_the_page_holds_the_content_and_the_motion(page: Path) -> None:
     assert len(motion['clips']) == content['map']['scenes'][0]['moving']
 
 
+@pytest.mark.slow
 def test_no_text_of_the_data_becomes_markup(page: Path) -> None:
     text = page.read_text()
     assert '<img' not in text and HOSTILE not in text
@@ -42,6 +43,7 @@ def test_a_hostile_name_of_a_run_becomes_no_markup() -> None:
     assert as_json('\u2028</') == '"\\u2028\\u003c/"'
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_network(page: Path) -> None:
     text = re.sub(r'<script type="application/json".*?</script>', '', page.read_text(), flags=re.DOTALL)
     assert not re.search(r'src\s*=|@import|url\(|fetch\(|XMLHttpRequest|WebSocket', text)

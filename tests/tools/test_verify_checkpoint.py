@@ -52,6 +52,7 @@ def change(file: Path, *place: str, by: object) -> None:
     write_checkpoint(file, checkpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('place', 'by', 'fault'),
     [

@@ -51,12 +51,14 @@ def test_utdmhad_has_its_861_clips_and_the_standard_split(mhad):
     assert (frames.min(), np.median(frames), frames.max()) == (41, 67, 125)
 
 
+@pytest.mark.slow
 def test_the_docs_count_its_clips_as_the_converter_does(mhad):
     """A number in the docs is that of the data, not of 27 classes times 16 clips."""
     train, _ = split(mhad, 'xsub')
     assert f'{len(train)} training clips of 27 classes' in (ROOT / 'docs/results/README.md').read_text()
 
 
+@pytest.mark.slow
 def test_utdmhad_is_permuted_into_kinect20(mhad):
     i = mhad.table['name'].tolist().index('a16_s06_t02')
     with zipfile.ZipFile(shared_path('data/utd_mhad.zip')) as archive:
@@ -65,6 +67,7 @@ def test_utdmhad_is_permuted_into_kinect20(mhad):
     np.testing.assert_array_equal(mhad.clip(i)[0], expected)
 
 
+@pytest.mark.slow
 def test_both_sets_share_the_skeleton(ucla, mhad):
     """Bone lengths of the two sets agree joint by joint, which a wrong order would break."""
     layout = get_layout('kinect20')
