@@ -1,6 +1,6 @@
 """Rules for the optimiser: the rates of layers, the clipping of gradients."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mmengine.optim
@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from skeattn.engine.places import CONSTRUCTORS, OPTIM_WRAPPERS
-from skeattn.errors import ConfigError
+from skeattn.errors import ConfigError, did_you_mean
 from skeattn.models.depth import depths
 
 
@@ -55,6 +55,26 @@ class OptimWrapper(mmengine.optim.OptimWrapper):
         for part in [*known, [p for p in parameters if id(p) not in inside]]:
             if part:
                 clip_grad_norm_(part, max_norm, norm_type)
+
+
+def check_custom_keys(model: nn.Module, custom_keys: Mapping[str, Any]) -> None:
+    """Refuse rates of parameters that the model does not have: they would change nothing.
+
+    Args:
+        model: the algorithm, also wrapped for several processes.
+        custom_keys: ``paramwise_cfg.custom_keys``: a part of a parameter's name -> its rates.
+
+    Raises:
+        ConfigError: a key is part of no name; names the nearest modules.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    modules = {part for name in names for part in name.split('.') if not part.isdigit()}
+    for key in custom_keys:
+        if not any(key in name for name in names):
+            raise ConfigError(
+                f'optim_wrapper.paramwise_cfg.custom_keys: no parameter of the model has {key!r} in its name, so its '
+                f'rates would change nothing; {did_you_mean(key, modules)}'
+            )
 
 
 def clip_each(parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> None:

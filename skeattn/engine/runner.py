@@ -30,12 +30,13 @@ from skeattn.engine.hooks.steps import micro_batches
 from skeattn.engine.launchers import world_size
 from skeattn.engine.log_processor import SharedLogProcessor
 from skeattn.engine.message_hub import LateMessageHub
+from skeattn.engine.optim import check_custom_keys
 from skeattn.engine.places import WRAPPERS
 from skeattn.engine.resumable import ResumableRunner
 from skeattn.engine.speed import fused, set_matmul_precision, wrapper_settings
 from skeattn.engine.stop import StopRequest
 from skeattn.engine.work_dir import alone_in, check_work_dir, default_work_dir
-from skeattn.errors import ConfigError, SkeAttnError
+from skeattn.errors import ConfigError, SkeAttnError, did_you_mean
 from skeattn.hardware import default_device
 from skeattn.registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS, RUNNERS
 
@@ -64,6 +65,15 @@ def _wrong_in(place: str) -> Iterator[None]:
         raise ConfigError(f'{place}: {error}; check its keys') from error
     except (ValueError, KeyError, ImportError) as error:  # no such type; a package that is not installed
         raise ConfigError(f'{place}: {error.args[0] if error.args else error}') from error
+
+
+def _check_modules(model: nn.Module, key: str, names: str | Sequence[str] | None) -> None:
+    """Refuse modules that the model does not have; ``key`` of the config names them."""
+    bare: Any = model.module if is_model_wrapper(model) else model
+    known = dict(bare.named_modules())
+    for name in [names] if isinstance(names, str) else names or ():
+        if name not in known:
+            raise ConfigError(f'{key}: the model has no module {name!r}; {did_you_mean(name, known)}')
 
 
 @master_only
@@ -207,6 +217,7 @@ class SkeAttnRunner(ResumableRunner):
         if isinstance(optim_wrapper, dict) and optim_wrapper.get('paramwise_cfg'):  # a shared head is learnt once
             paramwise = {'bypass_duplicate': True, **optim_wrapper['paramwise_cfg']}
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
+            check_custom_keys(self.model, paramwise.get('custom_keys') or {})
             if 'layer_decay' in paramwise:
                 optim_wrapper.setdefault('constructor', 'LayerDecayConstructor')
         if isinstance(optim_wrapper, dict) and isinstance(optim_wrapper.get('optimizer'), dict):
@@ -235,7 +246,7 @@ class SkeAttnRunner(ResumableRunner):
         mmengine's warning of lost gradients is left out: checkpoints keep those of an incomplete step.
 
         Raises:
-            ConfigError: another training runs in the work_dir.
+            ConfigError: another training runs in the work_dir, or the config names a module that the model lacks.
             Interrupted: a signal has ended it.
             ProcessError: another process hangs or has ended.
         """
@@ -243,6 +254,8 @@ class SkeAttnRunner(ResumableRunner):
         def ours(record: logging.LogRecord) -> bool:
             return 'GradientCumulativeOptimizerHook' not in record.getMessage()
 
+        for key in ('activation_checkpointing', 'efficient_conv_bn_eval'):
+            _check_modules(self.model, key, self.cfg.get(key))
         self.logger.addFilter(ours)
         try:
             with alone_in(Path(self.work_dir)), StopRequest(self._brief) as self.stop, contact(self.stop.group):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skeattn.checkpoint import read_checkpoint
-from skeattn.engine.optim import LayerDecayConstructor, OptimWrapper
+from skeattn.engine.optim import LayerDecayConstructor, OptimWrapper, check_custom_keys
 from skeattn.errors import ConfigError
 from skeattn.models.backbones import STGCN, SkeletonTransformer
 from skeattn.models.depth import freeze_lower
@@ -109,6 +109,17 @@ def test_each_gradient_is_clipped_by_its_own_norm():
 def test_the_largest_norm_must_be_given():
     with pytest.raises(ConfigError, match='needs max_norm'):
         OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), clip_grad=dict(type='each'))
+
+
+def test_rates_of_a_parameter_that_is_not_there_are_refused(tmp_path):
+    check_custom_keys(Net(), {'layers.2': dict(lr_mult=0.1), 'backbone': dict(lr_mult=2.0)})
+    runner = toy_runner(
+        tmp_path,
+        data=write_set(tmp_path / 'set'),
+        optim_wrapper__paramwise_cfg=dict(custom_keys={'projectr': dict(lr_mult=2.0)}),
+    )
+    with pytest.raises(ConfigError, match=r"no parameter of the model has 'projectr' .* did you mean 'projector'"):
+        runner.train()
 
 
 @pytest.mark.slow

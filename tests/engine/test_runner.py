@@ -224,6 +224,13 @@ def test_the_readout_of_the_config_holds_in_training(tmp_path, data):
     assert runner.test()['knn/top1_k5'] == KNNEvaluator((5,))(bank, test)['top1_k5']
 
 
+@pytest.mark.parametrize('key', ['activation_checkpointing', 'efficient_conv_bn_eval'])
+def test_a_module_that_the_model_lacks_is_refused_before_training(tmp_path, data, key):
+    runner = toy_runner(tmp_path, data=data, **{key: ['encoder_q.backbone', 'encoder_q.bakbone']})
+    with pytest.raises(ConfigError, match=rf"{key}: .* 'encoder_q\.bakbone'; did you mean 'encoder_q\.backbone'"):
+        runner.train()
+
+
 def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp_path, data):
     runner = toy_runner(tmp_path, data=data, default_hooks__checkpoint__save_best='linear/top1')
     with pytest.raises(ConfigError, match=r"save_best='linear/top1'.* has only knn"):
