@@ -31,7 +31,7 @@ def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any])
         write: called with the open file.
 
     Raises:
-        StorageError: the disk is full or read-only; an existing file is unchanged.
+        StorageError: the disk is full or read-only, or the folder cannot be created; an existing file is unchanged.
         OSError: the file cannot be written; an existing one is unchanged.
     """
     with replacing(path) as scratch, open(scratch, 'wb') as file:
@@ -51,7 +51,7 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
         suffix: end of the name, for programs that infer the format from it.
 
     Raises:
-        StorageError: the disk is full or read-only.
+        StorageError: the disk is full or read-only, or the folder cannot be created.
     """
     path = Path(path)
     scratch = path.with_name(f'.{path.name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}')
@@ -64,12 +64,23 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
         os.replace(scratch, path)
     except Exception as error:
         full = next((cause for cause in _chain(error) if isinstance(cause, OSError) and storage_failed(cause)), None)
-        if full is None:
-            raise
-        raise StorageError(storage_message(path, full), full.errno) from error
+        if full is not None:
+            raise StorageError(storage_message(path, full), full.errno) from error
+        if isinstance(error, OSError) and error.errno in _NO_SUCH_PLACE and _is_of(error, scratch):
+            why = f'{error.filename}: {error.strerror}'
+            raise StorageError(f'{path} cannot be written ({why}); choose another folder', error.errno) from error
+        raise
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
+
+
+_NO_SUCH_PLACE = (errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def _is_of(error: OSError, path: Path) -> bool:
+    """Whether an error is of a path, or of a folder on the way to it."""
+    return error.filename is not None and Path(os.fsdecode(error.filename)) in (path, *path.parents)
 
 
 def storage_failed(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skeattn import files
+from skeattn.errors import StorageError
 from skeattn.files import lock, replacing, sha256, try_lock, write_atomic, write_json, write_text
 
 FORK = multiprocessing.get_context('fork')
@@ -79,6 +80,19 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert path.read_text() == 'old' and os.listdir(tmp_path) == ['file']
 
 
+@pytest.mark.parametrize('place', ['a file/new', 'a file/folder/new', f'{"long" * 100}/new'])
+def test_a_folder_that_cannot_be_is_named_in_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / 'a file').write_text('kept')
+    with pytest.raises(StorageError, match=r'new cannot be written \(.*\); choose another folder'):
+        write_text(tmp_path / place, 'text')
+    assert (tmp_path / 'a file').read_text() == 'kept' and os.listdir(tmp_path) == ['a file']
+
+
+def test_an_error_of_the_writer_itself_is_left_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match='elsewhere'):
+        write_atomic(tmp_path / 'file', lambda file: Path('elsewhere').read_text())
+
+
 def test_a_file_that_does_not_reach_the_disk_is_no_file(tmp_path: Path, monkeypatch) -> None:
     def fail(descriptor):
         raise OSError(errno.EIO, 'broken disk')
@@ -94,7 +108,7 @@ def test_a_temporary_file_can_have_a_suffix(tmp_path: Path) -> None:
         assert scratch.parent == tmp_path and scratch.suffix == '.mp4' and scratch.name.startswith('.film.mp4.')
         scratch.write_bytes(b'film')
     assert os.listdir(tmp_path) == ['film.mp4']
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / 'none.mp4', '.mp4'):
+    with pytest.raises(StorageError, match='cannot be written'), replacing(tmp_path / 'none.mp4', '.mp4'):
         pass  # nothing was written
 
 

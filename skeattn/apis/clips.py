@@ -28,6 +28,8 @@ Array: TypeAlias = np.ndarray | torch.Tensor
 Clip: TypeAlias = Array | str | os.PathLike[str]
 Clips: TypeAlias = Clip | PackedSet | Mapping[str, Array] | Iterable[Clip | PackedSet]
 """One clip or several, see :class:`Preparation`."""
+CROWD = 10
+"""More persons in an array than these are probably frames or clips."""
 MEASURED = 20
 """Number of clips whose unit is looked at."""
 Layout: TypeAlias = str | Mapping[str, Any] | SkeletonLayout
@@ -89,8 +91,8 @@ class ClipSet:
         """Replace the labels.
 
         Args:
-            labels: a name or a number for each clip, in their order or by the names of the clips; None or empty for a
-                clip without one.
+            labels: a name or a number for each clip, in their order or by the names of the clips; None, empty or the
+                number -1 for a clip without one.
 
         Raises:
             DataError: their number is not that of the clips, or one is of an unknown clip.
@@ -101,7 +103,12 @@ class ClipSet:
             if unknown := sorted(set(labels) - set(self.names)):
                 raise DataError(f'labels of clips that are not there: {shorten(unknown)}')
             labels = [labels.get(name) for name in self.names]
-        given = ['' if _is_none(label) else _plain(label) for label in labels]
+        plain = list(map(_plain, labels))
+        if wrong := [label for label in plain if isinstance(label, np.ndarray | torch.Tensor | list | dict)]:
+            raise DataError(
+                f'a label is {wrong[0]!r:.60}; give one name or number for each clip, not an array or a list'
+            )
+        given = ['' if _is_none(label) else label for label in plain]
         if len(given) != len(self):
             raise DataError(f'{len(given)} labels for {len(self)} clips; give one for each clip, None without a label')
         known = {*given} - {''}
@@ -121,11 +128,13 @@ class ClipSet:
 
 def _plain(label: Any) -> Any:
     """A label of numpy or torch as that of Python."""
-    return label.item() if isinstance(label, np.generic | torch.Tensor) else label
+    single = isinstance(label, np.generic) or (isinstance(label, np.ndarray | torch.Tensor) and label.ndim == 0)
+    return label.item() if single else label
 
 
 def _is_none(label: Any) -> bool:
-    return label is None or label == '' or label != label
+    """Whether a clip has no label; the columns of a packed set mark it by -1."""
+    return label is None or label == '' or label != label or (label == UNLABELLED and not isinstance(label, str))
 
 
 class Preparation:
@@ -307,6 +316,14 @@ def _recording(name: str, clip: Any, described: Described) -> Recording:
         raise DataError(
             f'{name} has shape {shape}; layout {described.layout.name!r} needs (T, {V}, {C}) or (M, T, {V}, {C}), a '
             f'joint has the values {", ".join(described.channels)}{_hint(keypoint.shape, described)}'
+        )
+    M, T = keypoint.shape[:2]
+    if min(max(T, 4), CROWD) < M:
+        print_log(
+            f'{name} has shape {shape}, read as {M} persons in {T} frames; frames come after persons (M, T, V, C), and '
+            f'several clips are a list or (N, M, T, V, C)',
+            'current',
+            logging.WARNING,
         )
     keypoint = mark_missing(keypoint, described.channels, described.layout)
     return Recording(name, keypoint, described.layout, described.channels)

@@ -94,7 +94,7 @@ class SlidingWindow(Generic[T]):
         frame = frame.detach().cpu().float().numpy() if isinstance(frame, torch.Tensor) else frame
         try:
             with np.errstate(over='ignore'):
-                array = np.asarray(frame, dtype=np.float32)
+                array = np.array(frame, dtype=np.float32)  # a copy: cameras fill one buffer again and again
         except (TypeError, ValueError) as error:
             raise DataError(f'frame {self.frames} of the live frames is no array of numbers: {error}') from error
         array = array[None] if array.ndim == 2 else array

@@ -43,6 +43,8 @@ def main(args: argparse.Namespace) -> None:
     first = args.work_dirs[0]
     folder = Path(first if Path(first).exists() else first.partition('=')[2] or first)
     out = cli.output(args.out, folder / 'report.html')
+    if out.suffix.lower() not in ('.html', '.htm'):
+        raise ConfigError(f'--out {out}: the page is HTML; give a name that ends with .html')
     device = cli.device_or_best(args.device)
     options = MapOptions(args.method, args.seed, args.limit, args.neighbours, device, args.cfg_options)
     runs = write_report(args.work_dirs, out, options)

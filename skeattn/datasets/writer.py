@@ -27,7 +27,7 @@ from skeattn.datasets.packed import (
     checksum_line,
     plain_rule,
 )
-from skeattn.errors import ConfigError, DataError
+from skeattn.errors import ConfigError, DataError, shorten
 from skeattn.files import sha256, write_atomic, write_json, write_text
 from skeattn.renaming import renamed_arguments
 from skeattn.skeletons import SkeletonLayout, describe_layout, get_layout
@@ -262,6 +262,12 @@ class PackedWriter:
         if not self.out.is_dir() or (any(self.out.iterdir()) and not (self.out / MANIFEST).exists()):
             raise DataError(
                 f'{self.out} is not a packed set, so it is not replaced; remove it yourself or choose another'
+            )
+        own = (FRAMES, SAMPLES, MANIFEST, CHECKSUM, COPIES)
+        others = sorted(path.name for path in self.out.iterdir() if path.name not in own and path.name[0] != '.')
+        if others:
+            raise DataError(
+                f'{self.out} also holds {shorten(others)}, which would be lost with the set; move it elsewhere'
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skeattn.checkpoint import find_newest
+from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.resume import paper_vs_release
 from skeattn.engine.runner import SkeAttnRunner
@@ -37,7 +38,7 @@ def describe(runner: SkeAttnRunner) -> str:
     ]
     choices = together(paper_vs_release(model))
     lines += ['where paper and release differ:', *columns(choices)] if choices else []
-    switches = speed_choices(cfg)
+    switches = speed_choices(resolve_config(cfg, runner.world_size))
     shown = switches if next(model.parameters()).is_cuda else {'amp': switches['amp']}
     lines += ['switches of speed:', *columns(shown)]
     lines += [f'log, checkpoints and config: {runner.work_dir}', f'curves: {runner.log_dir}/vis_data']

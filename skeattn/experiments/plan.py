@@ -22,7 +22,7 @@ from skeattn.registry import MODELS
 from skeattn.results.ensemble import FUSED, fuse_files
 from skeattn.results.parts import read_parts
 from skeattn.results.provenance import completion
-from skeattn.results.record import Record, write
+from skeattn.results.record import Record, read, write
 
 FUSIONS = 'fusions'
 
@@ -168,8 +168,11 @@ class Cell:
         """Overrides of a record beside those of the cell; None if the record belongs to a different cell."""
         if self._number(record) is None:  # before the options, for which the config is read
             return None
-        own, streams = stated(self.options), ('stream', f'protocols.{self.protocol}.stream')
-        options = {key: value for key, value in record.cfg_options.items() if key not in streams}
+        streams = ('stream', f'protocols.{self.protocol}.stream')
+        own, options = (
+            {key: value for key, value in given.items() if key not in streams}
+            for given in (stated(self.options), record.cfg_options)
+        )
         if not own.items() <= options.items():
             return None
         return {key: value for key, value in options.items() if key not in own}
@@ -307,10 +310,17 @@ class Plan:
         """The packed sets of its runs."""
         return [*dict.fromkeys(folder for run in self.runs for folder in folders_of(run.written.dataset.data))]
 
-    def records(self, root: Path) -> list[Path]:
-        """The existing records."""
-        paths = [*(run.path(root) for run in self.runs), *(ensemble.path(root) for ensemble in self.ensembles)]
-        return [path for path in paths if path.is_file()]
+    def records(self, root: Path) -> dict[Path, Record]:
+        """The existing records by their files, with the overrides as the plan states them.
+
+        A run finds its record by what it computes, so an override that changes nothing may stand in one of the two.
+
+        Raises:
+            RecordError: a record is not valid.
+        """
+        options = {run.path(root): run.options for run in self.runs}
+        options |= {ensemble.path(root): ensemble.cell.options for ensemble in self.ensembles}
+        return {path: replace(read(path), cfg_options=stated(own)) for path, own in options.items() if path.is_file()}
 
 
 def find_folders(cells: Iterable[Cell]) -> list[Path]:

@@ -7,7 +7,7 @@ from skeattn.errors import ConfigError
 from skeattn.experiments.baselines import baseline_lines, readout_of
 from skeattn.experiments.command import show_table
 from skeattn.experiments.paper import PaperTable
-from skeattn.experiments.paper_tables import FilledTable, read_record
+from skeattn.experiments.paper_tables import FilledTable
 from skeattn.experiments.plan import Cell, Plan, add_columns
 from skeattn.experiments.run import TRAINED
 from skeattn.files import write_json, write_text
@@ -49,7 +49,7 @@ def show(plan: Plan, root: Path) -> None:
 
 def report(table: PaperTable, plan: Plan, args: argparse.Namespace, out: Path) -> None:
     """Print the table and write it, with the list of its records."""
-    records = {path: record for path in plan.records(args.work_dir) if (record := read_record(path))}
+    records = plan.records(args.work_dir)
     columns = add_columns(table, [args.dataset])
     filled = FilledTable(table, columns, records, [args.dataset], [args.budget], args.cfg_options)
     show_table(filled.render, '\n'.join([filled.note, *plan.notes]), out)

@@ -118,7 +118,10 @@ class Run:
         evaluation = self.cfg.get('evaluation') or {}
         source, readout = evaluation.get('source'), evaluation.get('readout') or MEAN
         named = [readout] if readout != MEAN else []
-        return '-'.join(['_'.join(self.protocols), *named, _digest(settings, source, self.sources, *named)[:8]])
+        # Unless stated, the precision is that of the training, which is part of its identity.
+        precision = [f'autocast={evaluation["autocast"]}'] if evaluation.get('autocast') is not None else []
+        digest = _digest(settings, source, self.sources, *named, *precision)[:8]
+        return '-'.join(['_'.join(self.protocols), *named, digest])
 
     def folder(self, root: Path) -> Path:
         """Folder of its logs, checkpoints and records."""

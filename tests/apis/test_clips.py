@@ -174,8 +174,24 @@ def test_labels_are_names_or_numbers_and_may_be_missing() -> None:
     assert (found.classes, found.labels.tolist()) == (('a', 'b'), [1, -1, 0, -1])
     found.relabel([torch.tensor(3), 'x', '', 3])
     assert (found.classes, found.labels.tolist()) == (('3', 'x'), [0, 1, -1, 0])
+    found.relabel(np.array([1, -1, 0, -1]))  # as the column of a packed set
+    assert (found.classes, found.labels.tolist()) == (('0', '1'), [1, -1, 0, -1])
+    for arrays in (np.eye(4), np.zeros((4, 1)), [[0], [1], [2], [3]]):
+        with pytest.raises(DataError, match='one name or number for each clip, not an array or a list'):
+            found.relabel(arrays)
     with pytest.raises(DataError, match='2 labels for 4 clips; give one for each clip'):
         found.relabel(['a', 'b'])
+
+
+CROWDS = {(40, 1): True, (20, 30): True, (3, 1): False, (10, 30): False}
+
+
+@pytest.mark.parametrize(('shape', 'crowd'), CROWDS.items(), ids=str)
+def test_more_persons_than_meet_are_probably_frames_or_clips(monkeypatch, shape, crowd) -> None:
+    said: list[str] = []
+    monkeypatch.setattr('skeattn.apis.clips.print_log', lambda text, *_: said.append(text))
+    prepare([np.ones((*shape, 25, 3), np.float32)], pipeline=RAW)
+    assert [f'{shape[0]} persons in {shape[1]} frames' in text for text in said] == [True] * crowd
 
 
 VALUES = st.one_of(

@@ -47,6 +47,15 @@ def test_nobody_is_no_result_however_absence_is_marked(encoder, mark) -> None:
     assert [live.push(np.full((25, 3), mark, np.float32)) for _ in range(18)] == [None] * 18 and live.at == 18
 
 
+@pytest.mark.parametrize('buffer', [np.zeros((2, 3), np.float32), torch.zeros(2, 3)], ids=['array', 'tensor'])
+def test_a_buffer_that_is_filled_again_leaves_earlier_frames_alone(buffer) -> None:
+    live = SlidingWindow(lambda window: window, length=3)
+    for value in (1.0, 2.0, 3.0):
+        buffer[:] = value
+        live.push(buffer)
+    assert live.window()[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize('settings', [(0, 1), (16, 0), (16.0, 1), (16, 1.5)])
 def test_lengths_are_whole_numbers(settings) -> None:
     with pytest.raises(ConfigError, match='numbers of frames, at least 1'):

@@ -170,6 +170,14 @@ def test_overwrite_never_removes_a_folder_that_is_no_packed_set(tmp_path):
     assert (tmp_path / 'thesis' / 'chapter.tex').read_text() == 'years of work'
 
 
+def test_overwrite_never_removes_what_else_is_in_the_folder(tmp_path):
+    write_set(tmp_path / 'toy', clips=6)
+    (tmp_path / 'toy' / 'notes.txt').write_text('years of work')
+    with pytest.raises(DataError, match=r'also holds notes\.txt, which would be lost'):
+        write_set(tmp_path / 'toy', clips=2, overwrite=True)
+    assert len(PackedSet.open(tmp_path / 'toy')) == 6 and (tmp_path / 'toy/notes.txt').read_text() == 'years of work'
+
+
 def test_channels_are_named_and_told_by_their_number_where_nobody_says(tmp_path):
     write_set(tmp_path / 'solid')
     with writer(tmp_path / 'flat', channels=['x', 'y', 'score']) as out:

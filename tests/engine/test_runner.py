@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from skeattn.engine.build import build_splits
 from skeattn.engine.contact import usual_timeout
 from skeattn.engine.hooks import SafeCheckpointHook
 from skeattn.engine.hooks.steps import bare_model
+from skeattn.engine.summary import describe
 from skeattn.engine.work_dir import default_work_dir
 from skeattn.errors import CheckpointError, ConfigError
 from skeattn.evaluation import KNNEvaluator, extract_features
@@ -264,6 +266,13 @@ def test_the_command_prints_the_switches_and_trains(tmp_path, data, capfd):
     assert 'as released: projector and three query-only predictors' in printed and f'{tmp_path}/run' in printed
     meta = read_checkpoint(tmp_path / 'run/epoch_1.pth')['meta']
     assert (meta['stream'], meta['seed']) == ('motion', 3)
+
+
+@pytest.mark.parametrize(('amp', 'words'), [(True, 'forward pass in bfloat16'), (False, 'single precision')])
+def test_the_precision_that_is_printed_is_that_of_the_training(tmp_path, data, amp, words):
+    wrapper = 'OptimWrapper' if amp else 'AutocastOptimWrapper'  # amp decides, not the type
+    text = describe(toy_runner(tmp_path, data=data, amp=amp, optim_wrapper__type=wrapper))
+    assert re.search(rf'amp +{amp} +{words}', text)
 
 
 def test_the_command_ends_in_one_line_where_the_user_can_help(tmp_path, data, monkeypatch, capfd):

@@ -1,5 +1,6 @@
 """The paper's figures as data, against the reference's own tables."""
 
+import json
 import re
 
 import pytest
@@ -8,8 +9,10 @@ from skeattn.engine.config import read_config
 from skeattn.errors import ConfigError
 from skeattn.experiments.options import CELL_METRICS, FROZEN
 from skeattn.experiments.paper import TABLES
+from skeattn.experiments.paper_tables import FilledTable
 from skeattn.experiments.plan import Cell, add_columns, find_table, plan_paper_tables
 from tests.conftest import ROOT, shared_path
+from tests.experiments.records import record
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +100,27 @@ def test_every_number_of_a_table_has_its_own_runs() -> None:
             (line.method, line.streams, str(line.options), line.protocol, line.variants, line.trained) for line in lines
         ]
         assert len(set(identities)) == len(lines)
+
+
+def test_a_finished_run_fills_its_cell_whatever_overrides_without_effect_were_written(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+    table, (line,) = TABLES['4'], [line for line in TABLES['4'].lines if line.method == 'skeletonclr']
+    columns = [column for column in add_columns(table, ['demo']) if column.dataset == 'demo']
+
+    def plan_with(**overrides):
+        options = {key.replace('__', '.'): value for key, value in overrides.items()}
+        return plan_paper_tables([Cell(table, line, columns[0], 'full', options)], [0]), options
+
+    (plan, _), (again, options) = plan_with(evaluation__interval=99), plan_with(evaluation__interval=98, stream='joint')
+    (run,) = plan.runs
+    path = run.path(tmp_path)
+    metrics = {f'{table.protocol}/{table.metric}': 13.0}
+    content = record(run.config, 0, 0.0, options={'evaluation.interval': '99'})
+    content['sources']['backbone']['metrics'] = metrics
+    path.parent.mkdir()
+    path.write_text(json.dumps(content))
+    filled = FilledTable(table, columns, again.records(tmp_path), ['demo'], ['full'], options)
+    assert again.runs[0].path(tmp_path) == path and '13.0 (1)' in filled.render()
 
 
 @pytest.mark.parametrize(

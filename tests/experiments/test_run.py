@@ -145,6 +145,20 @@ def test_a_run_describes_itself_with_its_stream(config: str) -> None:
     assert f"xsub, seed 3, {config} stream=['joint', 'bone'] work_dir=my runs/a" in text
 
 
+def test_an_evaluation_is_known_by_every_setting_that_changes_its_numbers(config: str) -> None:
+    changes = [
+        {},
+        {'evaluation.autocast': True},
+        {'evaluation.autocast': False},
+        {'evaluation.readout': 'joints'},
+        {'evaluation.source': 'projector'},
+        {'protocols.knn.k': [3]},
+    ]
+    runs = [Run('toy', config, options=options) for options in changes]
+    assert len({run.evaluation_id for run in runs}) == len(changes) and len({run.digest for run in runs}) == 1
+    assert Run('toy', config, options={'evaluation.interval': 7}).evaluation_id == runs[0].evaluation_id
+
+
 def test_switches_that_do_not_determine_the_weights_leave_the_run(config: str, monkeypatch) -> None:
     monkeypatch.setattr('skeattn.engine.speed.computes_in_bfloat16', lambda: False)
     run = Run('toy', config)

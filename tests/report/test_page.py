@@ -88,6 +88,13 @@ def test_the_command_writes_the_page_and_names_what_is_missing(work_dirs, tmp_pa
     assert 'no packed set' in content['map']['runs'][0]['reason'] and content['numbers']['tables']
 
 
+def test_the_command_overwrites_nothing_but_pages(work_dirs, tmp_path) -> None:
+    (tmp_path / 'labels.csv').write_text('name,label')
+    with pytest.raises(ValueError, match=r'labels\.csv: the page is HTML; give a name that ends with \.html'):
+        call('report', work_dirs[0], '--out', tmp_path / 'labels.csv')
+    assert (tmp_path / 'labels.csv').read_text() == 'name,label'
+
+
 @pytest.mark.parametrize('options', [('--limit', 3), ('--neighbours', 0)])
 def test_the_command_refuses_what_makes_no_map(work_dirs, options) -> None:
     with pytest.raises(ValueError, match='must be at least 4, and --neighbours'):

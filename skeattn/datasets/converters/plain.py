@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from skeattn.reading import parse_array, parse_json
 from skeattn.skeletons import SkeletonLayout
 
 SUFFIXES = ('.npy', '.csv', '.json', '.txt', '.tsv')
+SPARSE = 20
+"""Frames between the first and the last number for each frame that is there, at most."""
 _EMPTY = ('', 'nan', 'na', 'n/a', 'null', 'none')
 _FOLDER = ClipFolder(SUFFIXES)
 
@@ -152,14 +155,25 @@ def _number(token: str) -> float | None:
 
 
 def _numbers(value: object) -> np.ndarray:
-    """Nested lists as an array; NaN for null, also for a whole frame that is null or empty."""
-    if isinstance(value, list) and any(item is None or item == [] for item in value):
-        shape = np.shape(next((item for item in value if item), ()))  # type: ignore[arg-type]
-        value = [item or np.full(shape, np.nan) for item in value]
+    """Nested lists as an array; NaN for null, also for a whole joint, person or frame that is null or empty."""
+    value = _filled(value)
     array = np.array(value)
     if array.dtype == object:
         array = np.array(value, dtype=float)
     return array
+
+
+def _filled(value: Any) -> Any:
+    """Nested lists whose null and empty items have the shape of their neighbours, all of them NaN."""
+    if not isinstance(value, list) or not any(isinstance(item, list) for item in value):
+        return value
+    items = [None if _is_blank(item) else _filled(item) for item in value]
+    shape = np.shape(next((item for item in items if item is not None), ()))
+    return [np.full(shape, np.nan).tolist() if item is None else item for item in items] if any(items) else value
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(map(_is_blank, value)))
 
 
 def _from_rows(rows: np.ndarray, V: int, channels: Sequence[str] | None) -> np.ndarray:
@@ -172,14 +186,15 @@ def _from_rows(rows: np.ndarray, V: int, channels: Sequence[str] | None) -> np.n
     """
     C, (count, width) = len(channels or AXES), rows.shape
     if V > 1 and count and count % V == 0 and C < width <= C + 2 and _number_joints(rows[:, : width - C], V):
-        rows, width = rows[:, width - C :], C
+        index, frames = rows[::V, 0], rows[:, width - C :].reshape(1, -1, V, C)
+        return _at_their_numbers(frames, index) if (np.diff(index) > 0).all() else frames
     if width == C and V > 1 and count % V == 0 and count:
         return rows.reshape(1, -1, V, C)
-    if width % (V * C) == 1 and width > 1 and len(rows) > 1 and (np.diff(rows[:, 0]) == 1).all():
-        rows = rows[:, 1:]
-    elif width > C and width % (V * C) and np.isnan(rows[:, -1]).all():
+    if width % (V * C) == 1 and width > 1 and len(rows) > 1 and (np.diff(rows[:, 0]) > 0).all():
+        return _at_their_numbers(unflatten(rows[:, 1:], V, C), rows[:, 0])
+    if width > C and width % (V * C) and np.isnan(rows[:, -1]).all():
         return _from_rows(rows[:, :-1], V, channels)
-    elif width == C and V > 1:
+    if width == C and V > 1:
         raise DataError(f'{count} rows of {width} values are no whole number of frames of {V} joints, one a row')
     return unflatten(rows, V, C)
 
@@ -190,6 +205,29 @@ def _number_joints(index: np.ndarray, V: int) -> bool:
     by_frame = (frame == frame[:, :1]).all() and (np.diff(frame[:, 0]) > 0).all()
     by_joint = (joint == joint[0, 0] + np.arange(V)).all() and joint[0, 0] in (0, 1)
     return bool(by_frame and by_joint if index.shape[1] == 2 else by_frame or by_joint)
+
+
+def _at_their_numbers(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Frames ``(M, T, V, C)`` in the places that their rising numbers or times state; nobody is in those between.
+
+    Two frames are usually one step apart; times that are uneven by less than half a step have no gap.
+
+    Raises:
+        DataError: nearly all frames are missing, so the numbers are of something else.
+    """
+    with np.errstate(over='ignore', invalid='ignore'):
+        steps = np.diff(numbers)
+        usual = np.sort(steps)[(len(steps) - 1) // 2] if len(steps) else 1
+        apart = np.maximum(np.rint(steps / usual), 1)
+        total = 1 + apart.sum()
+    if not total <= SPARSE * len(numbers):
+        raise DataError(
+            f'the frame numbers go from {numbers[0]:g} to {numbers[-1]:g}, but there are {len(numbers)} frames; number '
+            f'them by their order'
+        )
+    placed = np.zeros((len(frames), int(total), *frames.shape[2:]), frames.dtype)
+    placed[:, np.concatenate([[0], np.cumsum(apart).astype(int)])] = frames
+    return placed
 
 
 _FROM = {'.npy': _from_npy, '.json': _from_json}

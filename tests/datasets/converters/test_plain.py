@@ -85,6 +85,39 @@ def test_every_form_of_a_clip_arrives(folder, form, persons):
     np.testing.assert_array_equal(converted(folder).clip(0), clip(7, persons, 5))
 
 
+@pytest.mark.parametrize('step', [1, 2, 33.4, 0.04], ids=['numbers', 'every second', 'milliseconds', 'seconds'])
+@pytest.mark.parametrize('rows', ['a frame', 'a joint', 'a numbered joint'])
+def test_nobody_is_in_frames_whose_numbers_are_left_out(rows, step):
+    whole = clip(7, 1, 30)
+    there = np.r_[0:10, 14:20, 21:30]
+    table = whole[0, there].reshape(len(there), -1)
+    numbers = 5 + step * there[:, None] + (0.1 * step * (there % 3))[:, None] * (step > 2)
+    if rows != 'a frame':
+        table, numbers = whole[0, there].reshape(-1, 3), np.repeat(numbers, V, axis=0)
+    joints = [np.tile(np.arange(V), len(there))[:, None]] * (rows == 'a numbered joint')
+    text = '\n'.join(','.join(map(repr, row)) for row in np.concatenate([numbers, *joints, table], axis=1).tolist())
+    whole[0, np.setdiff1d(np.arange(30), there)] = 0
+    np.testing.assert_array_equal(plain.parse('a.csv', text.encode(), V), whole)
+
+
+def test_numbers_that_leave_nearly_every_frame_out_are_refused():
+    rows = np.concatenate([[[0], [1], [900]], clip(7, 1, 3)[0].reshape(3, -1)], axis=1)
+    text = '\n'.join(','.join(map(repr, row)) for row in rows.tolist())
+    with pytest.raises(DataError, match='frame numbers go from 0 to 900, but there are 3 frames'):
+        plain.parse('a.csv', text.encode(), V)
+
+
+def test_null_stands_for_a_joint_a_person_or_a_frame():
+    whole = clip(7, 2, 5).astype(np.float64)
+    value = whole.tolist()
+    value[0][1][3] = None
+    value[1][2] = None
+    value[0][4] = [None] * V
+    value[1][0][0][1] = None
+    whole[0, 1, 3] = whole[1, 2] = whole[0, 4] = whole[1, 0, 0, 1] = np.nan
+    np.testing.assert_array_equal(plain.parse('a.json', json.dumps(value).encode(), V), whole)
+
+
 @pytest.mark.parametrize('form', FORMS)
 def test_two_dimensions_with_scores_are_named(folder, form):
     for i, name in enumerate('abc'):
