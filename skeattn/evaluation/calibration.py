@@ -8,10 +8,12 @@ from torch import Tensor
 from skeattn.errors import NonFiniteError
 
 LOWEST, HIGHEST = 0.25, 20.0
-"""Bounds of a temperature. A few clips, all of them predicted correctly, would ask for 0."""
+"""Bounds of a temperature of logits. A few clips, all of them predicted correctly, would ask for 0."""
+NARROWEST, WIDEST = 1 / 16, 5.0
+"""The same bounds for scores of any scale, in units of the usual lead of the highest score; logits lead by about 4."""
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor, any_scale: bool = False) -> float:
     """The temperature T for which ``softmax(logits / T)`` has the lowest mean cross entropy.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
@@ -19,13 +21,22 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Args:
         logits: (N, K) of clips that the classifier was not fitted to.
         labels: (N,) int64.
+        any_scale: whether these are scores of any scale, such as those of a regression, rather than logits.
     """
-    logits = logits.double()
+    logits, bounds = logits.double(), [LOWEST, HIGHEST]
+    if any_scale and logits.shape[1] > 1 and (lead := usual_lead(logits)) > 0:
+        bounds = [NARROWEST * lead, WIDEST * lead]
 
     def loss(log_T: float) -> float:
         return float(F.cross_entropy(logits / np.exp(log_T), labels))
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log([LOWEST, HIGHEST]), method='bounded').x))
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(bounds), method='bounded').x))
+
+
+def usual_lead(scores: Tensor) -> float:
+    """The median, over clips, of the distance between the two highest scores (N, K), K at least 2."""
+    highest = scores.topk(2, dim=1).values
+    return float((highest[:, 0] - highest[:, 1]).median())
 
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:

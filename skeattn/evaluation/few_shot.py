@@ -103,8 +103,10 @@ def fit_few_shot(
 
     Raises:
         DataError: fewer than two classes, or fewer than two clips of a class; names its label.
-        ConfigError: ``accept`` is outside (0, 1].
+        ConfigError: ``accept`` is outside (0, 1], or ``folds`` below 2.
     """
+    if folds < 2:
+        raise ConfigError(f'folds={folds}: every choice is made on held-out clips; choose at least 2')
     if not 0 < accept <= 1:
         raise ConfigError(f'accept={accept!r} is the share of known clips to accept; choose it in (0, 1]')
     check_counts(clips.labels)

@@ -102,6 +102,8 @@ class LinearProbe(Evaluator):
     ) -> None:
         if min(epochs, batch_size, probe_seeds) < 1:
             raise ConfigError(f'LinearProbe: {epochs=}, {batch_size=} and {probe_seeds=}; each must be >= 1')
+        if batch_norm and batch_size < 2:
+            raise ConfigError('LinearProbe: batch_norm needs a batch_size of at least 2, to have a variance')
         if schedule not in ('steps', 'cosine'):
             raise ConfigError(f"LinearProbe: unknown {schedule=}; choose 'steps' or 'cosine'")
         self.epochs, self.batch_size, self.seed, self.probe_seeds = epochs, batch_size, seed, probe_seeds

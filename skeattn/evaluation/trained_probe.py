@@ -8,6 +8,7 @@ from torch import Tensor
 
 from skeattn.errors import CheckpointError
 from skeattn.evaluation.calibration import fit_temperature
+from skeattn.evaluation.discriminant import LOWEST as UNKNOWN
 from skeattn.evaluation.result import LinearScores
 
 _TENSORS = ('weights', 'bias')
@@ -36,8 +37,12 @@ class TrainedProbe:
     @classmethod
     def of(cls, trained: LinearScores, source: str, classes: tuple[str, ...], protocol: str) -> 'TrainedProbe':
         """The probe of an evaluation."""
-        held = trained.heldout
-        temperature = 1.0 if held is None else fit_temperature(held.scores, held.labels)
+        temperature = 1.0
+        if (held := trained.heldout) is not None:
+            # A class of a single subject is unknown while that subject is held out.
+            known = held.scores.gather(1, held.labels[:, None])[:, 0] > UNKNOWN
+            if known.any():
+                temperature = fit_temperature(held.scores[known], held.labels[known], any_scale=True)
         return cls(trained.weights, trained.bias, source, classes, temperature, protocol)
 
     @classmethod

@@ -74,6 +74,12 @@ class Ensemble:
         return {row: text for row, text in zip(self.rows, texts, strict=True) if text}
 
     @property
+    def _chosen(self) -> list[str]:
+        """How the scores of the parts were chosen, where all say the same."""
+        said = {part.scores_of for part in self.parts}
+        return [text for text in said if text is not None and len(said) == 1]
+
+    @property
     def default_path(self) -> Path:
         """Path of the record beside the first part; it differs between ensembles."""
         identity = [[part.sha256 for part in self.parts], self.weights, self.selection, self.kind]
@@ -88,7 +94,7 @@ class Ensemble:
         """
         facts, fused = self.scores.facts, self.scores
         result = ProtocolRecord(
-            selection={'top1': f'last epoch, {SELECTIONS[self.selection]}'},
+            selection={'top1': ', '.join([*self._chosen, SELECTIONS[self.selection]])},
             per_class=per_class(fused.test, fused.classes),
             confusion=confusion(fused.test, fused.classes),
             scores=scores.name if scores else None,

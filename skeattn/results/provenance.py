@@ -79,16 +79,19 @@ def training_facts(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     Returns:
         ``seed``, ``epochs`` and ``clips_seen`` (clips drawn, with repetition) if the checkpoint has them. If there are
         logs, also ``seconds_per_epoch`` (median over epochs, without the first of several) and ``seconds`` of all
-        training steps, without evaluation and start-up.
+        training steps up to the checkpoint, without evaluation and start-up.
     """
     meta = read_checkpoint(checkpoint)['meta']
     if not {'seed', 'epoch', 'iter', 'batch_size'} <= meta.keys():
         return {}
     facts = {'seed': meta['seed'], 'epochs': meta['epoch'], 'clips_seen': meta['iter'] * meta['batch_size']}
-    times = epoch_seconds(Path(checkpoint).parent, math.ceil(meta['iter'] / meta['epoch']))
+    iterations = meta.get('iterations_per_epoch') or (math.ceil(meta['iter'] / meta['epoch']) if meta['epoch'] else 0)
+    done = {epoch: min(iterations, meta['iter'] - (epoch - 1) * iterations) for epoch in range(1, meta['epoch'] + 2)}
+    logged = epoch_seconds(Path(checkpoint).parent, iterations)
+    times = {epoch: seconds for epoch, seconds in logged.items() if done.get(epoch, 0) > 0}
     if times:
         facts['seconds_per_epoch'] = statistics.median(list(times.values())[1:] or times.values())
-        facts['seconds'] = sum(times.values())
+        facts['seconds'] = sum(seconds * done[epoch] / iterations for epoch, seconds in times.items())
     return facts
 
 

@@ -240,6 +240,14 @@ def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp
     assert runner.iter == 0
 
 
+def test_a_best_metric_of_another_number_of_neighbours_is_refused_before_training(tmp_path, data):
+    options = dict(evaluation__evaluators__knn__k=(3,), default_hooks__checkpoint__save_best='knn/top1_k20')
+    runner = toy_runner(tmp_path, data=data, **options)
+    with pytest.raises(ConfigError, match=r"save_best='knn/top1_k20'.* has the metrics top1_k3, heldout_top1_k3"):
+        runner.train()
+    assert runner.iter == 0
+
+
 @pytest.mark.slow
 def test_without_tensorboard_curves_go_to_a_local_file(tmp_path, data, monkeypatch):
     find = importlib.util.find_spec

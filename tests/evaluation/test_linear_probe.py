@@ -317,6 +317,8 @@ def test_divergence_is_reported_with_the_cure() -> None:
 def test_settings_without_meaning_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=f'{next(iter(wrong))}=0'):
         LinearProbe(**wrong)
+    with pytest.raises(ConfigError, match='batch_norm needs a batch_size of at least 2'):
+        LinearProbe(batch_norm=True, batch_size=1)
     with pytest.raises(ConfigError, match="unknown schedule='cos'; choose 'steps' or 'cosine'"):
         LinearProbe(schedule='cos')
 

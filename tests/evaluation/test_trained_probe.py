@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from skeattn.evaluation import Features, LinearProbe
-from skeattn.evaluation.calibration import fit_temperature
+from skeattn.evaluation.calibration import expected_calibration_error, fit_temperature
+from skeattn.evaluation.discriminant import DiscriminantProbe
 from skeattn.evaluation.logistic_probe import LogisticProbe
 from skeattn.evaluation.ridge_probe import RidgeProbe
 from skeattn.evaluation.trained_probe import TrainedProbe
@@ -34,11 +35,46 @@ def test_it_is_the_classifier_that_was_evaluated(name, D, streams):
     result = PROBES[name].evaluate(bank, test)
     probe = TrainedProbe.of(result.probe, 'backbone', ('a', 'b', 'c'), name)
     torch.testing.assert_close(probe.scores(test.x).float(), result.test.scores, rtol=1e-4, atol=1e-4)
-    assert probe.temperature == fit_temperature(result.probe.heldout.scores, result.probe.heldout.labels)
+    held = result.probe.heldout
+    assert probe.temperature == fit_temperature(held.scores, held.labels, any_scale=True)
     expected = (probe.scores(test.x) / probe.temperature).softmax(dim=1)
     assert torch.equal(probe.probabilities(test.x), expected)
     stored = TrainedProbe.stored({'tensors': probe.tensors, 'facts': probe.facts}, 'file')
     assert torch.equal(stored.scores(test.x), probe.scores(test.x)) and stored.classes == probe.classes
+
+
+def persons(subjects, classes, noise, seed=0, D=32):
+    """Clips of classes, ten by each subject, who has a style of his own."""
+    draws = torch.Generator().manual_seed(7)
+    centres = torch.randn(classes, D, generator=draws)
+    draws.manual_seed(seed)
+    parts = []
+    for subject in subjects:
+        style = 0.3 * torch.randn(D, generator=draws)
+        labels = torch.arange(10 * classes) % classes
+        parts.append((centres[labels] + style + noise * torch.randn(len(labels), D, generator=draws), labels, subject))
+    x, labels = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    who = torch.cat([torch.full_like(part[1], part[2]) for part in parts])
+    return Features(x, labels, who, [f'clip {i}' for i in range(len(x))])
+
+
+@pytest.mark.parametrize('noise', [0.5, 3.0], ids=['easy', 'hard'])
+@pytest.mark.parametrize('classes', [6, 30])
+@pytest.mark.parametrize('kind', [RidgeProbe, DiscriminantProbe, LogisticProbe])
+def test_its_probabilities_are_those_of_being_right(kind, classes, noise):
+    bank, test = persons(range(5), classes, noise), persons(range(5, 10), classes, noise, seed=1)
+    result = kind(device='cpu').evaluate(bank, test)
+    probe = TrainedProbe.of(result.probe, 'backbone', tuple(map(str, range(classes))), 'probe')
+    assert expected_calibration_error(probe.probabilities(test.x), test.labels) < 0.1
+
+
+def test_a_class_that_a_single_subject_knows_leaves_the_probabilities_of_the_others_alone():
+    bank, test = persons(range(5), 6, 0.5), persons(range(5, 10), 6, 0.5, seed=1)
+    kept = (bank.labels < 5) | (bank.subjects == 0)
+    bank = Features(bank.x[kept], bank.labels[kept], bank.subjects[kept], [bank.names[i] for i in kept.nonzero()[:, 0]])
+    result = DiscriminantProbe(device='cpu').evaluate(bank, test)
+    probe = TrainedProbe.of(result.probe, 'backbone', tuple('abcdef'), 'probe')
+    assert expected_calibration_error(probe.probabilities(test.x), test.labels) < 0.1
 
 
 def test_a_class_without_training_clips_is_never_predicted():

@@ -42,6 +42,24 @@ def test_of_a_single_epoch_the_first_is_timed(tmp_path: Path) -> None:
     assert training_facts(tmp_path / 'epoch_1.pth')['seconds_per_epoch'] == 3.0
 
 
+INTERRUPTED = {
+    'epoch_0_iter_4.pth': ((0, 4), {'epochs': 0, 'clips_seen': 64, 'seconds_per_epoch': 20.0, 'seconds': 8.0}),
+    'epoch_1.pth': ((1, 10), {'epochs': 1, 'clips_seen': 160, 'seconds_per_epoch': 20.0, 'seconds': 20.0}),
+    'epoch_1_iter_15.pth': ((1, 15), {'epochs': 1, 'clips_seen': 240, 'seconds_per_epoch': 10.0, 'seconds': 25.0}),
+    'epoch_3.pth': ((3, 24), {'epochs': 3, 'clips_seen': 384, 'seconds_per_epoch': 20.0, 'seconds': 42.0}),
+}
+
+
+@pytest.mark.parametrize('name', INTERRUPTED)
+def test_a_checkpoint_within_an_epoch_has_the_time_up_to_it(tmp_path: Path, name: str) -> None:
+    """Epochs of ten steps: of 2 s, 1 s and 3 s each; the last one is cut after four steps."""
+    write_scalars(tmp_path, '1', step(1, 2.0), step(2, 1.0), step(3, 3.0))
+    (epoch, iteration), expected = INTERRUPTED[name]
+    meta = {**META, 'epoch': epoch, 'iter': iteration, 'iterations_per_epoch': 10}
+    torch.save({'state_dict': {'w': torch.zeros(1)}, 'meta': meta}, tmp_path / name)
+    assert training_facts(tmp_path / name) == pytest.approx({'seed': 3, **expected})
+
+
 @pytest.mark.parametrize('key', ['split', 'protocol'])
 def test_the_split_of_a_pre_training_is_read_under_its_old_name_too(tmp_path: Path, key: str) -> None:
     meta = {'stream': 'joint', 'cfg': f"dataset = {{'data': 'data/toy', {key!r}: 'xsub'}}\n"}

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,17 @@ class SafeCheckpointHook(Hook):
             )
         evaluators = runner.val_loop.evaluator if runner.val_loop is not None else self.metrics
         for metric in self.metrics:
-            if metric.split('/')[0] not in [name.split('/')[0] for name in evaluators]:
+            name, _, kind = metric.partition('/')
+            if name not in [other.split('/')[0] for other in evaluators]:
                 raise ConfigError(
                     f'default_hooks.checkpoint.save_best={metric!r}, but evaluation.evaluators has only '
                     f'{", ".join(evaluators)}; change save_best, or set it to None'
+                )
+            known = evaluators[name].metrics if isinstance(evaluators, Mapping) and name in evaluators else None
+            if known is not None and kind not in known:
+                raise ConfigError(
+                    f'default_hooks.checkpoint.save_best={metric!r}, but evaluation.evaluators.{name} has the metrics '
+                    f'{", ".join(known)}; change save_best, or set it to None'
                 )
 
     def before_train_epoch(self, runner: Any) -> None:
