@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -203,9 +204,9 @@ class TrainedEncoder:
         return self._extract(self._prepare(clips, layout, channels), readout, source, batch_size)
 
     def _extract(self, clips: ClipSet, readout: str | None, source: str, batch_size: int = 256) -> Features:
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
             raise ConfigError(f'batch_size={batch_size!r} is a number of clips, at least 1')
-        return extract_features(self.model, clips, batch_size, source, readout)
+        return extract_features(self.model, clips, int(batch_size), source, readout)
 
     def classify(
         self,

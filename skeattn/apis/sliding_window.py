@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -41,12 +42,12 @@ class SlidingWindow(Generic[T]):
     """
 
     def __init__(self, evaluate: Callable[[np.ndarray], T], length: int, stride: int = 1) -> None:
-        if not all(isinstance(number, int) and number >= 1 for number in (length, stride)):
+        if not all(isinstance(number, Integral) and number >= 1 for number in (length, stride)):
             raise ConfigError(
                 f'SlidingWindow: length={length!r} and stride={stride!r} must be numbers of frames, at least 1'
             )
-        self.evaluate, self.length, self.stride = evaluate, length, stride
-        self._window: deque[np.ndarray] = deque(maxlen=length)
+        self.evaluate, self.length, self.stride = evaluate, int(length), int(stride)
+        self._window: deque[np.ndarray] = deque(maxlen=self.length)
         self.newest: T | None = None
         self.frames = self.at = 0
 

@@ -48,6 +48,8 @@ class Augment:
         native: the operation receives clips at their native length, ``(N, C, longest, V, M)``, with their number of
             frames as the parameter ``frames``, and brings them to one length, unless ``keeps_length``. It is the first
             of its view, or follows others that keep the length.
+        reads_marks: where joints are missing, the operation receives the parameter ``seen``, bool ``(N, 1, T, V, M)``;
+            the last channel of the clips says the same, and it has to leave it alone.
         keeps_length: of an operation that is ``native``: the result has the native length as well.
 
     Raises:
@@ -56,6 +58,7 @@ class Augment:
 
     coordinates_only = False
     native = False
+    reads_marks = False
     keeps_length = False
 
     def __init__(self, per: str = 'sample', probability: float = 1.0, on: str = 'joint') -> None:

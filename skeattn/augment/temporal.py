@@ -224,7 +224,12 @@ class GaussianBlur(Augment):
             not even at the ends. False, as released: a weighted sum with peak weight 1 over a clip padded with zeros,
             which scales the clip by up to 5.
         probability, kwargs: see :class:`~skeattn.augment.base.Augment`.
+
+    Missing joints stay as they are and have no part in the others: the weights of the frames in which a joint is seen
+    share those of the frames in which it is not.
     """
+
+    reads_marks = True
 
     def __init__(
         self,
@@ -248,4 +253,9 @@ class GaussianBlur(Augment):
         weights = F.blur_weights(params['sigma'], x.shape[2], self.taps)
         if self.normalise:
             weights = weights / weights.sum(dim=2, keepdim=True)
-        return F.blend_frames(x, weights)
+        if 'seen' not in params:
+            return F.blend_frames(x, weights)
+        body, marks, seen = x[:, :-1], x[:, -1:], params['seen']
+        share = F.blend_frames(seen.to(x.dtype), weights) / weights.sum(dim=2).to(x.dtype)[:, None, :, None, None]
+        blurred = F.blend_frames(body * seen, weights) / share.where(seen, 1)
+        return torch.cat([torch.where(seen, blurred, body), marks], dim=1)

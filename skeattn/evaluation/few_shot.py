@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -107,7 +108,7 @@ def fit_few_shot(
     """
     if folds < 2:
         raise ConfigError(f'folds={folds}: every choice is made on held-out clips; choose at least 2')
-    if not 0 < accept <= 1:
+    if not isinstance(accept, Real) or not 0 < accept <= 1:
         raise ConfigError(f'accept={accept!r} is the share of known clips to accept; choose it in (0, 1]')
     check_counts(clips.labels)
     fold_of = _folds(clips, folds, seed)

@@ -3,6 +3,7 @@
 import logging
 import math
 from functools import partial
+from numbers import Integral
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
@@ -40,7 +41,7 @@ def nearest_neighbours(
     Raises:
         ConfigError: k is not in 1..N.
     """
-    if not 1 <= k <= len(bank):
+    if not isinstance(k, Integral) or not 1 <= k <= len(bank):
         raise ConfigError(f'KNN with k={k} on {len(bank)} clips in the feature bank; choose 1 <= k <= {len(bank)}')
     rank, world = get_dist_info() if share else (0, 1)
     where = working_device(device)

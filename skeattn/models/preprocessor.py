@@ -257,6 +257,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
                 params = drawn[place]
                 if op.native:
                     params = self._cut(op, params, view, views.get(self.within.get(name, '')), native or {}, place)
+                elif op.reads_marks and view.marked and op.on != 'stream':
+                    params = {**params, 'seen': view.clips[:, -1:] > 0.5}
                 if op.on == 'stream':
                     view.late.append((op, params))
                 else:

@@ -60,6 +60,7 @@ def test_a_buffer_that_is_filled_again_leaves_earlier_frames_alone(buffer) -> No
 def test_lengths_are_whole_numbers(settings) -> None:
     with pytest.raises(ConfigError, match='numbers of frames, at least 1'):
         SlidingWindow(len, *settings)
+    assert SlidingWindow(len, np.int64(16), np.int32(2)).length == 16
 
 
 def test_the_number_of_persons_may_change(clips) -> None:

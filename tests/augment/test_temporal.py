@@ -23,6 +23,19 @@ def blur(x, sigma, **kwargs):
     return GaussianBlur(probability=1, **kwargs).apply(x, params, None)
 
 
+@pytest.mark.parametrize('normalise', [True, False])
+def test_a_missing_joint_has_no_part_in_a_blur_and_stays_missing(normalise):
+    """A body rests; a joint that is lost for some frames lies in the origin there, as the pipeline leaves it."""
+    body = torch.arange(1.0, 6.0, dtype=torch.float64)[None, None, None, :, None].expand(2, 3, 24, 5, 1).clone()
+    whole, seen = blur(body, 2.0, normalise=normalise), torch.ones(2, 1, 24, 5, 1, dtype=torch.bool)
+    seen[0, :, 8:16, 2] = False
+    x = torch.cat([body * seen, seen.double()], dim=1)
+    params = {'sigma': torch.full((2,), 2.0, dtype=torch.float64), 'seen': seen}
+    out = GaussianBlur(probability=1, normalise=normalise).apply(x, params, None)
+    torch.testing.assert_close(out[:, :-1], whole * seen)
+    assert torch.equal(out[:, -1:], x[:, -1:])
+
+
 def test_crop_draws_every_shift_both_ends_included():
     start = Crop(ratio=6).draw(spec(batch=4000, frames=24), generator(0, 0))['start']
     assert start.unique().tolist() == list(range(9))

@@ -105,5 +105,7 @@ def test_a_clip_of_a_class_is_not_enough() -> None:
         fit_few_shot(features(np.eye(3), np.zeros(3, int)))
     with pytest.raises(ConfigError, match='folds=1: every choice is made on held-out clips'):
         fit_few_shot(gaussians(8, 3, 1.0), folds=1)
+    with pytest.raises(ConfigError, match=r"accept='x' .* choose it in"):
+        fit_few_shot(gaussians(8, 3, 1.0), accept='x')
     with pytest.raises(ConfigError, match=r'accept=0 .* choose it in \(0, 1\]'):
         fit_few_shot(gaussians(8, 3, 1.0), accept=0)

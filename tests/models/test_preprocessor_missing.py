@@ -54,6 +54,22 @@ def test_marks_move_with_joints_frames_and_pasted_cells(batch):
     assert zero == [[last - 1, HAND], [last, HAND]]
 
 
+@pytest.mark.parametrize('normalise', [True, False])
+def test_a_blur_revives_no_missing_joint_and_moves_no_seen_one(normalise):
+    rests = torch.ones(2, 3, 16, 25, 1)
+    missing = torch.zeros(2, 16, 25, 1, dtype=torch.bool)
+    missing[:, 5:9, 7] = True
+    lost = {'inputs': rests * ~missing[:, None], 'missing': missing}
+    blur = {'type': 'GaussianBlur', 'sigma': (2.0, 2.0), 'normalise': normalise, 'probability': 1.0}
+    preprocessor = SkeletonPreprocessor('ntu25', views={'query': {'blur': blur}})
+    outs = []
+    for batch in ({'inputs': rests}, lost):
+        preprocessor.begin_iteration(0, 0)
+        outs.append(preprocessor(batch, training=True)['inputs']['query'])
+    whole, out = outs
+    torch.testing.assert_close(out, whole * ~missing.permute(0, 3, 1, 2)[:, :, None])
+
+
 def test_a_missing_joint_receives_no_noise_and_a_mix_brings_its_partners_losses(batch):
     noisy, _ = prepared(batch, 'joint', {'noise': {'type': 'GaussianNoise', 'std': 1.0, 'probability': 1}})
     assert not noisy[1, :, FRAME, HAND, 0].any() and noisy[1, :, FRAME, HAND - 1, 0].any()
