@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,12 @@ def _wrong_in(place: str) -> Iterator[None]:
 def _check_modules(model: nn.Module, key: str, names: str | Sequence[str] | None) -> None:
     """Refuse modules that the model does not have; ``key`` of the config names them."""
     bare: Any = model.module if is_model_wrapper(model) else model
-    known = dict(bare.named_modules())
     for name in [names] if isinstance(names, str) else names or ():
-        if name not in known:
-            raise ConfigError(f'{key}: the model has no module {name!r}; {did_you_mean(name, known)}')
+        try:
+            attrgetter(name)(bare)
+        except AttributeError:
+            known = did_you_mean(name, dict(bare.named_modules()))
+            raise ConfigError(f'{key}: the model has no module {name!r}; {known}') from None
 
 
 @master_only

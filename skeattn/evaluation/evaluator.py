@@ -26,13 +26,13 @@ class Evaluator:
         reads: ``'features'`` of the encoder, or ``'logits'`` of a trained classifier.
         distributed: whether all processes call it and share the work; otherwise only the first process calls it, and
             the others wait for as long as it takes.
-        metrics: names of its metrics at most, where its settings determine them, so that a wrong name is noticed before
-            a training; None where only an evaluation tells.
+        metric_names: of its metrics at most, where its settings determine them, so that a training refuses a wrong name
+            when it starts; None where only an evaluation tells.
     """
 
     reads: Literal['features', 'logits'] = 'features'
     distributed = False
-    metrics: tuple[str, ...] | None = None
+    metric_names: tuple[str, ...] | None = None
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """The result on the test clips."""

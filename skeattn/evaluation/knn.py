@@ -151,7 +151,7 @@ class KNNEvaluator(Evaluator):
             raise ConfigError(f'KNNEvaluator: temperature={temperature!r}; it must be > 0')
         self.k, self.temperature, self.heldout, self.device = tuple(k), temperature, heldout, device
         names = [f'{start}top1_k{number}' for start in ('', 'heldout_') for number in self.k]
-        self.metrics = (*names, 'top1_heldout')
+        self.metric_names = (*names, 'top1_heldout')
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
         """Metrics, and the votes of the K chosen on held-out subjects, or of the first K if there are none."""

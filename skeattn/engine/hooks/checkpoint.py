@@ -107,7 +107,7 @@ class SafeCheckpointHook(Hook):
                     f'default_hooks.checkpoint.save_best={metric!r}, but evaluation.evaluators has only '
                     f'{", ".join(evaluators)}; change save_best, or set it to None'
                 )
-            known = evaluators[name].metrics if isinstance(evaluators, Mapping) and name in evaluators else None
+            known = evaluators[name].metric_names if isinstance(evaluators, Mapping) and name in evaluators else None
             if known is not None and kind not in known:
                 raise ConfigError(
                     f'default_hooks.checkpoint.save_best={metric!r}, but evaluation.evaluators.{name} has the metrics '
