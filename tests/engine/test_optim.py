@@ -111,6 +111,7 @@ def test_the_largest_norm_must_be_given():
         OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), clip_grad=dict(type='each'))
 
 
+@pytest.mark.slow
 def test_rates_of_a_parameter_that_is_not_there_are_refused(tmp_path):
     check_custom_keys(Net(), {'layers.2': dict(lr_mult=0.1), 'backbone': dict(lr_mult=2.0)})
     runner = toy_runner(

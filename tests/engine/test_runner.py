@@ -149,6 +149,7 @@ def test_resuming_continues_bit_for_bit(finished, tmp_path, data):
     assert_equal_state(*(read_checkpoint(f / 'run/epoch_3.pth') for f in (tmp_path, finished)))
 
 
+@pytest.mark.slow
 def test_resuming_remembers_the_best_evaluation(finished, tmp_path, data):
     """A better score of the past is not overwritten by a worse one after resuming."""
     shutil.copytree(finished / 'run', tmp_path / 'run')
@@ -159,6 +160,7 @@ def test_resuming_remembers_the_best_evaluation(finished, tmp_path, data):
     assert json.loads((tmp_path / 'run/best.json').read_text()) == record
 
 
+@pytest.mark.slow
 def test_resuming_with_nothing_there_starts_at_the_beginning(tmp_path, data):
     runner = toy_runner(tmp_path, data=data, resume=True, max_iters=1)
     runner.train()

@@ -58,6 +58,7 @@ def persons(subjects, classes, noise, seed=0, D=32):
     return Features(x, labels, who, [f'clip {i}' for i in range(len(x))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('noise', [0.5, 3.0], ids=['easy', 'hard'])
 @pytest.mark.parametrize('classes', [6, 30])
 @pytest.mark.parametrize('kind', [RidgeProbe, DiscriminantProbe, LogisticProbe])

@@ -48,6 +48,7 @@ def test_a_run_keeps_the_folder_that_it_had_when_the_split_was_called_protocol(c
     assert values['train_dataloader']['dataset']['split'] == 'train'
 
 
+@pytest.mark.slow
 def test_runs_that_are_only_evaluated_differently_share_their_training(config: str) -> None:
     run, root = Run('toy', config), Path('root')
     others = [
@@ -145,6 +146,7 @@ def test_a_run_describes_itself_with_its_stream(config: str) -> None:
     assert f"xsub, seed 3, {config} stream=['joint', 'bone'] work_dir=my runs/a" in text
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_known_by_every_setting_that_changes_its_numbers(config: str) -> None:
     changes = [
         {},
