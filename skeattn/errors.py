@@ -38,7 +38,7 @@ class CheckpointError(SkeAttnError, RuntimeError):
 
 
 class StorageError(SkeAttnError, OSError):
-    """A file could not be written: the disk is full or read-only, or a quota is used up; names path and free space.
+    """A file could not be written: a full or read-only disk, a used-up quota, or no such folder; names the path.
 
     Args:
         text: the message.

@@ -19,6 +19,7 @@ from skeattn.errors import StorageError
 from skeattn.progress import progress
 
 BLOCK = 1 << 22
+_NO_SUCH_PLACE = (errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def write_atomic(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
@@ -73,9 +74,6 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
-
-
-_NO_SUCH_PLACE = (errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def _is_of(error: OSError, path: Path) -> bool:
