@@ -21,11 +21,20 @@ settings.register_profile('fast', settings.get_profile('skeattn'), max_examples=
 settings.load_profile('skeattn')
 
 ROOT = Path(__file__).resolve().parent.parent
+UNTRACKED = tuple(f'{ROOT / name}{os.sep}' for name in ('data', 'work_dirs'))
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+
+
+def refuse_untracked(event, arguments):
+    """A test that reads the data or trainings of this checkout would fail in a fresh clone: it fails here too."""
+    if event in ('open', 'os.listdir', 'os.scandir') and isinstance(arguments[0], str | bytes | os.PathLike):
+        path = os.path.join(os.path.abspath(os.fsdecode(arguments[0])), '')
+        assert not path.startswith(UNTRACKED), f'{path} is not part of the repository: write what the test reads'
 
 
 def pytest_configure(config):
     """Where slow tests are left out, a property is tried on fewer examples."""
+    sys.addaudithook(refuse_untracked)
     if config.option.markexpr == 'not slow':
         settings.load_profile('fast')
 

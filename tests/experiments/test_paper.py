@@ -12,6 +12,7 @@ from skeattn.experiments.paper import TABLES
 from skeattn.experiments.paper_tables import FilledTable
 from skeattn.experiments.plan import Cell, add_columns, find_table, plan_paper_tables
 from tests.conftest import ROOT, shared_path
+from tests.engine.toy import write_set
 from tests.experiments.records import record
 
 pytestmark = pytest.mark.slow
@@ -103,7 +104,9 @@ def test_every_number_of_a_table_has_its_own_runs() -> None:
 
 
 def test_a_finished_run_fills_its_cell_whatever_overrides_without_effect_were_written(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(ROOT)
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    write_set(tmp_path / 'data/demo')
+    monkeypatch.chdir(tmp_path)
     table, (line,) = TABLES['4'], [line for line in TABLES['4'].lines if line.method == 'skeletonclr']
     columns = [column for column in add_columns(table, ['demo']) if column.dataset == 'demo']
 
