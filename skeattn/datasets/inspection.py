@@ -10,6 +10,7 @@ import numpy as np
 from skeattn.channels import num_coordinates
 from skeattn.datasets.copies import members
 from skeattn.datasets.measures import IN_A_METRE, Measures, Tree, fit_tree, sample_bodies
+from skeattn.datasets.missing import SCORES
 from skeattn.datasets.packed import PackedSet, class_name
 from skeattn.datasets.splits import PARTS, split
 from skeattn.errors import ConfigError, DataError
@@ -24,6 +25,10 @@ UNEQUAL = 4
 """Ratio of two persons' trunks that are the x and the y of one."""
 OUTLIER_3D, OUTLIER_2D, LARGE = 10, 20, 20
 """Ratio of a trunk to the median of the set, and of a body to its trunk; persons in pictures are near or far."""
+RESTLESS = 0.05
+"""Share of the steps of a clip in which persons change rows, and of the clips of several persons in which they do."""
+PERCENT = 2
+"""Median of a score above which it is no probability; peaks of heatmaps go a little beyond 1."""
 ZEROS = 5e-4
 """Share of joints at the origin; a sensor puts one there now and then."""
 
@@ -145,7 +150,7 @@ def meaning_findings(packed: PackedSet, measures: Measures) -> list[Finding]:
     """Warnings, each with its cure, where the values are probably not what the layout, channels and labels say."""
     # Where axes or joints are mistaken for others, whatever follows from them means nothing.
     structure = next((texts for check in (_channels, _persons, _skeleton) if (texts := [*check(packed, measures)])), [])
-    checks = (_unit, _zeros, *([] if structure else [_outliers]), _labels, _parts)
+    checks = (_unit, _scores, _zeros, *([] if structure else [_rows, _outliers]), _labels, _parts)
     texts = [*structure, *(text for check in checks for text in check(packed, measures))]
     return [Finding(where or str(packed.path), field, what) for where, field, what in texts]
 
@@ -236,6 +241,34 @@ def _unit(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str, str
             'unit',
             f'the trunk is {measures.trunk:.4g} long, so the unit is probably {measures.unit}; steps and operations '
             f'expect metres: divide by {divisor} before conversion, or scale each body by a ScaleBody step',
+        )
+
+
+def _scores(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str, str]]:
+    """Scores that are no probabilities."""
+    for name in set(packed.channels) & set(SCORES):
+        _, middle, high = measures.channels[name]
+        if middle > PERCENT:
+            yield (
+                '',
+                'channels',
+                f'{name} is {middle:.3g} in the median and up to {high:.4g}, probably in percent: a score lies in '
+                f'0..1, divide by 100 before conversion',
+            )
+
+
+def _rows(packed: PackedSet, measures: Measures) -> Iterator[tuple[str, str, str]]:
+    """Persons whose place in the list of a frame means nothing."""
+    several = [i for i, clip in enumerate(measures.clips) if clip.steps]
+    restless = [i for i in several if measures.clips[i].moves > RESTLESS * measures.clips[i].steps]
+    if restless and len(restless) > RESTLESS * len(several):
+        clip = measures.clips[restless[0]]
+        yield (
+            str(packed.table['name'][restless[0]]),
+            'persons',
+            f'persons change places in {clip.moves} of {clip.steps} frames; so they do in {len(restless)} of '
+            f'{len(several)} clips with several persons, whose rows are then no persons: convert again with '
+            f'--persons track',
         )
 
 

@@ -21,6 +21,8 @@ _UNITS_2D = ((0, 3, 'normalised'), (8, np.inf, 'pixels'))
 UNKNOWN = 'unknown'
 IN_A_METRE = {'centimetres': 100, 'millimetres': 1000}
 """Units of 3-D coordinates that are no metres."""
+LEAP, NEARER = 0.5, 0.5
+"""A body leaps by more than half its extent; a person in a different row is the same where that is half as far."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ClipMeasures:
         trunk: median length, 0 if it is never present; ``flat``: the same from x and y alone.
         extent: largest diagonal of a person in most frames (95 %).
         persons: number of persons who are present in any frame; ``trunks``: of the first two.
+        moves: steps between frames in which persons change rows; ``steps``: in which two persons are present.
         joints, missing, zero: joints of present persons in all frames; how many are NaN, and how many are at the
             origin.
     """
@@ -45,6 +48,8 @@ class ClipMeasures:
     extent: float
     persons: int
     trunks: tuple[float, ...]
+    moves: int
+    steps: int
     joints: int
     missing: int
     zero: np.ndarray
@@ -145,6 +150,7 @@ def measure_clip(clip: np.ndarray, D: int, layout: SkeletonLayout) -> ClipMeasur
     )
     extents = np.linalg.norm(highest - lowest, axis=-1)
     persons = [person for person in places if (np.abs(person) > 0).any()]
+    moves, steps = changes_of_rows(places, valid)
     return ClipMeasures(
         low=values.min(axis=0) if len(values) else nothing,
         middle=np.median(values, axis=0) if len(values) else nothing,
@@ -154,10 +160,40 @@ def measure_clip(clip: np.ndarray, D: int, layout: SkeletonLayout) -> ClipMeasur
         extent=float(np.percentile(extents, 95)) if len(extents) else 0.0,
         persons=len(persons),
         trunks=tuple(trunk_length(person[None], layout) for person in persons[:2]),
+        moves=moves,
+        steps=steps,
         joints=int(present.sum()) * layout.num_joints,
         missing=int(missing.sum()),
         zero=zero.sum(axis=(0, 1)),
     )
+
+
+def changes_of_rows(places: np.ndarray, valid: np.ndarray) -> tuple[int, int]:
+    """How often the row of a person continues as a different person, as in lists of an estimator without tracking.
+
+    A person changes rows where they are near a different row of the next frame, and whoever stays in either row would
+    have to leap.
+
+    Args:
+        places: coordinates ``(M, T, V, D)``; ``valid``: which joints are there ``(M, T, V)``.
+
+    Returns:
+        Number of steps to a next frame in which persons change rows, and of steps in which there are two persons.
+    """
+    if len(places) < 2:
+        return 0, 0
+    count, there = valid.sum(axis=2)[..., None], np.asarray(valid.any(axis=2))
+    middle = np.where(valid[..., None], places, 0).sum(axis=2) / np.maximum(count, 1)
+    spread = np.where(valid[..., None], np.abs(places - middle[:, :, None]), 0).max(axis=2)
+    extent = 2 * np.linalg.norm(spread, axis=-1)  # (M, T)
+    apart = np.linalg.norm(middle[:, None, :-1] - middle[None, :, 1:], axis=-1)  # (from, to, T - 1)
+    apart = np.where(there[:, None, :-1] & there[None, :, 1:], apart, np.inf)
+    stays = np.moveaxis(np.diagonal(apart), -1, 0)  # (M, T - 1), infinite where the row is empty before or after
+    leaps = stays > LEAP * extent[:, :-1]
+    moved = leaps[:, None] & leaps[None] & (apart <= LEAP * extent[:, None, :-1])
+    moved &= apart < NEARER * np.minimum(stays[:, None], stays[None])
+    several = (there[:, :-1].sum(axis=0) > 1) | (there[:, 1:].sum(axis=0) > 1)
+    return int((moved.any(axis=(0, 1)) & several).sum()), int(several.sum())
 
 
 def unit_of(trunk: float, D: int) -> str:

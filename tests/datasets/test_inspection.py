@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from skeattn.datasets import PackedSet, PackedWriter, synthetic
+from skeattn.datasets.converters.persons import follow
 from skeattn.datasets.inspection import meaning_findings
 from skeattn.datasets.measures import fit_tree, measure, measure_clip, spanning_length
 from skeattn.skeletons import LAYOUTS, get_layout
 from tests.datasets.raw import BODY, body
 
 Clips = list[np.ndarray]
+XY_SCORE = {'channels': ('x', 'y', 'score')}
 
 
 @pytest.fixture(scope='module')
@@ -190,6 +192,43 @@ def test_joints_at_the_origin_were_not_detected(tmp_path):
 
 def test_the_origin_of_centred_coordinates_is_a_joint(tmp_path):
     assert warnings(write(tmp_path, [clip - clip[:, :, :1] for clip in bodies()])) == []
+
+
+def listed_anew(clip: np.ndarray, every: int) -> np.ndarray:
+    """Two persons, a body and a half apart, whose order in the list changes every so many frames."""
+    clip = clip.copy()
+    clip[1] = clip[0] + [1.5 * np.ptp(clip[0, 0, :, 1]), 0, 0]
+    turned = np.arange(clip.shape[1]) // every % 2 == 1
+    clip[:, turned] = clip[::-1, turned]
+    return clip
+
+
+@pytest.mark.parametrize('D', [2, 3])
+def test_persons_who_change_places_are_named(tmp_path, D):
+    clips = [clip[..., :D] for clip in (listed_anew(body(i, persons=2, frames=12), 2) for i in range(8))]
+    (line,) = warnings(write(tmp_path / 'a', [*bodies(2, persons=2), *clips] if D == 3 else clips))
+    assert f'c{2 if D == 3 else 0}: persons: persons change places in 5 of 11 frames; so they do in 8 of' in line
+    assert line.endswith('convert again with --persons track')
+    assert not warnings(write(tmp_path / 'b', [follow(clip, D, np.full(clip.shape[:2], -1)) for clip in clips]))
+
+
+def test_a_person_who_takes_the_row_of_one_who_left_changes_places():
+    clip, layout = listed_anew(body(persons=2, frames=12), 99), get_layout('kinect20')
+    clip[0, 4:8], clip[1, 4:8] = clip[1, 4:8], 0  # the first is not detected in four frames, and the list closes up
+    found = measure_clip(clip, 3, layout)
+    assert (found.moves, found.steps) == (2, 3 + 4 + 1)
+    clip[0, 4:8], clip[1, 4:8] = 0, clip[0, 4:8]
+    assert (measure_clip(clip, 3, layout).moves, measure_clip(clip[:1], 3, layout).steps) == (0, 0)
+    near = listed_anew(body(persons=2, frames=12), 1)
+    near[1] = near[0] + 0.02
+    assert measure_clip(near, 3, layout).moves == 0
+
+
+def test_scores_in_percent_are_named(tmp_path):
+    (line,) = warnings(write(tmp_path / 'a', [scored(c, 300, 500) * [1, 1, 100] for c in bodies()], **XY_SCORE))
+    assert 'channels: score is' in line and 'probably in percent: a score lies in 0..1, divide by 100' in line
+    peaks = [scored(c, 300, 500, low=0.9) * [1, 1, 1.2] for c in bodies()]
+    assert warnings(write(tmp_path / 'b', peaks, **XY_SCORE)) == []
 
 
 def test_labels_that_begin_at_one(tmp_path):
