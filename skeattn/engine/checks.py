@@ -70,7 +70,7 @@ def check_config(cfg: Config, origin: Origin | None = None) -> dict[str, list[An
     """
     check = _Check(origin or Origin())
     for key, value in cfg.items():
-        check.top_level(key, value)
+        check.top_level(key, value, cfg)
     for key, value in cfg.items():
         check.value(key, key, value, TOP)
     for name, changes in (cfg.get('protocols') or {}).items():
@@ -114,15 +114,18 @@ class _Check:
         """Raise the error of the key at a place."""
         raise ConfigError(f'{self.origin(place)}{what}')
 
-    def top_level(self, key: str, value: Any) -> None:
-        """Check that a key at the top is known, or a variable of the file."""
+    def top_level(self, key: str, value: Any, cfg: Mapping[str, Any]) -> None:
+        """Check that a key at the top of a config is known, or a variable of the file."""
         if key in TOP_LEVEL:
             self.typed(key, value, TOP_LEVEL[key], range_of(key))
             if value is None and key in ('model', 'dataset'):
                 self.refuse(key, f'{key}=None must be a dict with a type')
         if key in TOP_LEVEL or key.startswith('_') or callable(value):
             return
-        hint = did_you_mean(key, TOP_LEVEL)
+        within = [
+            f'{part}.{key}' for part, settings in cfg.items() if isinstance(settings, Mapping) and key in settings
+        ]
+        hint = f'did you mean {" or ".join(map(repr, within))}?' if within else did_you_mean(key, TOP_LEVEL)
         stated = self.origin.stated(key)
         listed_in = stated.listed_in if stated and isinstance(value, Mapping) and value else None
         if listed_in and value.keys() <= {*TOP_LEVEL}:

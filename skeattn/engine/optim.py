@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from skeattn.engine.places import CONSTRUCTORS, OPTIM_WRAPPERS
+from skeattn.engine.places import CONSTRUCTORS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
+from skeattn.engine.schedules import WarmupCosineLR
 from skeattn.errors import ConfigError, did_you_mean
 from skeattn.models.depth import depths
 
@@ -57,15 +58,17 @@ class OptimWrapper(mmengine.optim.OptimWrapper):
                 clip_grad_norm_(part, max_norm, norm_type)
 
 
-def check_custom_keys(model: nn.Module, custom_keys: Mapping[str, Any]) -> None:
-    """Refuse rates of parameters that the model does not have: they would change nothing.
+def check_custom_keys(model: nn.Module, custom_keys: Mapping[str, Any], schedules: Any = None) -> None:
+    """Refuse rates that would change nothing.
 
     Args:
         model: the algorithm, also wrapped for several processes.
         custom_keys: ``paramwise_cfg.custom_keys``: a part of a parameter's name -> its rates.
+        schedules: ``param_scheduler``, a config or a list of them.
 
     Raises:
-        ConfigError: a key is part of no name; names the nearest modules.
+        ConfigError: a key is part of no parameter's name, with the nearest modules; or rates are ``held``, and no
+            schedule is a :class:`~skeattn.engine.schedules.WarmupCosineLR`.
     """
     names = [name for name, _ in model.named_parameters()]
     modules = {part for name in names for part in name.split('.') if not part.isdigit()}
@@ -75,6 +78,14 @@ def check_custom_keys(model: nn.Module, custom_keys: Mapping[str, Any]) -> None:
                 f'optim_wrapper.paramwise_cfg.custom_keys: no parameter of the model has {key!r} in its name, so its '
                 f'rates would change nothing; {did_you_mean(key, modules)}'
             )
+    held = [key for key, rates in custom_keys.items() if rates.get('held')]
+    types = [schedule['type'] for schedule in ([schedules] if isinstance(schedules, Mapping) else schedules or ())]
+    classes = [PARAM_SCHEDULERS.get(name) if isinstance(name, str) else name for name in types]
+    if held and not any(issubclass(each, WarmupCosineLR) for each in classes if each):
+        raise ConfigError(
+            f'optim_wrapper.paramwise_cfg.custom_keys.{held[0]}.held: only a WarmupCosineLR holds parameters, but '
+            f'param_scheduler is {", ".join(map(str, types)) or "empty"}; choose WarmupCosineLR, or take held away'
+        )
 
 
 def clip_each(parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> None:

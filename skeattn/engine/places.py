@@ -93,7 +93,7 @@ TOP_LEVEL: dict[str, Any] = {
         'dataset', 'evaluation', 'model', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_cfg',
         'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator',
         'custom_hooks', 'custom_imports', 'randomness', 'visualizer', 'log_processor',
-        'model_wrapper_cfg', 'auto_scale_lr', 'data_preprocessor',
+        'model_wrapper_cfg', 'auto_scale_lr',
     ), Any),
 }  # fmt: skip
 

@@ -220,7 +220,7 @@ class SkeAttnRunner(ResumableRunner):
         if isinstance(optim_wrapper, dict) and optim_wrapper.get('paramwise_cfg'):  # a shared head is learnt once
             paramwise = {'bypass_duplicate': True, **optim_wrapper['paramwise_cfg']}
             optim_wrapper = {**optim_wrapper, 'paramwise_cfg': paramwise}
-            check_custom_keys(self.model, paramwise.get('custom_keys') or {})
+            check_custom_keys(self.model, paramwise.get('custom_keys') or {}, self.cfg.get('param_scheduler'))
             if 'layer_decay' in paramwise:
                 optim_wrapper.setdefault('constructor', 'LayerDecayConstructor')
         if isinstance(optim_wrapper, dict) and isinstance(optim_wrapper.get('optimizer'), dict):

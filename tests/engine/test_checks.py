@@ -151,6 +151,8 @@ def child(folder: Path, lines: str, *bases: Path, name: str = 'child.py') -> Pat
     [
         ('bacth_size = 64', "child.py, line 2: the config has no 'bacth_size'; did you mean 'batch_size'"),
         ('modle = dict(mu=1)', "child.py, line 2: the config has no 'modle'; did you mean 'model'"),
+        ('data_preprocessor = dict(stream="bone")', "no 'data_preprocessor'; did you mean 'model.data_preprocessor'"),
+        ('mu = 0.3', "the config has no 'mu'; did you mean 'model.mu'"),
         ('lr = 0.1', 'a helper variable starts with an underscore: _lr'),
         ('evaluation = 5', 'child.py, line 2: evaluation=5 must be a dict; its keys are interval, evaluators'),
         ('model = dict(backbone="STGCN")', "line 2: model.backbone='STGCN' must be a dict with a type"),

@@ -6,6 +6,7 @@ from torch import nn
 
 from skeattn.checkpoint import read_checkpoint
 from skeattn.engine.optim import LayerDecayConstructor, OptimWrapper, check_custom_keys
+from skeattn.engine.schedules import CosineWeightDecay
 from skeattn.errors import ConfigError
 from skeattn.models.backbones import STGCN, SkeletonTransformer
 from skeattn.models.depth import freeze_lower
@@ -121,6 +122,17 @@ def test_rates_of_a_parameter_that_is_not_there_are_refused(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"no parameter of the model has 'projectr' .* did you mean 'projector'"):
         runner.train()
+
+
+@pytest.mark.parametrize(
+    'schedules', [None, dict(type='CosineAnnealingLR'), [dict(type=CosineWeightDecay), dict(type='MultiStepLR')]]
+)
+def test_parameters_are_held_by_a_schedule_that_does(schedules):
+    custom_keys = {'layers': dict(held=1)}
+    with pytest.raises(ConfigError, match=r'custom_keys\.layers\.held: only a WarmupCosineLR holds parameters'):
+        check_custom_keys(Net(), custom_keys, schedules)
+    check_custom_keys(Net(), custom_keys, [dict(type='WarmupCosineLR'), dict(type='CosineWeightDecay')])
+    check_custom_keys(Net(), {'layers': dict(held=0, lr_mult=0.1)}, schedules)
 
 
 @pytest.mark.slow
