@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from skeattn import toolbox
-from skeattn.errors import ConfigError, SkeAttnError, number_of
-from skeattn.files import denied, storage_failed, storage_message
+from skeattn.errors import ConfigError, DataError, SkeAttnError, number_of
+from skeattn.files import check_writable, denied, storage_failed, storage_message
 from skeattn.hardware import default_device
 from skeattn.renaming import note_renamed
 
@@ -350,7 +350,22 @@ def output(requested: str | os.PathLike[str] | None, default: str | os.PathLike[
 
     Raises:
         ConfigError: the default exists; only a requested file is overwritten.
+        StorageError, OSError: the file cannot be written.
     """
     if requested is None and Path(default).exists():
         raise ConfigError(f'{default} exists already; to overwrite it or to choose a different name, pass --out FILE')
-    return Path(default if requested is None else requested)
+    path = Path(default if requested is None else requested)
+    check_writable(path)
+    return path
+
+
+def check_new(path: Path, overwrite: bool = False, cure: str = 'or pass --overwrite') -> None:
+    """Refuse, before the work, a file that exists or cannot be written.
+
+    Raises:
+        DataError: the file exists, and ``overwrite`` is False; ends with the cure.
+        StorageError, OSError: the file cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise DataError(f'{path} exists already; choose a different name {cure}')
+    check_writable(path)

@@ -55,14 +55,34 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
         StorageError: the disk is full or read-only, or the folder cannot be created.
     """
     path = Path(path)
+    with _scratch(path, suffix) as scratch:
+        yield scratch
+        with open(scratch, 'rb+') as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before long work that its result could not be written; a missing folder is created.
+
+    Raises:
+        StorageError, OSError: as :func:`write_atomic`.
+    """
+    path = Path(path)
+    with _scratch(path) as scratch:
+        scratch.touch()
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
+@contextlib.contextmanager
+def _scratch(path: Path, suffix: str = '') -> Iterator[Path]:
+    """A temporary path beside ``path`` that is gone after the block; what the disk refuses is a StorageError."""
     scratch = path.with_name(f'.{path.name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{suffix}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
         yield scratch
-        with open(scratch, 'rb+') as file:
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
     except Exception as error:
         full = next((cause for cause in _chain(error) if isinstance(cause, OSError) and storage_failed(cause)), None)
         if full is not None:

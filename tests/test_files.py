@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from skeattn import files
 from skeattn.errors import StorageError
-from skeattn.files import lock, replacing, sha256, try_lock, write_atomic, write_json, write_text
+from skeattn.files import check_writable, lock, replacing, sha256, try_lock, write_atomic, write_json, write_text
 
 FORK = multiprocessing.get_context('fork')
 LENGTH = 1 << 18
@@ -84,8 +84,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
 def test_a_folder_that_cannot_be_is_named_in_one_sentence(tmp_path: Path, place: str) -> None:
     (tmp_path / 'a file').write_text('kept')
     with pytest.raises(StorageError, match=r'new cannot be written \(.*\); choose another folder'):
+        check_writable(tmp_path / place)
+    with pytest.raises(StorageError, match=r'new cannot be written \(.*\); choose another folder'):
         write_text(tmp_path / place, 'text')
     assert (tmp_path / 'a file').read_text() == 'kept' and os.listdir(tmp_path) == ['a file']
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / 'old').write_text('kept')
+    for name in ('old', 'new', 'folder/new'):
+        check_writable(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob('*')) == ['folder', 'old']
+    assert (tmp_path / 'old').read_text() == 'kept'
+    with pytest.raises(IsADirectoryError, match='folder'):
+        check_writable(tmp_path / 'folder')
 
 
 def test_an_error_of_the_writer_itself_is_left_as_it_is(tmp_path: Path) -> None:

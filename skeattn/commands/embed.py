@@ -32,13 +32,12 @@ def main(args: argparse.Namespace) -> None:
     import numpy as np
 
     from skeattn.apis import load_encoder
-    from skeattn.errors import ConfigError, DataError
+    from skeattn.errors import ConfigError
     from skeattn.files import write_atomic
 
     if args.out.suffix not in ('.npz', '.npy'):
         raise ConfigError(f'--out {args.out} should end with .npz or .npy')
-    if args.out.exists() and not args.overwrite:
-        raise DataError(f'{args.out} exists already; choose a different name or pass --overwrite')
+    cli.check_new(args.out, args.overwrite)
     cli.log_to_stderr()
     encoder = load_encoder(args.checkpoint, args.device, layout=args.layout)
     bank = encoder.bank(readout=args.readout, source=args.source, **cli.clips_of(args))

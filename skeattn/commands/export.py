@@ -43,11 +43,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Write the files."""
-    from skeattn.errors import DataError
-
     for path in filter(None, (args.out, args.classes)):
-        if path.exists() and not args.overwrite:
-            raise DataError(f'{path} exists already; choose a different name or pass --overwrite')
+        cli.check_new(path, args.overwrite)
     (_export_set if args.format in SET_FORMATS else _export_network)(args)
 
 

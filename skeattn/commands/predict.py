@@ -41,11 +41,11 @@ def main(args: argparse.Namespace) -> None:
 
     if args.top < 1:
         raise ConfigError(f'--top {args.top} must be 1 or more')
-    if args.save is not None and args.save.exists():
-        raise ConfigError(f'{args.save} exists already; choose a different name, or use it: --few-shot {args.save}')
     for option in ('save', 'accept'):
         if getattr(args, option) is not None and args.examples is None:
             raise ConfigError(f'--{option} belongs to a classifier that is fitted: give --examples SET')
+    if args.save is not None:
+        cli.check_new(args.save, cure=f'or use it: --few-shot {args.save}')
     cli.log_to_stderr()
     predictions = _predict(load_encoder(args.checkpoint, args.device, layout=args.layout), args)
     rows = zip(predictions.clips, predictions.names, predictions.top(args.top), strict=True)

@@ -105,6 +105,7 @@ def main(args: argparse.Namespace) -> None:
     from skeattn.engine.retarget import retarget
     from skeattn.engine.work_dir import default_work_dir
     from skeattn.experiments.data import generate_missing
+    from skeattn.files import check_writable
     from skeattn.models.readout import MEAN
     from skeattn.protocols.evaluate import UNTRAINED, Evaluation
     from skeattn.protocols.summary import report
@@ -127,6 +128,7 @@ def main(args: argparse.Namespace) -> None:
     readouts = [readout for readout in evaluation.readouts if readout != MEAN]
     stem = '_'.join(['test', Path(checkpoint or UNTRAINED).stem, *readouts, evaluation.id[:8]])
     out = Path(args.out or Path(args.work_dir or beside) / f'{stem}.json')
+    check_writable(out)
     record = evaluation.run(out, {**facts, **args.facts})
     if is_main_process():
         print(report(args.config, evaluation, record, out))

@@ -98,6 +98,8 @@ def test_json(skeattn) -> None:
         (('embed', 'absent', 'wild.npy', '--out', 'a.npz'), 'absent: no such checkpoint or work_dir'),
         (('embed', SELF_SUPERVISED, 'wild.npy', '--out', 'a.txt'), '--out a.txt should end with .npz or .npy'),
         (('embed', SELF_SUPERVISED, 'wild.npy', '--out', 'wild.npy'), 'wild.npy exists already'),
+        (('embed', 'absent', 'wild.npy', '--out', 'wild.npy/a.npz'), 'wild.npy/a.npz cannot be written (wild.npy'),
+        (('predict', 'absent', 'wild.npy', '--examples', 'data/demo', '--save', 'wild.npy/a'), 'wild.npy/a cannot be'),
         (('embed', SELF_SUPERVISED, 'wild.npy', '--layout', 'coco17', '--out', 'a.npz'), 'wild.npy: '),
         (('predict', SELF_SUPERVISED, 'wild.npy'), 'has no classifier'),
         (('predict', SUPERVISED, 'wild.npy', '--top', 0), '--top 0 must be 1 or more'),

@@ -189,7 +189,8 @@ def test_cost_of_a_config_by_module_and_of_several_as_a_table(tool, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_cost_of_masked_models_and_of_several_layouts_is_counted(tool) -> None:
+def test_the_cost_of_masked_models_and_of_several_layouts_is_counted(tool, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # without any set
     names = ('mamp/transformer_layouts', 'stars/transformer_demo')
     status, out, _ = tool(f'{ANALYSIS}/get_flops.py', *(ROOT / f'configs/{name}.py' for name in names), '--batch', 2)
     shapes = [line.split('|')[2].strip() for line in out.splitlines()[2:4]]

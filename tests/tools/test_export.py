@@ -24,6 +24,13 @@ def test_a_pickle_goes_in_and_comes_out(tmp_path, tool):
     assert tool('verify_data.py', packed)[0] == 0
 
 
+@pytest.mark.parametrize('format_', ['pyskl', 'onnx'])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, tool, format_):
+    (tmp_path / 'file').touch()
+    status, _, err = tool('export.py', format_, tmp_path / 'absent', '--out', tmp_path / 'file/x')
+    assert status == 2 and 'file/x cannot be written' in err and 'choose another folder' in err
+
+
 def test_a_damaged_set_is_not_exported(tmp_path, tool):
     frames = write_set(tmp_path / 'toy') / 'frames.npy'
     damaged = bytearray(frames.read_bytes())
