@@ -22,7 +22,7 @@ from skeattn.datasets.rows import Rows
 from skeattn.datasets.skeleton_dataset import split_missing
 from skeattn.errors import ConfigError, DataError, NobodyError, shorten
 from skeattn.models.joint_names import are_several
-from skeattn.skeletons import LAYOUTS, SkeletonLayout, corresponding, describe_layout, get_layout
+from skeattn.skeletons import LAYOUTS, SkeletonLayout, corresponding, describe_layout
 
 Array: TypeAlias = np.ndarray | torch.Tensor
 Clip: TypeAlias = Array | str | os.PathLike[str]
@@ -50,7 +50,7 @@ def own_layout(preprocessor: Any, layout: Layout | None = None) -> SkeletonLayou
     if layout is None:
         known = ', '.join(map(str, preprocessor.layout_name))
         raise ConfigError(f'the network was trained on the layouts {known}; state that of the clips, layout=...')
-    return _layout(layout)
+    return read_layout(layout)
 
 
 class ClipSet:
@@ -154,7 +154,7 @@ class Preparation:
         stated: Layout | None = None,
     ) -> None:
         self.layout, self.channels, self.steps = layout, tuple(channels), pipeline
-        self.stated = None if stated is None else _layout(stated)
+        self.stated = None if stated is None else read_layout(stated)
         self._pipelines = {layout: Pipeline(pipeline)}
 
     def __call__(self, clips: Clips, layout: Layout | None = None, channels: Sequence[str] | None = None) -> ClipSet:
@@ -182,7 +182,7 @@ class Preparation:
             ConfigError: an unknown layout, or one that lacks joints of the encoder's; lists them.
         """
         described = Described(
-            (self.stated or self.layout) if layout is None else _layout(layout),
+            (self.stated or self.layout) if layout is None else read_layout(layout),
             self.channels if channels is None else check_channels(channels),
             stated=layout is not None,
         )
@@ -262,10 +262,6 @@ class Preparation:
         return self._pipelines[clip.layout]
 
 
-def _layout(layout: Layout) -> SkeletonLayout:
-    return get_layout(layout) if isinstance(layout, Mapping) else read_layout(layout)
-
-
 def _recordings(clips: Any, described: Described) -> Iterator[Recording]:
     """The clips of :data:`Clips`, in their order."""
     if isinstance(clips, str | os.PathLike | PackedSet):
@@ -291,6 +287,8 @@ def _stored(clips: str | os.PathLike[str] | PackedSet, described: Described) -> 
     """The clips of a packed set or of raw files."""
     if not isinstance(clips, PackedSet):
         if not (Path(clips) / MANIFEST).is_file():
+            if sets := sorted(str(manifest.parent) for manifest in Path(clips).glob(f'*/{MANIFEST}')):
+                raise DataError(f'{clips} is no packed set, but a folder of {shorten(sets)}; pass one or a list')
             yield from read_recordings(clips, described)
             return
         clips = PackedSet.open(clips)

@@ -144,6 +144,10 @@ def test_a_score_finds_missing_joints_and_is_dropped() -> None:
         (clip(V=17), {}, DataError, r'clip 0 has shape \(6, 17, 3\).* joints of coco17 or h36m17, pass layout='),
         (clip(C=2), {}, DataError, r'shape \(6, 25, 2\); layout .ntu25. needs \(T, 25, 3\).* values x, y, z'),
         (clip(), {'layout': 'nothing'}, ConfigError, "unknown skeleton layout 'nothing'"),
+        (clip(), {'layout': 3}, ConfigError, 'unknown skeleton layout 3'),
+        (clip(), {'layout': {}}, ConfigError, 'has no valid definition: .*joints is missing'),
+        (clip(), {'layout': ['ntu25']}, ConfigError, 'name one layout'),
+        (clip(), {'channels': 'x,y,score'}, DataError, 'clip 0: its joints have the values x, y, score, but'),
         (clip(), {'channels': ('x', 'score')}, ConfigError, 'name x, y or x, y, z first'),
         (clip(), {'channels': ('x', 'y', 'score')}, DataError, 'clip 0: its joints have the values x, y, score, but'),
         (np.array([['a']]), {}, DataError, 'clip 0 holds <U1, not numbers'),
@@ -153,6 +157,13 @@ def test_a_score_finds_missing_joints_and_is_dropped() -> None:
 def test_what_is_no_clip_is_named_with_its_cure(clips, stated, error, message) -> None:
     with pytest.raises(error, match=message):
         prepare(clips, **stated)
+
+
+@pytest.mark.slow
+def test_a_folder_of_packed_sets_is_none(packed) -> None:
+    folder = packed.path.parent
+    with pytest.raises(DataError, match=rf'{folder} is no packed set, but a folder of {packed.path}; pass one, or a'):
+        prepare(folder)
 
 
 @pytest.mark.slow

@@ -210,13 +210,13 @@ def pair(lists: Mapping[str, Iterable[str]], source: str) -> tuple[dict[str, dic
     return sides, made_of
 
 
-def read_layout(layout: str | os.PathLike[str] | SkeletonLayout) -> SkeletonLayout:
-    """A layout by name, or defined in a ``.json`` file by the arguments of :class:`SkeletonLayout`.
+def read_layout(layout: str | os.PathLike[str] | Mapping[str, Any] | SkeletonLayout) -> SkeletonLayout:
+    """A layout as :func:`get_layout` takes it, or defined in a ``.json`` file by its arguments.
 
     Raises:
         ConfigError: unknown, or the file does not define one.
     """
-    if isinstance(layout, SkeletonLayout) or not os.fspath(layout).endswith('.json'):
+    if not isinstance(layout, str | os.PathLike) or not os.fspath(layout).endswith('.json'):
         return get_layout(layout)  # type: ignore[arg-type]
     try:
         return get_layout(read_json(layout))
@@ -230,6 +230,4 @@ def parse_channels(channels: str | Sequence[str] | None) -> tuple[str, ...] | No
     Raises:
         ConfigError: they do not begin with x, y or x, y, z.
     """
-    if channels is None:
-        return None
-    return check_channels([name.strip() for name in channels.split(',')] if isinstance(channels, str) else channels)
+    return None if channels is None else check_channels(channels)
