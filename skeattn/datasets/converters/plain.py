@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from skeattn.channels import AXES
+from skeattn.channels import AXES, BY_COUNT
 from skeattn.datasets.converters.clips import parse_channels, read_layout, unflatten
 from skeattn.datasets.converters.estimators import look_like
 from skeattn.datasets.converters.folder import ClipFolder
@@ -95,7 +95,11 @@ def parse(path: str, content: bytes, V: int, channels: Sequence[str] | None = No
         DataError: the content is not of its format, or of another shape.
     """
     try:
-        array = _FROM.get(Path(path).suffix.lower(), _from_text)(content)
+        suffix = Path(path).suffix.lower()
+        if suffix == '.json':
+            array = _from_json(content, channels)
+        else:
+            array = _from_npy(content) if suffix == '.npy' else _from_text(content)
         if array.dtype.kind not in 'fiu':
             raise DataError(f'it holds {array.dtype}, not numbers')
         if array.ndim == 2:
@@ -114,13 +118,20 @@ def _from_npy(content: bytes) -> np.ndarray:
         raise DataError(f'it is no .npy array, or a damaged or truncated one ({error})') from error
 
 
-def _from_json(content: bytes) -> np.ndarray:
+def _from_json(content: bytes, channels: Sequence[str] | None) -> np.ndarray:
     try:
         value = parse_json(content)
         if not isinstance(value, dict):
             return _numbers(value)
         keypoint, score = _numbers(value['keypoint']), value.get('keypoint_score')
-        return keypoint if score is None else np.concatenate([keypoint, _numbers(score)[..., None]], axis=-1)
+        if score is None:
+            return keypoint
+        if channels is None:
+            named = ','.join(BY_COUNT.get(keypoint.shape[-1], AXES))
+            raise DataError(f'it has a "keypoint_score": name the values of a joint, --channels {named},score')
+        return np.concatenate([keypoint, _numbers(score)[..., None]], axis=-1)
+    except DataError:
+        raise
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError) as error:
         expected = 'nested lists of numbers of one length each, or such a "keypoint"'
         raise DataError(f'it is no JSON of {expected} ({error!r:.200}){look_like(content)}') from error
@@ -228,6 +239,3 @@ def _at_their_numbers(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     placed = np.zeros((len(frames), int(total), *frames.shape[2:]), frames.dtype)
     placed[:, np.concatenate([[0], np.cumsum(apart).astype(int)])] = frames
     return placed
-
-
-_FROM = {'.npy': _from_npy, '.json': _from_json}

@@ -135,6 +135,8 @@ def test_json_with_scores_beside(folder):
         (folder / f'{name}.json').write_text(json.dumps(whole))
     packed = converted(folder, channels=['x', 'y', 'score'])
     np.testing.assert_array_equal(packed.clip(2), clip(2))
+    with pytest.raises(DataError, match=r'a\.json: it has a "keypoint_score".*--channels x,y,score'):
+        converted(folder, strict=True, overwrite=True)  # as x, y, z the score would be a depth
 
 
 def test_folders_within_and_names_with_suffixes(folder):
