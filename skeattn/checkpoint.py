@@ -250,8 +250,9 @@ def load_weights(
 def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: float = 0.5) -> LoadReport:
     """Read a checkpoint safely and copy its weights into a model; logs the :class:`LoadReport`.
 
-    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline``, :data:`TRAINING` and
-    ``classes``, the names of the classes of its data set, and ``probe``, the published one, as far as known.
+    ``model.trained_on`` then holds ``checkpoint``, the path, :func:`encoder_facts`, ``pipeline``, ``data``, ``split``,
+    the model's ``persons`` and ``pool``, :data:`TRAINING` and ``classes``, the names of the classes of its data set,
+    and ``probe``, the published one, as far as known.
 
     Raises:
         CheckpointError: it was trained on a different stream, layout or channels; see also :func:`read_checkpoint`
@@ -267,8 +268,17 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], min_match: f
         raise CheckpointError(f'{path} was trained by {method}, the config says {ours}; use a config of {method}')
     report = load_weights(model, checkpoint['state_dict'], path, min_match, checkpoint['meta'])
     print_log(f'{path}: {report}', 'current')
-    pipeline = (training_config(checkpoint['meta']).get('dataset') or {}).get('pipeline')
-    facts = {'checkpoint': str(path), **encoder_facts(checkpoint['meta']), 'pipeline': pipeline, 'noted': []}
+    stated = training_config(checkpoint['meta'])
+    data = stated.get('dataset') or {}
+    facts = {
+        'checkpoint': str(path),
+        **encoder_facts(checkpoint['meta']),
+        'pipeline': data.get('pipeline'),
+        'noted': [],
+    }
+    if stated:
+        facts |= {'data': data.get('data'), 'split': data.get('split')}
+        facts |= {key: (stated.get('model') or {}).get(key) for key in ('persons', 'pool')}
     facts |= {key: checkpoint['meta'][key] for key in TRAINING if checkpoint['meta'].get(key) is not None}
     facts['classes'] = class_names(checkpoint['meta'])
     facts['probe'] = checkpoint.get('probe')

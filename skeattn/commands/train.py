@@ -86,4 +86,4 @@ def main(args: argparse.Namespace) -> None:
         except KeyboardInterrupt as interrupt:
             raise Interrupted(how_to_continue(runner.work_dir), number_of(interrupt)) from None
     if is_main_process():
-        print(summary(runner, args.config))
+        print(summary(runner, args.config, args.cfg_options))

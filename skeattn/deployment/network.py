@@ -31,7 +31,7 @@ class DeployedNetwork(nn.Module):
         readout: of the backbone's map, see :mod:`skeattn.models.readout`; by default that of the source, or the mean.
         layout: of the clips, for a network that knows joints by name.
         head: a classifier of these features.
-        missing: with a second input, the marks of missing joints.
+        missing: with a second input, the marks of missing joints, for motion and bone.
 
     Attributes:
         inputs: their names, ``('clips',)`` or ``('clips', 'missing')``.
@@ -40,7 +40,8 @@ class DeployedNetwork(nn.Module):
         shape: ``(C, T, V, M)`` of a clip as in training.
 
     Raises:
-        ConfigError: the method has no such features, or the length of its clips is not known.
+        ConfigError: the method has no such features, the length of its clips is not known, or ``missing`` without a
+            stream that depends on it.
     """
 
     def __init__(
@@ -61,6 +62,11 @@ class DeployedNetwork(nn.Module):
             encoder.static = True
         self.stride = max((int(encoder.backbone.temporal_stride) for encoder in encoders), default=1)
         preprocessor: Any = self.model.data_preprocessor
+        if missing and {*preprocessor.streams} == {'joint'}:
+            raise ConfigError(
+                'the joint stream reads a missing joint where the pipeline put it, and needs no marks; export without '
+                '--missing (missing=False)'
+            )
         self.head = head
         self.layout: SkeletonLayout = preprocessor.layout if layout is None else read_layout(layout)
         self.shape = _shape(self.model, self.layout)
@@ -92,7 +98,7 @@ class DeployedNetwork(nn.Module):
 
         Args:
             clips: ``(N, C, T, V, M)``, prepared.
-            missing: ``(N, T, V, M)`` bool, joints that were not seen; what depends on them is 0 in every stream.
+            missing: ``(N, T, V, M)`` bool, joints that were not seen; motions and bones that they enter are 0.
         """
         batch = {'inputs': clips, 'layout': self.layout.name} | ({} if missing is None else {'missing': missing})
         features: Tensor = self.model.features(batch, source=self.source)

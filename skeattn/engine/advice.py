@@ -26,8 +26,8 @@ def advice(model: nn.Module, clips: int, batch_size: int, steps: int, optimizer:
         optimizer: ``type`` and ``lr`` of the config.
     """
     sentences = [*_of_batches(clips, batch_size), *_of_rate(batch_size, optimizer)]
-    for size in sorted({queue.keys.shape[1] for queue in queues_of(model)}):
-        sentences += _of_queue(size, clips, batch_size, steps)
+    for size, apart in sorted({(queue.keys.shape[1], queue.ids is not None) for queue in queues_of(model)}):
+        sentences += _of_queue(size, apart, clips, batch_size, steps)
     return sentences
 
 
@@ -55,9 +55,10 @@ def _of_rate(batch_size: int, optimizer: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_queue(size: int, clips: int, batch_size: int, steps: int) -> list[str]:
+def _of_queue(size: int, apart: bool, clips: int, batch_size: int, steps: int) -> list[str]:
+    """Of a queue; ``apart``: it knows the clips of its keys, so that those of the clip itself do not count (STARS)."""
     written, sentences = steps * batch_size, []
-    if size > clips:
+    if size > clips and not apart:
         sentences.append(
             f'model.queue.size={size} is larger than the {clips} training clips: the queue holds keys of the clip '
             f'itself, {size / clips:.1f} times on average, and they count as negatives; take a size below {clips}'

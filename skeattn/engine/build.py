@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from skeattn.datasets.splits import PARTS, of_part
 from skeattn.engine.config import read_config, resolve_config
 from skeattn.engine.only_door import only_door
 from skeattn.engine.places import lookup
-from skeattn.engine.resume import differences, simple
+from skeattn.engine.resume import Difference, differences, simple
 from skeattn.errors import CheckpointError
 from skeattn.published import WEIGHTS, locate
 from skeattn.registry import AUGMENTS, BACKBONES, DATASETS, HEADS, LOSSES, MODELS, NECKS, TRANSFORMS
@@ -57,7 +57,7 @@ def load_model(config: str | os.PathLike[str] | Config, checkpoint: str | os.Pat
     if weights is not None and cfg is not None:
         pipeline = lookup(cfg, 'dataset.pipeline')
         model.trained_on['length_step'] = next(reversed(length_steps(pipeline)), None)
-        note_pipeline(model, pipeline)
+        _note(model, [*_of_pipeline(model, pipeline), *_of_features(model, cfg)])
     return model.eval()
 
 
@@ -92,17 +92,43 @@ def config_of(checkpoint: str | os.PathLike[str]) -> Config:
 
 def note_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> None:
     """Warn, in one line, of a pipeline that differs from that of the training."""
-    facts = getattr(model, 'trained_on', None) or {}
-    if not facts.get('pipeline') or not pipeline:
-        return
-    then, now = (
-        {name: simple(step) for name, step in in_order(side, 'dataset.pipeline').items() if step is not None}
-        for side in (facts['pipeline'], pipeline)
-    )
-    listed = [d for d in differences(then, now, 'dataset.pipeline') if not d.key.endswith('.num_frames')]
+    _note(model, _of_pipeline(model, pipeline))
+
+
+def _note(model: nn.Module, listed: Sequence[Difference]) -> None:
     if listed:
         text = '; '.join(map(str, listed))
-        print_log(f'{facts["checkpoint"]} was trained with {text}', 'current', logging.WARNING)
+        print_log(f'{_facts(model)["checkpoint"]} was trained with {text}', 'current', logging.WARNING)
+
+
+def _facts(model: nn.Module) -> dict[str, Any]:
+    return getattr(model, 'trained_on', None) or {}
+
+
+def _of_pipeline(model: nn.Module, pipeline: Mapping[str, Any]) -> list[Difference]:
+    stored = _facts(model).get('pipeline')
+    if not stored or not pipeline:
+        return []
+    then, now = (
+        {name: simple(step) for name, step in in_order(side, 'dataset.pipeline').items() if step is not None}
+        for side in (stored, pipeline)
+    )
+    return [d for d in differences(then, now, 'dataset.pipeline') if not d.key.endswith('.num_frames')]
+
+
+def _of_features(model: nn.Module, cfg: Config) -> list[Difference]:
+    """How the features are read, and, on the set of the training, which of its clips evaluate."""
+    facts = _facts(model)
+    if 'split' not in facts:
+        return []
+    then = {'model': {key: facts[key] for key in ('persons', 'pool')}}
+    now = {'model': {key: cfg.model.get(key) for key in ('persons', 'pool')}}
+    if not [*differences(facts['data'], simple(cfg.dataset.get('data')))]:
+        then, now = (
+            then | {'dataset': {'split': facts['split']}},
+            now | {'dataset': {'split': cfg.dataset.get('split')}},
+        )
+    return [*differences(then, simple(now))]
 
 
 def newest(checkpoint: str | os.PathLike[str]) -> Path:

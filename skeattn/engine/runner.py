@@ -30,10 +30,12 @@ from skeattn.engine.contact import BRIEF_S, contact, usual_timeout
 from skeattn.engine.hooks.steps import micro_batches
 from skeattn.engine.launchers import world_size
 from skeattn.engine.log_processor import SharedLogProcessor
+from skeattn.engine.loops import EpochLoop
 from skeattn.engine.message_hub import LateMessageHub
 from skeattn.engine.optim import check_custom_keys
 from skeattn.engine.places import WRAPPERS
 from skeattn.engine.resumable import ResumableRunner
+from skeattn.engine.schedules import cut_schedules
 from skeattn.engine.speed import fused, set_matmul_precision, wrapper_settings
 from skeattn.engine.stop import StopRequest
 from skeattn.engine.work_dir import alone_in, check_work_dir, default_work_dir
@@ -239,7 +241,11 @@ class SkeAttnRunner(ResumableRunner):
             return super().build_train_loop(loop)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """mmengine's schedules; a wrong key or value raises a ConfigError."""
+        """mmengine's schedules, which end with the training; a wrong key or value raises a ConfigError."""
+        loop = self._train_loop
+        if isinstance(loop, EpochLoop):
+            length = loop.max_iters / len(loop.dataloader)
+            scheduler = cut_schedules(scheduler, self.cfg.train_cfg.max_epochs, length)
         with _wrong_in('param_scheduler'):
             return super().build_param_scheduler(scheduler)
 

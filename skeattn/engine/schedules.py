@@ -129,3 +129,20 @@ class CosineWeightDecay(WarmupCosine):
         verbose: bool = False,
     ) -> None:
         super().__init__(optimizer, 'weight_decay', last, epochs, 0, begin, end, last_step, by_epoch, verbose)
+
+
+def cut_schedules(schedules: Any, epochs: int, length: float) -> Any:
+    """``param_scheduler`` for a training that ends earlier: schedules of its whole length end with it.
+
+    Args:
+        schedules: a config, a list of them, or schedules.
+        epochs: ``train_cfg.max_epochs``, which is the ``epochs`` or ``T_max`` of a schedule of the whole length.
+        length: epochs of the training, fewer where ``max_iters`` cuts it. Schedules of mmengine, which count whole
+            epochs, end with the last one begun.
+    """
+    if isinstance(schedules, list | tuple):
+        return [cut_schedules(schedule, epochs, length) for schedule in schedules]
+    if not isinstance(schedules, dict) or length >= epochs:
+        return schedules
+    ends = {'epochs': length, 'T_max': math.ceil(length)}
+    return {**schedules, **{key: end for key, end in ends.items() if schedules.get(key) == epochs}}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skeattn.checkpoint import find_newest
+from skeattn.cli import as_argument
 from skeattn.engine.config import resolve_config
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.resume import paper_vs_release
@@ -21,10 +22,16 @@ def how_to_continue(work_dir: str) -> str:
     return f'the same command with --resume continues from {newest}'
 
 
-def summary(runner: SkeAttnRunner, config: str) -> str:
-    """The last line: places of all results, and the command that evaluates them."""
+def summary(runner: SkeAttnRunner, config: str, options: Mapping[str, Any]) -> str:
+    """The last line: places of all results, and the command that evaluates them.
+
+    Args:
+        runner: after its training.
+        config: file of the training; ``options``: its overrides, without which others would be evaluated.
+    """
     newest = find_newest(runner.work_dir)
-    command = shlex.join(['skeattn', 'test', config, runner.work_dir])
+    overrides = ['--cfg-options', *map(as_argument, options, options.values())] if options else []
+    command = shlex.join(['skeattn', 'test', config, runner.work_dir, *overrides])
     return f'trained: {newest or "no checkpoint"}; config, log and curves: {runner.work_dir}; evaluate: {command}'
 
 

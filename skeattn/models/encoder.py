@@ -12,7 +12,10 @@ from skeattn.registry import BACKBONES, NECKS
 
 
 def present_persons(x: Tensor) -> Tensor:
-    """Which persons of clips ``(N, M, C, T, V)`` are present, that is, not all zero: bool ``(N, M)``."""
+    """Which persons of clips ``(N, M, C, T, V)`` are present, that is, not all zero: bool ``(N, M)``.
+
+    In the motion stream a person who does not move at all is not present either.
+    """
     return x.flatten(2).ne(0).any(dim=2)
 
 

@@ -194,15 +194,16 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
         Args:
             data: ``inputs`` ``(B, C, T, V, M)`` joint coordinates, ``labels`` ``(B,)``; where joints are missing also
                 ``missing`` ``(B, T, V, M)`` bool. These marks move with their joints and frames through the operations;
-                streams that a missing joint enters are 0. For operations such as ``CropResize`` the clips at their
-                native length: ``native`` ``(B, C, longest, V, M)``, ``frames`` ``(B,)``, ``native_missing``
+                a motion or bone that a missing joint enters is 0. For operations such as ``CropResize`` the clips at
+                their native length: ``native`` ``(B, C, longest, V, M)``, ``frames`` ``(B,)``, ``native_missing``
                 ``(B, longest, V, M)``. With several layouts, ``layout``: the name of the one that all clips have.
             training: draw the views; otherwise the only view is ``clip``, the clip itself.
 
         Returns:
             ``inputs``: ``{view: (B, M, C, T, V)}``, or ``{view: {stream: (B, M, C, T, V)}}`` for several streams; the
             notes of the operations, ``{'<view>.<note>': (B, ...)}``; in training also ``clip.index`` ``(B,)``, the
-            indices of the clips in the data set; with several layouts also ``clip.layout``, a name;
+            indices of the clips in the data set, and where joints are missing ``<view>.seen``, bool ``(B, M, T, V)``;
+            with several layouts also ``clip.layout``, a name;
             ``data_samples``: labels.
 
         Raises:
@@ -217,6 +218,8 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             inputs = Inputs({name: self._to_model(view) for name, view in views.items()})
         for name, view in views.items():
             inputs.update({f'{name}.{note}': value for note, value in view.notes.items()})
+            if training and view.marked:
+                inputs[f'{name}.seen'] = (view.clips[:, -1] > 0.5).permute(0, 3, 1, 2)
         if training and 'index' in data:
             inputs['clip.index'] = data['index']
         if are_several(self.layout_name):
@@ -331,7 +334,7 @@ class SkeletonPreprocessor(BaseDataPreprocessor):
             derive = partial(derive_stream, stream=stream, layout=self.layout)
             clips, seen = (view.clips[:, :-1], view.clips[:, -1:] > 0.5) if view.marked else (view.clips, None)
             x = self._on_coordinates(derive, clips)
-            if seen is not None:
+            if seen is not None and stream != 'joint':  # a missing joint stays where the pipeline put it, on the body
                 x = x * seen_in_stream(seen, stream, self.layout)
             for op, params in view.late:
                 x = self._augmented(op, params, x)

@@ -23,20 +23,37 @@ def patchify(x: Tensor, patch: int) -> Tensor:
     return x.unflatten(2, (-1, patch)).permute(0, 2, 4, 3, 1).flatten(3).flatten(1, 2)
 
 
-def motion(x: Tensor) -> Tensor:
-    """Difference of each frame to the next, 0 in the last one, ``(B, C, T, V)``."""
-    return pad(x.diff(dim=2), (0, 0, 0, 1))
+def motion(x: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Difference of each frame to the next, 0 in the last one, ``(B, C, T, V)``.
+
+    Args:
+        x: ``(B, C, T, V)``.
+        seen: which joints were, bool ``(B, T, V)``; a joint that is missing in one of the frames has difference 0.
+    """
+    difference = x.diff(dim=2)
+    if seen is not None:
+        difference = difference * (seen[:, None, 1:] & seen[:, None, :-1])
+    return pad(difference, (0, 0, 0, 1))
 
 
-def motion_intensity(patches: Tensor, joints: int) -> Tensor:
+def motion_intensity(patches: Tensor, joints: int, seen: Tensor | None = None) -> Tensor:
     """Mean absolute difference of each token to its joint's previous patch, ``(B, L, P)`` -> ``(B, L)``.
 
     The first patch has the value of the second; of a single patch it is 0.
+
+    Args:
+        patches: values of the tokens.
+        joints: V.
+        seen: 1 for the values of joints that were seen, ``(B, L, P)``; those with 0 have no difference.
     """
     rows = patches.unflatten(1, (-1, joints))
     if rows.shape[1] == 1:
         return torch.zeros_like(patches[:, :, 0])
-    intensity = rows.diff(dim=1).abs().mean(dim=3)
+    difference = rows.diff(dim=1).abs()
+    if seen is not None:
+        marks = seen.unflatten(1, (-1, joints))
+        difference = difference * marks[:, 1:] * marks[:, :-1]
+    intensity = difference.mean(dim=3)
     return torch.cat([intensity[:, :1], intensity], dim=1).flatten(1)
 
 

@@ -88,6 +88,16 @@ def test_a_pipeline_that_differs_is_reported_in_one_line(run, lines):
 
 
 @pytest.mark.slow
+def test_features_read_in_another_way_and_another_split_are_reported(run, lines):
+    load_model(toy_config(run.parent, model__pool='last', dataset__split='all'), run)
+    (line,) = lines
+    assert 'was trained with model.pool' in line and 'dataset.split' in line and "'all'" in line
+    elsewhere = toy_config(run.parent, dataset__split='all', dataset__data=str(run.parent / 'other'))
+    load_model(elsewhere, run)
+    assert lines == [line]
+
+
+@pytest.mark.slow
 def test_a_checkpoint_of_an_earlier_version_is_read_from_its_text(run, tmp_path):
     checkpoint = read_checkpoint(run / 'epoch_1.pth')
     del checkpoint['meta']['config']

@@ -40,6 +40,14 @@ def test_each_is_one_sentence_with_its_numbers(changes, words):
         assert word in sentences[0]
 
 
+def test_a_queue_that_knows_its_clips_may_be_larger_than_the_set():
+    """STARS leaves a clip's own keys out; all have to be written, though."""
+    stars = nn.ModuleList([FeatureQueue(4000, 4, with_ids=True)])
+    assert advice(stars, **RECIPE) == []
+    (sentence,) = advice(stars, **{**RECIPE, 'steps': 100})
+    assert 'writes only 3200 keys' in sentence
+
+
 @pytest.mark.parametrize(
     'changes',
     [

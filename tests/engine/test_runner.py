@@ -274,6 +274,8 @@ def test_the_command_prints_the_switches_and_trains(tmp_path, data, capfd):
     printed = capfd.readouterr().out
     assert 'stream motion, layout ntu25, batch size 8, seed 3' in printed
     assert 'as released: projector and three query-only predictors' in printed and f'{tmp_path}/run' in printed
+    overrides = '--cfg-options max_iters=1 stream=motion model.heads=released'
+    assert printed.splitlines()[-1].endswith(f'evaluate: skeattn test {config} {tmp_path}/run {overrides}')
     meta = read_checkpoint(tmp_path / 'run/epoch_1.pth')['meta']
     assert (meta['stream'], meta['seed']) == ('motion', 3)
 

@@ -1,5 +1,7 @@
 """The warm-up and the cosine decay of masked modelling."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,6 +9,9 @@ from hypothesis import strategies as st
 from mmengine.optim import OptimWrapper
 
 from skeattn.engine.places import PARAM_SCHEDULERS
+from skeattn.engine.schedules import cut_schedules
+from tests.engine.resuming import QUIET
+from tests.engine.toy import toy_runner, write_set
 
 LR = 0.4
 
@@ -80,3 +85,26 @@ def test_a_held_group_begins_after_its_epochs():
         assert held == (0 if step < 6 else free) and (free > 0) == (step > 0)
         wrapper.step()
         schedule.step()
+
+
+def test_a_training_that_iterations_cut_has_schedules_of_its_length():
+    mmengines = dict(type='CosineAnnealingLR', T_max=40)
+    ours = dict(type='WarmupCosineLR', epochs=40, warmup=2, convert_to_iter_based=True)
+    partial = dict(type='MultiStepLR', milestones=[10])
+    assert cut_schedules([mmengines, ours, partial], 40, 12 / 5) == [
+        {**mmengines, 'T_max': 3},
+        {**ours, 'epochs': 12 / 5},
+        partial,
+    ]
+    assert cut_schedules(mmengines, 40, 40.0) == mmengines and cut_schedules(None, 40, 2.0) is None
+    assert cut_schedules({**ours, 'epochs': 30}, 40, 12 / 5) == {**ours, 'epochs': 30}
+
+
+@pytest.mark.slow
+def test_learning_rate_and_momentum_end_together_where_iterations_end(tmp_path):
+    options = dict(train_cfg__max_epochs=30, max_iters=5, param_scheduler=dict(type='WarmupCosineLR', _delete_=True))
+    runner = toy_runner(tmp_path, data=write_set(tmp_path / 'set'), **QUIET, **options)
+    base = runner.cfg.optim_wrapper.optimizer.lr
+    runner.train()
+    (lr,) = {group['lr'] for group in runner.optim_wrapper.optimizer.param_groups}
+    assert runner.iter == 5 and lr == pytest.approx(base * (1 + math.cos(math.pi * 5 / 5)) / 2, abs=1e-12)

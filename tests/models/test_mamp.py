@@ -55,6 +55,30 @@ def test_motion_and_its_intensity():
     assert not motion_intensity(patchify(x[:, :, :4], 4), 25).any()
 
 
+def test_a_missing_joint_has_no_motion():
+    """One joint lost in one frame of a person who moves an arm was the strongest motion of the clip."""
+    x, seen = persons(T=24), torch.ones(6, 24, 25, dtype=torch.bool)
+    assert torch.equal(motion(x, seen), motion(x))
+    seen[1, 9, 14] = False
+    lost = x.clone()
+    lost[1, :, 9, 14] += 5
+    moves = motion(lost, seen)
+    assert not moves[1, :, 8:10, 14].any()
+    moves[1, :, 8:10, 14] = motion(x)[1, :, 8:10, 14]
+    assert torch.equal(moves, motion(x))
+    marks = patchify(seen[:, None].to(x).expand_as(x), 4)
+    expected = (patchify(x, 4).view(6, 6, 25, 12).diff(dim=1).abs()).view(6, 5, 25, 4, 3)
+    expected[1, 1:3, 14, 1] = 0  # frame 9 is the second of the third patch
+    found = motion_intensity(patchify(lost, 4), 25, marks).view(6, 6, 25)
+    torch.testing.assert_close(found[:, 1:], expected.flatten(3).mean(dim=3), rtol=1e-12, atol=0)
+    model, u = double(), uniform(L=150)
+    assert torch.equal(model.visible(lost, u, torch.ones_like(seen)), model.visible(lost, u))
+    resting = torch.zeros_like(x)
+    resting[:, :, 9, 14] = 5
+    assert torch.equal(model.visible(resting, u, seen & (resting[:, 0] == 0)), model.visible(torch.zeros_like(x), u))
+    assert not model.target_of(resting, seen & (resting[:, 0] == 0)).any()
+
+
 def test_the_number_of_visible_tokens_is_rounded_as_released():
     assert (num_visible(750, 0.9), num_visible(100, 0.9), num_visible(100, 0.75)) == (74, 9, 25)
 

@@ -1,4 +1,4 @@
-"""Missing joints in the training views: their marks move with them, and their streams are 0."""
+"""Missing joints in the training views: their marks move with them, and motions and bones that they enter are 0."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ HAND, TIP, FRAME = 7, 21, 5
 def batch():
     x, missing = clips(), torch.zeros(clips()[:, 0].shape, dtype=torch.bool)
     missing[1, FRAME, HAND, 0] = True
-    x[1, :, FRAME, HAND, 0] = 0
+    x[1, :, FRAME, HAND, 0] = x[1, :, FRAME, :, 0].mean(dim=1)  # where the pipeline puts it
     return {'inputs': x, 'missing': missing}
 
 
@@ -28,13 +28,13 @@ def prepared(batch, stream, view=None):
 @pytest.mark.parametrize(
     ('stream', 'zero'),
     [
-        ('joint', [(FRAME, HAND)]),
+        ('joint', []),
         ('motion', [(FRAME - 1, HAND), (FRAME, HAND)]),
         ('bone', [(FRAME, HAND), (FRAME, TIP + 1)]),
     ],
 )
-def test_streams_of_missing_joints_are_zero_and_the_others_unchanged(batch, stream, zero):
-    """Kind F1: a motion from the sentinel to the joint and back, a bone to the sentinel."""
+def test_what_a_missing_joint_enters_is_zero_and_the_joint_itself_is_on_the_body(batch, stream, zero):
+    """Kind F1: a motion to the joint's stand-in and back, a bone to it; a joint in the origin, far from the body."""
     expected = derive_stream(batch['inputs'], stream, LAYOUT)
     children = [j for j, parent in enumerate(LAYOUT.parents) if parent == HAND and j != HAND]
     zero = [(FRAME, HAND), *((FRAME, child) for child in children)] if stream == 'bone' else zero
@@ -45,7 +45,7 @@ def test_streams_of_missing_joints_are_zero_and_the_others_unchanged(batch, stre
 
 
 def test_marks_move_with_joints_frames_and_pasted_cells(batch):
-    flipped, _ = prepared(batch, 'joint', {'flip': {'type': 'SpatialFlip', 'probability': 1}})
+    flipped, _ = prepared(batch, 'motion', {'flip': {'type': 'SpatialFlip', 'probability': 1}})
     mirrored = LAYOUT.mirrored[HAND]
     assert not flipped[1, :, FRAME, mirrored, 0].any() and flipped[1, :, FRAME, HAND, 0].any()
     reversed_, _ = prepared(batch, 'motion', {'flip': {'type': 'TemporalFlip', 'probability': 1}})
@@ -70,9 +70,9 @@ def test_a_blur_revives_no_missing_joint_and_moves_no_seen_one(normalise):
     torch.testing.assert_close(out, whole * ~missing.permute(0, 3, 1, 2)[:, :, None])
 
 
-def test_a_missing_joint_receives_no_noise_and_a_mix_brings_its_partners_losses(batch):
-    noisy, _ = prepared(batch, 'joint', {'noise': {'type': 'GaussianNoise', 'std': 1.0, 'probability': 1}})
+def test_a_missing_joint_moves_by_no_noise_and_a_mix_brings_its_partners_losses(batch):
+    noisy, _ = prepared(batch, 'motion', {'noise': {'type': 'GaussianNoise', 'std': 1.0, 'probability': 1}})
     assert not noisy[1, :, FRAME, HAND, 0].any() and noisy[1, :, FRAME, HAND - 1, 0].any()
     lost = {**batch, 'missing': torch.ones_like(batch['missing'])}
-    mixed, clip = prepared(lost, 'joint', {'mix': {'type': 'SkeleMix', 'unit_frames': 1, 'units': (1, 2)}})
+    mixed, clip = prepared(lost, 'motion', {'mix': {'type': 'SkeleMix', 'unit_frames': 1, 'units': (1, 2)}})
     assert not mixed.any() and not clip.any()

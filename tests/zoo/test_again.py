@@ -190,13 +190,13 @@ def test_a_classifier_is_exported_with_its_encoder(skeattn, published, tmp_path,
     torch.testing.assert_close(found, encoder.probe.probabilities(features).float(), atol=1e-5, rtol=1e-4)
     few = encoder.fit_few_shot(str(trained.parents[2] / 'data/demo'))
     few.save(tmp_path / 'few.npz')
-    few_labels = ('--few-shot', tmp_path / 'few.npz', '--missing', '--out', tmp_path / 'few.pt2')
-    status, out, _ = skeattn('export', 'torch', 'toy', *few_labels)
-    assert status == 0 and ' with the marks of missing joints to probabilities from backbone@' in out
-    missing = torch.rand(2, 16, 25, 1) < 0.2
-    found = torch.export.load(tmp_path / 'few.pt2').module()(inputs, missing)
+    status, out, _ = skeattn(
+        'export', 'torch', 'toy', '--few-shot', tmp_path / 'few.npz', '--out', tmp_path / 'few.pt2'
+    )
+    assert status == 0 and ' to probabilities from backbone@' in out
+    found = torch.export.load(tmp_path / 'few.pt2').module()(inputs)
     with torch.no_grad():
-        features = encoder.model.features({'inputs': inputs, 'missing': missing}, source='backbone@joints')
+        features = encoder.model.features({'inputs': inputs}, source='backbone@joints')
     expected = few.probe(features)
     torch.testing.assert_close(found[:, :-1], expected.probabilities, atol=1e-5, rtol=1e-4)
     assert torch.equal(found[:, -1] == 1, expected.unknown)

@@ -15,7 +15,7 @@ class PackClip(BaseTransform):
 
     A joint that is still missing is put at the origin if ``Centre(reference='frame')`` placed the origin in the body,
     otherwise at the mean of the person's present joints; its other channels are 0. ``missing`` ``(T, V, M)``
-    marks such joints: their streams are 0.
+    marks such joints: motions and bones that they enter are 0.
 
     Args:
         num_persons: M; further persons are dropped, absent ones are zero.

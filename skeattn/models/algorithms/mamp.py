@@ -110,30 +110,33 @@ class MAMP(MomentumPretraining):
         self.decoder = NECKS.build({'type': 'TokenDecoder', **(decoder or {})}, default_args=follows)
 
     def loss(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``inputs``: the view ``query`` ``(N, M, C, T, V)`` and the uniform numbers of its TokenNoise."""
-        x, uniform = inputs['query'], inputs['query.uniform']
+        """``inputs``: the view ``query`` ``(N, M, C, T, V)``, its ``seen``, and the numbers of its TokenNoise."""
+        x, uniform, seen = inputs['query'], inputs['query.uniform'], inputs.get('query.seen')
         if self.encoder.persons == 'all':
-            return {'loss': self.person_losses(x.flatten(0, 1), uniform.flatten(0, 1)).mean()}
+            rows = None if seen is None else seen.flatten(0, 1)
+            return {'loss': self.person_losses(x.flatten(0, 1), uniform.flatten(0, 1), rows).mean()}
         present = present_persons(x)
         weights = present / present.sum(dim=1, keepdim=True).clamp(min=1) / len(x)
-        return {'loss': (weights[present] * self.person_losses(x[present], uniform[present])).sum()}
+        rows = None if seen is None else seen[present]
+        return {'loss': (weights[present] * self.person_losses(x[present], uniform[present], rows)).sum()}
 
-    def person_losses(self, x: Tensor, uniform: Tensor) -> Tensor:
+    def person_losses(self, x: Tensor, uniform: Tensor, seen: Tensor | None = None) -> Tensor:
         """Mean squared error of each person's masked tokens.
 
         Args:
             x: persons ``(B, C, T, V)``.
             uniform: numbers in [0, 1), ``(B, L)``.
+            seen: which joints were, bool ``(B, T, V)``; a missing joint has no motion. None if all were.
 
         Returns:
             ``(B,)``.
         """
-        visible = self.visible(x, uniform)
-        error = (self.predict(x, visible) - self.target_of(x)).square().mean(dim=2)
+        visible = self.visible(x, uniform, seen)
+        error = (self.predict(x, visible) - self.target_of(x, seen)).square().mean(dim=2)
         masked = torch.ones_like(error).scatter(1, visible, 0)
         return (error * masked).sum(dim=1) / (error.shape[1] - visible.shape[1])
 
-    def visible(self, x: Tensor, uniform: Tensor) -> Tensor:
+    def visible(self, x: Tensor, uniform: Tensor, seen: Tensor | None = None) -> Tensor:
         """The tokens that are encoded, indices ``(B, L')``; arguments as of :meth:`person_losses`.
 
         Raises:
@@ -160,7 +163,8 @@ class MAMP(MomentumPretraining):
             raise ConfigError(f'model.mask_ratio={self.mask_ratio} leaves {count} of {tubes} {what} visible')
         uniform = in_tubes(uniform, self.tube, V)[:, :, 0]
         if self.mask == 'motion':
-            intensity = in_tubes(motion_intensity(patches, V), self.tube, V).mean(dim=2)
+            marks = None if seen is None else patchify(seen[:, None].to(x).expand(-1, self.coordinates, -1, -1), patch)
+            intensity = in_tubes(motion_intensity(patches, V, marks), self.tube, V).mean(dim=2)
             uniform = motion_aware_noise(intensity, uniform, self.tau)
         return tokens_of_tubes(least(uniform, count), self.tube, V)
 
@@ -178,14 +182,14 @@ class MAMP(MomentumPretraining):
         return self
 
     @torch.no_grad()
-    def target_of(self, x: Tensor) -> Tensor:
-        """The target for all tokens of persons ``(B, C, T, V)``, ``(B, L, P)``."""
+    def target_of(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """The target for all tokens, ``(B, L, P)``; arguments as of :meth:`person_losses`."""
         if self.teacher is not None:
             return latent_target(self.teacher.backbone, x)
         x, patch = x[:, : self.coordinates], self.encoder.backbone.temporal_stride
         if self.target == 'nat':
             return patchify(time_normalised(x), patch)
-        return patch_normalised(patchify(motion(x) if self.target == 'motion' else x, patch))
+        return patch_normalised(patchify(motion(x, seen) if self.target == 'motion' else x, patch))
 
     def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """See :meth:`~skeattn.models.algorithms.base.MomentumPretraining.momentum_pairs`."""
