@@ -3,6 +3,7 @@
 import argparse
 import ast
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -71,6 +72,25 @@ def _complete_config(prefix: str, **_: Any) -> list[str]:
     return [name for name in toolbox.config_names() if name.startswith(prefix)] + list(FilesCompleter()(prefix))
 
 
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Add ``--import MODULE``, for checkpoints with components of the user's own: the module is imported at once.
+
+    A config imports them by ``custom_imports``; what a checkpoint names is never imported.
+    """
+    text = 'that registers components of your own; its folder is on PYTHONPATH'
+    parser.add_argument('--import', dest=argparse.SUPPRESS, metavar='MODULE', action=_Import, help=f'a module {text}')
+
+
+class _Import(argparse.Action):
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, value: Any, option_string: str | None = None
+    ) -> None:
+        try:
+            importlib.import_module(value)
+        except ImportError as error:
+            raise ConfigError(f'--import {value}: {error}; put the folder of your modules on PYTHONPATH') from error
+
+
 def add_clips(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a command that reads clips by a trained encoder; :func:`clips_of` returns the clips."""
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a file, a work_dir, or a published name or address')
@@ -79,6 +99,7 @@ def add_clips(parser: argparse.ArgumentParser) -> None:
     text = "values of a joint, such as x,y,score, of such clips (the encoder's)"
     parser.add_argument('--channels', type=lambda names: names.split(','), metavar='NAMES', help=text)
     parser.add_argument('--device', help='such as cpu or cuda:1 (the accelerator, if there is one)')
+    add_imports(parser)
 
 
 def log_to_stderr() -> None:

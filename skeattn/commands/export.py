@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     text = 'of a network: a second input that says which joints are missing'
     top.add_argument('--missing', action='store_true', help=text)
     top.add_argument('--overwrite', action='store_true', help='replace files that exist')
+    cli.add_imports(top)
     return top
 
 

@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--trust-records', action='store_true', help=text)
     top.add_argument('--device', help='such as cpu or cuda:1 (the accelerator, if there is one)')
     top.add_argument('--overwrite', action='store_true', help='replace a published encoder of this name')
+    cli.add_imports(top)
     return top
 
 

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--neighbours', type=int, default=5, help='training clips shown beside a clip (5)')
     top.add_argument('--seed', type=int, default=0, help='of the map (0)')
     top.add_argument('--device', help='cpu or cuda (the accelerator if there is one)')
+    cli.add_imports(top)
     cli.add_cfg_options(top, help='override dataset.* of all runs for the map, such as dataset.data=FOLDER')
     return top
 

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument('--json', action='store_true', help='print the summary and the problems as JSON')
     top.add_argument('--data', metavar='SET', help='packed set of the published numbers (that of the config)')
     top.add_argument('--device', help='of their evaluation, such as cpu (the accelerator, if there is one)')
+    cli.add_imports(top)
     return top
 
 

@@ -82,7 +82,7 @@ def config_of(checkpoint: str | os.PathLike[str]) -> Config:
     if unknown:
         raise CheckpointError(
             f'{path}: its config names the component {unknown[0]!r}, which is not registered; import the module that '
-            f'defines it, or pass the config file as well'
+            f'defines it (commands: --import MODULE), or pass the config file as well'
         )
     try:
         return resolve_config(Config({key: stored[key] for key in KEPT if key in stored}))

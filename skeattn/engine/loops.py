@@ -14,7 +14,9 @@ from mmengine.runner.base_loop import BaseLoop
 from skeattn.datasets.labelled import labelled_clips_of
 from skeattn.engine.advice import advice
 from skeattn.engine.contact import BRIEF_S, brief_waiting, usual_timeout
+from skeattn.engine.hooks.metrics import check_metric
 from skeattn.engine.hooks.non_finite import check_weights
+from skeattn.engine.hooks.plateau import LossScheduleHook
 from skeattn.engine.hooks.steps import bare_model
 from skeattn.engine.places import lookup
 from skeattn.errors import NoClipsError, StorageError
@@ -85,6 +87,7 @@ class EpochLoop(EpochBasedTrainLoop):
         if hasattr(model, 'check_start'):
             model.check_start(self.runner._has_loaded)
         check_weights(self.runner)
+        self._check_schedules()
         if self._iter == 0:
             self._advise(model)
         if self._epoch >= self._max_epochs:
@@ -104,12 +107,26 @@ class EpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train')
         return self.runner.model
 
+    def _check_schedules(self) -> None:
+        """Refuse schedules that wait for a metric without an evaluation that has it."""
+        if any(isinstance(hook, LossScheduleHook) for hook in self.runner.hooks):
+            return
+        for schedule in self.runner.param_schedulers or ():
+            if getattr(schedule, 'need_val_args', False):
+                place = f'param_scheduler: {type(schedule).__name__}.monitor'
+                cure = 'or let it watch the training loss: default_hooks.param_scheduler.type="LossScheduleHook"'
+                check_metric(self.runner, place, schedule.monitor, f'take one of these, {cure}')
+
     def _advise(self, model: Any) -> None:
         cfg, clips = self.runner.cfg, len(self.dataloader.dataset)
         batch_size, optimizer = cfg.get('batch_size'), lookup(cfg, 'optim_wrapper.optimizer')
         if batch_size is not None:
             for sentence in advice(model, clips, batch_size, self._max_iters, optimizer):
                 self.runner.logger.warning(sentence)
+        if self.runner.val_loop is not None and self.val_begin > self._max_epochs:
+            self.runner.logger.warning(
+                f'train_cfg.val_begin={self.val_begin} is beyond the last epoch, {self._max_epochs}: no evaluation'
+            )
 
     def run_epoch(self) -> None:
         """One epoch, from the batch that a resumed run has reached, until ``max_iters``."""

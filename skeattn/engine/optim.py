@@ -27,16 +27,17 @@ class OptimWrapper(mmengine.optim.OptimWrapper):
             is, of its encoder and of each of its heads together (DINO, SLiM).
 
     Raises:
-        ConfigError: one of these types without ``max_norm``.
+        ConfigError: ``clip_grad`` lacks ``max_norm`` (``clip_value`` of the type ``'value'``), or has keys of another
+            type.
     """
 
     _parts: list[list[Tensor]] | None = None
 
     def __init__(self, optimizer: Optimizer, clip_grad: dict[str, Any] | None = None, **kwargs: Any) -> None:
         settings = dict(clip_grad or {})
+        if settings:
+            _check_clip_grad(**settings)
         rule = settings.pop('type') if settings.get('type') in ('each', 'part') else None
-        if rule and 'max_norm' not in settings:
-            raise ConfigError(f'optim_wrapper.clip_grad: type="{rule}" needs max_norm, the largest norm of a gradient')
         super().__init__(optimizer, clip_grad=settings or None, **kwargs)
         if rule:
             self.clip_func = clip_each if rule == 'each' else self._clip_parts
@@ -56,6 +57,19 @@ class OptimWrapper(mmengine.optim.OptimWrapper):
         for part in [*known, [p for p in parameters if id(p) not in inside]]:
             if part:
                 clip_grad_norm_(part, max_norm, norm_type)
+
+
+def _check_clip_grad(type: str = 'norm', **settings: Any) -> None:
+    needed = 'clip_value' if type == 'value' else 'max_norm'
+    known = {needed, 'foreach'} if type == 'value' else {needed, 'norm_type'}
+    known |= {'foreach', 'error_if_nonfinite'} if type == 'norm' else set()
+    if needed not in settings:
+        what = 'value' if type == 'value' else 'norm'
+        raise ConfigError(f'optim_wrapper.clip_grad: type="{type}" needs {needed}, the largest {what} of a gradient')
+    if others := sorted({*settings} - known):
+        raise ConfigError(
+            f'optim_wrapper.clip_grad: type="{type}" has no {others[0]!r}; its keys are {", ".join(sorted(known))}'
+        )
 
 
 def check_custom_keys(model: nn.Module, custom_keys: Mapping[str, Any], schedules: Any = None) -> None:

@@ -84,6 +84,7 @@ class Origin:
 
     def option(self, place: str) -> str | None:
         """The override that set the value at a place, or a part of it."""
+        place = re.sub(r'\[\d+\]', '', place)  # of an item of a list
         for key in self.options:
             if f'{place}.'.startswith(f'{key}.') or key.startswith(f'{place}.'):
                 return key

@@ -183,7 +183,11 @@ SETTINGS: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
         'interval': int, 'evaluators': Mapping | None, 'source': str, 'readout': READOUT, 'batch_size': int,
         'autocast': bool,
     },
-    ('', 'train_dataloader'): _arguments(DataLoader) | {'num_workers': int, 'batch_size': int | None},
+    # The sampler decides on order and incomplete batches.
+    ('', 'train_dataloader'): {
+        **_without(_without(_without(_arguments(DataLoader), 'shuffle'), 'drop_last'), 'batch_sampler'),
+        'num_workers': int, 'batch_size': int | None,
+    },
     ('', 'randomness'): _arguments(Runner.set_randomness),
     ('', 'custom_imports'): {'imports': str | Sequence[str], 'allow_failed_imports': bool},
     ('', 'auto_scale_lr'): {'enable': bool, 'base_batch_size': int},
@@ -211,7 +215,7 @@ SETTINGS_OF_EACH: dict[tuple[Registry | str, str], Mapping[str, Any]] = {
     ('paramwise_cfg', 'custom_keys'): {'lr_mult': float, 'decay_mult': float, 'held': float},
 }
 # Required keys of such a dict.
-REQUIRED = {'queue': ('size',), 'custom_imports': ('imports',)}
+REQUIRED = {'queue': ('size',), 'custom_imports': ('imports',), 'auto_scale_lr': ('base_batch_size',)}
 # Types of arguments that mmengine does not annotate, or wrongly.
 ANNOTATIONS = {'window_size': int, 'by_epoch': bool, 'vis_backends': Any}
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_distributed, master_only
+from mmengine.hooks import CheckpointHook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import FUNCTIONS
@@ -24,6 +25,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from skeattn.checkpoint import plain
 from skeattn.engine.compiled import compile_loss, compile_settings
 from skeattn.engine.config import OrderedConfig, resolve_config
 from skeattn.engine.contact import BRIEF_S, contact, usual_timeout
@@ -66,8 +68,19 @@ def _wrong_in(place: str) -> Iterator[None]:
         if 'argument' not in str(error):
             raise
         raise ConfigError(f'{place}: {error}; check its keys') from error
-    except (ValueError, KeyError, ImportError) as error:  # no such type; a package that is not installed
+    except (ValueError, KeyError, ImportError, AssertionError) as error:  # no such type; a package is not installed
         raise ConfigError(f'{place}: {error.args[0] if error.args else error}') from error
+
+
+def _check_state(schedule: Any) -> None:
+    """Refuse a schedule that no checkpoint could hold, before an epoch is lost."""
+    try:
+        plain(schedule.state_dict())
+    except TypeError as error:
+        raise ConfigError(
+            f'param_scheduler: {type(schedule).__name__} keeps values in its state that a checkpoint cannot hold '
+            f'({error}); take WarmupCosineLR, or schedules in a list'
+        ) from error
 
 
 def _check_modules(model: nn.Module, key: str, names: str | Sequence[str] | None) -> None:
@@ -207,10 +220,11 @@ class SkeAttnRunner(ResumableRunner):
         dataset = self.build_dataset(cfg.pop('dataset'))
         if hasattr(dataset, 'reside'):
             dataset.reside(next(self.model.parameters()).device)
-        sampler = DATA_SAMPLERS.build(cfg.pop('sampler'), default_args={'dataset': dataset, 'seed': seed})
-        collate = dict(cfg.pop('collate_fn'))
-        collate_fn = partial(FUNCTIONS.get(collate.pop('type')), **collate)
-        return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
+        with _wrong_in('train_dataloader'):
+            sampler = DATA_SAMPLERS.build(cfg.pop('sampler'), default_args={'dataset': dataset, 'seed': seed})
+            collate = dict(cfg.pop('collate_fn'))
+            collate_fn = partial(FUNCTIONS.get(collate.pop('type')), **collate)
+            return DataLoader(dataset, sampler=sampler, collate_fn=collate_fn, **cfg)
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """mmengine's wrapper, without a log line for every parameter; a wrong key or value raises a ConfigError."""
@@ -247,7 +261,10 @@ class SkeAttnRunner(ResumableRunner):
             length = loop.max_iters / len(loop.dataloader)
             scheduler = cut_schedules(scheduler, self.cfg.train_cfg.max_epochs, length)
         with _wrong_in('param_scheduler'):
-            return super().build_param_scheduler(scheduler)
+            built = super().build_param_scheduler(scheduler)
+        for schedule in built if isinstance(built, list) else ():
+            _check_state(schedule)
+        return built
 
     def train(self) -> nn.Module:
         """mmengine's training, alone in its work_dir; a signal ends it with a checkpoint.
@@ -265,6 +282,11 @@ class SkeAttnRunner(ResumableRunner):
 
         for key in ('activation_checkpointing', 'efficient_conv_bn_eval'):
             _check_modules(self.model, key, self.cfg.get(key))
+        if any(isinstance(hook, CheckpointHook) for hook in self.hooks):
+            raise ConfigError(
+                'custom_hooks: CheckpointHook writes no checkpoints that can be resumed here; its place is '
+                'default_hooks.checkpoint, with interval, max_keep and save_best'
+            )
         self.logger.addFilter(ours)
         try:
             with alone_in(Path(self.work_dir)), StopRequest(self._brief) as self.stop, contact(self.stop.group):

@@ -59,8 +59,18 @@ class FunctionEvaluator(Evaluator):
         self.function = function
 
     def evaluate(self, bank: Features, test: Features) -> ProtocolResult:
-        """The metrics of the function."""
-        return ProtocolResult(dict(self.function(bank, test)))
+        """The metrics of the function.
+
+        Raises:
+            ConfigError: it returns anything else.
+        """
+        metrics = self.function(bank, test)
+        try:
+            return ProtocolResult({name: value + 0.0 for name, value in metrics.items()})
+        except (AttributeError, TypeError) as error:
+            name = getattr(self.function, '__name__', type(self.function).__name__)
+            shown = f'{metrics!r:.100}, not a dict of numbers such as {{"top1": 50.0}}'
+            raise ConfigError(f'the evaluator {name} returns {shown}') from error
 
 
 def as_evaluator(component: Any) -> Evaluator:

@@ -153,6 +153,8 @@ def child(folder: Path, lines: str, *bases: Path, name: str = 'child.py') -> Pat
         ('modle = dict(mu=1)', "child.py, line 2: the config has no 'modle'; did you mean 'model'"),
         ('data_preprocessor = dict(stream="bone")', "no 'data_preprocessor'; did you mean 'model.data_preprocessor'"),
         ('mu = 0.3', "the config has no 'mu'; did you mean 'model.mu'"),
+        ('train_dataloader = dict(shuffle=False)', "train_dataloader has no 'shuffle'"),
+        ('auto_scale_lr = dict(enable=True)', 'auto_scale_lr.*base_batch_size'),
         ('lr = 0.1', 'a helper variable starts with an underscore: _lr'),
         ('evaluation = 5', 'child.py, line 2: evaluation=5 must be a dict; its keys are interval, evaluators'),
         ('model = dict(backbone="STGCN")', "line 2: model.backbone='STGCN' must be a dict with a type"),
@@ -177,6 +179,8 @@ def test_the_file_is_named_in_which_the_key_stands(folder):
         read_config(child(folder, 'model = dict(mu=0.3, queue=dict(size=32))', base))
     with pytest.raises(ConfigError, match=r"^--cfg-options model.queue.siez: model.queue has no 'siez'"):
         read_config(DEMO, {'model.queue.siez': 64})
+    with pytest.raises(ConfigError, match=r'^--cfg-options custom_hooks: custom_hooks\[0\]: type=.EarlyStopHook. is'):
+        read_config(DEMO, {'custom_hooks': [{'type': 'EarlyStopHook'}]})
 
 
 def test_a_base_that_was_not_merged_over_the_others_is_named_with_the_missing_line(folder):

@@ -107,9 +107,29 @@ def test_each_gradient_is_clipped_by_its_own_norm():
         assert torch.allclose(-parameter, gradient * min(1, 2 / (norm + 1e-6)), rtol=1e-6)
 
 
-def test_the_largest_norm_must_be_given():
-    with pytest.raises(ConfigError, match='needs max_norm'):
-        OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), clip_grad=dict(type='each'))
+@pytest.mark.parametrize(
+    ('clip_grad', 'message'),
+    [
+        (dict(type='each'), 'type="each" needs max_norm'),
+        (dict(norm_type=2), 'type="norm" needs max_norm'),
+        (dict(clip_value=0.5), 'type="norm" needs max_norm'),
+        (dict(type='value', max_norm=1), 'type="value" needs clip_value'),
+        (
+            dict(type='each', max_norm=1, clip_value=0.5),
+            'type="each" has no .clip_value.; its keys are max_norm, norm',
+        ),
+    ],
+)
+def test_a_clipping_has_the_keys_of_its_type(clip_grad, message):
+    with pytest.raises(ConfigError, match=message):
+        OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), clip_grad=clip_grad)
+
+
+def test_gradients_are_clipped_by_value():
+    parameter = nn.Parameter(torch.zeros(2))
+    wrapper = OptimWrapper(torch.optim.SGD([parameter], lr=1.0), clip_grad=dict(type='value', clip_value=0.5))
+    wrapper.update_params((parameter * torch.tensor([3.0, 0.1])).sum())
+    assert parameter.tolist() == pytest.approx([-0.5, -0.1])
 
 
 @pytest.mark.slow

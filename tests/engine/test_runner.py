@@ -235,6 +235,33 @@ def test_a_module_that_the_model_lacks_is_refused_before_training(tmp_path, data
         runner.train()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(param_scheduler=dict(_delete_=True, type='OneCycleLR', eta_max=0.1)), 'OneCycleLR keeps values'),
+        (
+            dict(param_scheduler=dict(_delete_=True, type='ReduceOnPlateauLR', monitor='loss')),
+            r"ReduceOnPlateauLR\.monitor='loss', but evaluation\.evaluators has only knn; .*LossScheduleHook",
+        ),
+        (dict(custom_hooks=[dict(type='CheckpointHook', interval=1)]), r'its place is default_hooks\.checkpoint'),
+        (dict(optim_wrapper__clip_grad=dict(norm_type=2)), 'clip_grad: type="norm" needs max_norm'),
+        (dict(optim_wrapper__type='AmpOptimWrapper', amp=None), 'optim_wrapper: .*only available'),
+        (dict(train_dataloader__prefetch_factor=2), 'train_dataloader: prefetch_factor'),
+    ],
+)
+def test_settings_that_would_cost_an_epoch_are_refused_before_it(tmp_path, data, options, message):
+    runner = toy_runner(tmp_path, data=data, **options)
+    with pytest.raises(ConfigError, match=message):
+        runner.train()
+    assert isinstance(runner._train_loop, dict) or runner.iter == 0
+
+
+def test_an_evaluation_that_would_never_begin_is_named(tmp_path, data, capfd):
+    toy_runner(tmp_path, data=data, train_cfg__val_begin=9, max_iters=1).train()
+    assert 'train_cfg.val_begin=9 is beyond the last epoch, 1: no evaluation' in capfd.readouterr().out
+
+
 def test_a_best_metric_that_no_evaluator_delivers_is_refused_before_training(tmp_path, data):
     runner = toy_runner(tmp_path, data=data, default_hooks__checkpoint__save_best='linear/top1')
     with pytest.raises(ConfigError, match=r"save_best='linear/top1'.* has only knn"):

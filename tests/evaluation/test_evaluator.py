@@ -1,5 +1,6 @@
 """One shape of evaluator: classes, functions, and what is neither."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,3 +55,17 @@ def test_products_are_exact_whatever_the_training_has_chosen() -> None:
         assert torch.get_float32_matmul_precision() == 'medium'
     finally:
         torch.set_float32_matmul_precision('highest')
+
+
+@pytest.mark.parametrize('returned', [12.5, {'top1': 'high'}, None, [('top1', 1.0)]])
+def test_a_function_that_returns_no_metrics_is_named(returned):
+    def my_metric(bank, test):
+        return returned
+
+    with pytest.raises(ConfigError, match=r'the evaluator my_metric returns .* not a dict of numbers'):
+        FunctionEvaluator(my_metric).evaluate(None, None)
+
+
+def test_a_function_may_return_numbers_of_any_library():
+    metrics = FunctionEvaluator(lambda bank, test: {'a': 1, 'b': np.float32(2.5), 'c': torch.tensor(3.0)})
+    assert {name: float(value) for name, value in metrics(None, None).items()} == {'a': 1.0, 'b': 2.5, 'c': 3.0}

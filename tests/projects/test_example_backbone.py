@@ -106,6 +106,14 @@ def test_it_works_as_well_outside_the_checkout(data, tmp_path):
     (tmp_path / 'mine/config.py').write_text(text)
     found = run(f'{ROOT}/tools/train.py mine/config.py', tmp_path, os.pathsep.join(['mine', str(ROOT)]))
     assert 'work_dirs/config/epoch_1.pth' in found
+    path = os.pathsep.join(['mine', str(ROOT)])
+    embed = ('embed', 'work_dirs/config', data, '--out', 'a.npz', '--device', 'cpu')
+    refused = started(['-m', 'skeattn', *embed], tmp_path, path)
+    assert refused.returncode == 2 and 'commands: --import MODULE' in refused.stderr
+    unknown = started(['-m', 'skeattn', *embed, '--import', 'joint_tnc'], tmp_path, path)
+    assert unknown.returncode == 2 and "--import joint_tnc: No module named 'joint_tnc'" in unknown.stderr
+    done = started(['-m', 'skeattn', *embed, '--import', 'joint_tcn'], tmp_path, path)
+    assert done.returncode == 0 and 'wrote a.npz: 16 clips' in done.stdout, done.stderr
 
 
 def run(command: str, folder: Path, path: str) -> str:
@@ -113,12 +121,13 @@ def run(command: str, folder: Path, path: str) -> str:
     less = {'evaluation.interval': 1, 'evaluation.evaluators.knn.k': '1,2', 'evaluation.evaluators.linear.epochs': 2}
     less |= {'default_hooks.checkpoint.save_best': 'linear/top1', **SHORT}
     options = [f'{key}={value}' for key, value in less.items()]
-    done = subprocess.run(
-        [sys.executable, *command.split(), '--cfg-options', *options],
-        cwd=folder,
-        env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-    )
+    done = started([*command.split(), '--cfg-options', *options], folder, path)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
+
+
+def started(arguments: list[object], folder: Path, path: str) -> subprocess.CompletedProcess[str]:
+    """A Python process in a folder, with its modules on a path."""
+    environment = {**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -3,6 +3,7 @@
 from skeattn.engine.hooks.accuracy import AccuracyHook
 from skeattn.engine.hooks.bn_statistics import AverageBNStatsHook
 from skeattn.engine.hooks.checkpoint import SafeCheckpointHook
+from skeattn.engine.hooks.early_stopping import EarlyStoppingHook
 from skeattn.engine.hooks.mining import MiningHook
 from skeattn.engine.hooks.momentum import MomentumUpdateHook
 from skeattn.engine.hooks.non_finite import NonFiniteHook
@@ -14,6 +15,7 @@ from skeattn.engine.hooks.temperature import TeacherTemperatureHook
 __all__ = [
     'AccuracyHook',
     'AverageBNStatsHook',
+    'EarlyStoppingHook',
     'LossScheduleHook',
     'MiningHook',
     'MomentumUpdateHook',

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 
 from skeattn.checkpoint import EPOCH_FILE, ITERATION_FILE, LAST, Progress, checkpoint_files
 from skeattn.engine.accumulation import pending_state, unfinished_epoch
+from skeattn.engine.hooks.metrics import check_metric
 from skeattn.engine.processes import process_states
 from skeattn.errors import CheckpointError, ConfigError, Interrupted, StorageError
 from skeattn.files import write_text
@@ -81,10 +81,12 @@ class SafeCheckpointHook(Hook):
         self.metrics = [save_best] if isinstance(save_best, str) else list(save_best or [])
         self.best: dict[str, dict[str, Any]] = {}
         self.latest: dict[str, tuple[float, int]] = {}
+        self.last: Progress = 0, 0
 
     def before_train(self, runner: Any) -> None:
         """Read the best scores when resuming; those of an earlier run do not count."""
         self.best, self.latest, self.written = {}, {}, self.clock()
+        self.last = (runner.epoch, 0) if runner.iter else (0, 0)
         record = Path(runner.work_dir) / 'best.json'
         if runner.iter > 0 and record.is_file():
             try:
@@ -99,20 +101,8 @@ class SafeCheckpointHook(Hook):
                 f'{runner.work_dir} holds checkpoints of an earlier run, which this run replaces one by one; '
                 f'--resume would have continued it'
             )
-        evaluators = runner.val_loop.evaluator if runner.val_loop is not None else self.metrics
-        for metric in self.metrics:
-            name, _, kind = metric.partition('/')
-            if name not in [other.split('/')[0] for other in evaluators]:
-                raise ConfigError(
-                    f'default_hooks.checkpoint.save_best={metric!r}, but evaluation.evaluators has only '
-                    f'{", ".join(evaluators)}; change save_best, or set it to None'
-                )
-            known = evaluators[name].metric_names if isinstance(evaluators, Mapping) and name in evaluators else None
-            if known is not None and kind not in known:
-                raise ConfigError(
-                    f'default_hooks.checkpoint.save_best={metric!r}, but evaluation.evaluators.{name} has the metrics '
-                    f'{", ".join(known)}; change save_best, or set it to None'
-                )
+        for metric in self.metrics if runner.val_loop is not None else ():
+            check_metric(runner, 'default_hooks.checkpoint.save_best', metric, 'change save_best, or set it to None')
 
     def before_train_epoch(self, runner: Any) -> None:
         """From here on a signal waits for the end of the iteration."""
@@ -136,9 +126,14 @@ class SafeCheckpointHook(Hook):
             raise Interrupted(number=signal)
         runner.stop.deferred = False
 
+    def after_train(self, runner: Any) -> None:
+        """Write the last epoch of a training that a hook has ended early."""
+        if self.last < (runner.epoch, 0):
+            self._write(runner, (runner.epoch, 0))
+
     def _write(self, runner: Any, progress: Progress) -> None:
         """Write a checkpoint, point to it, then drop those that are too old."""
-        epoch, iteration = progress
+        self.last, (epoch, iteration) = progress, progress
         name = ITERATION_FILE.format(*progress) if iteration else EPOCH_FILE.format(epoch)
         # of all processes, so before the first one writes
         state = {
