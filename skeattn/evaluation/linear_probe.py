@@ -186,7 +186,7 @@ class LinearProbe(Evaluator):
         if not classifier.finite:
             raise NonFiniteError(
                 f'linear probe diverged with lr={self.lr} on features of size {x.abs().max():.3g}; '
-                f'lower LinearProbe.lr or set normalise=True'
+                f'lower LinearProbe.lr (protocols.linear.lr) or set normalise=True'
             )
         weights, bias = (value.cpu() for value in classifier.linear())
         return Fit(top1, losses, logits.cpu(), start, None if self.normalise else (weights, bias))
