@@ -58,9 +58,10 @@ def test_scores_of_an_earlier_training_in_the_folder_do_not_count(tmp_path, data
 
 def test_damaged_scores_are_named(tmp_path, data):
     stopping(tmp_path, data).train()
-    (tmp_path / 'run/early_stopping.json').write_text('{"1": "high"')
-    with pytest.raises(CheckpointError, match=r'early_stopping\.json is damaged'):
-        stopping(tmp_path, data, resume=True).train()
+    for content in (b'{"1": "high"', b'{"1": "high"}', b'\xff\xfe', b'[1]', b''):
+        (tmp_path / 'run/early_stopping.json').write_bytes(content)
+        with pytest.raises(CheckpointError, match=r'early_stopping\.json is damaged: .*; remove it'):
+            stopping(tmp_path, data, resume=True).train()
 
 
 @pytest.mark.parametrize(

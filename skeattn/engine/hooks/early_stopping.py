@@ -10,7 +10,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from pydantic import TypeAdapter, ValidationError
 
 from skeattn.engine.hooks.metrics import check_metric
-from skeattn.errors import CheckpointError, StorageError
+from skeattn.errors import CheckpointError, ConfigError, StorageError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS
 
@@ -24,7 +24,8 @@ class EarlyStoppingHook(mmengine.hooks.EarlyStoppingHook):
     The scores of all evaluations are in ``early_stopping.json`` in the work_dir; the decision follows from them alone.
 
     Args:
-        monitor, rule, min_delta, strict, check_finite, patience, stopping_threshold: see mmengine's hook.
+        monitor, rule, min_delta, strict, check_finite, patience, stopping_threshold: see mmengine's hook; a metric that
+            is missing is always an error.
 
     Raises:
         ConfigError: an evaluation does not deliver the metric.
@@ -37,7 +38,7 @@ class EarlyStoppingHook(mmengine.hooks.EarlyStoppingHook):
         """Check the metric, and decide by the evaluations before a resumed epoch."""
         check_metric(runner, 'custom_hooks: EarlyStoppingHook.monitor', self.monitor, 'change it, or remove the hook')
         path = Path(runner.work_dir) / self.FILE
-        shared: list[Any] = [path.read_text() if is_main_process() and runner.iter and path.is_file() else '{}']
+        shared: list[Any] = [path.read_bytes() if is_main_process() and runner.iter and path.is_file() else b'{}']
         broadcast_object_list(shared)
         try:
             scores = _SCORES.validate_json(shared[0])
@@ -48,8 +49,13 @@ class EarlyStoppingHook(mmengine.hooks.EarlyStoppingHook):
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         """Keep the score and decide."""
-        if not metrics or self.monitor not in metrics or isinstance(runner._train_loop, dict | None):
+        if not metrics or isinstance(runner._train_loop, dict | None):
             return
+        if self.monitor not in metrics:
+            known = ', '.join(metrics)
+            raise ConfigError(
+                f'custom_hooks: EarlyStoppingHook.monitor={self.monitor!r} is not among the metrics {known}'
+            )
         self.scores[runner.epoch] = float(metrics[self.monitor])
         if is_main_process():
             try:
