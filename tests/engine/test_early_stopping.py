@@ -1,10 +1,12 @@
 """Early stopping loses nothing, is decided alike by a resumed training, and knows its metric."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from skeattn.checkpoint import find_newest, read_checkpoint
+from skeattn.engine.hooks import EarlyStoppingHook
 from skeattn.errors import CheckpointError, ConfigError
 from tests.engine.toy import toy_runner, write_set
 
@@ -77,3 +79,9 @@ def test_a_metric_that_no_evaluation_delivers_is_refused_before_training(tmp_pat
     with pytest.raises(ConfigError, match=message):
         runner.train()
     assert runner.iter == 0
+
+
+def test_a_metric_that_an_evaluator_of_ones_own_does_not_return_is_named():
+    hook = EarlyStoppingHook('mine/score', rule='greater')
+    with pytest.raises(ConfigError, match="monitor='mine/score' is not among the metrics mine/other"):
+        hook.after_val_epoch(SimpleNamespace(_train_loop=object()), {'mine/other': 1.0})

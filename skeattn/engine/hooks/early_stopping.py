@@ -14,6 +14,7 @@ from skeattn.errors import CheckpointError, ConfigError, StorageError
 from skeattn.files import write_text
 from skeattn.registry import HOOKS
 
+MONITOR = 'custom_hooks: EarlyStoppingHook.monitor'
 _SCORES = TypeAdapter(dict[int, float])
 
 
@@ -36,7 +37,7 @@ class EarlyStoppingHook(mmengine.hooks.EarlyStoppingHook):
 
     def before_train(self, runner: Any) -> None:
         """Check the metric, and decide by the evaluations before a resumed epoch."""
-        check_metric(runner, 'custom_hooks: EarlyStoppingHook.monitor', self.monitor, 'change it, or remove the hook')
+        check_metric(runner, MONITOR, self.monitor, 'change it, or remove the hook')
         path = Path(runner.work_dir) / self.FILE
         shared: list[Any] = [path.read_bytes() if is_main_process() and runner.iter and path.is_file() else b'{}']
         broadcast_object_list(shared)
@@ -52,10 +53,7 @@ class EarlyStoppingHook(mmengine.hooks.EarlyStoppingHook):
         if not metrics or isinstance(runner._train_loop, dict | None):
             return
         if self.monitor not in metrics:
-            known = ', '.join(metrics)
-            raise ConfigError(
-                f'custom_hooks: EarlyStoppingHook.monitor={self.monitor!r} is not among the metrics {known}'
-            )
+            raise ConfigError(f'{MONITOR}={self.monitor!r} is not among the metrics {", ".join(metrics)}')
         self.scores[runner.epoch] = float(metrics[self.monitor])
         if is_main_process():
             try:
