@@ -127,11 +127,11 @@ class SkeletonDataset(Dataset):
         self.names = packed.table['name'][indices]
         self.subjects = packed.table['subject'][indices]
         clips = torch.from_numpy(_prepared(packed, indices, pipeline or {}, steps, folder))
-        self.clips, self.missing = split_missing(clips) if packed.has_missing else (clips, None)
+        self.clips, self.missing = split_missing(clips) if steps.can_miss(packed) else (clips, None)
         self.native: NativeClips | None = None
         if native and part == 'train':
             self.native = _native(packed, indices, pipeline or {}, steps, folder)
-            if packed.has_missing:
+            if steps.can_miss(packed):
                 self.native, self.missing = split_missing_native(self.native, self.clips, self.missing)
         if self.missing is not None:
             share = self.missing.sum() / (self.clips.abs().amax(dim=(1, 3)) > 0).sum().clamp(min=1) / clips.shape[3]
@@ -223,8 +223,8 @@ def _prepared(
 ) -> np.ndarray:
     key = key_of(packed, indices, written, steps) if folder else None
     if folder is None or key is None:
-        return materialise(packed, indices, steps, None, packed.has_missing)
-    return cached(folder, key, lambda: materialise(packed, indices, steps, None, packed.has_missing))
+        return materialise(packed, indices, steps, None, steps.can_miss(packed))
+    return cached(folder, key, lambda: materialise(packed, indices, steps, None, steps.can_miss(packed)))
 
 
 def _native(
@@ -232,7 +232,7 @@ def _native(
 ) -> NativeClips:
     @functools.cache
     def prepare() -> tuple[np.ndarray, np.ndarray]:
-        return materialise_native(packed, indices, steps.native(), None, packed.has_missing)
+        return materialise_native(packed, indices, steps.native(), None, steps.can_miss(packed))
 
     def part(number: int) -> np.ndarray:
         key = key_of(packed, indices, written, steps, f'native {number}') if folder else None

@@ -210,7 +210,7 @@ def _motion(
     scene: Scene, stored: np.ndarray, masked: Mapping[int, nn.Module], budget: float
 ) -> tuple[Part, dict[str, Any]]:
     """(motion and masks of the rows that the budget allows, facts on them for the page)."""
-    D, missing = num_coordinates(scene.packed.channels), scene.packed.has_missing
+    D, missing = num_coordinates(scene.packed.channels), scene.pipeline.can_miss(scene.packed)
     clips = drawable(materialise(scene.packed, stored, scene.pipeline, marked=missing), D, missing)
     T, V = clips.shape[2:4]
     persons = np.isfinite(clips).any(axis=(2, 3, 4))

@@ -76,14 +76,15 @@ def collect(
     for stream in streams:
         panels += [in_stream(panel, stream, layout) for panel in steps]
         if shown:
+            marked = pipeline.can_miss(packed)
             batch = np.array([indices[(place + k) % len(indices)] for k in range(1 + PARTNERS)])
-            clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, packed.has_missing))
-            clips, missing = split_missing(clips) if packed.has_missing else (clips, None)
+            clips = torch.from_numpy(materialise(packed, batch, pipeline, 1, marked))
+            clips, missing = split_missing(clips) if marked else (clips, None)
             preprocessor, native = MODELS.build({**cfg.model.data_preprocessor, 'stream': stream}), None
             if preprocessor.reads_native:
-                arrays = materialise_native(packed, batch, pipeline.native(), 1, packed.has_missing)
+                arrays = materialise_native(packed, batch, pipeline.native(), 1, marked)
                 crops = NativeClips(*map(torch.from_numpy, arrays))
-                if packed.has_missing:
+                if marked:
                     crops, missing = split_missing_native(crops, clips, missing)
                 native = crops.padded()
             panels += view_steps(preprocessor, clips, shown, seed, iteration, missing, native)

@@ -162,7 +162,9 @@ def test_what_is_no_clip_is_named_with_its_cure(clips, stated, error, message) -
 @pytest.mark.slow
 def test_a_folder_of_packed_sets_is_none(packed) -> None:
     folder = packed.path.parent
-    with pytest.raises(DataError, match=rf'{folder} is no packed set, but a folder of {packed.path}; pass one or a list'):
+    with pytest.raises(
+        DataError, match=rf'{folder} is no packed set, but a folder of {packed.path}; pass one or a list'
+    ):
         prepare(folder)
 
 

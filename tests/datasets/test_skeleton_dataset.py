@@ -235,3 +235,19 @@ def test_persons_whom_the_pipeline_leaves_out_are_counted(tmp_path, packs, warns
             f'2 of {len(data)} train clips have more persons than the pipeline packs (1), and 2 persons are left out'
             in lines[0]
         )
+
+
+def test_joints_that_a_step_loses_are_marked(data):
+    """The set has no missing joint; the marks once depended on that alone."""
+    steps = {'lose': {'type': 'LoseJoints', 'share': 0.3}, 'pack': PLAIN['pack']}
+    steps = {'window': {'type': 'Window', 'num_frames': 4}, **steps}
+    with pytest.warns(UserWarning, match='of the joints of the train clips are missing after the pipeline; fill them'):
+        lost = SkeletonDataset(data, 'xsub', 'train', steps)
+    whole = SkeletonDataset(data, 'xsub', 'train', {name: step for name, step in steps.items() if name != 'lose'})
+    assert whole.missing is None and lost.clips.shape == whole.clips.shape
+    assert 0.2 < lost.missing[..., 0].float().mean() < 0.4
+    kept = ~lost.missing[:, None].expand_as(lost.clips)
+    assert torch.equal(lost.clips[kept], whole.clips[kept]) and not torch.equal(lost.clips, whole.clips)
+    assert torch.equal(lost.__getitems__([2, 0])['missing'], lost.missing[[2, 0]])
+    fill = {'fill': {'type': 'FillGaps', 'after': 'lose'}}
+    assert SkeletonDataset(data, 'xsub', 'train', {**steps, **fill}).missing is None

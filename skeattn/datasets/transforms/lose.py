@@ -24,7 +24,12 @@ class LoseJoints(BaseTransform):
 
     Raises:
         ConfigError: a share outside [0, 1].
+
+    Attributes:
+        loses: True; clips of a set without missing joints then have some, and are marked.
     """
+
+    loses = True
 
     def __init__(self, share: float = 0.1, seed: int = 0) -> None:
         if not 0 <= share <= 1:

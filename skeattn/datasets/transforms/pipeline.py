@@ -77,6 +77,10 @@ class Pipeline:
         pipeline.steps = {name: step for name, step in self.steps.items() if not getattr(step, 'places', False)}
         return pipeline
 
+    def can_miss(self, packed: Any) -> bool:
+        """Whether prepared clips of a set can have missing joints, its own or those of a step with ``loses = True``."""
+        return bool(packed.has_missing) or any(getattr(step, 'loses', False) for step in self.steps.values())
+
     def layout_after(self, layout: SkeletonLayout) -> SkeletonLayout:
         """The layout of clips that had ``layout``; a step that changes it also has a method of this name.
 
