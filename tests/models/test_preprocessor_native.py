@@ -81,11 +81,13 @@ def test_marks_of_missing_joints_come_from_the_native_clips():
     data['native_missing'][0, :, 7, 0] = data['native_missing'][1, 4, 3, 0] = True
     data['native'][0, :, :, 7, 0] = 99
     data['native'][1, :, 4, 3, 0] = 99
-    out = drawn({'query': {'crop': {**CROP, 'share': (1, 1)}}}, data)['query']
-    assert not out[0, 0, :, :, 7].any() and out[0, 1:, :, :, 7].abs().max() < 99
-    assert out.abs().max() < 99
-    lost = ~out[1, 0, :, :, 3].any(dim=0)
-    assert lost.tolist() == [abs((i + 0.5) * 9 / 16 - 0.5 - 4) <= 0.5 for i in range(16)]
+    inputs = drawn({'query': {'crop': {**CROP, 'share': (1, 1)}}}, data)
+    out, seen = inputs['query'].movedim(2, -1), inputs['query.seen']  # (B, M, T, V, C), (B, M, T, V)
+    lost = torch.zeros_like(seen)
+    lost[0, 0, :, 7] = True
+    lost[1, 0, :, 3] = torch.tensor([abs((i + 0.5) * 9 / 16 - 0.5 - 4) <= 0.5 for i in range(16)])
+    assert torch.equal(seen, ~lost)
+    assert (out[lost] == 99).all() and out[seen].abs().max() < 99  # no seen joint is blended with a stand-in
     bones = drawn({'query': {'crop': {**CROP, 'share': (1, 1)}}}, data, 'bone')['query']
     assert not bones[0, 0, :, :, 7].any() and bones.abs().max() < 99
 
