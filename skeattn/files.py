@@ -63,16 +63,22 @@ def replacing(path: str | os.PathLike[str], suffix: str = '') -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Find out before long work that its result could not be written; a missing folder is created.
+    """Find out before long work that its result could not be written; nothing is left, missing folders neither.
 
     Raises:
         StorageError, OSError: as :func:`write_atomic`.
     """
     path = Path(path)
-    with _scratch(path) as scratch:
-        scratch.touch()
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    absent = [folder for folder in path.parents if not os.path.exists(folder)]
+    try:
+        with _scratch(path) as scratch:
+            scratch.touch()
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    finally:
+        for folder in absent:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 @contextlib.contextmanager

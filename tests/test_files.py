@@ -92,10 +92,11 @@ def test_a_folder_that_cannot_be_is_named_in_one_sentence(tmp_path: Path, place:
 
 def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / 'old').write_text('kept')
-    for name in ('old', 'new', 'folder/new'):
+    for name in ('old', 'new', 'folder/within/new'):
         check_writable(tmp_path / name)
-    assert sorted(path.name for path in tmp_path.rglob('*')) == ['folder', 'old']
+    assert [path.name for path in tmp_path.rglob('*')] == ['old']
     assert (tmp_path / 'old').read_text() == 'kept'
+    (tmp_path / 'folder').mkdir()
     with pytest.raises(IsADirectoryError, match='folder'):
         check_writable(tmp_path / 'folder')
 

@@ -34,7 +34,7 @@ def test_the_first_screen_is_short_and_the_last_line_says_where_everything_is(to
     assert 'SkeAttnCLR: stream joint' in out and 'where paper and release differ:' in out
     assert 'System environment' not in out and 'Hooks will be executed' not in out
     assert lines[-1].startswith(f'trained: {work_dir / "epoch_1.pth"}; config, log and curves: {work_dir}; evaluate: ')
-    assert lines[-1].endswith(f"skeattn test {config} '{work_dir}'")
+    assert lines[-1].endswith(f"skeattn test {config} '{work_dir}' --cfg-options 'work_dir={work_dir}' max_iters=2")
     (log,) = work_dir.glob('*/*.log')
     assert 'System environment' in log.read_text() and "'type': 'SkeAttnCLR'" in log.read_text()
 

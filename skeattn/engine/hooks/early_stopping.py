@@ -23,10 +23,7 @@ class EarlyStoppingHook(mmengine.hooks.EarlyStoppingHook):
     """mmengine's hook of this name, which a resumed training continues, and whose metric is known to exist.
 
     The scores of all evaluations are in ``early_stopping.json`` in the work_dir; the decision follows from them alone.
-
-    Args:
-        monitor, rule, min_delta, strict, check_finite, patience, stopping_threshold: see mmengine's hook; a metric that
-            is missing is always an error.
+    The arguments are those of mmengine's hook; a metric that is missing is always an error.
 
     Raises:
         ConfigError: an evaluation does not deliver the metric.
