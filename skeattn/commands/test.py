@@ -128,7 +128,8 @@ def main(args: argparse.Namespace) -> None:
     readouts = [readout for readout in evaluation.readouts if readout != MEAN]
     stem = '_'.join(['test', Path(checkpoint or UNTRAINED).stem, *readouts, evaluation.id[:8]])
     out = Path(args.out or Path(args.work_dir or beside) / f'{stem}.json')
-    check_writable(out)
+    if is_main_process():  # it alone writes; a check makes and removes the folder
+        check_writable(out)
     record = evaluation.run(out, {**facts, **args.facts})
     if is_main_process():
         print(report(args.config, evaluation, record, out))
